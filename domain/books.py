@@ -1,0 +1,218 @@
+"""The working set of a batch: join facts to what is known, then derive what must be written.
+
+The same functions serve a worker (which loads only what a batch touches), an audit and the
+property tests (which hold everything): there is one way from facts to tables.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from domain.catalogue import Catalogue
+from domain.claims import Customer
+from domain.decode.facts import Fact
+from domain.payments import Dispute, MoneyObject, Refund, root_of
+from domain.settlement import Cluster, Entry, Payment, entries_for, settle
+from domain.subscriptions import Subscription
+
+K = TypeVar("K", Customer, Subscription, MoneyObject, Refund, Dispute)
+R = TypeVar("R", Refund, Dispute)
+
+
+@dataclass(slots=True)
+class Books:
+    """What is known, by id.
+
+    `roots` and `payments` are what the tables hold: each object's root, and the derived payment
+    of each root. `posted` sums the ledger by the object an entry was posted for, and by user.
+    """
+
+    customers: dict[str, Customer] = field(default_factory=dict)
+    subscriptions: dict[str, Subscription] = field(default_factory=dict)
+    objects: dict[str, MoneyObject] = field(default_factory=dict)
+    refunds: dict[str, Refund] = field(default_factory=dict)
+    disputes: dict[str, Dispute] = field(default_factory=dict)
+    roots: dict[str, str] = field(default_factory=dict)
+    payments: dict[str, Payment] = field(default_factory=dict)
+    posted: dict[str, dict[str, int]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Touched:
+    """What a merge changed, each with the event that changed it last.
+
+    `owners` are customers whose user changed, `plans` subscriptions whose claimed plan did: the
+    payments of both must be settled again, wherever they are.
+    """
+
+    customers: dict[str, str] = field(default_factory=dict)
+    subscriptions: dict[str, str] = field(default_factory=dict)
+    objects: dict[str, str] = field(default_factory=dict)
+    refunds: dict[str, str] = field(default_factory=dict)
+    disputes: dict[str, str] = field(default_factory=dict)
+    owners: dict[str, str] = field(default_factory=dict)
+    plans: dict[str, str] = field(default_factory=dict)
+
+
+def merge_parties(books: Books, touched: Touched, facts: Iterable[tuple[str, Fact]]) -> None:
+    """Join what facts say of customers and subscriptions. Each fact comes with its event's id."""
+    for event_id, fact in facts:
+        if isinstance(fact, Customer):
+            known = books.customers.get(fact.id)
+            _join(books.customers, touched.customers, fact, event_id)
+            if (known.user_id if known else None) != books.customers[fact.id].user_id:
+                touched.owners[fact.id] = event_id
+        elif isinstance(fact, Subscription):
+            earlier = books.subscriptions.get(fact.id)
+            _join(books.subscriptions, touched.subscriptions, fact, event_id)
+            if _plan_of(earlier) != _plan_of(books.subscriptions[fact.id]):
+                touched.plans[fact.id] = event_id
+
+
+def _plan_of(subscription: Subscription | None) -> int | None:
+    claim = subscription.plan_claim if subscription else None
+    return claim.plan_id if claim else None
+
+
+def merge_money(books: Books, touched: Touched, facts: Iterable[tuple[str, Fact]]) -> None:
+    """Join what facts say of money objects, refunds and disputes."""
+    for event_id, fact in facts:
+        if isinstance(fact, MoneyObject):
+            _join(books.objects, touched.objects, fact, event_id)
+        elif isinstance(fact, Refund):
+            _retarget(books.refunds.get(fact.id), fact, touched, event_id)
+            _join(books.refunds, touched.refunds, fact, event_id)
+        elif isinstance(fact, Dispute):
+            _retarget(books.disputes.get(fact.id), fact, touched, event_id)
+            _join(books.disputes, touched.disputes, fact, event_id)
+
+
+def _join(known: dict[str, K], touched: dict[str, str], fact: K, event_id: str) -> None:
+    earlier = known.get(fact.id)
+    joined = fact.join(fact) if earlier is None else earlier.join(fact)
+    if joined != earlier:
+        known[fact.id] = joined
+        touched[fact.id] = event_id
+
+
+def _retarget(
+    earlier: Refund | Dispute | None, fact: Refund | Dispute, touched: Touched, event_id: str
+) -> None:
+    for target in (earlier, fact):
+        if target is not None:
+            touched.objects[target.target_id] = event_id
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """A ledger entry to be posted, and the event that called for it."""
+
+    entry: Entry
+    event_id: str
+
+
+@dataclass(slots=True)
+class Settled:
+    """What must be written: the root of every object looked at, payments, ledger entries."""
+
+    roots: dict[str, str] = field(default_factory=dict)
+    payments: dict[str, Payment] = field(default_factory=dict)
+    postings: list[Posting] = field(default_factory=list)
+
+
+def settle_touched(books: Books, touched: Touched, catalogue: Catalogue) -> Settled:
+    """Derive every payment that the touched facts belong to, now or before.
+
+    `books` must hold all objects that share a root with a touched one, with their refunds,
+    disputes, customers, subscriptions and what the ledger holds for them.
+    """
+    causes = _causes(books, touched)
+    concerned: dict[str, str] = {}
+    for object_id, event_id in causes.items():
+        for root in (books.roots.get(object_id), root_of(object_id, books.objects)):
+            if root is not None:
+                concerned[root] = event_id
+    settled = Settled()
+    clusters = _clusters(books)
+    for root in sorted(concerned.keys() & clusters.keys()):
+        cluster = clusters[root]
+        payment = settle(cluster, catalogue)
+        settled.payments[root] = payment
+        settled.roots.update((member.id, root) for member in cluster.members)
+        entries = entries_for(payment, _posted(books, cluster), _was_taken(books, cluster))
+        settled.postings.extend(Posting(entry, concerned[root]) for entry in entries)
+    return settled
+
+
+def _causes(books: Books, touched: Touched) -> dict[str, str]:
+    """Every object to be settled, with the event that is the reason."""
+    causes: dict[str, str] = {}
+    for known in books.objects.values():
+        if known.customer_id in touched.owners:
+            causes[known.id] = touched.owners[known.customer_id]
+        elif known.subscription_id in touched.plans:
+            causes[known.id] = touched.plans[known.subscription_id]
+    return causes | touched.objects
+
+
+def _clusters(books: Books) -> dict[str, Cluster]:
+    members: dict[str, list[MoneyObject]] = {}
+    for known in books.objects.values():
+        members.setdefault(root_of(known.id, books.objects), []).append(known)
+    refunds = _by_target(books.refunds.values())
+    disputes = _by_target(books.disputes.values())
+    return {
+        root: Cluster(
+            root_id=root,
+            members=found,
+            refunds=[refund for member in found for refund in refunds.get(member.id, ())],
+            disputes=[dispute for member in found for dispute in disputes.get(member.id, ())],
+            owner=_owner(books, found),
+            claimed_plan_id=_claimed_plan(books, root),
+        )
+        for root, found in members.items()
+    }
+
+
+def _by_target(taken: Iterable[R]) -> dict[str, list[R]]:
+    found: dict[str, list[R]] = {}
+    for each in taken:
+        found.setdefault(each.target_id, []).append(each)
+    return found
+
+
+def _owner(books: Books, members: Iterable[MoneyObject]) -> str | None:
+    customers = sorted({member.customer_id for member in members if member.customer_id})
+    owners = (books.customers[each].user_id for each in customers if each in books.customers)
+    return next((owner for owner in owners if owner), None)
+
+
+def _claimed_plan(books: Books, root: str) -> int | None:
+    known = books.objects.get(root)
+    return _plan_of(books.subscriptions.get(known.subscription_id or "") if known else None)
+
+
+def _was_taken(books: Books, cluster: Cluster) -> int:
+    known = (books.payments.get(member.id) for member in cluster.members)
+    return sum(payment.taken_minor for payment in known if payment)
+
+
+def _posted(books: Books, cluster: Cluster) -> dict[str, int]:
+    sums: dict[str, int] = {}
+    for member in cluster.members:
+        for user_id, total in books.posted.get(member.id, {}).items():
+            sums[user_id] = sums.get(user_id, 0) + total
+    return sums
+
+
+def commit(books: Books, settled: Settled) -> None:
+    """Take over what was settled, as the tables do; for audits and tests in memory."""
+    books.roots.update(settled.roots)
+    books.payments.update(settled.payments)
+    for object_id, root in settled.roots.items():
+        if object_id != root:
+            books.payments.pop(object_id, None)
+    for posting in settled.postings:
+        by_user = books.posted.setdefault(posting.entry.payment_id, {})
+        user_id = posting.entry.user_id
+        by_user[user_id] = by_user.get(user_id, 0) + posting.entry.delta

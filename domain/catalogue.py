@@ -1,0 +1,98 @@
+"""The catalogue: what plans are sold, at what price, and for how many tokens.
+
+Changed terms make a new version of a plan; a Stripe price id stays with the version it was first
+bound to, so what was sold keeps the terms at which it was sold.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+PlanType = Literal["full", "token"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One version of one plan.
+
+    `tokens` are granted per paid period, or per purchase where `interval` is None. `prices` maps
+    a currency to minor units for one unit of the plan; `stripe_price_ids` maps every Stripe
+    price id bound to this version to its currency. `effective_from` is seconds since 1970.
+    """
+
+    id: int
+    version: int
+    type: PlanType
+    name: str
+    description: str
+    tokens: int
+    interval: str | None
+    trial_days: int
+    trial_tokens: int
+    active: bool
+    prices: Mapping[str, int]
+    stripe_price_ids: Mapping[str, str] = field(default_factory=dict)
+    effective_from: int = 0
+
+    @property
+    def terms(self) -> tuple[object, ...]:
+        """What a buyer was promised. A change here makes a new version."""
+        return (self.type, self.tokens, self.interval, self.trial_tokens)
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Every version of every plan, ready to be asked."""
+
+    plans: tuple[Plan, ...] = ()
+
+    @classmethod
+    def of(cls, plans: Iterable[Plan]) -> "Catalogue":
+        """A catalogue of these versions, in a fixed order."""
+        return cls(tuple(sorted(plans, key=lambda plan: (plan.id, plan.version))))
+
+    @cached_property
+    def _by_price(self) -> dict[str, Plan]:
+        return {price_id: plan for plan in self.plans for price_id in plan.stripe_price_ids}
+
+    @cached_property
+    def _by_id(self) -> dict[int, list[Plan]]:
+        found: dict[int, list[Plan]] = {}
+        for plan in self.plans:
+            found.setdefault(plan.id, []).append(plan)
+        return found
+
+    def by_price(self, price_id: str | None) -> Plan | None:
+        """The plan version that a Stripe price id is bound to."""
+        return self._by_price.get(price_id) if price_id else None
+
+    def by_id(self, plan_id: int | None, sold_created: int) -> Plan | None:
+        """The version of a plan that was in force at a time (seconds since 1970).
+
+        A sale older than the first version gets the first: the catalogue was loaded late.
+        """
+        versions = self._by_id.get(plan_id) if plan_id is not None else None
+        if not versions:
+            return None
+        in_force = [plan for plan in versions if plan.effective_from <= sold_created]
+        return in_force[-1] if in_force else versions[0]
+
+    def current(self, plan_id: int) -> Plan | None:
+        """The newest version of a plan."""
+        versions = self._by_id.get(plan_id)
+        return versions[-1] if versions else None
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueChange:
+    """One plan before and after, with the differences in words.
+
+    `bound_price_ids` are Stripe price ids (to their currency) that this version gets.
+    """
+
+    before: Plan | None
+    after: Plan
+    differences: tuple[str, ...]
+    bound_price_ids: Mapping[str, str] = field(default_factory=dict)
+    is_new_version: bool = False

@@ -1,0 +1,231 @@
+"""A catalogue file: read from parsed TOML with every problem named, and compared with what is.
+
+The file's shape is contract §5.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from domain.catalogue import Catalogue, CatalogueChange, Plan, PlanType
+from domain.errors import CatalogueError
+
+_ID_MAX = 2**31 - 1
+_AMOUNT_MAX = 10**15
+_KEYS = frozenset(
+    {
+        "id",
+        "type",
+        "name",
+        "description",
+        "tokens",
+        "interval",
+        "prices",
+        "stripe_price_ids",
+        "trial_days",
+        "trial_tokens",
+        "active",
+    }
+)
+_INTERVALS = (None, "month", "year")
+_CURRENCY = re.compile(r"[a-z]{3}\Z")
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Reads one `[[plans]]` table and collects what is wrong with it."""
+
+    table: Mapping[str, Any]
+    place: str
+    problems: list[str] = field(default_factory=list)
+
+    def whole(self, key: str, default: int | None = None, maximum: int = _AMOUNT_MAX) -> int:
+        value = self.table.get(key, default)
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= maximum:
+            self.refuse(key, f"must be a whole number from 0 to {maximum}")
+            return 0
+        return value
+
+    def words(self, key: str, default: str | None = None) -> str:
+        value = self.table.get(key, default)
+        if not isinstance(value, str) or "\0" in value or (default is None and not value):
+            self.refuse(key, "must be a text")
+            return ""
+        return value
+
+    def choice(self, key: str, choices: Iterable[Any]) -> Any:  # noqa: ANN401 - one of choices.
+        value = self.table.get(key)
+        if value not in choices:
+            named = ", ".join(str(choice) for choice in choices if choice)
+            self.refuse(key, f"must be one of: {named}")
+        return value
+
+    def by_currency(self, key: str, kind: type[int] | type[str]) -> dict[str, Any]:
+        found = self.table.get(key, {})
+        if not isinstance(found, Mapping):
+            self.refuse(key, "must be a table of currency = value")
+            return {}
+        for currency, value in found.items():
+            if not _CURRENCY.match(currency):
+                self.refuse(key, f"has {currency!r}, which is no lower-case currency code")
+            elif not isinstance(value, kind) or isinstance(value, bool) or not _is_sane(value):
+                self.refuse(key, f"has a value for {currency} that is not allowed")
+        return dict(found)
+
+    def refuse(self, key: str, why: str) -> None:
+        self.problems.append(f"{self.place}: {key} {why}.")
+
+
+def _is_sane(value: int | str) -> bool:
+    if isinstance(value, int):
+        return 0 <= value <= _AMOUNT_MAX
+    return bool(value) and "\0" not in value
+
+
+def read_plans(document: Mapping[str, Any]) -> list[Plan]:
+    """The plans of a parsed catalogue file.
+
+    Raises `CatalogueError` naming every problem found, one a line.
+    """
+    tables = document.get("plans")
+    if not isinstance(tables, list) or not tables:
+        raise CatalogueError("The file has no [[plans]] tables.")
+    problems: list[str] = []
+    found = [_read_plan(table, number, problems) for number, table in enumerate(tables, start=1)]
+    problems.extend(_clashes(found))
+    if problems:
+        raise CatalogueError("\n".join(problems))
+    return found
+
+
+def _read_plan(table: object, number: int, problems: list[str]) -> Plan:
+    fields = table if isinstance(table, Mapping) else {}
+    reader = _Reader(fields, f"plan {fields.get('id', f'number {number}')}")
+    for key in sorted(fields.keys() - _KEYS):
+        reader.refuse(key, "is not known")
+    plan_type: PlanType = reader.choice("type", ("full", "token"))
+    interval = reader.choice("interval", _INTERVALS)
+    if plan_type == "full" and interval is None:
+        reader.refuse("interval", "must be month or year for a full plan")
+    prices = reader.by_currency("prices", int)
+    if not prices:
+        reader.refuse("prices", "must name at least one currency")
+    price_ids = reader.by_currency("stripe_price_ids", str)
+    for currency in sorted(price_ids.keys() - prices.keys()):
+        reader.refuse("stripe_price_ids", f"has {currency}, for which prices has no amount")
+    if not isinstance(fields.get("active", True), bool):
+        reader.refuse("active", "must be true or false")
+    plan = Plan(
+        id=reader.whole("id", maximum=_ID_MAX),
+        version=1,
+        type=plan_type,
+        name=reader.words("name"),
+        description=reader.words("description", ""),
+        tokens=reader.whole("tokens"),
+        interval=interval,
+        trial_days=reader.whole("trial_days", 0, maximum=730),
+        trial_tokens=reader.whole("trial_tokens", 0),
+        active=bool(fields.get("active", True)),
+        prices=prices,
+        stripe_price_ids={price_id: currency for currency, price_id in price_ids.items()},
+    )
+    problems.extend(reader.problems)
+    return plan
+
+
+def _clashes(plans: list[Plan]) -> list[str]:
+    problems = []
+    ids: set[int] = set()
+    owners: dict[str, int] = {}
+    for plan in plans:
+        if plan.id in ids:
+            problems.append(f"plan {plan.id}: id is used twice.")
+        ids.add(plan.id)
+        for price_id in plan.stripe_price_ids:
+            if owners.setdefault(price_id, plan.id) != plan.id:
+                problems.append(
+                    f"plan {plan.id}: stripe_price_ids has {price_id},"
+                    f" which plan {owners[price_id]} has too."
+                )
+    return problems
+
+
+def changes_between(catalogue: Catalogue, wanted: Iterable[Plan]) -> list[CatalogueChange]:
+    """What must be written so that the catalogue says what the file says.
+
+    A plan that the file no longer has becomes inactive: its payments keep their worth.
+    """
+    plans = list(wanted)
+    changes = [change for plan in plans if (change := _change(catalogue, plan))]
+    kept = {plan.id for plan in plans}
+    for plan in catalogue.plans:
+        if plan.id not in kept and plan == catalogue.current(plan.id) and plan.active:
+            changes.append(
+                CatalogueChange(plan, replace(plan, active=False), ("active: yes -> no",))
+            )
+    return changes
+
+
+def _change(catalogue: Catalogue, wanted: Plan) -> CatalogueChange | None:
+    before = catalogue.current(wanted.id)
+    version = 1
+    is_new_version = before is None
+    if before is not None:
+        is_new_version = _changes_terms(before, wanted)
+        version = before.version + is_new_version
+    after = replace(wanted, version=version)
+    if before is not None and not is_new_version:
+        after = replace(after, prices={**before.prices, **wanted.prices})
+    bound, notes = _bindings(catalogue, after)
+    differences = _differences(before, after, bound)
+    if not differences:
+        return None
+    return CatalogueChange(before, after, (*differences, *notes), bound, is_new_version)
+
+
+def _changes_terms(before: Plan, wanted: Plan) -> bool:
+    shared = before.prices.keys() & wanted.prices.keys()
+    return before.terms != wanted.terms or any(
+        before.prices[currency] != wanted.prices[currency] for currency in shared
+    )
+
+
+def _bindings(catalogue: Catalogue, after: Plan) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Price ids that are new to us; those bound to older terms stay where they are."""
+    bound: dict[str, str] = {}
+    notes = []
+    for price_id, currency in after.stripe_price_ids.items():
+        holder = catalogue.by_price(price_id)
+        if holder is None:
+            bound[price_id] = currency
+        elif (holder.id, holder.version) != (after.id, after.version):
+            notes.append(
+                f"{price_id} stays with plan {holder.id} version {holder.version}, whose terms"
+                " it was sold at; give the new terms a new price"
+            )
+    return bound, tuple(notes)
+
+
+def _differences(before: Plan | None, after: Plan, bound: Mapping[str, str]) -> tuple[str, ...]:
+    if before is None:
+        return ("new plan",)
+    found = []
+    for name in ("type", "name", "description", "tokens", "interval", "trial_days"):
+        found.append((name, getattr(before, name), getattr(after, name)))
+    found.append(("trial_tokens", before.trial_tokens, after.trial_tokens))
+    found.append(("active", before.active, after.active))
+    for currency in sorted(before.prices.keys() | after.prices.keys()):
+        amounts = (before.prices.get(currency), after.prices.get(currency))
+        found.append((f"price {currency}", *amounts))
+    for price_id, currency in sorted(bound.items()):
+        found.append((f"stripe price {currency}", None, price_id))
+    return tuple(
+        f"{name}: {_shown(old)} -> {_shown(new)}" for name, old, new in found if old != new
+    )
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else str(value)

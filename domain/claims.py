@@ -1,0 +1,77 @@
+"""Who and what an object says it is for: claims, and the rule by which the earliest stands."""
+
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
+
+from domain.events import Stamp
+
+T = TypeVar("T", int, str, "UserClaim", "PlanClaim")
+
+
+class UserClaim(NamedTuple):
+    """A user named by an object; the smallest claim of a payment wins.
+
+    `level` is contract §4's order of places: `METADATA` on the object itself, then
+    `CLIENT_REFERENCE`, then `SUBSCRIPTION_METADATA` on an invoice or its lines.
+    """
+
+    level: int
+    stamp: Stamp
+    user_id: str
+
+
+METADATA = 1
+CLIENT_REFERENCE = 2
+SUBSCRIPTION_METADATA = 3
+
+
+class PlanClaim(NamedTuple):
+    """A plan named by a subscription's metadata or by the session that made the subscription.
+
+    The earliest stands: later metadata follows later sales, and what was sold keeps its terms.
+    """
+
+    stamp: Stamp
+    plan_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """What is known of one Stripe customer.
+
+    `stamp` and `user_id` are the earliest claim; `other_user_ids` are users claimed by any other
+    event, kept to be flagged.
+    """
+
+    id: str
+    user_id: str | None = None
+    stamp: Stamp | None = None
+    other_user_ids: frozenset[str] = frozenset()
+    deleted_created: int | None = None
+
+    def join(self, other: "Customer") -> "Customer":
+        """Both bodies of knowledge as one: the earliest claim stands, others are remembered."""
+        first, second = (self, other) if _claims_before(self, other) else (other, self)
+        users = self.other_user_ids | other.other_user_ids
+        if second.user_id is not None:
+            users |= {second.user_id}
+        return Customer(
+            id=self.id,
+            user_id=first.user_id,
+            stamp=first.stamp,
+            other_user_ids=users - {first.user_id or ""},
+            deleted_created=earliest(self.deleted_created, other.deleted_created),
+        )
+
+
+def earliest(one: T | None, other: T | None) -> T | None:
+    """The smaller of the two, or the one that is known."""
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)
+
+
+def _claims_before(one: Customer, other: Customer) -> bool:
+    if one.stamp is None or other.stamp is None:
+        return other.stamp is None
+    return (one.stamp, one.user_id) <= (other.stamp, other.user_id)

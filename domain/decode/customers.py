@@ -1,0 +1,22 @@
+"""Customers: the link to our user, and the end of one."""
+
+from domain.claims import Customer
+from domain.decode.facts import Fact
+from domain.decode.source import Source
+
+
+def customer(source: Source) -> list[Fact]:
+    """A customer; its metadata may name our user."""
+    claim = source.user_claim()
+    customer_id = source.required_id()
+    if claim is None:
+        return [Customer(customer_id)]
+    return [Customer(customer_id, claim.user_id, claim.stamp)]
+
+
+def deleted_customer(source: Source) -> list[Fact]:
+    """A customer deleted at Stripe. What was paid and granted stays as it is."""
+    return [
+        Customer(source.required_id(), deleted_created=source.event.created),
+        *source.customer_link(),
+    ]

@@ -1,0 +1,129 @@
+"""An event as decoders read it: tolerant of what is optional, clear about what is missing."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from domain.claims import (
+    CLIENT_REFERENCE,
+    METADATA,
+    SUBSCRIPTION_METADATA,
+    Customer,
+    PlanClaim,
+    UserClaim,
+)
+from domain.errors import DecodeError
+from domain.events import Event
+from domain.reading import integer_of, list_of, mapping_of, reference_of, text_of, time_of
+
+V = TypeVar("V", int, str)
+
+# PostgreSQL's integer; a plan id beyond it is no plan of ours.
+_PLAN_ID_MAX = 2**31 - 1
+
+
+class Source:
+    """The object of one event. Collects notes on what could not be used."""
+
+    def __init__(self, event: Event) -> None:
+        self.event = event
+        self.object: Mapping[str, Any] = event.object
+        self.notes: list[str] = []
+
+    def required_id(self) -> str:
+        """The object's own id; raises `DecodeError` when there is none."""
+        return self._required(text_of(self.object.get("id")), "id")
+
+    def required_reference(self, key: str) -> str:
+        """The id of another object that must be named."""
+        return self._required(reference_of(self.object.get(key)), key)
+
+    def required_amount(self, key: str) -> int:
+        """An amount in minor units that must be there and not be negative."""
+        amount = self._required(integer_of(self.object.get(key)), key)
+        if amount < 0:
+            raise DecodeError(f"{self._place(key)} is negative ({amount}).")
+        return amount
+
+    def required_text(self, key: str) -> str:
+        """A string that must be there."""
+        return self._required(text_of(self.object.get(key)), key)
+
+    def amount(self, key: str) -> int:
+        """An amount in minor units; 0 when it is missing."""
+        return integer_of(self.object.get(key)) or 0
+
+    def reference(self, key: str) -> str | None:
+        """The id of another object, given as an id or expanded."""
+        return reference_of(self.object.get(key))
+
+    def created(self) -> int | None:
+        """When Stripe made the object."""
+        return time_of(self.object.get("created"))
+
+    def currency(self) -> str:
+        """The object's currency, lower case."""
+        return self.required_text("currency").lower()
+
+    def customer_id(self) -> str | None:
+        """The Stripe customer that the object is about."""
+        if self.object.get("object") == "customer":
+            return text_of(self.object.get("id"))
+        return self.reference("customer")
+
+    def user_claim(self) -> UserClaim | None:
+        """The user that the object names, from the first place that has one (contract §4)."""
+        own = text_of(mapping_of(self.object.get("metadata")).get("user_id"))
+        if own:
+            return UserClaim(METADATA, self.event.stamp, own)
+        reference = text_of(self.object.get("client_reference_id"))
+        if reference:
+            return UserClaim(CLIENT_REFERENCE, self.event.stamp, reference)
+        inherited = self._inherited("user_id")
+        return UserClaim(SUBSCRIPTION_METADATA, self.event.stamp, inherited) if inherited else None
+
+    def customer_link(self) -> list[Customer]:
+        """The link that an object with both a user and a customer teaches."""
+        customer_id, claim = self.customer_id(), self.user_claim()
+        if customer_id is None or claim is None:
+            return []
+        return [Customer(customer_id, claim.user_id, claim.stamp)]
+
+    def plan_id(self, metadata: Mapping[str, Any]) -> int | None:
+        """The plan that metadata names; a name that is no plan id is noted, not fatal."""
+        named = metadata.get("plan_id")
+        plan_id = integer_of(named)
+        if plan_id is None or not 0 <= plan_id <= _PLAN_ID_MAX:
+            if named is not None:
+                self.notes.append(f"metadata.plan_id {str(named)[:40]!r} is no plan id")
+            return None
+        return plan_id
+
+    def plan_claim(self) -> PlanClaim | None:
+        """The plan that the object's own metadata names, with when it did."""
+        plan_id = self.plan_id(mapping_of(self.object.get("metadata")))
+        return None if plan_id is None else PlanClaim(self.event.stamp, plan_id)
+
+    def subscription_details(self) -> Mapping[str, Any]:
+        """What an invoice says of its subscription, in the shape since 2025-03-31 or before."""
+        parent = mapping_of(self.object.get("parent"))
+        return mapping_of(
+            parent.get("subscription_details") or self.object.get("subscription_details")
+        )
+
+    def missing(self, what: str) -> DecodeError:
+        """The error to raise for something that must be there."""
+        return DecodeError(f"{self._place(what)} is missing or not of the expected type.")
+
+    def _inherited(self, key: str) -> str | None:
+        metadata = mapping_of(self.subscription_details().get("metadata"))
+        lines = list_of(self.object.get("lines"))
+        candidates = [metadata, *(mapping_of(line.get("metadata")) for line in lines)]
+        return next((found for each in candidates if (found := text_of(each.get(key)))), None)
+
+    def _required(self, value: V | None, key: str) -> V:
+        if value is None:
+            raise self.missing(key)
+        return value
+
+    def _place(self, key: str) -> str:
+        return f"{self.event.type}: data.object.{key}"

@@ -1,0 +1,62 @@
+"""What the receiver hands on and what a worker reads: deliveries and events, as values."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+
+class EventStatus(StrEnum):
+    """Where an event stands in the inbox."""
+
+    RECEIVED = "received"
+    APPLIED = "applied"
+    IGNORED = "ignored"
+    FAILED = "failed"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A verified event on its way to a worker, before anyone has looked inside.
+
+    `body` is what Stripe signed, byte for byte, compressed with zstd. `created` is Stripe's
+    clock in whole seconds, `received_ms` ours in milliseconds since 1970.
+    """
+
+    event_id: str
+    event_type: str
+    created: int
+    received_ms: int
+    body: bytes
+
+
+class Stamp(NamedTuple):
+    """When something was said: an order that two different events never share.
+
+    Contract §4: the earliest claim stands, by `created`, then by event id.
+    """
+
+    created: int
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One Stripe event, parsed: the shape every decoder reads.
+
+    `object` is `data.object`, `previous_attributes` the old values of what a `*.updated` event
+    changed (empty elsewhere). `api_version` is the version that shaped both.
+    """
+
+    id: str
+    type: str
+    created: int
+    api_version: str
+    livemode: bool | None
+    object: dict[str, Any]
+    previous_attributes: dict[str, Any]
+
+    @property
+    def stamp(self) -> Stamp:
+        """When this event happened, in a total order."""
+        return Stamp(self.created, self.id)

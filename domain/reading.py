@@ -1,0 +1,47 @@
+"""Reading values out of parsed JSON, where anything may be missing or of another type."""
+
+from collections.abc import Mapping
+from typing import Any
+
+# Larger numbers are no amount and no time, and PostgreSQL's bigint would refuse them.
+_DIGITS_MAX = 18
+_INTEGER_LIMIT = 10**18
+TIME_MAX = 253_402_300_799
+
+
+def text_of(value: object) -> str | None:
+    """The value when it is a string with something in it; PostgreSQL cannot keep a NUL."""
+    return value if isinstance(value, str) and value and "\0" not in value else None
+
+
+def integer_of(value: object) -> int | None:
+    """The value when it is a whole number, also one written as a string."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str):
+        return int(value) if value.lstrip("-").isdecimal() and len(value) <= _DIGITS_MAX else None
+    return value if isinstance(value, int) and abs(value) < _INTEGER_LIMIT else None
+
+
+def time_of(value: object) -> int | None:
+    """The value when it is a time in seconds since 1970, up to the year 9999."""
+    seconds = integer_of(value)
+    return seconds if seconds is not None and 0 <= seconds <= TIME_MAX else None
+
+
+def mapping_of(value: object) -> Mapping[str, Any]:
+    """The value when it is an object, else an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def reference_of(value: object) -> str | None:
+    """The id of another object, given as an id or expanded into the whole object."""
+    if isinstance(value, Mapping):
+        value = value.get("id")
+    return text_of(value)
+
+
+def list_of(value: object) -> list[Mapping[str, Any]]:
+    """The objects of an embedded Stripe list (`{"data": [...]}`); anything else is left out."""
+    found = mapping_of(value).get("data")
+    return [item for item in found if isinstance(item, Mapping)] if isinstance(found, list) else []
