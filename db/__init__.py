@@ -1,0 +1,1 @@
+"""Durable stores: PostgreSQL tables and the Redis stream. No HTTP, no Celery, no business rule."""

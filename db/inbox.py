@@ -1,0 +1,172 @@
+"""The inbox: the table of every event received, and the queue of those that still wait."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
+
+from domain.events import Delivery, EventStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an event, as the inbox keeps it.
+
+    `retry_in_seconds` says when a failed event is tried again; None elsewhere.
+    """
+
+    status: EventStatus
+    object_id: str | None = None
+    customer_id: str | None = None
+    user_id: str | None = None
+    note: str | None = None
+    error: str | None = None
+    retry_in_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A stored event that is due; `attempts` counts the tries before this one."""
+
+    delivery: Delivery
+    attempts: int
+
+
+def store(connection: Connection, deliveries: Sequence[Delivery], *, source: str) -> int:
+    """Keep deliveries as `received`, to be applied by the next drain; returns how many were new.
+
+    An event that is there already is left as it is. `source` says who brought it: `webhook`,
+    `reconcile`.
+    """
+    waiting = Outcome(EventStatus.RECEIVED, retry_in_seconds=0.0)
+    outcomes = {delivery.event_id: waiting for delivery in deliveries}
+    return len(insert(connection, deliveries, outcomes, source=source))
+
+
+def insert(
+    connection: Connection,
+    deliveries: Sequence[Delivery],
+    outcomes: Mapping[str, Outcome],
+    *,
+    source: str,
+) -> set[str]:
+    """Keep deliveries with what became of them; returns the ids that were not there before.
+
+    Rows are inserted in the order of ids, so two batches never wait for each other in a ring. A
+    second delivery of the same id in one call must be left out by the caller.
+    """
+    if not deliveries:
+        return set()
+    ordered = sorted(deliveries, key=lambda delivery: delivery.event_id)
+    results = [outcomes[delivery.event_id] for delivery in ordered]
+    rows = connection.execute(
+        _INSERT,
+        {
+            "source": source,
+            "ids": [delivery.event_id for delivery in ordered],
+            "types": [delivery.event_type for delivery in ordered],
+            "created": [delivery.created for delivery in ordered],
+            "received_ms": [delivery.received_ms for delivery in ordered],
+            "bodies": [delivery.body for delivery in ordered],
+            **_columns(results),
+        },
+    )
+    return {row.id for row in rows}
+
+
+def _columns(outcomes: Sequence[Outcome]) -> dict[str, object]:
+    return {
+        "statuses": [outcome.status.value for outcome in outcomes],
+        "object_ids": [outcome.object_id for outcome in outcomes],
+        "customer_ids": [outcome.customer_id for outcome in outcomes],
+        "user_ids": [outcome.user_id for outcome in outcomes],
+        "notes": [outcome.note for outcome in outcomes],
+        "errors": [outcome.error for outcome in outcomes],
+        "delays": [outcome.retry_in_seconds for outcome in outcomes],
+    }
+
+
+def finish(connection: Connection, outcomes: Mapping[str, Outcome]) -> None:
+    """Write what became of events that were stored before, and count the attempt."""
+    if not outcomes:
+        return
+    ids = sorted(outcomes)
+    connection.execute(_FINISH, {"ids": ids, **_columns([outcomes[each] for each in ids])})
+
+
+def claim_due(connection: Connection, limit: int, *, only: Collection[str] = ()) -> list[Waiting]:
+    """Take up to `limit` events that wait and are due, oldest first; others skip them meanwhile.
+
+    They stay claimed until the transaction ends. `only` narrows the choice to these ids.
+    """
+    rows = connection.execute(_CLAIM, {"limit": limit, "only": list(only) or None})
+    return [
+        Waiting(
+            Delivery(row.id, row.type, int(row.created), int(row.received_ms), bytes(row.body)),
+            row.attempts,
+        )
+        for row in rows
+    ]
+
+
+def is_due(connection: Connection) -> bool:
+    """Whether anything waits that should be tried now."""
+    return connection.execute(_IS_DUE).first() is not None
+
+
+_INSERT = text(
+    """
+    INSERT INTO webhook_events
+        (id, type, created_at, status, object_id, customer_id, user_id, body, source,
+         received_at, applied_at, attempts, next_attempt_at, note, error)
+    SELECT id, type, to_timestamp(created), status, object_id, customer_id, user_id, body, :source,
+           to_timestamp(received_ms / 1000.0),
+           CASE WHEN status IN ('applied', 'ignored') THEN clock_timestamp() END,
+           CASE WHEN status = 'received' THEN 0 ELSE 1 END,
+           now() + delay * interval '1 second', note, error
+    FROM unnest(CAST(:ids AS text[]), CAST(:types AS text[]), CAST(:created AS bigint[]),
+                CAST(:received_ms AS bigint[]), CAST(:bodies AS bytea[]),
+                CAST(:statuses AS text[]), CAST(:object_ids AS text[]),
+                CAST(:customer_ids AS text[]), CAST(:user_ids AS text[]),
+                CAST(:notes AS text[]), CAST(:errors AS text[]), CAST(:delays AS float8[]))
+         AS new (id, type, created, received_ms, body, status, object_id, customer_id, user_id,
+                 note, error, delay)
+    ON CONFLICT (id) DO NOTHING
+    RETURNING id
+    """
+)
+_FINISH = text(
+    """
+    UPDATE webhook_events AS event
+    SET status = new.status,
+        object_id = coalesce(new.object_id, event.object_id),
+        customer_id = coalesce(new.customer_id, event.customer_id),
+        user_id = coalesce(new.user_id, event.user_id),
+        applied_at = CASE WHEN new.status IN ('applied', 'ignored') THEN clock_timestamp()
+                          ELSE event.applied_at END,
+        attempts = event.attempts + 1,
+        next_attempt_at = now() + new.delay * interval '1 second',
+        note = new.note, error = new.error
+    FROM unnest(CAST(:ids AS text[]), CAST(:statuses AS text[]), CAST(:object_ids AS text[]),
+                CAST(:customer_ids AS text[]), CAST(:user_ids AS text[]), CAST(:notes AS text[]),
+                CAST(:errors AS text[]), CAST(:delays AS float8[]))
+         AS new (id, status, object_id, customer_id, user_id, note, error, delay)
+    WHERE event.id = new.id
+    """
+)
+_CLAIM = text(
+    """
+    SELECT id, type, extract(epoch FROM created_at) AS created,
+           extract(epoch FROM received_at) * 1000 AS received_ms, body, attempts
+    FROM webhook_events
+    WHERE status IN ('received', 'failed') AND next_attempt_at <= now()
+      AND (CAST(:only AS text[]) IS NULL OR id = ANY(CAST(:only AS text[])))
+    ORDER BY next_attempt_at, id
+    LIMIT :limit
+    FOR UPDATE SKIP LOCKED
+    """
+)
+_IS_DUE = text(
+    "SELECT 1 FROM webhook_events"
+    " WHERE status IN ('received', 'failed') AND next_attempt_at <= now() LIMIT 1"
+)

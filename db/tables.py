@@ -1,0 +1,322 @@
+"""Every table, as SQLAlchemy Core sees it.
+
+The migrations are what makes them; a test compares the two. Constraints hold the laws that a
+single row can hold; the append-only law of the ledger is a trigger in the first migration.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData()
+
+_NOW = text("now()")
+
+
+def _time(name: str, *, nullable: bool = True, default_now: bool = False) -> Column[object]:
+    """One point in time, UTC."""
+    default = _NOW if default_now else None
+    return Column(name, DateTime(timezone=True), nullable=nullable, server_default=default)
+
+
+webhook_events = Table(
+    "webhook_events",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("type", Text, nullable=False),
+    _time("created_at", nullable=False),
+    Column("status", Text, nullable=False),
+    Column("object_id", Text),
+    Column("customer_id", Text),
+    Column("user_id", Text),
+    Column("body", LargeBinary, nullable=False),
+    Column("source", Text, nullable=False),
+    _time("received_at", nullable=False, default_now=True),
+    _time("applied_at"),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    _time("next_attempt_at"),
+    Column("note", Text),
+    Column("error", Text),
+    CheckConstraint(
+        "status IN ('received', 'applied', 'ignored', 'failed', 'dead')",
+        name="webhook_events_status_known",
+    ),
+    CheckConstraint(
+        "(status IN ('received', 'failed')) = (next_attempt_at IS NOT NULL)",
+        name="webhook_events_waiting_has_a_time",
+    ),
+    Index(
+        "webhook_events_due",
+        "next_attempt_at",
+        postgresql_where=text("status IN ('received', 'failed')"),
+    ),
+    Index(
+        "webhook_events_unfinished",
+        "status",
+        postgresql_where=text("status IN ('received', 'failed', 'dead')"),
+    ),
+    Index("webhook_events_received_at", "received_at"),
+    Index("webhook_events_object_id", "object_id"),
+    Index("webhook_events_customer_id", "customer_id"),
+    Index("webhook_events_user_id", "user_id", postgresql_where=text("user_id IS NOT NULL")),
+    comment="The inbox: every event Stripe sent, its body as signed (zstd), and what came of it.",
+)
+
+customers = Table(
+    "customers",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("user_id", Text),
+    Column("claimed_created", BigInteger),
+    Column("claimed_event_id", Text),
+    Column("other_user_ids", JSONB, nullable=False, server_default="[]"),
+    _time("deleted_at"),
+    CheckConstraint(
+        "(user_id IS NULL) = (claimed_created IS NULL)"
+        " AND (user_id IS NULL) = (claimed_event_id IS NULL)",
+        name="customers_claim_whole",
+    ),
+    Index("customers_user_id", "user_id"),
+    comment="Stripe customers and the user the earliest event claimed them for.",
+)
+
+plans = Table(
+    "plans",
+    metadata,
+    Column("id", Integer, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("description", Text, nullable=False, server_default=""),
+    Column("tokens", BigInteger, nullable=False),
+    Column("interval", Text),
+    Column("trial_days", Integer, nullable=False, server_default="0"),
+    Column("trial_tokens", BigInteger, nullable=False, server_default="0"),
+    Column("active", Boolean, nullable=False, server_default="true"),
+    Column("is_current", Boolean, nullable=False, server_default="true"),
+    _time("effective_from", nullable=False, default_now=True),
+    PrimaryKeyConstraint("id", "version"),
+    CheckConstraint("type IN ('full', 'token')", name="plans_type_known"),
+    CheckConstraint("interval IN ('month', 'year')", name="plans_interval_known"),
+    CheckConstraint("type = 'token' OR interval IS NOT NULL", name="plans_full_recurs"),
+    CheckConstraint(
+        "tokens >= 0 AND trial_tokens >= 0 AND trial_days >= 0", name="plans_not_negative"
+    ),
+    Index("plans_one_current", "id", unique=True, postgresql_where=text("is_current")),
+    comment="The catalogue; changed terms make a new version, what was sold keeps its own.",
+)
+
+catalogue_revision = Table(
+    "catalogue_revision",
+    metadata,
+    Column("only_row", Boolean, primary_key=True, server_default="true"),
+    Column("revision", BigInteger, nullable=False),
+    CheckConstraint("only_row", name="catalogue_revision_one_row"),
+    comment="Counts changes of the catalogue, so a worker knows when to read it again.",
+)
+
+plan_prices = Table(
+    "plan_prices",
+    metadata,
+    Column("plan_id", Integer, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    PrimaryKeyConstraint("plan_id", "version", "currency"),
+    ForeignKeyConstraint(["plan_id", "version"], ["plans.id", "plans.version"]),
+    CheckConstraint("amount_minor >= 0", name="plan_prices_not_negative"),
+    CheckConstraint("currency ~ '^[a-z]{3}$'", name="plan_prices_currency_code"),
+    comment="What one unit of a plan version costs, by currency, in minor units.",
+)
+
+stripe_prices = Table(
+    "stripe_prices",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("plan_id", Integer, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("is_current", Boolean, nullable=False, server_default="true"),
+    ForeignKeyConstraint(
+        ["plan_id", "version", "currency"],
+        ["plan_prices.plan_id", "plan_prices.version", "plan_prices.currency"],
+    ),
+    Index(
+        "stripe_prices_one_current",
+        "plan_id",
+        "version",
+        "currency",
+        unique=True,
+        postgresql_where=text("is_current"),
+    ),
+    comment="Stripe price ids, each bound for ever to the terms of one plan version.",
+)
+
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("customer_id", Text),
+    Column("user_id", Text),
+    Column("claimed_plan_id", Integer),
+    Column("claimed_plan_created", BigInteger),
+    Column("claimed_plan_event_id", Text),
+    Column("status", Text),
+    Column("items", JSONB, nullable=False, server_default="[]"),
+    Column("cancel_at_period_end", Boolean, nullable=False, server_default="false"),
+    _time("cancel_at"),
+    _time("canceled_at"),
+    _time("trial_end"),
+    _time("started_at"),
+    Column("versions", LargeBinary),
+    Column("undecided", Boolean, nullable=False, server_default="false"),
+    _time("updated_at", nullable=False, default_now=True),
+    Index("subscriptions_customer_id", "customer_id"),
+    Index("subscriptions_user_id", "user_id", postgresql_where=text("user_id IS NOT NULL")),
+    comment="The newest state Stripe reported of each subscription.",
+)
+
+payments = Table(
+    "payments",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("root_id", Text, nullable=False),
+    Column("customer_id", Text),
+    Column("subscription_id", Text),
+    Column("facts", JSONB, nullable=False),
+    Column("listed", Boolean, nullable=False, server_default="false"),
+    Column("user_id", Text),
+    Column("status", Text),
+    Column("currency", Text),
+    Column("amount_minor", BigInteger, nullable=False, server_default="0"),
+    Column("refunded_minor", BigInteger, nullable=False, server_default="0"),
+    Column("disputed_minor", BigInteger, nullable=False, server_default="0"),
+    Column("plan_id", Integer),
+    Column("plan_version", Integer),
+    Column("tokens", BigInteger, nullable=False, server_default="0"),
+    Column("lacks_user", Boolean, nullable=False, server_default="false"),
+    Column("lacks_plan", Boolean, nullable=False, server_default="false"),
+    Column("receipt_url", Text),
+    _time("created_at"),
+    _time("updated_at", nullable=False, default_now=True),
+    CheckConstraint(
+        "kind IN ('invoice', 'session', 'intent', 'charge')", name="payments_kind_known"
+    ),
+    CheckConstraint(
+        "status IN ('pending', 'paid', 'failed', 'refunded', 'partially_refunded', 'disputed')",
+        name="payments_status_known",
+    ),
+    CheckConstraint("NOT listed OR (root_id = id AND status IS NOT NULL)", name="payments_listed"),
+    CheckConstraint("root_id = id OR tokens = 0", name="payments_parts_are_worth_nothing"),
+    CheckConstraint(
+        "refunded_minor >= 0 AND disputed_minor >= 0", name="payments_taken_not_negative"
+    ),
+    Index("payments_root_id", "root_id"),
+    Index("payments_customer_id", "customer_id"),
+    Index("payments_subscription_id", "subscription_id"),
+    Index("payments_user_id", "user_id", "created_at", postgresql_where=text("listed")),
+    Index("payments_unlinked", "id", postgresql_where=text("lacks_user OR lacks_plan")),
+    comment=(
+        "Invoices, checkout sessions, payment intents and charges: what is known of each,"
+        " which payment (root) it belongs to, and on the root what that payment stands for."
+    ),
+)
+
+refunds = Table(
+    "refunds",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("target_id", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("failed_created", BigInteger),
+    CheckConstraint("amount_minor >= 0", name="refunds_not_negative"),
+    Index("refunds_target_id", "target_id"),
+    comment="Refunds by id; target_id is the payments row (intent or charge) they take from.",
+)
+
+disputes = Table(
+    "disputes",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("target_id", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("status_created", BigInteger, nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("funds", Text, nullable=False),
+    Column("funds_created", BigInteger, nullable=False),
+    CheckConstraint("amount_minor >= 0", name="disputes_not_negative"),
+    CheckConstraint("funds IN ('untouched', 'withdrawn', 'reinstated')", name="disputes_funds"),
+    Index("disputes_target_id", "target_id"),
+    comment="Disputes by id; funds says where the money is, newest report first.",
+)
+
+token_accounts = Table(
+    "token_accounts",
+    metadata,
+    Column("user_id", Text, primary_key=True),
+    Column("balance", BigInteger, nullable=False),
+    _time("updated_at", nullable=False, default_now=True),
+    comment="The sum of each user's ledger entries, kept in the same transaction.",
+)
+
+ledger_entries = Table(
+    "ledger_entries",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("user_id", Text, nullable=False),
+    Column("delta", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("balance_after", BigInteger, nullable=False),
+    Column("payment_id", Text),
+    Column("event_id", Text),
+    Column("reason", Text, nullable=False),
+    Column("idempotency_key", Text),
+    _time("created_at", nullable=False, default_now=True),
+    CheckConstraint("delta <> 0", name="ledger_entries_move_something"),
+    CheckConstraint(
+        "kind IN ('grant', 'debit', 'reversal', 'restore', 'adjustment')",
+        name="ledger_entries_kind_known",
+    ),
+    CheckConstraint(
+        "CASE kind WHEN 'grant' THEN delta > 0 WHEN 'restore' THEN delta > 0"
+        " WHEN 'reversal' THEN delta < 0 WHEN 'debit' THEN delta < 0 ELSE true END",
+        name="ledger_entries_sign",
+    ),
+    CheckConstraint(
+        "kind <> 'debit' OR (balance_after >= 0 AND idempotency_key IS NOT NULL)",
+        name="ledger_entries_debit_is_covered",
+    ),
+    CheckConstraint(
+        "kind NOT IN ('grant', 'reversal', 'restore') OR payment_id IS NOT NULL",
+        name="ledger_entries_follow_money",
+    ),
+    Index("ledger_entries_user_id", "user_id", "id"),
+    Index(
+        "ledger_entries_payment_id", "payment_id", postgresql_where=text("payment_id IS NOT NULL")
+    ),
+    Index(
+        "ledger_entries_idempotency_key",
+        "user_id",
+        "idempotency_key",
+        unique=True,
+        postgresql_where=text("idempotency_key IS NOT NULL"),
+    ),
+    comment="Append-only: a trigger refuses UPDATE, DELETE and TRUNCATE.",
+)

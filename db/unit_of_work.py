@@ -1,0 +1,329 @@
+"""One transaction of the pipeline: lock the subjects, load what is known, write what changed.
+
+Order of locks, the same in every transaction: inbox rows, subjects (advisory, sorted), token
+accounts (sorted by user). Statements run at READ COMMITTED, so what is read after a lock is
+fresh.
+"""
+
+import hashlib
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Row, TextClause, text
+
+from db import records
+from db.bulk import Upsert
+from db.tables import customers, disputes, payments, refunds, subscriptions
+from domain.books import Books, Posting, Settled, Touched
+from domain.claims import Customer
+from domain.decode.facts import Fact
+from domain.payments import Dispute, MoneyObject, Refund
+from domain.subscriptions import Subscription
+
+# Every batch holds this one shared; a change of the catalogue holds it alone.
+CATALOGUE_LOCK = 0x43415441
+
+
+class StaleLocks(Exception):  # noqa: N818 - no error: the batch is run again with these.
+    """What was loaded belongs to subjects that are not locked yet; run again with `subjects`."""
+
+    def __init__(self, subjects: frozenset[str]) -> None:
+        super().__init__(f"{len(subjects)} subjects must be locked as well")
+        self.subjects = subjects
+
+
+def subjects_of(facts: Iterable[Fact]) -> set[str]:
+    """The names whose holder may change what these facts touch: customers and money objects."""
+    names: set[str] = set()
+    for fact in facts:
+        if isinstance(fact, Customer):
+            names.add(fact.id)
+        elif isinstance(fact, Subscription):
+            names.add(fact.customer_id or fact.id)
+        elif isinstance(fact, MoneyObject):
+            names.add(fact.id)
+            names.update(fact.parents)
+            names.update({fact.customer_id} if fact.customer_id else ())
+        else:
+            names.add(fact.target_id)
+    return names
+
+
+def resolve_subjects(connection: Connection, names: Collection[str]) -> set[str]:
+    """Which further subjects stored objects of these names belong to. Reads without a lock."""
+    found = connection.execute(_RESOLVE, {"ids": list(names)})
+    return {row.customer_id or row.root_id for row in found}
+
+
+def lock(connection: Connection, subjects: Collection[str]) -> None:
+    """Hold every subject, and the catalogue as it is, until the transaction ends."""
+    keys = sorted({_lock_key(subject) for subject in subjects})
+    connection.execute(_LOCK, {"catalogue": CATALOGUE_LOCK, "keys": keys})
+
+
+def _lock_key(subject: str) -> int:
+    digest = hashlib.blake2b(subject.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
+
+
+def load_parties(connection: Connection, facts: Iterable[Fact]) -> Books:
+    """The customers and subscriptions that these facts name."""
+    customer_ids, subscription_ids = set(), set()
+    for fact in facts:
+        if isinstance(fact, Customer):
+            customer_ids.add(fact.id)
+        elif isinstance(fact, Subscription):
+            subscription_ids.add(fact.id)
+    books = Books()
+    _load_customers(connection, books, customer_ids)
+    _load_subscriptions(connection, books, subscription_ids)
+    return books
+
+
+def load_money(
+    connection: Connection,
+    books: Books,
+    touched: Touched,
+    facts: Iterable[Fact],
+    locked: Collection[str],
+) -> None:
+    """Everything that shares a payment with what these facts name or what changed hands.
+
+    Raises `StaleLocks` when some of it belongs to a subject that is not among `locked`.
+    """
+    ids, taken_ids = _money_ids(facts)
+    ids |= touched.objects.keys()
+    _load_taken(connection, books, ids=taken_ids, target_ids=())
+    taken: list[Refund | Dispute] = [*books.refunds.values(), *books.disputes.values()]
+    ids |= {each.target_id for each in taken}
+    rows = _closure(connection, ids, touched)
+    _check_locks(rows, locked)
+    for row in rows:
+        books.objects[row.id] = records.money_from(row)
+        books.roots[row.id] = row.root_id
+        if row.root_id == row.id:
+            books.payments[row.id] = records.payment_from(row)
+    _load_taken(connection, books, ids=(), target_ids=books.objects.keys() | ids)
+    for row in connection.execute(_POSTED, {"ids": list(books.objects)}) if rows else ():
+        books.posted.setdefault(row.payment_id, {})[row.user_id] = int(row.total)
+
+
+def _check_locks(rows: Sequence[Row[Any]], locked: Collection[str]) -> None:
+    customers_by_root = {row.id: row.customer_id for row in rows if row.id == row.root_id}
+    needed = {customers_by_root.get(row.root_id) or row.root_id for row in rows}
+    missing = needed - set(locked)
+    if missing:
+        raise StaleLocks(frozenset(missing))
+
+
+def _money_ids(facts: Iterable[Fact]) -> tuple[set[str], set[str]]:
+    ids, taken_ids = set(), set()
+    for fact in facts:
+        if isinstance(fact, MoneyObject):
+            ids.add(fact.id)
+            ids.update(fact.parents)
+        elif isinstance(fact, Refund | Dispute):
+            taken_ids.add(fact.id)
+    return ids, taken_ids
+
+
+def _closure(connection: Connection, ids: Collection[str], touched: Touched) -> Sequence[Row[Any]]:
+    if not (ids or touched.owners or touched.plans):
+        return []
+    return connection.execute(
+        _CLOSURE,
+        {
+            "ids": list(ids),
+            "customers": list(touched.owners),
+            "subscriptions": list(touched.plans),
+        },
+    ).all()
+
+
+def load_owners(connection: Connection, books: Books) -> None:
+    """Customers and subscriptions that merged money objects name and that are not loaded yet."""
+    known = books.objects.values()
+    owners = {each.customer_id for each in known if each.customer_id}
+    _load_customers(connection, books, owners - books.customers.keys())
+    sold = {each.subscription_id for each in known if each.subscription_id}
+    _load_subscriptions(connection, books, sold - books.subscriptions.keys())
+
+
+def _load_customers(connection: Connection, books: Books, ids: Collection[str]) -> None:
+    if ids:
+        for row in connection.execute(_CUSTOMERS, {"ids": list(ids)}):
+            books.customers[row.id] = records.customer_from(row)
+
+
+def _load_subscriptions(connection: Connection, books: Books, ids: Collection[str]) -> None:
+    if ids:
+        for row in connection.execute(_SUBSCRIPTIONS, {"ids": list(ids)}):
+            books.subscriptions[row.id] = records.subscription_from(row)
+
+
+def _load_taken(
+    connection: Connection, books: Books, *, ids: Collection[str], target_ids: Collection[str]
+) -> None:
+    if not (ids or target_ids):
+        return
+    wanted = {"ids": list(ids), "targets": list(target_ids)}
+    for row in connection.execute(_REFUNDS, wanted):
+        books.refunds[row.id] = records.refund_from(row)
+    for row in connection.execute(_DISPUTES, wanted):
+        books.disputes[row.id] = records.dispute_from(row)
+
+
+def save(connection: Connection, books: Books, touched: Touched, settled: Settled) -> None:
+    """Write what the merge touched and what was settled from it."""
+    _CUSTOMER_ROWS.run(
+        connection, [records.customer_row(books.customers[each]) for each in touched.customers]
+    )
+    _SUBSCRIPTION_ROWS.run(
+        connection,
+        [records.subscription_row(books.subscriptions[each]) for each in touched.subscriptions],
+    )
+    _PAYMENT_ROWS.run(connection, _changed_payment_rows(books, touched, settled))
+    _REFUND_ROWS.run(
+        connection, [records.refund_row(books.refunds[each]) for each in touched.refunds]
+    )
+    _DISPUTE_ROWS.run(
+        connection, [records.dispute_row(books.disputes[each]) for each in touched.disputes]
+    )
+    post(connection, settled.postings)
+
+
+def _changed_payment_rows(books: Books, touched: Touched, settled: Settled) -> list[records.Row]:
+    rows = []
+    for object_id, root_id in settled.roots.items():
+        payment = settled.payments[root_id] if object_id == root_id else None
+        is_same = (
+            object_id not in touched.objects
+            and books.roots.get(object_id) == root_id
+            and books.payments.get(object_id) == payment
+        )
+        if not is_same:
+            rows.append(records.payment_row(books.objects[object_id], root_id, payment))
+    return rows
+
+
+def post(connection: Connection, postings: Sequence[Posting]) -> None:
+    """Append ledger entries and move the balances with them."""
+    if not postings:
+        return
+    sums: dict[str, int] = {}
+    for posting in postings:
+        sums[posting.entry.user_id] = sums.get(posting.entry.user_id, 0) + posting.entry.delta
+    users = sorted(sums)
+    moved = connection.execute(_MOVE, {"users": users, "deltas": [sums[user] for user in users]})
+    # The balances returned are those after the whole batch; entries count up to them.
+    running = {row.user_id: row.balance - sums[row.user_id] for row in moved}
+    entries = []
+    for posting in postings:
+        entry = posting.entry
+        running[entry.user_id] += entry.delta
+        entries.append(
+            {
+                "user_id": entry.user_id,
+                "delta": entry.delta,
+                "kind": entry.kind,
+                "balance_after": running[entry.user_id],
+                "payment_id": entry.payment_id,
+                "event_id": posting.event_id,
+                "reason": entry.reason,
+            }
+        )
+    connection.execute(_POST, {"rows": orjson.dumps(entries).decode()})
+
+
+def _query(sql: str) -> TextClause:
+    return text(sql)
+
+
+_LOCK = _query(
+    """
+    SELECT pg_advisory_xact_lock_shared(:catalogue),
+           (SELECT count(*) FROM (
+               SELECT pg_advisory_xact_lock(key)
+               FROM unnest(CAST(:keys AS bigint[])) AS key OFFSET 0
+           ) AS held)
+    """
+)
+_RESOLVE = _query(
+    "SELECT DISTINCT root.customer_id, root.id AS root_id"
+    " FROM payments AS named JOIN payments AS root ON root.id = named.root_id"
+    " WHERE named.id = ANY(CAST(:ids AS text[]))"
+)
+_CUSTOMERS = _query(
+    "SELECT id, user_id, claimed_created, claimed_event_id,"
+    " CAST(other_user_ids AS text) AS other_user_ids, deleted_at"
+    " FROM customers WHERE id = ANY(CAST(:ids AS text[]))"
+)
+_SUBSCRIPTIONS = _query(
+    "SELECT id, customer_id, claimed_plan_id, claimed_plan_created, claimed_plan_event_id,"
+    " versions FROM subscriptions WHERE id = ANY(CAST(:ids AS text[]))"
+)
+_CLOSURE = _query(
+    """
+    SELECT id, kind, root_id, customer_id, subscription_id, CAST(facts AS text) AS facts,
+           listed, user_id, status, currency, amount_minor, refunded_minor, disputed_minor,
+           plan_id, plan_version, tokens, lacks_plan, receipt_url
+    FROM payments WHERE root_id IN (
+        SELECT root_id FROM payments WHERE id = ANY(CAST(:ids AS text[]))
+        UNION
+        SELECT root_id FROM payments WHERE customer_id = ANY(CAST(:customers AS text[]))
+        UNION
+        SELECT root_id FROM payments WHERE subscription_id = ANY(CAST(:subscriptions AS text[]))
+    )
+    """
+)
+_REFUNDS = _query(
+    "SELECT id, target_id, status, amount_minor, failed_created FROM refunds"
+    " WHERE id = ANY(CAST(:ids AS text[])) OR target_id = ANY(CAST(:targets AS text[]))"
+)
+_DISPUTES = _query(
+    "SELECT id, target_id, status, status_created, amount_minor, funds, funds_created"
+    " FROM disputes"
+    " WHERE id = ANY(CAST(:ids AS text[])) OR target_id = ANY(CAST(:targets AS text[]))"
+)
+_POSTED = _query(
+    "SELECT payment_id, user_id, sum(delta) AS total FROM ledger_entries"
+    " WHERE payment_id = ANY(CAST(:ids AS text[])) GROUP BY payment_id, user_id"
+)
+_MOVE = _query(
+    """
+    INSERT INTO token_accounts (user_id, balance)
+    SELECT user_id, delta
+    FROM unnest(CAST(:users AS text[]), CAST(:deltas AS bigint[])) AS new (user_id, delta)
+    ON CONFLICT (user_id) DO UPDATE
+    SET balance = token_accounts.balance + EXCLUDED.balance, updated_at = now()
+    RETURNING user_id, balance
+    """
+)
+_POST = _query(
+    """
+    INSERT INTO ledger_entries
+        (user_id, delta, kind, balance_after, payment_id, event_id, reason)
+    SELECT user_id, delta, kind, balance_after, payment_id, event_id, reason
+    FROM json_to_recordset(CAST(:rows AS json)) AS new
+        (user_id text, delta bigint, kind text, balance_after bigint, payment_id text,
+         event_id text, reason text)
+    """
+)
+
+_CUSTOMER_ROWS = Upsert(
+    customers,
+    ("id", "user_id", "claimed_created", "claimed_event_id", "other_user_ids", "deleted_at"),
+)
+_SUBSCRIPTION_ROWS = Upsert(
+    subscriptions,
+    [column.name for column in subscriptions.columns if column.name != "updated_at"],
+    touch="updated_at",
+)
+_PAYMENT_ROWS = Upsert(
+    payments,
+    [column.name for column in payments.columns if column.name != "updated_at"],
+    touch="updated_at",
+)
+_REFUND_ROWS = Upsert(refunds, [column.name for column in refunds.columns])
+_DISPUTE_ROWS = Upsert(disputes, [column.name for column in disputes.columns])
