@@ -1,0 +1,86 @@
+"""Drives the real pipeline in tests: real PostgreSQL, real Redis, no Celery process."""
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import orjson
+from sqlalchemy import Engine, text
+
+import db.catalogue
+from db.engine import make_engine
+from db.records import compress
+from db.stream import EventStream, connect
+from domain.catalogue import Catalogue, CatalogueChange
+from domain.events import Delivery
+from workers.drain import Drained, drain
+from workers.wiring import Wiring
+
+
+def a_delivery(event: Mapping[str, Any]) -> Delivery:
+    """An event as the receiver hands it on."""
+    return Delivery(
+        event_id=event["id"],
+        event_type=event["type"],
+        created=event["created"],
+        received_ms=int(time.time() * 1000),
+        body=compress(orjson.dumps(event)),
+    )
+
+
+def a_wiring(database_url: str, redis_url: str, consumer: str = "test") -> Wiring:
+    """A worker's ports on the test engines."""
+    return Wiring(
+        engine=make_engine(database_url, pool_size=2),
+        events=EventStream(connect(redis_url, timeout_seconds=3.0)),
+        consumer=consumer,
+    )
+
+
+def put(wiring: Wiring, events: Iterable[Mapping[str, Any]]) -> None:
+    """Put events on the stream, in this order."""
+    for event in events:
+        wiring.events.put(a_delivery(event))
+
+
+def work(wiring: Wiring, events: Iterable[Mapping[str, Any]]) -> Drained:
+    """Put events on the stream and drain it."""
+    put(wiring, events)
+    return drain(wiring, lambda: None)
+
+
+def sell(engine: Engine, catalogue: Catalogue) -> None:
+    """Make the database sell exactly these plans, as version 1 each."""
+    changes = [
+        CatalogueChange(None, plan, (), dict(plan.stripe_price_ids), is_new_version=True)
+        for plan in catalogue.plans
+    ]
+    with engine.begin() as connection:
+        db.catalogue.save(connection, changes)
+
+
+def empty(engine: Engine) -> None:
+    """Forget every event and effect; the catalogue stays. Only a test may do this."""
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE ledger_entries DISABLE TRIGGER USER"))
+        connection.execute(
+            text(
+                "TRUNCATE webhook_events, customers, subscriptions, payments, refunds, disputes,"
+                " token_accounts, ledger_entries"
+            )
+        )
+        connection.execute(text("ALTER TABLE ledger_entries ENABLE TRIGGER USER"))
+
+
+def balances(engine: Engine) -> dict[str, int]:
+    """Every balance that is not zero."""
+    with engine.connect() as connection:
+        rows = connection.execute(text("SELECT user_id, balance FROM token_accounts"))
+        return {row.user_id: row.balance for row in rows if row.balance}
+
+
+def statuses(engine: Engine) -> dict[str, str]:
+    """The inbox status of every event."""
+    with engine.connect() as connection:
+        rows = connection.execute(text("SELECT id, status FROM webhook_events"))
+        return {row.id: row.status for row in rows}

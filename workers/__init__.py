@@ -1,0 +1,1 @@
+"""What happens after the 200: draining, applying, sweeping, and the operator's commands."""

@@ -1,0 +1,73 @@
+"""`load_plans`: brings the catalogue to what a file says, and shows what that changed."""
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from sqlalchemy import Engine
+
+import db.catalogue
+import settings
+from db.engine import make_engine
+from domain.catalogue import CatalogueChange, Plan
+from domain.catalogue_file import changes_between, read_plans
+from domain.errors import CatalogueError
+from workers.apply import CatalogueCache, settle_unvalued
+
+
+def load_file(database_url: str, path: Path) -> list[CatalogueChange]:
+    """Load a catalogue file; returns what changed, nothing the second time.
+
+    Payments that waited for a plan are valued again. Raises `CatalogueError` naming everything
+    that is wrong with the file; nothing is written then.
+    """
+    plans = read_plans(_parsed(path))
+    engine = make_engine(database_url, pool_size=1, application_name="fiko-load-plans")
+    try:
+        return _load(engine, plans)
+    finally:
+        engine.dispose()
+
+
+def _load(engine: Engine, plans: Sequence[Plan]) -> list[CatalogueChange]:
+    with engine.begin() as connection:
+        db.catalogue.hold(connection)
+        changes = changes_between(db.catalogue.load(connection), plans)
+        db.catalogue.save(connection, changes)
+    if changes:
+        settle_unvalued(engine, CatalogueCache())
+    return changes
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CatalogueError(f"{path}: cannot be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise CatalogueError(f"{path}: is not TOML: {error}.") from error
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def load_plans(file: Path) -> None:
+    """Load the catalogue in FILE (TOML); idempotent."""
+    found = settings.load(needs=("database_url",))
+    try:
+        changes = load_file(found.database_url, file)
+    except CatalogueError as error:
+        raise click.ClickException(str(error)) from error
+    for change in changes:
+        _show(change)
+    click.echo(f"{len(changes)} plans changed." if changes else "Nothing to change.")
+
+
+def _show(change: CatalogueChange) -> None:
+    plan = change.after
+    is_new = change.before is None
+    mark = click.style("+" if is_new else "~", fg="green" if is_new else "yellow")
+    click.echo(f"{mark} plan {plan.id} version {plan.version}  {plan.name}")
+    for difference in change.differences:
+        click.echo(f"    {difference}")

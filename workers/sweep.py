@@ -1,0 +1,39 @@
+"""The safety net: every few seconds, asks for a drain if anything waits that nobody works on.
+
+It finds lost bells, events stored while Redis was away, retries that are due, and entries whose
+worker died.
+"""
+
+from collections.abc import Callable
+
+import redis
+
+import telemetry
+from db import inbox
+from workers.wiring import Wiring
+
+log = telemetry.get_logger("sweep")
+
+
+def sweep(wiring: Wiring, ring: Callable[[], object]) -> bool:
+    """Ring once if anything waits and the bell is not armed already; says whether it rang."""
+    if not _waits(wiring):
+        return False
+    try:
+        armed = wiring.events.arm()
+    except redis.RedisError as error:
+        log.warning("stream unavailable", error=type(error).__name__)
+        armed = True
+    if armed:
+        ring()
+    return armed
+
+
+def _waits(wiring: Wiring) -> bool:
+    try:
+        if wiring.events.length():
+            return True
+    except redis.RedisError as error:
+        log.warning("stream unavailable", error=type(error).__name__)
+    with wiring.engine.connect() as connection:
+        return inbox.is_due(connection)
