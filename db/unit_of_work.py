@@ -77,7 +77,7 @@ def load_parties(connection: Connection, facts: Iterable[Fact]) -> Books:
             subscription_ids.add(fact.id)
     books = Books()
     _load_customers(connection, books, customer_ids)
-    _load_subscriptions(connection, books, subscription_ids)
+    _load_subscriptions(connection, books, subscription_ids, _SUBSCRIPTIONS)
     return books
 
 
@@ -86,11 +86,12 @@ def load_money(
     books: Books,
     touched: Touched,
     facts: Iterable[Fact],
-    locked: Collection[str],
+    locked: Collection[str] | None,
 ) -> None:
     """Everything that shares a payment with what these facts name or what changed hands.
 
-    Raises `StaleLocks` when some of it belongs to a subject that is not among `locked`.
+    Raises `StaleLocks` when some of it belongs to a subject that is not among `locked`; with
+    None nobody else can write, and no lock is needed.
     """
     ids, taken_ids = _money_ids(facts)
     ids |= touched.objects.keys()
@@ -98,7 +99,8 @@ def load_money(
     taken: list[Refund | Dispute] = [*books.refunds.values(), *books.disputes.values()]
     ids |= {each.target_id for each in taken}
     rows = _closure(connection, ids, touched)
-    _check_locks(rows, locked)
+    if locked is not None:
+        _check_locks(rows, locked)
     for row in rows:
         books.objects[row.id] = records.money_from(row)
         books.roots[row.id] = row.root_id
@@ -142,12 +144,12 @@ def _closure(connection: Connection, ids: Collection[str], touched: Touched) -> 
 
 
 def load_owners(connection: Connection, books: Books) -> None:
-    """Customers and subscriptions that merged money objects name and that are not loaded yet."""
+    """Who owns the merged money objects, and the plans their subscriptions were sold as."""
     known = books.objects.values()
     owners = {each.customer_id for each in known if each.customer_id}
     _load_customers(connection, books, owners - books.customers.keys())
     sold = {each.subscription_id for each in known if each.subscription_id}
-    _load_subscriptions(connection, books, sold - books.subscriptions.keys())
+    _load_subscriptions(connection, books, sold - books.subscriptions.keys(), _SOLD)
 
 
 def _load_customers(connection: Connection, books: Books, ids: Collection[str]) -> None:
@@ -156,9 +158,11 @@ def _load_customers(connection: Connection, books: Books, ids: Collection[str]) 
             books.customers[row.id] = records.customer_from(row)
 
 
-def _load_subscriptions(connection: Connection, books: Books, ids: Collection[str]) -> None:
+def _load_subscriptions(
+    connection: Connection, books: Books, ids: Collection[str], query: TextClause
+) -> None:
     if ids:
-        for row in connection.execute(_SUBSCRIPTIONS, {"ids": list(ids)}):
+        for row in connection.execute(query, {"ids": list(ids)}):
             books.subscriptions[row.id] = records.subscription_from(row)
 
 
@@ -262,6 +266,12 @@ _CUSTOMERS = _query(
 _SUBSCRIPTIONS = _query(
     "SELECT id, customer_id, claimed_plan_id, claimed_plan_created, claimed_plan_event_id,"
     " versions FROM subscriptions WHERE id = ANY(CAST(:ids AS text[]))"
+)
+# For settling only the claimed plan counts; such a subscription is never saved.
+_SOLD = _query(
+    "SELECT id, customer_id, claimed_plan_id, claimed_plan_created, claimed_plan_event_id,"
+    " NULL AS versions FROM subscriptions"
+    " WHERE claimed_plan_id IS NOT NULL AND id = ANY(CAST(:ids AS text[]))"
 )
 _CLOSURE = _query(
     """

@@ -137,18 +137,19 @@ def apply_facts(
     subjects: Collection[str] = (),
     *,
     again: Mapping[str, str] | None = None,
+    is_alone: bool = False,
 ) -> Settled:
     """Lock, load, join, settle, save: inside an open transaction.
 
     `subjects` are to be locked besides those the facts name. `again` names money objects to be
-    settled although no fact touches them, each with the event that is the reason.
+    settled although no fact touches them, each with the event that is the reason. `is_alone`
+    says that nobody else can write these tables (an audit's own), so nothing is locked.
     """
     plain = [fact for _, fact in facts]
     names = unit_of_work.subjects_of(plain) | set(subjects) | set(again or ())
     if not names:
         return Settled()
-    locked = names | unit_of_work.resolve_subjects(connection, names)
-    unit_of_work.lock(connection, locked)
+    locked = None if is_alone else _lock(connection, names)
     books = unit_of_work.load_parties(connection, plain)
     touched = Touched(objects=dict(again or {}))
     merge_parties(books, touched, facts)
@@ -158,6 +159,12 @@ def apply_facts(
     settled = settle_touched(books, touched, cache.get(connection))
     unit_of_work.save(connection, books, touched, settled)
     return settled
+
+
+def _lock(connection: Connection, names: Collection[str]) -> set[str]:
+    locked = set(names) | unit_of_work.resolve_subjects(connection, names)
+    unit_of_work.lock(connection, locked)
+    return locked
 
 
 def settle_unvalued(engine: Engine, cache: CatalogueCache, *, batch: int = 200) -> int:
