@@ -1,0 +1,151 @@
+"""Builds the Celery app: the bell that wakes a worker, and the clock that sweeps.
+
+No event ever travels in a Celery message, so a message that is lost costs seconds. No task is
+sent with a countdown, because Redis would deliver it again and again.
+
+`celery_config:app` is the app of the worker and the scheduler.
+"""
+
+import os
+import ssl
+import sys
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+# billiard reads this once, when it is first imported: SIGTERM then stops a worker within the
+# soft shutdown below instead of waiting for whatever it is doing.
+os.environ.setdefault("REMAP_SIGTERM", "SIGQUIT")
+
+from celery import Celery, signals
+
+import settings as product
+import telemetry
+
+QUEUE = "billing"
+DRAIN = "workers.tasks.drain"
+SWEEP = "workers.tasks.sweep"
+SWEEP_SECONDS = 2.0
+
+# Under the stream's lease of 30 s, so a task is over before another worker takes its entries.
+SOFT_TIME_LIMIT_SECONDS = 10
+TIME_LIMIT_SECONDS = 15
+SOFT_SHUTDOWN_SECONDS = 5
+# A sweep that nobody fetched for this long is dropped: the next one does the same work.
+SWEEP_EXPIRES_SECONDS = 60
+# A beat that was killed leaves its lock behind for this long.
+BEAT_LOCK_SECONDS = 10
+
+_REDIS_SCHEMES = ("redis", "rediss", "unix")
+_WORKER_SOCKETS = {"socket_timeout": 3, "socket_connect_timeout": 2}
+# Whoever rings the bell has a request to answer, and the sweep to fall back on.
+_PUBLISHER_SOCKETS = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5}
+
+
+def make_app(settings: product.Settings, *, publisher: bool = False) -> Celery:
+    """A Celery app on these settings; `publisher` gives up on a stuck broker within a second."""
+    app = Celery("billing", include=["workers.tasks"], set_as_current=not publisher)
+    app.conf.update(
+        **_task_options(),
+        **_worker_options(),
+        **_broker_options(settings.celery_broker_url, publisher=publisher),
+        **_beat_options(settings.redis_url),
+    )
+    return app
+
+
+def _task_options() -> dict[str, Any]:
+    return {
+        "accept_content": ["json"],
+        "task_serializer": "json",
+        "task_default_queue": QUEUE,
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "task_ignore_result": True,
+        "task_soft_time_limit": SOFT_TIME_LIMIT_SECONDS,
+        "task_time_limit": TIME_LIMIT_SECONDS,
+        "task_publish_retry_policy": {"max_retries": 0},
+    }
+
+
+def _worker_options() -> dict[str, Any]:
+    return {
+        "worker_concurrency": 2,
+        "worker_prefetch_multiplier": 1,
+        "worker_soft_shutdown_timeout": SOFT_SHUTDOWN_SECONDS,
+        "worker_send_task_events": False,
+        "worker_enable_remote_control": False,
+        # telemetry.py owns the logs.
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
+    }
+
+
+def _broker_options(broker_url: str, *, publisher: bool) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "broker_url": _kombu_url(broker_url),
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_connection_timeout": 0.5 if publisher else 2,
+    }
+    scheme, query = urlsplit(broker_url).scheme, urlsplit(broker_url).query
+    if scheme in _REDIS_SCHEMES:
+        options["broker_transport_options"] = {
+            "visibility_timeout": 60,
+            "unacked_restore_interval": 5,
+            "unacked_restore_throttle": 1,
+            "socket_keepalive": True,
+            "health_check_interval": 3,
+            **(_PUBLISHER_SOCKETS if publisher else _WORKER_SOCKETS),
+        }
+    if scheme == "rediss" and "ssl_cert_reqs" not in query:
+        options["broker_use_ssl"] = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
+    return options
+
+
+def _beat_options(redis_url: str) -> dict[str, Any]:
+    return {
+        "beat_scheduler": "redbeat.RedBeatScheduler",
+        "beat_max_loop_interval": SWEEP_SECONDS,
+        "beat_schedule": {
+            "sweep": {
+                "task": SWEEP,
+                "schedule": SWEEP_SECONDS,
+                "options": {"expires": SWEEP_EXPIRES_SECONDS},
+            }
+        },
+        "redbeat_redis_url": redis_url,
+        "redbeat_key_prefix": "billing:beat:",
+        "redbeat_lock_timeout": BEAT_LOCK_SECONDS,
+        # After this long without Redis beat gives up, and its supervisor starts it again.
+        "redbeat_redis_options": {"retry_period": 10, **_WORKER_SOCKETS},
+    }
+
+
+def _kombu_url(broker_url: str) -> str:
+    """The broker's URL as kombu spells it: a Redis behind a Unix socket has a name of its own."""
+    url = urlsplit(broker_url)
+    if url.scheme != "unix":
+        return broker_url
+    database = parse_qs(url.query).get("db", ["0"])[0]
+    return f"redis+socket://{url.netloc}{url.path}?virtual_host={database}"
+
+
+def configure_logging(**_options: object) -> None:
+    """Take Celery's place in setting up logs, which it leaves alone when someone answers this."""
+    settings = product.load()
+    process = "beat" if "beat" in sys.argv else "worker"
+    telemetry.configure(settings.log_format, process, level=settings.log_level)
+
+
+def __getattr__(name: str) -> Celery:
+    """`app`, made when it is first asked for: importing this module must not read settings.
+
+    Whoever imports it may yet want to report what is wrong with them.
+    """
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    made = globals()["app"] = make_app(product.load())
+    return made
+
+
+signals.setup_logging.connect(configure_logging, weak=False)

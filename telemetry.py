@@ -1,0 +1,106 @@
+"""Sets up the logs: one line an event, for machines (json) or people (console), on stderr.
+
+A log event is a constant phrase with key=value fields. Secrets are never logged on purpose; what
+looks like one is blotted out all the same, because libraries log their connection strings.
+"""
+
+import logging
+import re
+import sys
+from typing import Any, cast
+
+import orjson
+import structlog
+from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+
+_SECRETS = re.compile(
+    r"\b(?:sk|rk)_(?:live|test)_\w+"  # Stripe keys
+    r"|\bwhsec_\w+"  # webhook secrets
+    r"|\beyJ[\w-]+\.[\w-]+\.[\w-]*"  # JSON Web Tokens
+    r"|(?<=://)[^/@\s\"]*:[^/@\s\"]+(?=@)"  # user:password in a URL
+)
+_BLOT = "[hidden]"
+
+# Libraries that say at level info what our own lines say better.
+_QUIET = ("alembic.runtime.plugins", "celery.worker.strategy", "celery.app.trace", "celery.beat")
+
+
+def configure(log_format: str, process: str, *, level: str = "info") -> None:
+    """Send every log of this process to stderr; a second call replaces the first.
+
+    `log_format` is `json` or `console`, `process` names this process in every line, and lines
+    below `level` (debug, info, warning, error) are dropped. Standard-library logging goes the
+    same way.
+    """
+    threshold = getattr(logging, level.upper())
+    shared = _shared_processors(process)
+    renderers = _renderers(log_format)
+    structlog.configure(
+        processors=[structlog.contextvars.merge_contextvars, *shared, *renderers],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    _configure_standard_library(threshold, shared, renderers)
+
+
+def get_logger(name: str) -> FilteringBoundLogger:
+    """A logger whose lines say which part of the product they come from."""
+    return cast("FilteringBoundLogger", structlog.get_logger(origin=name))
+
+
+def _shared_processors(process: str) -> list[Processor]:
+    def add_process(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        event["process"] = process
+        return event
+
+    return [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+        add_process,
+        structlog.processors.StackInfoRenderer(),
+    ]
+
+
+def _add_origin(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    record: logging.LogRecord = event["_record"]
+    event["origin"] = record.name
+    return event
+
+
+def _renderers(log_format: str) -> list[Processor]:
+    if log_format == "console":
+        console = structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(),
+            timestamp_key="at",
+            # The default shows local variables, and those hold secrets and payloads.
+            exception_formatter=structlog.dev.plain_traceback,
+        )
+        return [console, _blot]
+    json = structlog.processors.JSONRenderer(serializer=_to_json)
+    return [structlog.processors.format_exc_info, json, _blot]
+
+
+def _to_json(event: EventDict, default: Any = None, **_options: object) -> str:  # noqa: ANN401 - structlog passes its own fallback here.
+    return orjson.dumps(event, default=default, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def _blot(_logger: WrappedLogger, _method: str, line: Any) -> str:  # noqa: ANN401 - the last processor is given what the renderer made, a string.
+    return _SECRETS.sub(_BLOT, line)
+
+
+def _configure_standard_library(
+    threshold: int, shared: list[Processor], renderers: list[Processor]
+) -> None:
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[_add_origin, *shared],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(threshold)
+    logging.captureWarnings(capture=True)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(max(threshold, logging.WARNING))
