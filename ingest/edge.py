@@ -1,0 +1,58 @@
+"""What the HTTP edge holds: one of each connection, made once in each process."""
+
+from dataclasses import dataclass
+from typing import cast
+
+import redis
+from flask import current_app
+from sqlalchemy import Engine
+
+import celery_config
+from db.engine import make_engine
+from db.stream import EventStream, connect
+from ingest.auth import Authenticator
+from ingest.durability import DurabilityCheck
+from ingest.intake import Intake
+from settings import Settings
+
+# The receiver must answer Stripe soon, with or without Redis.
+REDIS_TIMEOUT_SECONDS = 0.25
+
+_KEY = "billing"
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Settings and connections; nothing is connected before it is used."""
+
+    settings: Settings
+    engine: Engine
+    redis: redis.Redis
+    durability: DurabilityCheck
+    intake: Intake
+    authenticator: Authenticator
+
+
+def open_edge(settings: Settings) -> Edge:
+    """An edge on the configured database, Redis and broker; make it after fork."""
+    engine = make_engine(settings.database_url, application_name="fiko-billing web")
+    client = connect(settings.redis_url, timeout_seconds=REDIS_TIMEOUT_SECONDS)
+    durability = DurabilityCheck(client, settings.intake)
+    celery = celery_config.make_app(settings, publisher=True)
+    intake = Intake(
+        stream=EventStream(client),
+        durability=durability,
+        engine=engine,
+        ring=lambda: celery.send_task(celery_config.DRAIN, ignore_result=True),
+    )
+    return Edge(settings, engine, client, durability, intake, Authenticator(settings))
+
+
+def attach(extensions: dict[str, object], opened: Edge) -> None:
+    """Make this the edge of the app whose extensions these are."""
+    extensions[_KEY] = opened
+
+
+def edge() -> Edge:
+    """The edge of the app that answers the request at hand."""
+    return cast("Edge", current_app.extensions[_KEY])

@@ -1,0 +1,106 @@
+"""Puts a verified event on durable storage: the stream, else the inbox; and rings the bell.
+
+When `accept` returns, the event is on disk. When neither store takes it, `NotStoredError` is raised
+and nothing may be promised. What the event says is no concern of this module.
+"""
+
+import threading
+from collections.abc import Callable
+
+import redis
+import zstandard
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+import telemetry
+from db import inbox
+from db.stream import EventStream
+from domain.events import Delivery
+from ingest.breaker import Breaker
+from ingest.durability import DurabilityCheck
+
+COMPRESSION_LEVEL = 3
+
+# What a Redis that is away, slow, full or misconfigured makes its client raise.
+_REDIS_REFUSES = (redis.RedisError, OSError)
+_log = telemetry.get_logger("ingest.intake")
+_thread = threading.local()
+
+
+class NotStoredError(Exception):
+    """No durable store took the event: the sender must be told to try again."""
+
+
+class Intake:
+    """Accepts deliveries; threads share one, processes do not."""
+
+    def __init__(
+        self,
+        *,
+        stream: EventStream,
+        durability: DurabilityCheck,
+        engine: Engine,
+        ring: Callable[[], object],
+        breaker: Breaker | None = None,
+    ) -> None:
+        """`ring` asks for a drain; it may fail, the sweep makes up for it."""
+        self._stream = stream
+        self._durability = durability
+        self._engine = engine
+        self._ring = ring
+        self._breaker = breaker or Breaker()
+
+    def accept(self, delivery: Delivery) -> None:
+        """Keep the delivery; raises `NotStoredError` when neither store can."""
+        if not (self._breaker.allows() and self._with_redis(delivery)):
+            self._to_inbox(delivery)
+
+    def _with_redis(self, delivery: Delivery) -> bool:
+        """Whether the delivery is stored; False when Redis failed before that."""
+        stored = False
+        try:
+            if self._durability.verdict().durable:
+                armed = self._stream.put(delivery)
+            else:
+                self._to_inbox(delivery)
+                stored = True
+                armed = self._stream.arm()
+        except _REDIS_REFUSES as error:
+            self._redis_failed(error)
+            return stored
+        self._redis_answered()
+        if armed:
+            self._ring_bell()
+        return True
+
+    def _to_inbox(self, delivery: Delivery) -> None:
+        try:
+            with self._engine.begin() as connection:
+                inbox.store(connection, [delivery], source="webhook")
+        except SQLAlchemyError as error:
+            _log.error("inbox refused an event", error=type(error).__name__)
+            raise NotStoredError from error
+
+    def _ring_bell(self) -> None:
+        try:
+            self._ring()
+        except Exception as error:  # noqa: BLE001 - the event is stored and brokers fail in many ways; the sweep finds it.
+            _log.warning("bell not rung", error=type(error).__name__)
+
+    def _redis_failed(self, error: Exception) -> None:
+        self._durability.forget()
+        if self._breaker.failed():
+            _log.warning("redis refused, the inbox takes over", error=type(error).__name__)
+
+    def _redis_answered(self) -> None:
+        if self._breaker.succeeded():
+            _log.info("redis answers again")
+
+
+def compress(body: bytes) -> bytes:
+    """The body as it is stored: one zstd frame that knows its size."""
+    if not hasattr(_thread, "compressor"):
+        # A compressor is not safe to share between threads, and costs more than one use of it.
+        _thread.compressor = zstandard.ZstdCompressor(level=COMPRESSION_LEVEL)
+    compressed: bytes = _thread.compressor.compress(body)
+    return compressed

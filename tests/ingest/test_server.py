@@ -1,0 +1,157 @@
+"""The `web` command as a process: serves, says what is wrong, stops, leaves nothing behind."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.ingest.builders import ENVIRONMENT, a_body, a_signature
+
+ROOT = Path(__file__).parents[2]
+COMMAND = [sys.executable, "-c", "from ingest.server import web; web()"]
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
+
+
+@pytest.fixture
+def port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        found: int = probe.getsockname()[1]
+        return found
+
+
+@pytest.fixture
+def start(tmp_path: Path, port: int) -> Iterator[Start]:
+    """Starts `web` with these variables; whatever still runs after the test is ended."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(**variables: str) -> "subprocess.Popen[str]":
+        environment = os.environ | ENVIRONMENT | {"PORT": str(port), "PYTHONPATH": str(ROOT)}
+        process = subprocess.Popen(
+            COMMAND,
+            cwd=tmp_path,
+            env=environment | variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def wait_until(true: Callable[[], bool], what: str, seconds: float = 20) -> None:
+    """Wait for something to become true; fail when it does not."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+def answers(port: int) -> bool:
+    """Whether someone serves there."""
+    try:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        connection.request("GET", "/healthz")
+        return connection.getresponse().read() != b""
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def children_of(process: "subprocess.Popen[str]") -> list[int]:
+    """The processes that it started."""
+    tasks = Path(f"/proc/{process.pid}/task").iterdir()
+    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+
+
+def runs(pid: int) -> bool:
+    """Whether a process is there and not merely waiting to be buried."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state not in "ZX"
+
+
+def test_it_serves_until_it_is_told_to_stop(start: Start, port: int) -> None:
+    """SIGTERM ends it soon, with its worker; a chunked flood is refused on the way."""
+    process = start()
+    wait_until(lambda: answers(port), "nobody answers")
+    workers = children_of(process)
+    assert flood(port).startswith(b"HTTP/1.1 413 ")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=8) == 0
+    assert not any(runs(worker) for worker in workers)
+    assert workers
+
+
+def test_its_worker_dies_with_it(start: Start, port: int) -> None:
+    """Nothing is left on the port when the main process is killed."""
+    process = start()
+    wait_until(lambda: answers(port), "nobody answers")
+    workers = children_of(process)
+    process.kill()
+    process.wait()
+    wait_until(lambda: not any(runs(worker) for worker in workers), "a worker outlived it", 5)
+    assert workers
+    assert not answers(port)
+
+
+def test_a_taken_port_is_one_clear_line(start: Start, port: int) -> None:
+    """What is wrong, where, and what to do; no trace."""
+    with socket.create_server(("127.0.0.1", port)):
+        process = start()
+        output, errors = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert output == ""
+    assert errors == (
+        f"Error: Cannot listen on 127.0.0.1:{port}: Address already in use."
+        " Set PORT (or HOST) to another, or stop what listens there.\n"
+    )
+
+
+def test_missing_settings_are_reported_together(start: Start) -> None:
+    """Each by name, and no server."""
+    process = start(DATABASE_URL="", REDIS_URL="", LOG_FORMAT="xml")
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert "Traceback" not in errors
+    for name in ("DATABASE_URL", "REDIS_URL", "LOG_FORMAT"):
+        assert name in errors
+
+
+def flood(port: int) -> bytes:
+    """The answer to a chunked body that goes on and on."""
+    body = a_body(pad="x" * 4_000_000)
+    head = (
+        "POST /billing/stripe/webhook/ HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n"
+        f"Stripe-Signature: {a_signature(body)['Stripe-Signature']}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(head.encode())
+        try:
+            for at in range(0, len(body), 65_536):
+                piece = body[at : at + 65_536]
+                connection.sendall(b"%x\r\n%b\r\n" % (len(piece), piece))
+            connection.sendall(b"0\r\n\r\n")
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # It was told before it had said everything.
+        return connection.recv(4096)

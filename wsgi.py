@@ -1,0 +1,11 @@
+"""The WSGI entry: `wsgi:app`, for granian or any other server. Made once in each process."""
+
+import settings
+import telemetry
+from ingest import create_app
+
+NEEDS = ("database_url", "redis_url")
+
+_settings = settings.load(NEEDS)
+telemetry.configure(_settings.log_format, "web", level=_settings.log_level)
+app = create_app(_settings)
