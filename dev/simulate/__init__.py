@@ -1,0 +1,5 @@
+"""A Stripe account that sells, in memory, and the check of what the receiver made of it.
+
+Never imported by anything that runs in production, and never by `domain`: the expected figures
+are kept by the seller's own arithmetic, so a mistake in ours cannot hide in both.
+"""

@@ -1,0 +1,136 @@
+"""Compares what a user should have with what the receiver says they have. Pure."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from dev.simulate.expected import Expectation, Sale, is_active
+from dev.simulate.reading import Found
+from dev.simulate.records import Subscription
+
+# What is compared, in the order it is reported.
+AREAS = ("balance", "subscriptions", "payments", "ledger")
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that is not as it must be."""
+
+    user_id: str
+    area: str
+    what: str
+    expected: object
+    found: object
+
+    def __str__(self) -> str:
+        return f"{self.user_id}: {self.what}: expected {self.expected!r}, found {self.found!r}"
+
+
+def compare(expected: Expectation, found: Found) -> list[Difference]:
+    """List every difference for one user; an empty list means all is right."""
+    differences: list[Difference] = []
+    user = expected.user_id
+    if expected.balance != found.balance:
+        differences.append(Difference(user, "balance", "balance", expected.balance, found.balance))
+    wanted = {sub.id: _subscription(sub) for sub in expected.subscriptions}
+    listed = {str(item["id"]): _as_times(item) for item in found.subscriptions}
+    differences += _compare_lists(user, "subscriptions", wanted, listed)
+    sold = {sale.id: _payment(sale, found) for sale in expected.sales}
+    paid = {str(item["id"]): item for item in found.payments}
+    differences += _compare_lists(user, "payments", sold, paid)
+    if len(paid) != len(found.payments):
+        differences.append(
+            Difference(user, "payments", "payments listed", len(paid), len(found.payments))
+        )
+    return differences + list(_compare_ledger(expected, found))
+
+
+def _compare_lists(
+    user: str, area: str, expected: Mapping[str, Json], found: Mapping[str, Json]
+) -> Iterator[Difference]:
+    for key in dict.fromkeys((*expected, *found)):
+        if key not in found:
+            yield Difference(user, area, key, "present", "missing")
+        elif key not in expected:
+            yield Difference(user, area, key, "absent", "present")
+        else:
+            for name, value in expected[key].items():
+                if found[key].get(name, "no such field") != value:
+                    other = found[key].get(name, "no such field")
+                    yield Difference(user, area, f"{key} {name}", value, other)
+
+
+def _compare_ledger(expected: Expectation, found: Found) -> Iterator[Difference]:
+    user = expected.user_id
+    total = sum(int(entry["delta"]) for entry in found.ledger)
+    if total != expected.balance:
+        yield Difference(user, "ledger", "sum of the ledger", expected.balance, total)
+    if found.ledger and found.ledger[0]["balance_after"] != expected.balance:
+        newest = found.ledger[0]["balance_after"]
+        yield Difference(user, "ledger", "newest balance_after", expected.balance, newest)
+    by_payment: dict[str, int] = defaultdict(int)
+    for entry in found.ledger:
+        by_payment[str(entry["payment_id"])] += int(entry["delta"])
+    worth = {sale.id: sale.tokens for sale in expected.sales}
+    for key in dict.fromkeys((*worth, *by_payment)):
+        if worth.get(key, 0) != by_payment.get(key, 0):
+            yield Difference(
+                user, "ledger", f"entries of {key}", worth.get(key, 0), by_payment.get(key, 0)
+            )
+
+
+def _subscription(subscription: Subscription) -> dict[str, object]:
+    plan = subscription.price.plan
+    return {
+        "plan_id": plan.id,
+        "plan_type": plan.type,
+        "status": subscription.status,
+        "is_active": is_active(subscription),
+        "quantity": subscription.quantity,
+        "items": [{"plan_id": plan.id, "quantity": subscription.quantity}],
+        "current_period_start": subscription.period_start,
+        "current_period_end": subscription.period_end,
+        "cancel_at_period_end": subscription.cancel_at_period_end,
+        "cancel_at": subscription.cancel_at,
+        "canceled_at": subscription.canceled_at,
+        "trial_end": subscription.trial_end,
+    }
+
+
+_TIMES = ("current_period_start", "current_period_end", "cancel_at", "canceled_at", "trial_end")
+
+
+def _as_times(item: Json) -> dict[str, object]:
+    # Times are compared as moments: `Z` and `+00:00` say the same.
+    times = {name: _moment(item[name]) for name in _TIMES if name in item}
+    return {**item, **times}
+
+
+def _moment(value: object) -> object:
+    try:
+        return int(datetime.fromisoformat(value).timestamp()) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+def _payment(sale: Sale, found: Found) -> dict[str, object]:
+    wanted: dict[str, object] = {
+        "amount": sale.amount,
+        "amount_refunded": sale.refunded,
+        "amount_disputed": sale.disputed,
+        "currency": sale.currency,
+        "status": sale.status,
+        "tokens": sale.tokens,
+        "subscription_id": sale.subscription_id,
+    }
+    # A change of plan bills two plans, and either may stand for the payment.
+    listed = next((item for item in found.payments if item["id"] == sale.id), {})
+    plan = listed.get("plan_id")
+    wanted["plan_id"] = plan if plan in sale.plans else min(sale.plans, default=None)
+    kind = listed.get("plan_type")
+    wanted["plan_type"] = kind if kind in sale.plan_types else min(sale.plan_types, default=None)
+    return wanted

@@ -1,0 +1,246 @@
+"""Draws customers, prices and subscriptions as full Stripe objects.
+
+Every field Stripe sends is there, at the path of the customer's API version. Pure: a record in,
+a fresh JSON object out. Never computes a token.
+"""
+
+from typing import Any
+
+from dev.simulate.records import Customer, Price, Subscription
+
+Json = dict[str, Any]
+
+_CITIES = {
+    "US": ("Oakland", "94607", "CA", "2201 Broadway"),
+    "DE": ("Köln", "50667", None, "Hohe Straße 41"),
+    "FR": ("Orléans", "45000", None, "12 rue de la République"),
+    "JP": ("渋谷区", "150-0002", "東京都", "渋谷2-21-1"),
+}
+
+
+def address(customer: Customer) -> Json:
+    """Return the postal address of a customer."""
+    city, postal_code, state, line1 = _CITIES[customer.country]
+    return {
+        "city": city,
+        "country": customer.country,
+        "line1": line1,
+        "line2": None,
+        "postal_code": postal_code,
+        "state": state,
+    }
+
+
+def stripe_list(items: list[Json], url: str) -> Json:
+    """Wrap items the way Stripe embeds a list."""
+    return {"object": "list", "data": items, "has_more": False, "url": url}
+
+
+def customer_object(customer: Customer) -> Json:
+    """Draw a customer."""
+    return {
+        "id": customer.id,
+        "object": "customer",
+        "address": address(customer),
+        "balance": customer.balance_minor,
+        "created": customer.created,
+        "currency": customer.currency,
+        "customer_account": None,
+        "default_source": None,
+        "delinquent": False,
+        "description": None,
+        "discount": None,
+        "email": customer.email,
+        "invoice_prefix": customer.id[-8:].upper(),
+        "invoice_settings": {
+            "custom_fields": None,
+            "default_payment_method": customer.method_id if customer.invoices else None,
+            "footer": None,
+            "rendering_options": None,
+        },
+        "livemode": False,
+        "metadata": {"user_id": customer.user_id} if customer.linked else {},
+        "name": customer.name,
+        "next_invoice_sequence": customer.invoices + 1,
+        "phone": None,
+        "preferred_locales": ["en-US"],
+        "shipping": None,
+        "tax_exempt": "none",
+        "test_clock": None,
+    }
+
+
+def price_object(price: Price) -> Json:
+    """Draw a price, recurring or one-time."""
+    recurring = {
+        "aggregate_usage": None,
+        "interval": price.plan.interval,
+        "interval_count": 1,
+        "meter": None,
+        "trial_period_days": None,
+        "usage_type": "licensed",
+    }
+    return {
+        "id": price.id,
+        "object": "price",
+        "active": True,
+        "billing_scheme": "per_unit",
+        "created": price.created,
+        "currency": price.currency,
+        "custom_unit_amount": None,
+        "livemode": False,
+        "lookup_key": None,
+        "metadata": {},
+        "nickname": None,
+        "product": price.product,
+        "recurring": recurring if price.plan.recurring else None,
+        "tax_behavior": "unspecified",
+        "tiers_mode": None,
+        "transform_quantity": None,
+        "type": "recurring" if price.plan.recurring else "one_time",
+        "unit_amount": price.unit_minor,
+        "unit_amount_decimal": str(price.unit_minor),
+    }
+
+
+def plan_object(price: Price) -> Json:
+    """Draw the older twin of a recurring price."""
+    return {
+        "id": price.id,
+        "object": "plan",
+        "active": True,
+        "aggregate_usage": None,
+        "amount": price.unit_minor,
+        "amount_decimal": str(price.unit_minor),
+        "billing_scheme": "per_unit",
+        "created": price.created,
+        "currency": price.currency,
+        "interval": price.plan.interval,
+        "interval_count": 1,
+        "livemode": False,
+        "metadata": {},
+        "meter": None,
+        "nickname": None,
+        "product": price.product,
+        "tiers_mode": None,
+        "transform_usage": None,
+        "trial_period_days": None,
+        "usage_type": "licensed",
+    }
+
+
+def _item_object(subscription: Subscription) -> Json:
+    item: Json = {
+        "id": subscription.item_id,
+        "object": "subscription_item",
+        "billing_thresholds": None,
+        "created": subscription.created,
+        "discounts": [],
+        "metadata": {},
+        "plan": plan_object(subscription.price),
+        "price": price_object(subscription.price),
+        "quantity": subscription.quantity,
+        "subscription": subscription.id,
+        "tax_rates": [],
+    }
+    if subscription.customer.version.basil:
+        item["current_period_end"] = subscription.period_end
+        item["current_period_start"] = subscription.period_start
+    return item
+
+
+_QUIET_SUBSCRIPTION: Json = {
+    "application": None,
+    "application_fee_percent": None,
+    "billing_cycle_anchor_config": None,
+    "billing_thresholds": None,
+    "collection_method": "charge_automatically",
+    "days_until_due": None,
+    "default_source": None,
+    "default_tax_rates": [],
+    "description": None,
+    "discounts": [],
+    "invoice_settings": {"account_tax_ids": None, "issuer": {"type": "self"}},
+    "livemode": False,
+    "next_pending_invoice_item_invoice": None,
+    "on_behalf_of": None,
+    "payment_settings": {
+        "payment_method_options": {
+            "acss_debit": None,
+            "bancontact": None,
+            "card": {"network": None, "request_three_d_secure": "automatic"},
+            "customer_balance": None,
+            "konbini": None,
+            "sepa_debit": None,
+            "us_bank_account": None,
+        },
+        "payment_method_types": None,
+        "save_default_payment_method": "off",
+    },
+    "pending_invoice_item_interval": None,
+    "pending_setup_intent": None,
+    "pending_update": None,
+    "schedule": None,
+    "test_clock": None,
+    "transfer_data": None,
+    "trial_settings": {"end_behavior": {"missing_payment_method": "create_invoice"}},
+}
+
+
+def _versioned_subscription(subscription: Subscription) -> Json:
+    version = subscription.customer.version
+    if not version.basil:
+        return {
+            "automatic_tax": {"enabled": False, "liability": None},
+            "current_period_end": subscription.period_end,
+            "current_period_start": subscription.period_start,
+            "discount": None,
+        }
+    mode: Json = {"type": "flexible" if subscription.flexible else "classic", "flexible": None}
+    drawn: Json = {
+        "automatic_tax": {"disabled_reason": None, "enabled": False, "liability": None},
+        "billing_mode": mode,
+        "customer_account": None,
+    }
+    if version.real_pause:
+        requested = {"subscription": {"type": "pause_requested"}}
+        drawn["status_details"] = {"paused": requested if subscription.pause_requested else None}
+    return drawn
+
+
+def subscription_object(subscription: Subscription) -> Json:
+    """Draw a subscription as it stands."""
+    pause = subscription.pause_behavior
+    items = stripe_list(
+        [_item_object(subscription)], f"/v1/subscription_items?subscription={subscription.id}"
+    )
+    return {
+        "id": subscription.id,
+        "object": "subscription",
+        **_QUIET_SUBSCRIPTION,
+        **_versioned_subscription(subscription),
+        "billing_cycle_anchor": subscription.created,
+        "cancel_at": subscription.cancel_at,
+        "cancel_at_period_end": subscription.cancel_at_period_end,
+        "canceled_at": subscription.canceled_at,
+        "cancellation_details": {
+            "comment": None,
+            "feedback": None,
+            "reason": subscription.cancel_reason,
+        },
+        "created": subscription.created,
+        "currency": subscription.price.currency,
+        "customer": subscription.customer.id,
+        "default_payment_method": subscription.method_id,
+        "ended_at": subscription.ended_at,
+        "items": {**items, "total_count": 1} if not subscription.customer.version.basil else items,
+        "latest_invoice": subscription.latest_invoice,
+        "metadata": dict(subscription.metadata),
+        "pause_collection": {"behavior": pause, "resumes_at": None} if pause else None,
+        "plan": plan_object(subscription.price),
+        "quantity": subscription.quantity,
+        "start_date": subscription.created,
+        "status": subscription.status,
+        "trial_end": subscription.trial_end,
+        "trial_start": subscription.trial_start,
+    }

@@ -1,0 +1,160 @@
+"""One-time purchases through hosted checkout, by card, by a delayed method, or for nothing.
+
+Emits what field experience says Stripe emits for them, in its order. No I/O.
+"""
+
+from dev.simulate.payments import Payments
+from dev.simulate.plans import Plan
+from dev.simulate.records import Customer, Intent, Line, Session
+from dev.simulate.session_objects import LIFETIME_SECONDS, session_object
+
+# A bank debit takes days.
+DEBIT_SECONDS = 5 * 86400
+
+
+class Packages(Payments):
+    """Selling what does not renew."""
+
+    def open_session(
+        self,
+        customer: Customer,
+        plan: Plan,
+        *,
+        quantity: int = 1,
+        percent_off: int = 0,
+        inline: bool = False,
+        method: str = "card",
+    ) -> Session:
+        """Open a checkout session; Stripe says nothing until it is completed or expires."""
+        price = self.price(plan, customer.currency, inline=inline)
+        subtotal = price.unit_minor * quantity
+        return Session(
+            id=self.new_id("cs_test", 58),
+            customer=customer,
+            mode="subscription" if plan.recurring else "payment",
+            price=price,
+            quantity=quantity,
+            created=self.now,
+            metadata=purchase_metadata(customer, plan),
+            amount_subtotal=subtotal,
+            amount_total=subtotal - subtotal * percent_off // 100,
+            method_type=method,
+            percent_off=percent_off,
+        )
+
+    def complete(self, session: Session, payment_status: str) -> None:
+        """Complete a session: the buyer is back on our page."""
+        session.status = "complete"
+        session.payment_status = payment_status
+        self.emit("checkout.session.completed", session_object(session), session.customer)
+
+    def buy_package(
+        self,
+        customer: Customer,
+        plan: Plan,
+        *,
+        invoicing: bool = False,
+        declines: int = 0,
+        percent_off: int = 0,
+        inline: bool = False,
+    ) -> Session:
+        """Sell a package by card, after some declined attempts; returns the completed session."""
+        session = self.open_session(customer, plan, percent_off=percent_off, inline=inline)
+        session.invoicing = invoicing
+        self.wait(self.chance.randint(20, 90))
+        self.announce(customer)
+        if session.amount_total == 0:
+            self.complete(session, "no_payment_required")
+            self.books.completed(session)
+            return session
+        self._open_intent(session)
+        for _ in range(declines):
+            self.decline(self._intent(session))
+            self.wait(self.chance.randint(15, 60))
+        charge = self.collect(self._intent(session))
+        if invoicing:
+            self._bill(session)
+        self.complete(session, "paid")
+        if not invoicing:
+            charge.sale_id = session.id
+            self.books.completed(session)
+        return session
+
+    def start_delayed(self, customer: Customer, plan: Plan) -> Session:
+        """Complete a session whose money comes days later, or never."""
+        session = self.open_session(customer, plan, method="sepa_debit")
+        self.wait(self.chance.randint(20, 90))
+        self.announce(customer)
+        self._open_intent(session)
+        self.process(self._intent(session))
+        self.complete(session, "unpaid")
+        self.books.completed(session)
+        return session
+
+    def finish_delayed(self, session: Session, *, succeeds: bool) -> None:
+        """Bring the answer of the bank to a delayed payment."""
+        self.wait(DEBIT_SECONDS)
+        intent = self._intent(session)
+        if succeeds:
+            self.collect(intent).sale_id = session.id
+            session.payment_status = "paid"
+            self.books.completed(session)
+        else:
+            self.decline(intent)
+            self.books.failed_session(session)
+        outcome = "succeeded" if succeeds else "failed"
+        self.emit(
+            f"checkout.session.async_payment_{outcome}",
+            session_object(session),
+            session.customer,
+            by_stripe=True,
+        )
+
+    def abandon(self, customer: Customer, plan: Plan) -> Session:
+        """Open a session that nobody completes."""
+        session = self.open_session(customer, plan)
+        self.wait(LIFETIME_SECONDS)
+        session.status = "expired"
+        self.emit("checkout.session.expired", session_object(session), customer, by_stripe=True)
+        return session
+
+    def _open_intent(self, session: Session) -> None:
+        session.intent = self.start_intent(
+            session.customer,
+            session.amount_total,
+            description=session.price.plan.name,
+            metadata=dict(session.metadata) if session.customer.linked else {},
+            method=session.method_type,
+        )
+
+    @staticmethod
+    def _intent(session: Session) -> Intent:
+        if session.intent is None:
+            raise ValueError(f"{session.id} needs no payment, so it has no intent")
+        return session.intent
+
+    def _bill(self, session: Session) -> None:
+        # The invoice a session makes for itself is paid by the session's own intent.
+        line = Line(
+            id=self.new_id("il"),
+            amount=session.amount_subtotal,
+            description=session.price.plan.name,
+            price=session.price,
+            plan=session.price.plan,
+            quantity=1,
+            period_start=self.now,
+            period_end=self.now,
+            discount=session.amount_subtotal - session.amount_total,
+        )
+        invoice = self.new_invoice(session.customer, "manual", [line])
+        invoice.intent = session.intent
+        if session.intent:
+            session.intent.invoice_id = invoice.id
+        session.invoice = invoice
+        self.finalize(invoice)
+        self.settle(invoice)
+
+
+def purchase_metadata(customer: Customer, plan: Plan) -> dict[str, str]:
+    """Return the metadata our checkout puts on what it creates."""
+    return {"user_id": customer.user_id, "plan_id": str(plan.id), "plan_type": plan.type}

@@ -1,0 +1,114 @@
+"""What can be sold: the plans of a catalogue file that the running server confirms.
+
+Never trusts the file alone: a plan is sold with its price ids and trial only when the server
+lists the same id, tokens and prices; any other plan of the server is sold at an inline price.
+"""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+class CatalogueError(Exception):
+    """The catalogue file cannot be read, or nothing the server lists can be sold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One plan as the catalogue has it; `prices` are minor units by currency."""
+
+    id: int
+    type: str
+    name: str
+    tokens: int
+    interval: str | None
+    prices: Mapping[str, int]
+    price_ids: Mapping[str, str] = field(default_factory=dict)
+    trial_days: int = 0
+    trial_tokens: int = 0
+    active: bool = True
+
+    @property
+    def recurring(self) -> bool:
+        """Whether the plan renews."""
+        return self.interval is not None
+
+    def same_offer(self, other: "Plan") -> bool:
+        """Whether both describe the same thing at the same prices."""
+        mine = (self.id, self.type, self.tokens, self.interval, dict(self.prices))
+        return mine == (other.id, other.type, other.tokens, other.interval, dict(other.prices))
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """The plans to sell, and what the user should know about how they were chosen."""
+
+    plans: tuple[Plan, ...]
+    notes: tuple[str, ...]
+
+
+def _plan(table: Mapping[str, Any], type_key: str) -> Plan:
+    return Plan(
+        id=int(table["id"]),
+        type=str(table[type_key]),
+        name=str(table["name"]),
+        tokens=int(table["tokens"]),
+        interval=table.get("interval") or None,
+        prices={str(k).lower(): int(v) for k, v in table["prices"].items()},
+        price_ids={str(k).lower(): str(v) for k, v in table.get("stripe_price_ids", {}).items()},
+        trial_days=int(table.get("trial_days", 0)),
+        trial_tokens=int(table.get("trial_tokens", 0)),
+        active=bool(table.get("active", True)),
+    )
+
+
+def read_file(path: Path) -> tuple[Plan, ...]:
+    """Read the plans of a catalogue file; CatalogueError says what is wrong with it."""
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8")).get("plans", [])
+        return tuple(_plan(table, "type") for table in tables)
+    except OSError as error:
+        raise CatalogueError(f"{path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+        raise CatalogueError(f"{path}: is no catalogue of plans: {error}") from error
+
+
+def from_listing(items: Iterable[Mapping[str, Any]]) -> tuple[Plan, ...]:
+    """Turn the items of the server's plan lists into plans; they carry no price ids, no trial."""
+    return tuple(_plan(item, "plan_type") for item in items)
+
+
+def offer(in_file: Iterable[Plan], on_server: Iterable[Plan]) -> Offer:
+    """Choose what to sell; CatalogueError when the server lists nothing that can be sold."""
+    known = {plan.id: plan for plan in in_file if plan.active}
+    chosen: list[Plan] = []
+    unconfirmed: list[str] = []
+    for listed in on_server:
+        ours = known.get(listed.id)
+        if ours is not None and ours.same_offer(listed):
+            chosen.append(ours)
+        else:
+            unconfirmed.append(f"{listed.id} ({listed.name})")
+            chosen.append(listed)
+    if not chosen:
+        raise CatalogueError(
+            "the server lists no plans, so there is nothing to sell: "
+            "load a catalogue with `load_plans FILE` and try again"
+        )
+    return Offer(tuple(chosen), _notes(unconfirmed, chosen))
+
+
+def _notes(unconfirmed: list[str], chosen: list[Plan]) -> tuple[str, ...]:
+    notes = []
+    if unconfirmed:
+        notes.append(
+            f"plans {', '.join(unconfirmed)} differ from the catalogue file (name yours with "
+            "--plans): sold at inline prices by metadata.plan_id, without trials and upgrades"
+        )
+    if not any(plan.recurring for plan in chosen):
+        notes.append("no plan renews: no subscription stories")
+    if all(plan.recurring for plan in chosen):
+        notes.append("every plan renews: no one-time package stories")
+    return tuple(notes)

@@ -1,0 +1,131 @@
+"""Draws hosted checkout sessions as full Stripe objects. Pure; never computes a token."""
+
+from dev.simulate.objects import Json, address
+from dev.simulate.records import Session
+
+# How long an open session waits for its buyer.
+LIFETIME_SECONDS = 24 * 3600
+
+_QUIET_SESSION: Json = {
+    "adaptive_pricing": {"enabled": False},
+    "after_expiration": None,
+    "allow_promotion_codes": None,
+    "automatic_tax": {"enabled": False, "liability": None, "status": None},
+    "billing_address_collection": None,
+    "cancel_url": "http://localhost:3000/billing/cancel",
+    "client_secret": None,
+    "consent": None,
+    "consent_collection": None,
+    "currency_conversion": None,
+    "custom_fields": [],
+    "custom_text": {
+        "after_submit": None,
+        "shipping_address": None,
+        "submit": None,
+        "terms_of_service_acceptance": None,
+    },
+    "livemode": False,
+    "locale": None,
+    "payment_link": None,
+    "payment_method_configuration_details": {"id": "pmc_1SimulatedDefault", "parent": None},
+    "phone_number_collection": {"enabled": False},
+    "recovered_from": None,
+    "saved_payment_method_options": None,
+    "setup_intent": None,
+    "shipping_address_collection": None,
+    "shipping_cost": None,
+    "shipping_options": [],
+    "submit_type": None,
+    "success_url": "http://localhost:3000/billing/success?session_id={CHECKOUT_SESSION_ID}",
+}
+
+
+def _invoice_creation(session: Session) -> Json | None:
+    if session.mode != "payment":
+        return None
+    return {
+        "enabled": session.invoicing,
+        "invoice_data": {
+            "account_tax_ids": None,
+            "custom_fields": None,
+            "description": None,
+            "footer": None,
+            "issuer": None,
+            "metadata": {},
+            "rendering_options": None,
+        },
+    }
+
+
+def _versioned_session(session: Session) -> Json:
+    version = session.customer.version
+    if not version.basil:
+        return {"shipping_details": None, "ui_mode": "hosted"}
+    return {
+        "collected_information": None,
+        "customer_account": None,
+        "origin_context": None,
+        "permissions": None,
+        "ui_mode": "hosted_page" if version.hosted_page else "hosted",
+        "wallet_options": None,
+    }
+
+
+def _buyer(session: Session) -> Json:
+    # Who buys is on the session only once the page was completed.
+    customer = session.customer
+    details: Json = {
+        "address": address(customer),
+        "email": customer.email,
+        "name": customer.name,
+        "phone": None,
+        "tax_exempt": "none",
+        "tax_ids": [],
+    }
+    known = session.status == "complete"
+    return {
+        "customer": customer.reference if known or customer.announced else None,
+        "customer_details": details if known else None,
+        "customer_email": None,
+    }
+
+
+def session_object(session: Session) -> Json:
+    """Draw a checkout session as it stands."""
+    payment = session.mode == "payment"
+    intent = session.intent if payment else None
+    page = f"https://checkout.stripe.com/c/pay/{session.id}"
+    return {
+        "id": session.id,
+        "object": "checkout.session",
+        **_QUIET_SESSION,
+        **_versioned_session(session),
+        **_buyer(session),
+        "amount_subtotal": session.amount_subtotal,
+        "amount_total": session.amount_total,
+        "client_reference_id": session.customer.user_id,
+        "created": session.created,
+        "currency": session.price.currency,
+        "customer_creation": "if_required" if payment else "always",
+        "discounts": [],
+        "expires_at": session.created + LIFETIME_SECONDS,
+        "invoice": session.invoice.id if session.invoice else None,
+        "invoice_creation": _invoice_creation(session),
+        "metadata": dict(session.metadata),
+        "mode": session.mode,
+        "payment_intent": intent.id if intent else None,
+        "payment_method_collection": "if_required" if payment else "always",
+        "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
+        "payment_method_types": ["card"]
+        if session.method_type == "card"
+        else ["card", "sepa_debit"],
+        "payment_status": session.payment_status,
+        "status": session.status,
+        "subscription": session.subscription.id if session.subscription else None,
+        "total_details": {
+            "amount_discount": session.amount_subtotal - session.amount_total,
+            "amount_shipping": 0,
+            "amount_tax": 0,
+        },
+        "url": page if session.status == "open" else None,
+    }

@@ -1,0 +1,49 @@
+"""The API versions the simulated account speaks, and what each one changes in an event.
+
+Never guesses: every difference is a date Stripe published, compared with the version's own date.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ApiVersion:
+    """One version of Stripe's API, by its full name such as `2025-09-30.clover`."""
+
+    name: str
+
+    @property
+    def basil(self) -> bool:
+        """Whether invoices, periods and payment links live at their newer paths."""
+        return self.name[:10] >= "2025-03-31"
+
+    @property
+    def refund_events(self) -> bool:
+        """Whether `refund.created`, `.updated` and `.failed` are sent for card refunds."""
+        return self.name[:10] >= "2024-10-28"
+
+    @property
+    def invoice_payments(self) -> bool:
+        """Whether `invoice_payment.paid` is sent."""
+        return self.name[:10] >= "2025-05-28"
+
+    @property
+    def discount_source(self) -> bool:
+        """Whether a discount names its coupon under `source`."""
+        return self.name[:10] >= "2025-09-30"
+
+    @property
+    def hosted_page(self) -> bool:
+        """Whether a session's `ui_mode` says `hosted_page` instead of `hosted`."""
+        return self.name[:10] >= "2026-03-25"
+
+    @property
+    def real_pause(self) -> bool:
+        """Whether a subscription can be paused on request."""
+        return self.name[:10] >= "2026-09-30"
+
+
+OLD = (ApiVersion("2024-06-20"), ApiVersion("2025-02-24.acacia"))
+NEW = (ApiVersion("2025-09-30.clover"), ApiVersion("2026-10-28.endive"))
+
+BY_CHOICE: dict[str, tuple[ApiVersion, ...]] = {"old": OLD, "new": NEW, "mixed": OLD + NEW}
