@@ -1,0 +1,86 @@
+"""`test`: style, types, import rules and every test, with real engines, in one command.
+
+With arguments only pytest runs, and gets them; the engines are started all the same.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from dev.engines import EngineError, PostgresEngine, ValkeyEngine
+
+ROOT = Path(__file__).resolve().parent.parent
+# `lint-imports` as a module: a script in an environment with a space in its path cannot start.
+LINT_IMPORTS = "from importlinter.cli import lint_imports_command as main; main(['--no-logo'])"
+CHECKS = (
+    ("style", ("-m", "ruff", "check", "--quiet", ".")),
+    ("format", ("-m", "ruff", "format", "--quiet", "--check", ".")),
+    ("types", ("-m", "mypy", ".")),
+    ("imports", ("-c", LINT_IMPORTS)),
+)
+PROCESSES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How one step went."""
+
+    name: str
+    seconds: float
+    status: int
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.argument("pytest_arguments", nargs=-1, type=click.UNPROCESSED)
+def test(pytest_arguments: tuple[str, ...]) -> None:
+    """Run every check and every test; with arguments, pytest with those and nothing else."""
+    steps = [] if pytest_arguments else [_step(name, words) for name, words in CHECKS]
+    try:
+        with _engines() as named:
+            wanted = pytest_arguments or ("-n", str(PROCESSES))
+            if not pytest_arguments:
+                click.echo(_table(steps))
+            steps.append(_step("tests", ("-m", "pytest", *wanted), named))
+    except EngineError as error:
+        raise click.ClickException(str(error)) from error
+    # Nothing is printed after pytest: its last line is the summary that people and tools look for.
+    sys.exit(1 if any(step.status for step in steps) else 0)
+
+
+@contextmanager
+def _engines() -> Iterator[Mapping[str, str]]:
+    """One PostgreSQL and one Valkey for the whole run, as the variables that name them."""
+    with tempfile.TemporaryDirectory(prefix="billing-test-") as name:
+        directory = Path(name)
+        directory.chmod(0o711)  # The engines' user passes through, and sees nothing.
+        # No test kills these two; those that need a crash start engines of their own.
+        with (
+            PostgresEngine(directory, durable=False) as postgres,
+            ValkeyEngine(directory) as valkey,
+        ):
+            yield {"TEST_DATABASE_URL": postgres.url, "TEST_REDIS_URL": valkey.url}
+
+
+def _step(name: str, words: Sequence[str], extra: Mapping[str, str] | None = None) -> Step:
+    click.secho(f"== {name}", bold=True)
+    started_at = time.monotonic()
+    result = subprocess.run(  # noqa: S603 - the project's own tools.
+        [sys.executable, *words], cwd=ROOT, env={**os.environ, **(extra or {})}, check=False
+    )
+    return Step(name, time.monotonic() - started_at, result.returncode)
+
+
+def _table(steps: Sequence[Step]) -> str:
+    rows = (
+        f"  {step.name:<8} {step.seconds:6.1f} s  {'FAILED' if step.status else 'ok'}"
+        for step in steps
+    )
+    return "\n".join(["", *rows, ""])

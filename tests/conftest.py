@@ -1,0 +1,103 @@
+"""Real engines for the tests: one PostgreSQL and one Valkey, with clean databases per module.
+
+`manage.py test` starts the engines once and names them in TEST_DATABASE_URL and TEST_REDIS_URL;
+where pytest is run by itself they are started here. Nothing here fakes either of them.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg2
+import pytest
+import redis
+
+from dev.engines import PostgresEngine, ValkeyEngine
+
+REDIS_DATABASES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """Where the test engines answer: any database of theirs may be made or emptied."""
+
+    database_url: str
+    redis_url: str
+
+    def database_url_of(self, name: str) -> str:
+        """The URL of one database, as `settings` would spell it."""
+        return _renamed(self.database_url, name).replace("postgresql", "postgresql+psycopg2", 1)
+
+    def redis_url_of(self, number: int) -> str:
+        """The URL of one logical database."""
+        return _renamed(self.redis_url, str(number))
+
+    def administer(self, statement: str) -> None:
+        """Run a statement that no transaction may hold, such as CREATE DATABASE."""
+        with closing(psycopg2.connect(_renamed(self.database_url, "postgres"))) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+
+
+def _renamed(url: str, database: str) -> str:
+    return urlsplit(url)._replace(path=f"/{database}").geturl()
+
+
+@pytest.fixture(scope="session")
+def engines() -> Iterator[Engines]:
+    """The engines of this run: those that were named, else fresh ones."""
+    database_url = os.environ.get("TEST_DATABASE_URL")
+    redis_url = os.environ.get("TEST_REDIS_URL")
+    with ExitStack() as stack:
+        if not (database_url and redis_url):
+            directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="billing-")))
+            directory.chmod(0o711)  # The engines' user passes through, and sees nothing.
+            # No test of these kills the engine, so the disk need not be waited for.
+            postgres = stack.enter_context(PostgresEngine(directory, durable=False))
+            valkey = stack.enter_context(ValkeyEngine(directory))
+            database_url, redis_url = database_url or postgres.url, redis_url or valkey.url
+        yield Engines(database_url, redis_url)
+
+
+@pytest.fixture(scope="session")
+def worker_number(request: pytest.FixtureRequest) -> int:
+    """0 where pytest runs in one process; 1, 2, … in the processes of pytest-xdist."""
+    workerinput = getattr(request.config, "workerinput", None)
+    return 1 + int(workerinput["workerid"].removeprefix("gw")) if workerinput else 0
+
+
+@pytest.fixture(scope="session")
+def template_database(engines: Engines) -> Iterator[str]:
+    """The name of a database that has been migrated and nothing else; copies of it are cheap."""
+    from db import migrate  # noqa: PLC0415 - tests without a database need not load the stores.
+
+    name = f"template_{os.getpid()}"
+    engines.administer(f'CREATE DATABASE "{name}"')
+    migrate.upgrade(engines.database_url_of(name))
+    yield name
+    engines.administer(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="module")
+def database_url(
+    engines: Engines, template_database: str, request: pytest.FixtureRequest
+) -> Iterator[str]:
+    """A migrated, empty database for this module, as `settings.database_url` spells it."""
+    name = f"test_{os.getpid()}_{abs(hash(request.node.nodeid)):x}"
+    engines.administer(f'CREATE DATABASE "{name}" TEMPLATE "{template_database}"')
+    yield engines.database_url_of(name)
+    engines.administer(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="module")
+def redis_url(engines: Engines, worker_number: int) -> str:
+    """A logical database of Redis that is this process's own, emptied for this module."""
+    url = engines.redis_url_of(worker_number % REDIS_DATABASES)
+    with closing(redis.Redis.from_url(url)) as client:
+        client.flushdb()
+    return url

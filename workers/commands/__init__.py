@@ -1,0 +1,138 @@
+"""The table of commands, and the group that runs them.
+
+A command's module is imported when it is asked for, never before: the help costs nothing, and the
+production image, which has no `dev`, still offers everything else.
+"""
+
+import importlib
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+# name → (where it is, what it does)
+COMMANDS = {
+    "up": "dev.up:up",
+    "test": "dev.checks:test",
+    "simulate": "dev.simulate.command:simulate",
+    "load_plans": "workers.commands.catalogue:load_plans",
+    "events": "workers.commands.events:events",
+    "issue_token": "workers.commands.tokens:issue_token",
+    "worker": "workers.commands.processes:worker",
+    "beat": "workers.commands.processes:beat",
+    "web": "ingest.server:web",
+}
+SUMMARIES = {
+    "up": "Run everything on this machine: PostgreSQL, Redis, receiver, workers, scheduler.",
+    "test": "Check style, types and import rules, then run the tests (or only: pytest args).",
+    "simulate": "Send a realistic, signed stream of events and check what came of it.",
+    "load_plans": "Load a catalogue file; prints what changes.",
+    "events": "List the inbox; `events show ID` shows one event.",
+    "issue_token": "Print a JWT for development.",
+    "worker": "Run one worker process.",
+    "beat": "Run the scheduler.",
+    "web": "Run the receiver and the API.",
+}
+
+
+class Table(click.Group):
+    """The commands of `COMMANDS`, in their order, each imported on use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every command, in the table's order."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """One command, with the shared option; None where there is no such name."""
+        del ctx
+        place = COMMANDS.get(cmd_name)
+        if place is None:
+            return None
+        command = _imported(place)
+        _share_data_option(command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The contents page; nothing is imported for it."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, SUMMARIES[name]) for name in COMMANDS])
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and end the process.
+
+    What a person can mend (settings, a server that does not answer) is told in lines, not traces.
+    """
+    try:
+        table(args=arguments, prog_name="manage.py")
+    except Exception as error:
+        told = _told(error)
+        if told is None:
+            raise
+        click.echo(f"manage.py: {told}", err=True)
+        raise SystemExit(1) from error
+
+
+@click.group(cls=Table, context_settings={"help_option_names": ["-h", "--help"]})
+def table() -> None:
+    """Stripe webhooks in, right subscriptions and token balances out."""
+
+
+def _imported(place: str) -> click.Command:
+    module_name, attribute = place.split(":")
+    try:
+        command: click.Command = getattr(importlib.import_module(module_name), attribute)
+    except ModuleNotFoundError as error:
+        if not (module_name.startswith("dev.") and error.name):
+            raise
+        raise click.ClickException(
+            f"this command needs the development part, and {error.name} is not installed; "
+            "use the whole project with locks/test.txt"
+        ) from error
+    return command
+
+
+def _share_data_option(command: click.Command) -> None:
+    if not any(parameter.name == "data" for parameter in command.params):
+        command.params.append(
+            click.Option(
+                ["--data"],
+                metavar="DIR",
+                help="Where `up` keeps its data and dev.env  [default: .data]",
+                expose_value=False,
+                is_eager=True,
+                callback=_use_data_directory,
+            )
+        )
+    if isinstance(command, click.Group):
+        for subcommand in command.commands.values():
+            _share_data_option(subcommand)
+
+
+def _use_data_directory(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:  # noqa: ANN401 - click's type for any option.
+    del ctx, parameter
+    if value is not None:
+        os.environ["BILLING_DATA"] = value
+
+
+def _told(error: Exception) -> str | None:
+    """The lines a person needs for an error they can mend; None for a bug."""
+    from redis.exceptions import ConnectionError as RedisDown  # noqa: PLC0415 - slow; failing only.
+    from sqlalchemy.exc import OperationalError  # noqa: PLC0415 - as above.
+
+    from settings import SettingsError  # noqa: PLC0415 - as above.
+
+    if isinstance(error, SettingsError):
+        return str(error)
+    if isinstance(error, OperationalError):
+        return f"PostgreSQL does not answer: {_first_line(error.orig)}; is `up` running?"
+    if isinstance(error, RedisDown):
+        return f"Redis does not answer: {_first_line(error)}; is `up` running?"
+    return None
+
+
+def _first_line(error: object) -> str:
+    return str(error).strip().split("\n", 1)[0]
