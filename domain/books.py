@@ -12,7 +12,7 @@ from domain.catalogue import Catalogue
 from domain.claims import Customer
 from domain.decode.facts import Fact
 from domain.payments import Dispute, MoneyObject, Refund, root_of
-from domain.settlement import Cluster, Entry, Payment, entries_for, settle
+from domain.settlement import Cluster, Entry, Payment, entries_for, settle, unvalued
 from domain.subscriptions import Subscription
 
 K = TypeVar("K", Customer, Subscription, MoneyObject, Refund, Dispute)
@@ -113,11 +113,15 @@ class Posting:
 
 @dataclass(slots=True)
 class Settled:
-    """What must be written: the root of every object looked at, payments, ledger entries."""
+    """What must be written: the root of every object looked at, payments, ledger entries.
+
+    `notes` say, by the event that led to it, what the catalogue could not value and why.
+    """
 
     roots: dict[str, str] = field(default_factory=dict)
     payments: dict[str, Payment] = field(default_factory=dict)
     postings: list[Posting] = field(default_factory=list)
+    notes: dict[str, list[str]] = field(default_factory=dict)
 
 
 def settle_touched(books: Books, touched: Touched, catalogue: Catalogue) -> Settled:
@@ -138,6 +142,9 @@ def settle_touched(books: Books, touched: Touched, catalogue: Catalogue) -> Sett
         cluster = clusters[root]
         payment = settle(cluster, catalogue)
         settled.payments[root] = payment
+        if payment.lacks_plan:
+            remarks = [f"{root}: {why}" for why in unvalued(cluster, catalogue)]
+            settled.notes.setdefault(concerned[root], []).extend(remarks)
         settled.roots.update((member.id, root) for member in cluster.members)
         entries = entries_for(payment, _posted(books, cluster), _was_taken(books, cluster))
         settled.postings.extend(Posting(entry, concerned[root]) for entry in entries)

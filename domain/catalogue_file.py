@@ -4,6 +4,7 @@ The file's shape is contract §5.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,6 +13,8 @@ from domain.catalogue import Catalogue, CatalogueChange, Plan, PlanType
 from domain.errors import CatalogueError
 
 _ID_MAX = 2**31 - 1
+# Stands for an id that could not be read, so that two of them are no clash.
+_NO_ID = -1
 _AMOUNT_MAX = 10**15
 _KEYS = frozenset(
     {
@@ -44,7 +47,7 @@ class _Reader:
         value = self.table.get(key, default)
         if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= maximum:
             self.refuse(key, f"must be a whole number from 0 to {maximum}")
-            return 0
+            return _NO_ID
         return value
 
     def words(self, key: str, default: str | None = None) -> str:
@@ -66,12 +69,16 @@ class _Reader:
         if not isinstance(found, Mapping):
             self.refuse(key, "must be a table of currency = value")
             return {}
+        read: dict[str, Any] = {}
         for currency, value in found.items():
+            is_fit = isinstance(value, kind) and not isinstance(value, bool) and _is_sane(value)
+            # What is refused leaves its currency behind, so that one mistake is told once.
+            read[currency] = value if is_fit else kind()
             if not _CURRENCY.match(currency):
                 self.refuse(key, f"has {currency!r}, which is no lower-case currency code")
-            elif not isinstance(value, kind) or isinstance(value, bool) or not _is_sane(value):
+            elif not is_fit:
                 self.refuse(key, f"has a value for {currency} that is not allowed")
-        return dict(found)
+        return read
 
     def refuse(self, key: str, why: str) -> None:
         self.problems.append(f"{self.place}: {key} {why}.")
@@ -114,6 +121,9 @@ def _read_plan(table: object, number: int, problems: list[str]) -> Plan:
     price_ids = reader.by_currency("stripe_price_ids", str)
     for currency in sorted(price_ids.keys() - prices.keys()):
         reader.refuse("stripe_price_ids", f"has {currency}, for which prices has no amount")
+    for price_id, times in Counter(filter(None, price_ids.values())).items():
+        if times > 1:
+            reader.refuse("stripe_price_ids", f"has {price_id} twice; each currency needs its own")
     if not isinstance(fields.get("active", True), bool):
         reader.refuse("active", "must be true or false")
     plan = Plan(
@@ -139,11 +149,11 @@ def _clashes(plans: list[Plan]) -> list[str]:
     ids: set[int] = set()
     owners: dict[str, int] = {}
     for plan in plans:
-        if plan.id in ids:
+        if plan.id in ids and plan.id != _NO_ID:
             problems.append(f"plan {plan.id}: id is used twice.")
         ids.add(plan.id)
         for price_id in plan.stripe_price_ids:
-            if owners.setdefault(price_id, plan.id) != plan.id:
+            if price_id and owners.setdefault(price_id, plan.id) != plan.id:
                 problems.append(
                     f"plan {plan.id}: stripe_price_ids has {price_id},"
                     f" which plan {owners[price_id]} has too."

@@ -108,11 +108,14 @@ class SessionDetails:
         return self.payment_rank >= PAYMENT_STATUS_RANK["no_payment_required"]
 
     def join(self, other: "SessionDetails") -> "SessionDetails":
-        """Statuses only move forward; the rest does not change over a session's life."""
+        """Statuses only move forward; the rest stands as the furthest report has it.
+
+        The payment's status moves on its own and so takes no part in choosing that report: a
+        join of joins would choose another one otherwise.
+        """
         further = max(self, other, key=_session_order)
         return replace(
             further,
-            rank=max(self.rank, other.rank),
             payment_rank=max(self.payment_rank, other.payment_rank),
             has_failed=self.has_failed or other.has_failed,
         )
@@ -121,10 +124,10 @@ class SessionDetails:
 def _session_order(details: SessionDetails) -> tuple[object, ...]:
     return (
         details.rank,
-        details.payment_rank,
         details.amount_total_minor,
         details.currency,
-        details.plan_id or 0,
+        -1 if details.plan_id is None else details.plan_id,
+        details.is_one_time,
     )
 
 

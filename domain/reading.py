@@ -1,11 +1,12 @@
 """Reading values out of parsed JSON, where anything may be missing or of another type."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 # Larger numbers are no amount and no time, and PostgreSQL's bigint would refuse them.
-_DIGITS_MAX = 18
 _INTEGER_LIMIT = 10**18
+_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
 TIME_MAX = 253_402_300_799
 
 
@@ -19,8 +20,14 @@ def integer_of(value: object) -> int | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
-        return int(value) if value.lstrip("-").isdecimal() and len(value) <= _DIGITS_MAX else None
+        return int(value) if _WHOLE_NUMBER.fullmatch(value) else None
     return value if isinstance(value, int) and abs(value) < _INTEGER_LIMIT else None
+
+
+def quantity_of(item: Mapping[str, Any]) -> int:
+    """How many of a line or item; one where no number says."""
+    quantity = integer_of(item.get("quantity"))
+    return 1 if quantity is None else quantity
 
 
 def time_of(value: object) -> int | None:

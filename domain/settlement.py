@@ -1,7 +1,7 @@
 """From merged facts to what the tables must say of a payment, and to the entries it calls for."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from domain.catalogue import Catalogue, Plan
 from domain.claims import UserClaim
@@ -95,9 +95,16 @@ def settle(cluster: Cluster, catalogue: Catalogue) -> Payment:
         plan_id=gross.plan.id if gross.plan else None,
         plan_version=gross.plan.version if gross.plan else None,
         tokens=net_tokens(gross.tokens, refunded + disputed, paid),
-        lacks_plan=gross.is_partial,
+        lacks_plan=bool(gross.unvalued),
         receipt_url=_receipt_url(invoice, members),
     )
+
+
+def unvalued(cluster: Cluster, catalogue: Catalogue) -> tuple[str, ...]:
+    """What of a payment the catalogue gives no worth to, and why, in words."""
+    members = sorted(cluster.members, key=lambda member: member.id)
+    invoice, session = _invoice(cluster.root_id, members), _one_time_session(members)
+    return _gross(cluster, invoice, session, catalogue).unvalued
 
 
 def _invoice(root_id: str, members: Iterable[MoneyObject]) -> MoneyObject | None:
@@ -167,15 +174,18 @@ def _gross(
         return from_session
     if invoice and invoice.invoice:
         return _gross_of_invoice(cluster, invoice, invoice.invoice, catalogue)
-    return from_session or Gross(0, None, is_partial=False)
+    return from_session or Gross(0, None)
 
 
 def _gross_of_session(session: MoneyObject | None, catalogue: Catalogue) -> Gross | None:
     if session is None or session.session is None:
         return None
     plan = catalogue.by_id(session.session.plan_id, session.created or 0)
-    tokens = plan.tokens if plan and session.session.is_paid else 0
-    return Gross(tokens, plan, is_partial=plan is None)
+    if plan is not None:
+        return Gross(plan.tokens if session.session.is_paid else 0, plan)
+    named = session.session.plan_id
+    why = "names no plan" if named is None else f"names plan {named}, which the catalogue lacks"
+    return Gross(0, None, (f"session {session.id} {why}",))
 
 
 def _gross_of_invoice(
@@ -185,7 +195,7 @@ def _gross_of_invoice(
         return plan_of_line(line, cluster.claimed_plan_id, catalogue, invoice.created or 0)
 
     gross = gross_of_invoice(details, plan_of)
-    return gross if details.is_paid else Gross(0, gross.plan, gross.is_partial)
+    return gross if details.is_paid else replace(gross, tokens=0)
 
 
 def _taken(cluster: Cluster, members: Sequence[MoneyObject]) -> tuple[int, int]:

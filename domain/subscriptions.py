@@ -11,9 +11,10 @@ from itertools import groupby
 from typing import Any
 
 from domain.claims import PlanClaim, earliest
-from domain.reading import integer_of, list_of, mapping_of, text_of, time_of
+from domain.reading import list_of, mapping_of, quantity_of, text_of, time_of
 
 FINAL_STATUSES = frozenset({"canceled", "incomplete_expired"})
+STATUSES = FINAL_STATUSES | {"incomplete", "trialing", "active", "past_due", "unpaid", "paused"}
 ACTIVE_STATUSES = frozenset({"active", "trialing", "past_due"})
 
 # The second before the newest is kept as well: it tells where the newest second began.
@@ -207,11 +208,10 @@ def _items(found: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _item(item: Mapping[str, Any], found: Mapping[str, Any]) -> Item:
     price = item.get("price") or item.get("plan")
-    quantity = integer_of(item.get("quantity"))
     return Item(
         id=text_of(item.get("id")),
         price_id=text_of(price.get("id") if isinstance(price, Mapping) else price),
-        quantity=1 if quantity is None else quantity,
+        quantity=quantity_of(item),
         period_start=_period(item, found, "current_period_start"),
         period_end=_period(item, found, "current_period_end"),
     )

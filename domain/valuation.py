@@ -17,13 +17,13 @@ PlanOfLine = Callable[[Line], Plan | None]
 class Gross:
     """Tokens bought, and the plan that the payment is shown under.
 
-    `is_partial` says that some line could not be valued: its plan, or the plan's price in the
-    invoice's currency, is not known (yet).
+    `unvalued` says in words what could not be valued and why: no plan is known (yet), or none
+    with a price in the invoice's currency.
     """
 
     tokens: int
     plan: Plan | None
-    is_partial: bool
+    unvalued: tuple[str, ...] = ()
 
 
 def plan_of_line(
@@ -43,17 +43,25 @@ def plan_of_line(
 def gross_of_invoice(invoice: InvoiceDetails, plan_of: PlanOfLine) -> Gross:
     """Tokens that a paid invoice stands for: the sum over its lines, truncated once."""
     total = Fraction(0)
-    is_partial = False
+    unvalued: list[str] = []
     valued: list[tuple[Line, Plan]] = []
     for line in invoice.lines:
         plan = plan_of(line)
         unit_amount = plan.prices.get(invoice.currency) if plan else None
         if plan is None or unit_amount is None:
-            is_partial = True
+            unvalued.append(_why_unvalued(line, plan, invoice.currency))
             continue
         valued.append((line, plan))
         total += _tokens_of_line(line, plan, unit_amount, starts=invoice.starts_subscription)
-    return Gross(int(total), _shown_plan(valued), is_partial)
+    return Gross(int(total), _shown_plan(valued), tuple(unvalued))
+
+
+def _why_unvalued(line: Line, plan: Plan | None, currency: str) -> str:
+    if plan is not None:
+        return f"plan {plan.id} has no price in {currency}"
+    if line.price_id is None:
+        return "a line without a price names no plan of the catalogue"
+    return f"price {line.price_id} is in no plan of the catalogue"
 
 
 def _tokens_of_line(line: Line, plan: Plan, unit_amount: int, *, starts: bool) -> Fraction | int:

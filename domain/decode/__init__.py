@@ -10,6 +10,7 @@ from typing import Any
 
 from domain.decode import checkout, customers, invoices, payments, subscriptions
 from domain.decode.facts import Fact
+from domain.decode.shape import doubt
 from domain.decode.source import Source
 from domain.errors import DecodeError
 from domain.events import Event
@@ -63,7 +64,10 @@ DECODERS: Mapping[str, Decoder] = {
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What an event says, and for the inbox: whom and what it is about."""
+    """What an event says, and for the inbox: whom and what it is about.
+
+    `is_cut`: a list in the object must be completed before the event says all it has to say.
+    """
 
     facts: tuple[Fact, ...]
     object_id: str | None
@@ -71,6 +75,7 @@ class Decoded:
     user_id: str | None
     note: str | None
     is_handled: bool
+    is_cut: bool
 
 
 def parse(found: Any) -> Event:  # noqa: ANN401 - parsed JSON may be anything.
@@ -103,6 +108,8 @@ def decode(event: Event) -> Decoded:
     source = Source(event)
     decoder = DECODERS.get(event.type)
     facts = tuple(decoder(source)) if decoder else ()
+    if decoder and (odd := doubt(event)):
+        source.note(odd)
     claim = source.user_claim()
     return Decoded(
         facts=facts,
@@ -111,6 +118,7 @@ def decode(event: Event) -> Decoded:
         user_id=claim.user_id if claim else None,
         note="; ".join(source.notes) or None,
         is_handled=decoder is not None,
+        is_cut=source.is_cut,
     )
 
 

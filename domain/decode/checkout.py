@@ -53,13 +53,12 @@ def failed_session(source: Source) -> list[Fact]:
 
 
 def _details(source: Source, *, is_one_time: bool) -> SessionDetails:
-    status, payment_status = source.object.get("status"), source.object.get("payment_status")
     default = "complete" if source.event.type != "checkout.session.expired" else "expired"
     return SessionDetails(
         is_one_time=is_one_time,
         # Sessions made before 2021 carry no status; the event's type tells.
-        rank=SESSION_RANK.get(str(status), SESSION_RANK[default]),
-        payment_rank=PAYMENT_STATUS_RANK.get(str(payment_status), 0),
+        rank=source.rank("status", SESSION_RANK, default),
+        payment_rank=source.rank("payment_status", PAYMENT_STATUS_RANK, "unpaid"),
         currency=(text_of(source.object.get("currency")) or "").lower(),
         amount_total_minor=source.amount("amount_total"),
         plan_id=source.plan_id(mapping_of(source.object.get("metadata"))),

@@ -6,24 +6,26 @@ from typing import Any
 
 from domain.decode.facts import Fact
 from domain.decode.source import Source
-from domain.errors import DecodeError
 from domain.payments import INVOICE_RANK, InvoiceDetails, Kind, Line, MoneyObject
 from domain.reading import integer_of, list_of, mapping_of, reference_of, text_of
 
 
 def reported(source: Source) -> list[Fact]:
     """An invoice in whatever status it says it has."""
-    return _invoice(source, text_of(source.object.get("status")) or "open")
+    default = "void" if source.event.type == "invoice.voided" else "open"
+    return _invoice(source, source.rank("status", INVOICE_RANK, default))
 
 
 def paid(source: Source) -> list[Fact]:
     """A settled invoice: charged, covered by credit, free, or paid outside Stripe."""
     if mapping_of(source.object.get("lines")).get("has_more") is True:
-        raise DecodeError(
-            "invoice.paid: data.object.lines shows only some of the invoice's lines (has_more);"
-            " the others must be fetched from Stripe before it can be valued."
-        )
-    return _invoice(source, "paid")
+        # Valued by some of its lines it would be worth too little; the links hold all the same.
+        source.is_cut = True
+        return [
+            replace(fact, invoice=None) if isinstance(fact, MoneyObject) else fact
+            for fact in _invoice(source, INVOICE_RANK["paid"])
+        ]
+    return _invoice(source, INVOICE_RANK["paid"])
 
 
 def failed(source: Source) -> list[Fact]:
@@ -39,19 +41,17 @@ def failed(source: Source) -> list[Fact]:
 def invoice_payment(source: Source) -> list[Fact]:
     """Which intent (or charge) paid which invoice."""
     invoice_id = source.required_reference("invoice")
-    payment = mapping_of(source.object.get("payment"))
-    payer = reference_of(payment.get("payment_intent")) or reference_of(payment.get("charge"))
+    payer = _payer_id(mapping_of(source.object.get("payment")))
     if payer is None:
-        source.notes.append("payment names no intent and no charge; money from outside Stripe")
+        source.note("payment names no intent and no charge; money from outside Stripe")
         return [MoneyObject(invoice_id, Kind.INVOICE)]
     return [MoneyObject(invoice_id, Kind.INVOICE), _payer(payer, invoice_id)]
 
 
-def _invoice(source: Source, status: str) -> list[Fact]:
+def _invoice(source: Source, rank: int) -> list[Fact]:
     invoice_id = source.required_id()
     subscription_id = _subscription_id(source)
     customer_id = source.customer_id()
-    payer = source.reference("payment_intent") or source.reference("charge")
     facts: list[Fact] = [
         *source.customer_link(),
         MoneyObject(
@@ -61,12 +61,21 @@ def _invoice(source: Source, status: str) -> list[Fact]:
             subscription_id=subscription_id,
             claim=source.user_claim(),
             created=source.created(),
-            invoice=_details(source, status),
+            invoice=_details(source, rank),
         ),
     ]
-    if payer:
-        facts.append(_payer(payer, invoice_id))
-    return facts
+    return [*facts, *(_payer(payer_id, invoice_id) for payer_id in _payer_ids(source))]
+
+
+def _payer_ids(source: Source) -> list[str]:
+    """Who paid: named by the invoice itself before 2025-03-31, since then in `payments`."""
+    payments = list_of(source.object.get("payments"))
+    named = [source.object, *(mapping_of(each.get("payment")) for each in payments)]
+    return sorted({found for each in named if (found := _payer_id(each))})
+
+
+def _payer_id(payment: Mapping[str, Any]) -> str | None:
+    return reference_of(payment.get("payment_intent")) or reference_of(payment.get("charge"))
 
 
 def _payer(payer_id: str, invoice_id: str) -> MoneyObject:
@@ -80,22 +89,21 @@ def _subscription_id(source: Source) -> str | None:
     )
 
 
-def _details(source: Source, status: str) -> InvoiceDetails:
+def _details(source: Source, rank: int) -> InvoiceDetails:
     listed = mapping_of(source.object.get("lines")).get("data")
     if not isinstance(listed, list):
         raise source.missing("lines.data")
-    rank = INVOICE_RANK.get(status)
-    if rank is None:
-        source.notes.append(f"invoice status {status[:40]!r} is new to us; read as open")
+    if not all(isinstance(line, Mapping) for line in listed):
+        raise source.missing("lines.data[]")
     plan_id = source.plan_id(mapping_of(source.subscription_details().get("metadata")))
     return InvoiceDetails(
-        rank=INVOICE_RANK["open"] if rank is None else rank,
+        rank=rank,
         stamp=source.event.stamp,
         currency=source.currency(),
         amount_due_minor=source.amount("amount_due"),
         amount_paid_minor=source.amount("amount_paid"),
         starts_subscription=source.object.get("billing_reason") == "subscription_create",
-        lines=tuple(_line(source, line, plan_id) for line in list_of(source.object["lines"])),
+        lines=tuple(_line(source, line, plan_id) for line in listed),
         receipt_url=text_of(source.object.get("hosted_invoice_url")),
     )
 
@@ -104,19 +112,21 @@ def _line(source: Source, line: Mapping[str, Any], invoice_plan_id: int | None) 
     amount = integer_of(line.get("amount"))
     if amount is None:
         raise source.missing("lines.data[].amount")
-    quantity = integer_of(line.get("quantity"))
     parent = _line_parent(line)
+    is_proration = bool(parent.get("proration") or line.get("proration"))
     from_subscription = bool(
         parent.get("subscription_item")
         or line.get("subscription_item")
         or line.get("type") == "subscription"
+        # Since 2025-03-31 a classic proration is an invoice item that names its subscription.
+        or (is_proration and parent.get("subscription"))
     )
     own_plan_id = source.plan_id(mapping_of(line.get("metadata"))) if from_subscription else None
     return Line(
         amount_minor=amount,
-        quantity=1 if quantity is None else quantity,
+        quantity=source.quantity(line, "lines"),
         price_id=_price_id(line),
-        is_proration=bool(parent.get("proration") or line.get("proration")),
+        is_proration=is_proration,
         from_subscription=from_subscription,
         plan_id=(invoice_plan_id if own_plan_id is None else own_plan_id)
         if from_subscription

@@ -1,8 +1,10 @@
 """Intents, charges, refunds and disputes: money collected, given back, and contested."""
 
 from domain.decode.facts import Fact
+from domain.decode.shape import version_date
 from domain.decode.source import Source
 from domain.payments import (
+    REFUND_RANK,
     Dispute,
     Funds,
     IntentDetails,
@@ -20,6 +22,22 @@ _FUNDS_OF = {
     "charge.dispute.funds_withdrawn": Funds.WITHDRAWN,
     "charge.dispute.funds_reinstated": Funds.REINSTATED,
 }
+
+_DISPUTE_STATUSES = frozenset(
+    {
+        "warning_needs_response",
+        "warning_under_review",
+        "warning_closed",
+        "needs_response",
+        "under_review",
+        "charge_refunded",
+        "won",
+        "lost",
+        "prevented",
+        "appeal_needs_response",
+        "appeal_under_review",
+    }
+)
 
 
 def intent(source: Source) -> list[Fact]:
@@ -69,7 +87,8 @@ def refunded_charge(source: Source) -> list[Fact]:
     charge_id = source.required_id()
     intent_id, invoice_id = source.reference("payment_intent"), source.reference("invoice")
     refunded = source.required_amount("amount_refunded")
-    is_cumulative = source.event.api_version[: len(REFUNDS_BY_ID_SINCE)] < REFUNDS_BY_ID_SINCE
+    # A version we cannot date counts as old: refunds by id, if they come too, still win or agree.
+    is_cumulative = (version_date(source.event.api_version) or "") < REFUNDS_BY_ID_SINCE
     report = {charge_id: RefundedSoFar(source.event.created, refunded)} if is_cumulative else None
     details = IntentDetails(
         currency=source.currency(),
@@ -81,6 +100,7 @@ def refunded_charge(source: Source) -> list[Fact]:
         kind=Kind.INTENT if intent_id else Kind.CHARGE,
         parents=frozenset({invoice_id} if invoice_id else ()),
         customer_id=source.customer_id(),
+        claim=source.user_claim(),
         intent=details,
     )
     facts: list[Fact] = [*source.customer_link(), found, *_invoice_stub(invoice_id)]
@@ -89,8 +109,11 @@ def refunded_charge(source: Source) -> list[Fact]:
 
 def refund(source: Source) -> list[Fact]:
     """A refund in its present status."""
-    status = source.required_text("status")
     target_id, links = _target(source)
+    if target_id is None:
+        source.note("names no payment_intent and no charge; it takes from no payment")
+        return list(source.customer_link())
+    status = _refund_status(source)
     failed = source.event.created if status in ("failed", "canceled") else None
     return [
         *source.customer_link(),
@@ -105,16 +128,28 @@ def refund(source: Source) -> list[Fact]:
     ]
 
 
+def _refund_status(source: Source) -> str:
+    # Stripe leaves the status of some refunds null until a bank has answered.
+    status = text_of(source.object.get("status")) or "pending"
+    source.rank("status", REFUND_RANK, "pending")
+    return status
+
+
 def dispute(source: Source) -> list[Fact]:
     """A dispute in its present status; only the two funds events say where the money is."""
     target_id, links = _target(source)
+    if target_id is None:
+        raise source.missing("payment_intent or charge")
+    status = source.required_text("status")
+    if status not in _DISPUTE_STATUSES:
+        source.note(f"status {status[:40]!r} is new to us; kept as it is")
     funds = _FUNDS_OF.get(source.event.type, Funds.UNTOUCHED)
     return [
         *links,
         Dispute(
             id=source.required_id(),
             target_id=target_id,
-            status=source.required_text("status"),
+            status=status,
             status_created=source.event.created,
             amount_minor=source.required_amount("amount"),
             funds=funds,
@@ -123,12 +158,12 @@ def dispute(source: Source) -> list[Fact]:
     ]
 
 
-def _target(source: Source) -> tuple[str, list[Fact]]:
+def _target(source: Source) -> tuple[str | None, list[Fact]]:
     """What a refund or dispute takes from: the intent, or the charge where there is none."""
     intent_id, charge_id = source.reference("payment_intent"), source.reference("charge")
     target_id = intent_id or charge_id
     if target_id is None:
-        raise source.missing("payment_intent or charge")
+        return None, []
     kind = Kind.INTENT if intent_id else Kind.CHARGE
     return target_id, [MoneyObject(target_id, kind), *_charge_of(charge_id, intent_id)]
 

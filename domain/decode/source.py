@@ -13,21 +13,41 @@ from domain.claims import (
 )
 from domain.errors import DecodeError
 from domain.events import Event
-from domain.reading import integer_of, list_of, mapping_of, reference_of, text_of, time_of
+from domain.reading import (
+    integer_of,
+    list_of,
+    mapping_of,
+    quantity_of,
+    reference_of,
+    text_of,
+    time_of,
+)
 
 V = TypeVar("V", int, str)
 
 # PostgreSQL's integer; a plan id beyond it is no plan of ours.
 _PLAN_ID_MAX = 2**31 - 1
+# A note quotes what it found, but not a page of it.
+_SHOWN_CHARACTERS_MAX = 40
 
 
 class Source:
-    """The object of one event. Collects notes on what could not be used."""
+    """The object of one event. Collects notes on what could not be used.
+
+    `is_cut` says that an embedded list shows only some of its entries, and that the facts that
+    depend on the others are left out.
+    """
 
     def __init__(self, event: Event) -> None:
         self.event = event
         self.object: Mapping[str, Any] = event.object
         self.notes: list[str] = []
+        self.is_cut = False
+
+    def note(self, remark: str) -> None:
+        """Keep for the inbox, once, what could not be used and what was done instead."""
+        if remark not in self.notes:
+            self.notes.append(remark)
 
     def required_id(self) -> str:
         """The object's own id; raises `DecodeError` when there is none."""
@@ -49,8 +69,30 @@ class Source:
         return self._required(text_of(self.object.get(key)), key)
 
     def amount(self, key: str) -> int:
-        """An amount in minor units; 0 when it is missing."""
-        return integer_of(self.object.get(key)) or 0
+        """An amount in minor units; what is missing or no amount is noted and read as 0."""
+        found = self.object.get(key)
+        amount = integer_of(found)
+        if amount is None or amount < 0:
+            what = "missing" if found is None else f"{_shown(found)}, which is no amount"
+            self.note(f"{key} is {what}; read as 0")
+            return 0
+        return amount
+
+    def rank(self, key: str, ranks: Mapping[str, int], default: str) -> int:
+        """The rank of a status; one that is missing or new to us is noted, read as `default`."""
+        found = self.object.get(key)
+        status = found if isinstance(found, str) and found in ranks else default
+        if status != found:
+            what = "is missing" if found is None else f"{_shown(found)} is new to us"
+            self.note(f"{key} {what}; read as {default}")
+        return ranks[status]
+
+    def quantity(self, item: Mapping[str, Any], place: str) -> int:
+        """How many of a line or item of the list `place`; null, as on metered ones, is one."""
+        quantity = quantity_of(item)
+        if item.get("quantity") is not None and integer_of(item["quantity"]) is None:
+            self.note(f"{place}.data[].quantity {_shown(item['quantity'])} is no number; read as 1")
+        return quantity
 
     def reference(self, key: str) -> str | None:
         """The id of another object, given as an id or expanded."""
@@ -72,9 +114,12 @@ class Source:
 
     def user_claim(self) -> UserClaim | None:
         """The user that the object names, from the first place that has one (contract §4)."""
-        own = text_of(mapping_of(self.object.get("metadata")).get("user_id"))
+        named = mapping_of(self.object.get("metadata")).get("user_id")
+        own = text_of(named)
         if own:
             return UserClaim(METADATA, self.event.stamp, own)
+        if named:
+            self.note(f"metadata.user_id {_shown(named)} is no user id")
         reference = text_of(self.object.get("client_reference_id"))
         if reference:
             return UserClaim(CLIENT_REFERENCE, self.event.stamp, reference)
@@ -94,7 +139,7 @@ class Source:
         plan_id = integer_of(named)
         if plan_id is None or not 0 <= plan_id <= _PLAN_ID_MAX:
             if named is not None:
-                self.notes.append(f"metadata.plan_id {str(named)[:40]!r} is no plan id")
+                self.note(f"metadata.plan_id {_shown(named)} is no plan id")
             return None
         return plan_id
 
@@ -127,3 +172,7 @@ class Source:
 
     def _place(self, key: str) -> str:
         return f"{self.event.type}: data.object.{key}"
+
+
+def _shown(value: object) -> str:
+    return repr(str(value)[:_SHOWN_CHARACTERS_MAX])

@@ -2,13 +2,18 @@
 
 from domain.decode.facts import Fact
 from domain.decode.source import Source
-from domain.subscriptions import Subscription, Version
+from domain.reading import mapping_of
+from domain.subscriptions import STATUSES, Subscription, Version, state_of
 
 
 def version(source: Source) -> list[Fact]:
     """A report of a subscription's state, and the links it carries."""
     subscription_id = source.required_id()
-    source.required_text("status")
+    status = source.required_text("status")
+    if status not in STATUSES:
+        source.note(f"status {status[:40]!r} is new to us; kept as it is")
+    if source.customer_id() is None:
+        source.note("customer is missing; only metadata can name the user")
     event = source.event
     report = Version(
         created=event.created,
@@ -17,12 +22,31 @@ def version(source: Source) -> list[Fact]:
         object=event.object,
         previous=event.previous_attributes,
     )
+    _note_items(source, report)
     return [
         *source.customer_link(),
         Subscription(
             id=subscription_id,
-            customer_id=source.required_reference("customer"),
+            customer_id=source.customer_id(),
             plan_claim=source.plan_claim(),
-            versions=(report,),
+            versions=() if source.is_cut else (report,),
         ),
     ]
+
+
+def _note_items(source: Source, report: Version) -> None:
+    """Say what of the items cannot be shown; the report itself is kept whole."""
+    listed = mapping_of(source.object.get("items"))
+    data = listed.get("data")
+    entries = data if isinstance(data, list) else []
+    items = state_of(report).items
+    if not items:
+        source.note("items.data has no item; no plan and no period can be shown")
+    elif len(items) < len(entries):
+        source.note("items.data has entries that are no items; left out")
+    if listed.get("has_more") is True:
+        source.is_cut = True
+    if any(item.price_id is None for item in items):
+        source.note("items.data[].price is missing; the item has no plan")
+    for entry in entries:
+        source.quantity(mapping_of(entry), "items")

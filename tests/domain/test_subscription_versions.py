@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.play import play
+from tests.play import Player, play
 from tests.stripe_objects import NEW, OLD, a_subscription, an_event
 
 CREATED = "customer.subscription.created"
@@ -73,6 +73,19 @@ def test_the_second_before_tells_where_a_toggle_began() -> None:
     off = report(UPDATED, 10, {"cancel_at_period_end": True}, cancel_at_period_end=False)
     ends = {play(order).subscriptions["sub_1"] for order in permutations([base, on, off])}
     assert {end.cancel_at_period_end for end in ends if end} == {False}
+
+
+def test_a_toggle_whose_start_is_unknown_is_flagged_and_ends_the_same() -> None:
+    """Both orders are possible and end differently: a fixed order chooses, and says so."""
+    on = report(UPDATED, 10, {"cancel_at_period_end": False}, cancel_at_period_end=True)
+    off = report(UPDATED, 10, {"cancel_at_period_end": True}, cancel_at_period_end=False)
+    for order in permutations([on, off]):
+        player = Player()
+        for event in order:
+            player.apply(event)
+        version, undecided = player.books.subscriptions["sub_1"].newest()
+        assert version is not None
+        assert (version.event_id, undecided) == (max(on["id"], off["id"]), True)
 
 
 def test_old_values_inside_objects_are_compared_key_by_key() -> None:

@@ -173,6 +173,18 @@ def test_an_unknown_price_of_a_subscription_is_valued_by_its_metadata(shape: str
     assert play(paid_invoice(shape, [line])).balances == {"user_1": 10_000}
 
 
+def test_a_classic_proration_in_the_new_shape_comes_from_its_subscription() -> None:
+    """It is an invoice item by kind, and names the subscription that it corrects."""
+    details = {"proration": True, "subscription": "sub_1", "invoice_item": "ii_1"}
+    line = a_line(1_450, "price_inline") | {
+        "parent": {"type": "invoice_item_details", "invoice_item_details": details}
+    }
+    assert play(paid_invoice(NEW, [line])).balances == {"user_1": 5_000}
+    fee = details | {"proration": False}
+    line["parent"] = {"type": "invoice_item_details", "invoice_item_details": fee}
+    assert play(paid_invoice(NEW, [line])).balances == {}
+
+
 def test_the_plan_of_a_subscription_may_become_known_late() -> None:
     """The session that sold the subscription arrives after its invoice."""
     invoice = paid_invoice(NEW, [a_line(2_900, "price_inline")], metadata={})

@@ -1,0 +1,104 @@
+"""The working set: what a merge marks as touched, and what is settled because of it."""
+
+from typing import Any
+
+from domain.books import Books, Touched, commit, merge_money, merge_parties, settle_touched
+from domain.claims import Customer, PlanClaim
+from domain.decode.facts import Fact
+from domain.events import Stamp
+from domain.payments import Dispute, Kind, MoneyObject, Refund
+from domain.subscriptions import Subscription
+from tests.play import CATALOGUE
+
+ANN = Customer("cus_1", "ann", Stamp(10, "a"))
+
+
+def merged(books: Books, *facts: tuple[str, Fact]) -> Touched:
+    """What these facts touch."""
+    touched = Touched()
+    merge_parties(books, touched, facts)
+    merge_money(books, touched, facts)
+    return touched
+
+
+def test_a_customer_whose_user_changes_touches_what_it_owns() -> None:
+    """A claim that changes nothing does not, though it is remembered."""
+    books = Books()
+    assert merged(books, ("e1", Customer("cus_1"))) == Touched(customers={"cus_1": "e1"})
+    first = merged(books, ("e2", ANN))
+    assert (first.customers, first.owners) == ({"cus_1": "e2"}, {"cus_1": "e2"})
+    assert merged(books, ("e3", ANN)) == Touched()
+    late = merged(books, ("e4", Customer("cus_1", "bob", Stamp(20, "b"))))
+    assert (late.customers, late.owners) == ({"cus_1": "e4"}, {})
+    early = merged(books, ("e5", Customer("cus_1", "eve", Stamp(5, "c"))))
+    assert early.owners == {"cus_1": "e5"}
+
+
+def test_a_subscription_whose_plan_changes_touches_what_it_sold() -> None:
+    """By the plan, not by the claim."""
+    books = Books()
+    plain = merged(books, ("e1", Subscription("sub_1")))
+    assert (plain.subscriptions, plain.plans) == ({"sub_1": "e1"}, {})
+    claimed = Subscription("sub_1", plan_claim=PlanClaim(Stamp(20, "x"), 2))
+    assert merged(books, ("e2", claimed)).plans == {"sub_1": "e2"}
+    same = Subscription("sub_1", plan_claim=PlanClaim(Stamp(10, "x"), 2))
+    again = merged(books, ("e3", same))
+    assert (again.subscriptions, again.plans) == ({"sub_1": "e3"}, {})
+
+
+def test_a_refund_or_dispute_touches_what_it_takes_from_before_and_now() -> None:
+    """The charge it named first, and the intent it turns out to be of."""
+    books = Books()
+    one = merged(books, ("e1", Refund("re_1", "ch_1", "pending", 5)))
+    assert (one.refunds, one.objects) == ({"re_1": "e1"}, {"ch_1": "e1"})
+    two = merged(books, ("e2", Refund("re_1", "pi_1", "pending", 5)))
+    assert (two.refunds, two.objects) == ({"re_1": "e2"}, {"ch_1": "e2", "pi_1": "e2"})
+    dispute = merged(books, ("e3", Dispute("dp_1", "pi_1", "lost", 1, 5)))
+    assert (dispute.disputes, dispute.objects) == ({"dp_1": "e3"}, {"pi_1": "e3"})
+    assert merged(books, ("e4", MoneyObject("pi_1", Kind.INTENT))).objects == {"pi_1": "e4"}
+    assert merged(books, ("e5", MoneyObject("pi_1", Kind.INTENT))).objects == {}
+
+
+def a_session(**known: Any) -> MoneyObject:
+    """A session of which only the links are known."""
+    return MoneyObject("cs_1", Kind.SESSION, customer_id="cus_1", subscription_id="sub_1", **known)
+
+
+def test_everything_a_change_concerns_is_settled_with_the_event_that_is_the_reason() -> None:
+    """By owner, by plan, or by itself; the object's own event before the others."""
+    books = Books(objects={"cs_1": a_session(), "pi_9": MoneyObject("pi_9", Kind.INTENT)})
+    for touched in (
+        Touched(owners={"cus_1": "e1"}),
+        Touched(plans={"sub_1": "e1"}),
+        Touched(objects={"cs_1": "e1"}),
+        Touched(objects={"cs_1": "e1"}, owners={"cus_1": "e2"}, plans={"sub_1": "e3"}),
+    ):
+        settled = settle_touched(books, touched, CATALOGUE)
+        assert settled.roots == {"cs_1": "cs_1"}
+        assert list(settled.payments) == ["cs_1"]
+    assert settle_touched(books, Touched(), CATALOGUE).payments == {}
+
+
+def test_an_object_that_found_its_root_has_its_old_root_settled_too() -> None:
+    """What it was shown under must be shown without it."""
+    intent = MoneyObject("pi_1", Kind.INTENT, parents=frozenset({"cs_1", "in_1"}))
+    invoice = MoneyObject("in_1", Kind.INVOICE)
+    books = Books(objects={"cs_1": a_session(), "pi_1": intent, "in_1": invoice})
+    books.roots = {"cs_1": "cs_1", "pi_1": "cs_1"}
+    settled = settle_touched(books, Touched(objects={"pi_1": "e1"}), CATALOGUE)
+    assert settled.roots == {"cs_1": "cs_1", "pi_1": "in_1", "in_1": "in_1"}
+    commit(books, settled)
+    assert books.roots == {"cs_1": "cs_1", "pi_1": "in_1", "in_1": "in_1"}
+    assert set(books.payments) == {"cs_1", "in_1"}
+
+
+def test_an_owner_is_the_first_known_user_of_the_customers_of_a_payment() -> None:
+    """By customer id, where objects name several; one without a user is passed over."""
+    other = MoneyObject("pi_1", Kind.INTENT, parents=frozenset({"cs_1"}), customer_id="cus_0")
+    books = Books(objects={"cs_1": a_session(), "pi_1": other}, customers={"cus_1": ANN})
+    touched = Touched(objects={"cs_1": "e1"})
+    assert settle_touched(books, touched, CATALOGUE).payments["cs_1"].user_id == "ann"
+    books.customers["cus_0"] = Customer("cus_0")
+    assert settle_touched(books, touched, CATALOGUE).payments["cs_1"].user_id == "ann"
+    books.customers["cus_0"] = Customer("cus_0", "bob", Stamp(90, "z"))
+    assert settle_touched(books, touched, CATALOGUE).payments["cs_1"].user_id == "bob"

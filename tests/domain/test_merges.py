@@ -1,0 +1,233 @@
+"""Every `join` is associative, commutative and idempotent: the law under "any order, same end".
+
+What identifies a report (a stamp, an event id) determines what it says, as with Stripe; all else
+is drawn freely, so that ties and contradictions appear.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain.claims import Customer, PlanClaim, UserClaim
+from domain.events import Stamp
+from domain.payments import (
+    REFUND_RANK,
+    Dispute,
+    Funds,
+    IntentDetails,
+    InvoiceDetails,
+    Kind,
+    Line,
+    MoneyObject,
+    Refund,
+    RefundedSoFar,
+    SessionDetails,
+)
+from domain.subscriptions import Subscription, Version
+
+# Small ranges, so that values meet often.
+small = st.integers(0, 3)
+names = st.sampled_from(["a", "b", "c"])
+stamps = st.builds(Stamp, small, names)
+
+
+def optional(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """The value, or not known."""
+    return st.none() | values
+
+
+def customers() -> st.SearchStrategy[Customer]:
+    """A customer with or without a claim, alive or deleted."""
+    claimed = st.builds(Customer, st.just("cus"), names, stamps)
+    return claimed | st.builds(Customer, st.just("cus"), deleted_created=optional(small))
+
+
+@st.composite
+def versions(draw: st.DrawFn) -> Version:
+    """A report; its event id says its second, kind and content."""
+    created, status, kind = (
+        draw(small),
+        draw(st.sampled_from(["active", "past_due", "canceled"])),
+        draw(st.sampled_from(["created", "updated", "deleted"])),
+    )
+    before = draw(st.sampled_from(["active", "past_due", None]))
+    previous = {"status": before} if kind == "updated" and before else {}
+    return Version(
+        created=created,
+        event_id=f"evt_{created}_{kind}_{status}_{before}",
+        event_type=f"customer.subscription.{kind}",
+        object={"status": status},
+        previous=previous,
+    )
+
+
+def subscriptions() -> st.SearchStrategy[Subscription]:
+    """One report each, as decoders make them; joins hold more."""
+    claims = optional(st.builds(PlanClaim, stamps, small))
+    reports = st.tuples() | st.tuples(versions())
+    return st.builds(Subscription, st.just("sub"), optional(names), claims, reports)
+
+
+@st.composite
+def invoice_details(draw: st.DrawFn) -> InvoiceDetails:
+    """A report of an invoice; status and stamp determine the rest, but for what only grows."""
+    rank, stamp = draw(small), draw(stamps)
+    amount = 100 * rank + stamp.created
+    return InvoiceDetails(
+        rank=rank,
+        stamp=stamp,
+        currency="usd",
+        amount_due_minor=amount,
+        amount_paid_minor=draw(small),
+        starts_subscription=stamp.event_id == "a",
+        lines=(Line(amount, 1, stamp.event_id, False, True, None),),  # noqa: FBT003 - a row.
+        has_failed=draw(st.booleans()),
+        receipt_url=stamp.event_id,
+    )
+
+
+def session_details() -> st.SearchStrategy[SessionDetails]:
+    """Sessions that contradict each other in every field."""
+    return st.builds(
+        SessionDetails,
+        is_one_time=st.booleans(),
+        rank=small,
+        payment_rank=small,
+        currency=names,
+        amount_total_minor=small,
+        plan_id=optional(small),
+        has_failed=st.booleans(),
+    )
+
+
+def intent_details() -> st.SearchStrategy[IntentDetails]:
+    """Intents with or without cumulative refunds of some charges."""
+    reports = st.dictionaries(names, st.builds(RefundedSoFar, small, small), min_size=1)
+    return st.builds(
+        IntentDetails, small, small, names, st.booleans(), optional(names), optional(reports)
+    )
+
+
+def money_objects() -> st.SearchStrategy[MoneyObject]:
+    """All that can be known of one object."""
+    return st.builds(
+        MoneyObject,
+        id=st.just("x"),
+        kind=st.sampled_from(Kind),
+        parents=st.frozensets(names),
+        customer_id=optional(names),
+        subscription_id=optional(names),
+        claim=optional(st.builds(UserClaim, st.integers(1, 3), stamps, names)),
+        created=optional(small),
+        invoice=optional(invoice_details()),
+        session=optional(session_details()),
+        intent=optional(intent_details()),
+    )
+
+
+def refunds() -> st.SearchStrategy[Refund]:
+    """Refunds in every status, also in ones that Stripe may add."""
+    statuses = st.sampled_from([*REFUND_RANK, "held", "zapped"])
+    targets = st.sampled_from(["pi_1", "pi_2", "ch_1", "py_1"])
+    return st.builds(Refund, st.just("re"), targets, statuses, small, optional(small))
+
+
+def disputes() -> st.SearchStrategy[Dispute]:
+    """Disputes whose status and funds were told at any time, also in one second."""
+    untouched = st.just((Funds.UNTOUCHED, 0))
+    moved = untouched | st.tuples(st.sampled_from([Funds.WITHDRAWN, Funds.REINSTATED]), small)
+    targets = st.sampled_from(["pi_1", "ch_1"])
+    return st.builds(
+        lambda target, status, created, amount, funds: Dispute(
+            "dp", target, status, created, amount, *funds
+        ),
+        targets,
+        names,
+        small,
+        small,
+        moved,
+    )
+
+
+KINDS = pytest.mark.parametrize(
+    "values",
+    [
+        customers,
+        subscriptions,
+        invoice_details,
+        session_details,
+        intent_details,
+        money_objects,
+        refunds,
+        disputes,
+    ],
+)
+Strategy = Callable[[], st.SearchStrategy[Any]]
+
+
+@KINDS
+def test_the_order_in_which_two_are_joined_does_not_matter(values: Strategy) -> None:
+    """Commutative: a with b is b with a."""
+
+    @settings(max_examples=150, deadline=None)
+    @given(values(), values())
+    def check(one: Any, other: Any) -> None:
+        assert one.join(other) == other.join(one)
+
+    check()
+
+
+@KINDS
+def test_the_grouping_of_three_does_not_matter(values: Strategy) -> None:
+    """Associative: a batch that merges first ends as one event after the other."""
+
+    @settings(max_examples=250, deadline=None)
+    @given(values(), values(), values())
+    def check(one: Any, two: Any, three: Any) -> None:
+        assert one.join(two).join(three) == one.join(two.join(three))
+
+    check()
+
+
+@KINDS
+def test_what_is_known_already_changes_nothing(values: Strategy) -> None:
+    """Idempotent: a duplicate, also one that was joined with others since."""
+
+    @settings(max_examples=100, deadline=None)
+    @given(values(), values())
+    def check(one: Any, other: Any) -> None:
+        joined = one.join(other)
+        assert joined.join(one) == joined
+        assert joined.join(joined) == joined
+
+    check()
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(subscriptions(), min_size=1, max_size=6), st.randoms(use_true_random=False))
+def test_the_report_that_stands_does_not_depend_on_the_order(
+    found: list[Subscription], random: Any
+) -> None:
+    """Also among reports of one second, and also whether it was a toss."""
+
+    def newest(reports: list[Subscription]) -> tuple[Version | None, bool]:
+        joined = reports[0]
+        for report in reports[1:]:
+            joined = joined.join(report)
+        return joined.newest()
+
+    shuffled = random.sample(found, len(found))
+    assert newest(shuffled) == newest(found)
+
+
+def test_a_session_keeps_the_details_of_its_furthest_report_whatever_else_is_paid() -> None:
+    """Three reports whose grouping once decided: payment status no longer picks the report."""
+    one, two, three = (
+        SessionDetails(True, rank, paid, "usd", total, 4)  # noqa: FBT003 - a row.
+        for rank, paid, total in [(2, 0, 1), (1, 2, 9), (2, 1, 5)]
+    )
+    expected = SessionDetails(True, 2, 2, "usd", 5, 4)  # noqa: FBT003 - a row.
+    assert one.join(two).join(three) == one.join(two.join(three)) == expected

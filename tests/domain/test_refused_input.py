@@ -1,0 +1,101 @@
+"""Events that cannot be used at all, or use nothing: refused by name, or remarked."""
+
+from typing import Any
+
+import pytest
+
+from domain.decode import decode, parse
+from domain.errors import DecodeError
+from tests.stripe_objects import (
+    a_charge,
+    a_dispute,
+    a_line,
+    a_refund,
+    a_session,
+    a_subscription,
+    an_event,
+    an_intent,
+    an_invoice,
+)
+
+Json = dict[str, Any]
+COMPLETED, UPDATED = "checkout.session.completed", "customer.subscription.updated"
+PAID_INVOICE = an_invoice([a_line(2_900)], metadata={"user_id": "user_1"})
+
+
+def refusal_of(event_type: str, found: Json) -> str:
+    """Why the event is refused."""
+    with pytest.raises(DecodeError) as caught:
+        decode(parse(an_event(event_type, found)))
+    return str(caught.value)
+
+
+MISSING = "is missing or not of the expected type."
+REFUSED: list[tuple[str, Json, str, Any, str]] = [
+    (COMPLETED, a_session(), "id", None, f"data.object.id {MISSING}"),
+    (COMPLETED, a_session(), "mode", None, f"data.object.mode {MISSING}"),
+    (COMPLETED, a_session(), "id", "cs_\0", f"data.object.id {MISSING}"),
+    ("invoice.paid", PAID_INVOICE, "lines", None, f"data.object.lines.data {MISSING}"),
+    (
+        "invoice.paid",
+        PAID_INVOICE,
+        "lines",
+        {"data": [None]},
+        f"data.object.lines.data[] {MISSING}",
+    ),
+    (
+        "invoice.paid",
+        PAID_INVOICE,
+        "lines",
+        {"data": [{"amount": "9.5"}]},
+        f"data.object.lines.data[].amount {MISSING}",
+    ),
+    ("invoice.paid", PAID_INVOICE, "currency", None, f"data.object.currency {MISSING}"),
+    ("invoice_payment.paid", {"id": "inpay_1"}, "invoice", {}, f"data.object.invoice {MISSING}"),
+    ("payment_intent.succeeded", an_intent(), "amount", None, f"data.object.amount {MISSING}"),
+    ("payment_intent.succeeded", an_intent(), "amount", -1, "data.object.amount is negative (-1)."),
+    (
+        "charge.refunded",
+        a_charge(),
+        "amount_refunded",
+        1.5,
+        f"data.object.amount_refunded {MISSING}",
+    ),
+    ("refund.created", a_refund(), "amount", 10**18, f"data.object.amount {MISSING}"),
+    ("refund.created", a_refund(), "id", 7, f"data.object.id {MISSING}"),
+    ("charge.dispute.created", a_dispute(), "status", None, f"data.object.status {MISSING}"),
+    (UPDATED, a_subscription(), "status", None, f"data.object.status {MISSING}"),
+    (UPDATED, a_subscription(), "id", None, f"data.object.id {MISSING}"),
+]
+
+
+@pytest.mark.parametrize(("event_type", "found", "key", "value", "why"), REFUSED)
+def test_what_cannot_be_done_without_is_refused_by_name(
+    event_type: str, found: Json, key: str, value: Any, why: str
+) -> None:
+    """The error says the type, the field and what is wrong."""
+    assert refusal_of(event_type, found | {key: value}) == f"{event_type}: {why}"
+
+
+def test_a_dispute_that_names_no_payment_is_refused() -> None:
+    """Money may be gone; a person must see it."""
+    found = a_dispute(payment_intent=None, charge=None)
+    assert refusal_of("charge.dispute.funds_withdrawn", found) == (
+        f"charge.dispute.funds_withdrawn: data.object.payment_intent or charge {MISSING}"
+    )
+
+
+def test_a_refund_that_names_no_payment_takes_from_none_and_says_so() -> None:
+    """Stripe has them for money that a customer keeps with it."""
+    found = a_refund(payment_intent=None, charge=None)
+    read = decode(parse(an_event("refund.created", found)))
+    assert read.note == "names no payment_intent and no charge; it takes from no payment"
+    assert read.facts == ()
+
+
+def test_an_invoice_paid_outside_stripe_is_remarked() -> None:
+    """No refund or dispute will ever find it."""
+    found = {"id": "inpay_1", "invoice": "in_1", "payment": {"type": "payment_record"}}
+    read = decode(parse(an_event("invoice_payment.paid", found)))
+    assert read.note == "payment names no intent and no charge; money from outside Stripe"
+    assert [fact.id for fact in read.facts] == ["in_1"]
