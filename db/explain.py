@@ -1,0 +1,121 @@
+"""Everything that is kept about one user, read in one snapshot: what `explain` tells of."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, text
+
+import db.catalogue
+from db import unit_of_work
+from domain.books import Books, Touched
+from domain.catalogue import Catalogue
+from domain.claims import Customer
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The rows and facts about one user.
+
+    `books` holds the user's payments with all their objects, refunds and disputes, and the
+    customers and plans they name. `customer_ids` and `subscription_ids` are the user's at Stripe;
+    `disputed_customers` maps those claimed for the user in vain to their owner. `balance` is None
+    where there is no account. `events` are by Stripe's clock, with bodies; `entries` by id.
+    """
+
+    user_id: str
+    customer_ids: Collection[str]
+    subscription_ids: Collection[str]
+    disputed_customers: dict[str, str]
+    books: Books
+    events: Sequence[Row[Any]]
+    entries: Sequence[Row[Any]]
+    balance: int | None
+    catalogue: Catalogue
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether nothing at all is kept."""
+        return not (
+            self.events
+            or self.entries
+            or self.customer_ids
+            or self.disputed_customers
+            or self.books.objects
+            or self.subscription_ids
+            or self.balance is not None
+        )
+
+
+def kept_about(connection: Connection, user_id: str) -> Kept:
+    """Read all of it; give a transaction at REPEATABLE READ, so that it fits together."""
+    wanted = {"user": user_id}
+    claims = connection.execute(_CUSTOMERS, wanted).all()
+    own = [row.id for row in claims if row.user_id == user_id]
+    entries = connection.execute(_ENTRIES, wanted).all()
+    found = connection.execute(_SUBSCRIPTIONS, wanted | {"customers": own})
+    subscriptions = [row.id for row in found]
+    books = _books(connection, user_id, own, subscriptions)
+    ids = {*books.objects, *books.refunds, *books.disputes, *subscriptions}
+    named = {"ids": list(ids), "customers": own}
+    causes = [row.event_id for row in entries if row.event_id]
+    events = connection.execute(_EVENTS, {**wanted, **named, "causes": causes}).all()
+    return Kept(
+        user_id=user_id,
+        customer_ids=own,
+        subscription_ids=subscriptions,
+        disputed_customers={row.id: row.user_id for row in claims if row.user_id != user_id},
+        books=books,
+        events=events,
+        entries=entries,
+        balance=connection.execute(_BALANCE, wanted).scalar_one_or_none(),
+        catalogue=db.catalogue.load(connection),
+    )
+
+
+def _books(
+    connection: Connection, user_id: str, own: Sequence[str], subscriptions: Sequence[str]
+) -> Books:
+    """The pipeline's own working set, loaded as if everything of this user had been touched."""
+    books = unit_of_work.load_parties(connection, [Customer(each) for each in own])
+    touched = Touched(
+        objects={row.id: "" for row in connection.execute(_OBJECTS, {"user": user_id})},
+        owners=dict.fromkeys(own, ""),
+        plans=dict.fromkeys(subscriptions, ""),
+    )
+    unit_of_work.load_money(connection, books, touched, (), None)
+    unit_of_work.load_owners(connection, books)
+    return books
+
+
+_CUSTOMERS = text(
+    "SELECT id, user_id FROM customers"
+    " WHERE user_id = :user OR other_user_ids @> to_jsonb(CAST(:user AS text))"
+)
+_SUBSCRIPTIONS = text(
+    "SELECT id FROM subscriptions"
+    " WHERE user_id = :user OR customer_id = ANY(CAST(:customers AS text[]))"
+)
+_OBJECTS = text(
+    """
+    SELECT id FROM payments WHERE listed AND user_id = :user
+    UNION SELECT payment_id FROM ledger_entries WHERE user_id = :user AND payment_id IS NOT NULL
+    UNION SELECT object_id FROM webhook_events WHERE user_id = :user AND object_id IS NOT NULL
+    """
+)
+_ENTRIES = text(
+    "SELECT id, delta, kind, balance_after, payment_id, event_id, reason, idempotency_key,"
+    " created_at FROM ledger_entries WHERE user_id = :user ORDER BY id"
+)
+_BALANCE = text("SELECT balance FROM token_accounts WHERE user_id = :user")
+_EVENTS = text(
+    """
+    SELECT id, type, status, created_at, body, note, error
+    FROM webhook_events
+    WHERE user_id = :user
+       OR object_id = ANY(CAST(:ids AS text[]))
+       OR customer_id = ANY(CAST(:customers AS text[]))
+       OR id = ANY(CAST(:causes AS text[]))
+    ORDER BY created_at, received_at, id
+    """
+)

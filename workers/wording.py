@@ -1,0 +1,185 @@
+"""What an event says, in a sentence, and amounts as people write them. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Row
+
+from db.records import decompress
+from domain.catalogue import Catalogue
+from domain.decode import decode, parse
+from domain.decode.facts import Fact
+from domain.events import Event
+from domain.payments import Line, MoneyObject
+from domain.reading import integer_of, mapping_of, reference_of, text_of, time_of
+from domain.settlement import Cluster
+from domain.subscriptions import Subscription, state_of
+from domain.valuation import plan_of_line
+
+# How Stripe counts these in minor units; every other currency has a hundred of them in one.
+# The króna and the Ugandan shilling have none by law, but Stripe writes them with two.
+_WITHOUT_MINOR_UNITS = frozenset(
+    {
+        *("bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv"),
+        *("xaf", "xof", "xpf"),
+    }
+)
+_WITH_THOUSANDTHS = frozenset({"bhd", "jod", "kwd", "omr", "tnd"})
+
+# What is said of each type; the words in braces are those of `_words`.
+SENTENCES: Mapping[str, str] = {
+    "checkout.session.completed": "checkout {id} was completed: {amount}, {payment_status}{what}",
+    "checkout.session.async_payment_succeeded": "money of checkout {id} arrived: {amount}{what}",
+    "checkout.session.async_payment_failed": "money of checkout {id} did not come: {amount}",
+    "checkout.session.expired": "checkout {id} expired",
+    "customer.subscription.created": "subscription {id} began and is {status}{what}",
+    "customer.subscription.updated": "subscription {id} is {status}{what}{ending}",
+    "customer.subscription.deleted": "subscription {id} ended",
+    "customer.subscription.paused": "subscription {id} is {status}",
+    "customer.subscription.resumed": "subscription {id} goes on and is {status}{what}",
+    "customer.subscription.trial_will_end": "the trial of subscription {id} ends on {trial_end}",
+    "invoice.paid": "invoice {id} was paid: {amount}{what}",
+    "invoice.payment_failed": "an attempt to collect {amount} for invoice {id} failed",
+    "invoice.payment_action_required": "the buyer must confirm {amount} for invoice {id}",
+    "invoice.voided": "invoice {id} over {amount} was withdrawn",
+    "invoice_payment.paid": "{payer} paid {amount} of invoice {invoice}",
+    "payment_intent.succeeded": "payment {id} collected {amount}",
+    "payment_intent.payment_failed": "an attempt to collect {amount} by payment {id} failed",
+    "charge.refunded": "charge {id} has given back {amount} in all",
+    "charge.refund.updated": "refund {id} of {amount} is {status}",
+    "refund.created": "refund {id} of {amount} began and is {status}",
+    "refund.updated": "refund {id} of {amount} is {status}",
+    "refund.failed": "refund {id} of {amount} failed",
+    "charge.dispute.created": "dispute {id} over {amount} was opened and is {status}",
+    "charge.dispute.updated": "dispute {id} over {amount} is {status}",
+    "charge.dispute.closed": "dispute {id} over {amount} was closed: {status}",
+    "charge.dispute.funds_withdrawn": "dispute {id} took {amount}",
+    "charge.dispute.funds_reinstated": "dispute {id} gave {amount} back",
+    "customer.created": "customer {id} was made",
+    "customer.updated": "customer {id} was changed",
+    "customer.deleted": "customer {id} was deleted",
+}
+
+# Where an object has its amount, by the beginning of the event's type; the first that fits.
+_AMOUNTS = (
+    ("checkout.", "amount_total"),
+    ("invoice.paid", "amount_paid"),
+    ("invoice_payment.", "amount_paid"),
+    ("invoice.", "amount_due"),
+    ("payment_intent.succeeded", "amount_received"),
+    ("charge.refunded", "amount_refunded"),
+    ("", "amount"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Saying:
+    """An event in a sentence, and the facts it carries."""
+
+    text: str
+    facts: Sequence[Fact]
+
+
+def money(amount_minor: int, currency: str | None) -> str:
+    """An amount as people write it: `29.00 usd`, `4,400 jpy`, `1.250 kwd`."""
+    digits = 0 if currency in _WITHOUT_MINOR_UNITS else 3 if currency in _WITH_THOUSANDTHS else 2
+    whole, rest = divmod(abs(amount_minor), 10**digits)
+    point = f".{rest:0{digits}d}" if digits else ""
+    return f"{'-' * (amount_minor < 0)}{whole:,}{point} {currency or ''}".rstrip()
+
+
+def said(row: Row[Any], catalogue: Catalogue) -> Saying:
+    """What a stored event says; one that cannot be read is said to be so."""
+    try:
+        event = parse(orjson.loads(decompress(bytes(row.body))))
+        facts = decode(event).facts
+    except Exception as error:  # noqa: BLE001 - whatever is stored, the rest must be told.
+        return Saying(f"cannot be read: {type(error).__name__}: {error}", ())
+    sentence = SENTENCES.get(event.type)
+    if sentence is None:
+        return Saying(f"about {text_of(event.object.get('id')) or 'something'}; not handled", facts)
+    return Saying(sentence.format_map(_words(event, facts, catalogue)), facts)
+
+
+def _words(event: Event, facts: Sequence[Fact], catalogue: Catalogue) -> dict[str, str]:
+    found = event.object
+    key = next(key for start, key in _AMOUNTS if event.type.startswith(start))
+    payment = mapping_of(found.get("payment"))
+    payer = reference_of(payment.get("payment_intent")) or reference_of(payment.get("charge"))
+    what = _what(facts, catalogue)
+    return {
+        "id": text_of(found.get("id")) or "without an id",
+        "amount": money(
+            integer_of(found.get(key)) or 0, (text_of(found.get("currency")) or "").lower()
+        ),
+        "status": text_of(found.get("status")) or "in no known status",
+        "payment_status": (text_of(found.get("payment_status")) or "unpaid").replace("_", " "),
+        "invoice": reference_of(found.get("invoice")) or "unknown",
+        "payer": f"payment {payer}" if payer else "money from outside Stripe",
+        "what": f" for {what}" if what else "",
+        "trial_end": _day(found.get("trial_end")),
+        "ending": _ending(found),
+    }
+
+
+def _ending(found: Mapping[str, Any]) -> str:
+    if found.get("cancel_at_period_end") is True:
+        return ", to end with its period"
+    return f", to end on {_day(found['cancel_at'])}" if time_of(found.get("cancel_at")) else ""
+
+
+def _day(value: object) -> str:
+    seconds = time_of(value)
+    return (
+        "a day unknown" if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"
+    )
+
+
+def _what(facts: Sequence[Fact], catalogue: Catalogue) -> str:
+    for fact in facts:
+        if isinstance(fact, Subscription) and fact.versions:
+            return _subscribed(fact, catalogue)
+        if isinstance(fact, MoneyObject) and (fact.invoice or fact.session):
+            return _of_object(fact, None, catalogue)
+    return ""
+
+
+def _subscribed(known: Subscription, catalogue: Catalogue) -> str:
+    version = known.versions[0]
+    claimed = known.plan_claim.plan_id if known.plan_claim else None
+    names = []
+    for item in state_of(version).items:
+        plan = catalogue.by_price(item.price_id) or catalogue.by_id(claimed, version.created)
+        names.append(_times(item.quantity, plan.name if plan else None))
+    return ", ".join(names)
+
+
+def bought(cluster: Cluster, catalogue: Catalogue) -> str:
+    """What a payment was for: quantities and names of plans."""
+    members = sorted(cluster.members, key=lambda member: member.id != cluster.root_id)
+    told = (_of_object(each, cluster.claimed_plan_id, catalogue) for each in members)
+    return next((what for what in told if what), "")
+
+
+def _of_object(known: MoneyObject, claimed_plan_id: int | None, catalogue: Catalogue) -> str:
+    sold = known.created or 0
+    if known.session and known.session.plan_id is not None:
+        plan = catalogue.by_id(known.session.plan_id, sold)
+        return _times(1, plan.name if plan else None)
+    lines = known.invoice.lines if known.invoice else ()
+    return ", ".join(_line(line, claimed_plan_id, catalogue, sold) for line in lines)
+
+
+def _line(line: Line, claimed_plan_id: int | None, catalogue: Catalogue, sold: int) -> str:
+    plan = plan_of_line(line, claimed_plan_id, catalogue, sold)
+    told = _times(line.quantity, plan.name if plan else None)
+    if line.is_proration:
+        return f"{told} ({'credit for' if line.amount_minor < 0 else 'for'} a part of the period)"
+    return told
+
+
+def _times(quantity: int, name: str | None) -> str:
+    return f"{quantity:,} \N{MULTIPLICATION SIGN} {name or 'something in no plan'}"
