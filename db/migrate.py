@@ -5,6 +5,8 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, text
 
 _LOCK_KEY = 0x46494B4F  # "FIKO": one number for every migration run of this product.
@@ -18,6 +20,12 @@ def upgrade(database_url: str, revision: str = "head") -> None:
 def downgrade(database_url: str, revision: str = "base") -> None:
     """Migrate down to `revision`; `base` drops every table and what is in them."""
     _run(database_url, lambda config: command.downgrade(config, revision))
+
+
+def revisions(connection: Connection) -> tuple[str | None, str | None]:
+    """The revision the database is at, and the newest one there is."""
+    current = MigrationContext.configure(connection).get_current_revision()
+    return current, ScriptDirectory.from_config(config_for(connection)).get_current_head()
 
 
 def config_for(connection: Connection) -> Config:

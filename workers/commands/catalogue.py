@@ -14,13 +14,13 @@ from db.engine import make_engine
 from domain.catalogue import CatalogueChange, Plan
 from domain.catalogue_file import changes_between, read_plans
 from domain.errors import CatalogueError
-from workers.apply import CatalogueCache, settle_unvalued
+from workers.apply import CatalogueCache, settle_after
 
 
 def load_file(database_url: str, path: Path) -> list[CatalogueChange]:
     """Load a catalogue file; returns what changed, nothing the second time.
 
-    Payments that waited for a plan are valued again. Raises `CatalogueError` naming everything
+    Payments that it concerns are valued again. Raises `CatalogueError` naming everything
     that is wrong with the file; nothing is written then.
     """
     plans = read_plans(_parsed(path))
@@ -37,7 +37,7 @@ def _load(engine: Engine, plans: Sequence[Plan]) -> list[CatalogueChange]:
         changes = changes_between(db.catalogue.load(connection), plans)
         db.catalogue.save(connection, changes)
     if changes:
-        settle_unvalued(engine, CatalogueCache())
+        settle_after(engine, changes, CatalogueCache())
     return changes
 
 

@@ -1,0 +1,145 @@
+"""`doctor` on real engines: what is well, what is not, and what to do."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+from click.testing import CliRunner, Result
+
+from db import health
+from db.heartbeat import Heartbeat
+from domain.decode import DECODERS
+from tests.ingest.builders import ENVIRONMENT
+from tests.pipeline import a_wiring, empty, put, sell
+from tests.play import CATALOGUE
+from tests.stripe_objects import an_event
+from tests.stripe_server import StripeServer, serve
+from workers.commands.doctor import doctor
+from workers.drain import drain
+from workers.wiring import Wiring
+
+ENDPOINTS = "/v1/webhook_endpoints"
+
+
+@pytest.fixture(scope="module")
+def stripe() -> Iterator[StripeServer]:
+    """A server in Stripe's place."""
+    with serve() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def shop(database_url: str, redis_url: str) -> Iterator[Wiring]:
+    """A worker's ports on the test catalogue."""
+    found = a_wiring(database_url, redis_url)
+    sell(found.engine, CATALOGUE)
+    yield found
+    found.engine.dispose()
+
+
+@pytest.fixture
+def wiring(shop: Wiring, monkeypatch: pytest.MonkeyPatch) -> Wiring:
+    """An installation where everything has just been swept, on a disk that is waited for."""
+    empty(shop.engine)
+    shop.events._client.flushdb()
+    Heartbeat(shop.events._client).beat()
+    ask = health.ask
+    # The engine of the tests does not wait for its disk, which is what a test below is about.
+    monkeypatch.setattr(
+        "workers.doctor.health.ask",
+        lambda connection: replace(ask(connection), fsync="on", synchronous_commit="on"),
+    )
+    return shop
+
+
+@pytest.fixture
+def run(
+    database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[Result, dict[str, list[dict[str, str]]]]]:
+    """Runs the command with some variables; answers with the result and findings by subject."""
+
+    def call(**variables: str) -> tuple[Result, dict[str, list[dict[str, str]]]]:
+        urls = {"DATABASE_URL": database_url.replace("+psycopg2", ""), "REDIS_URL": redis_url}
+        for name, value in (ENVIRONMENT | urls | variables).items():
+            monkeypatch.setenv(name, value)
+        result = CliRunner().invoke(doctor, ["--json"])
+        findings: dict[str, list[dict[str, str]]] = {}
+        for line in result.stdout.splitlines():
+            finding = json.loads(line)
+            findings.setdefault(finding["subject"], []).append(finding)
+        return result, findings
+
+    return call
+
+
+Run = Callable[..., tuple[Result, dict[str, list[dict[str, str]]]]]
+
+
+def test_a_well_installation_passes(wiring: Wiring, run: Run) -> None:
+    """Warnings are no failure: without a key nothing can be asked of Stripe."""
+    del wiring
+    result, findings = run()
+    assert result.exit_code == 0, result.output
+    levels = {subject: found[0]["level"] for subject, found in findings.items()}
+    assert levels["redis"] == levels["queue"] == levels["scheduler"] == "ok"
+    assert levels["catalogue"] == "ok"
+    assert levels["keys"] == "warn"
+
+
+def test_a_database_that_may_lose_commits_fails(
+    wiring: Wiring, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine of the tests runs without fsync, and doctor sees it."""
+    del wiring
+    monkeypatch.undo()
+    result, findings = run()
+    assert result.exit_code == 1
+    assert {finding["level"] for finding in findings["database"]} == {"ok", "fail"}
+
+
+def test_a_silent_scheduler_fails(wiring: Wiring, run: Run) -> None:
+    """Nobody sweeps: retries and lost bells would wait for ever."""
+    wiring.events._client.set("billing:heartbeat", int(time.time()) - 300)
+    result, findings = run()
+    assert result.exit_code == 1
+    assert findings["scheduler"][0]["level"] == "fail"
+    assert "start `beat`" in findings["scheduler"][0]["cure"]
+
+
+def test_failed_events_and_unlinked_money_are_told(wiring: Wiring, run: Run) -> None:
+    """Each with the command that shows it."""
+    put(wiring, [an_event("invoice.paid", {"id": "in_1", "object": "invoice"})])
+    drain(wiring, lambda: None)
+    _, findings = run()
+    assert findings["events"][0]["says"] == "1 failed so far"
+    assert "events --status failed" in findings["events"][0]["cure"]
+
+
+def test_a_database_that_does_not_answer_is_one_line(wiring: Wiring, run: Run) -> None:
+    """No trace, and everything else is looked at all the same."""
+    del wiring
+    result, findings = run(DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
+    assert result.exit_code == 1
+    assert findings["database"][0]["says"].startswith("does not answer")
+    assert findings["redis"][0]["level"] == "ok"
+
+
+def test_an_endpoint_that_lacks_events_is_told(
+    wiring: Wiring, run: Run, stripe: StripeServer
+) -> None:
+    """What is not enabled at Stripe never arrives."""
+    del wiring
+    endpoint = {
+        "id": "we_1",
+        "object": "webhook_endpoint",
+        "url": "https://example.com/billing/stripe/webhook/",
+        "status": "enabled",
+        "api_version": "2026-03-25.dahlia",
+        "enabled_events": sorted(DECODERS.keys() - {"invoice.paid"}),
+    }
+    stripe.answers[ENDPOINTS] = {"object": "list", "data": [endpoint], "has_more": False}
+    _, findings = run(STRIPE_SECRET_KEY="sk_test_of_the_tests", STRIPE_API_BASE=stripe.url)
+    assert findings["webhook"][0]["level"] == "warn"
+    assert findings["webhook"][0]["says"].endswith("lacks invoice.paid")

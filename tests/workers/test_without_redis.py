@@ -1,0 +1,92 @@
+"""While Redis is away the inbox is drained without Celery; real processes in tests/faults."""
+
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import redis
+
+from db import inbox
+from dev.engines import ValkeyEngine
+from tests.pipeline import a_delivery, a_wiring, balances, empty, put, sell
+from tests.play import CATALOGUE
+from tests.stripe_objects import a_session, an_event
+from workers.drain import drain
+from workers.without_redis import bridge, until_back, watch
+
+
+@pytest.fixture(scope="module", autouse=True)
+def catalogue(database_url: str, redis_url: str) -> None:
+    """Something to sell."""
+    sell(a_wiring(database_url, redis_url).engine, CATALOGUE)
+
+
+def test_a_redis_that_is_gone_takes_no_writes(database_url: str, redis_url: str) -> None:
+    """A port nobody listens on."""
+    assert a_wiring(database_url, redis_url).events.takes_writes()
+    assert not a_wiring(database_url, "redis://127.0.0.1:1/0").events.takes_writes()
+
+
+def test_a_full_redis_takes_no_writes_and_its_stream_is_drained_all_the_same(
+    database_url: str, tmp_path: Path
+) -> None:
+    """What waits in it is what fills it, so waiting for room would be waiting for ever."""
+    with ValkeyEngine(tmp_path) as valkey:
+        wiring = a_wiring(database_url, valkey.url)
+        put(wiring, [an_event("checkout.session.completed", a_session(id="cs_full"))])
+        with closing(redis.Redis.from_url(valkey.url)) as client:
+            client.config_set("maxmemory", "1mb")
+        assert not wiring.events.takes_writes()
+        # Nobody has read from the stream yet: the group is there only once a worker was.
+        assert drain(wiring, lambda: None).applied == 0
+        with closing(redis.Redis.from_url(valkey.url)) as client:
+            client.config_set("maxmemory", "0")
+            wiring.events.create_group()
+            client.config_set("maxmemory", "1mb")
+        assert drain(wiring, lambda: None).applied == 1
+        assert wiring.events.length() == 0
+        wiring.engine.dispose()
+
+
+@pytest.mark.parametrize(("port_of", "helped"), [(None, []), (1, ["helped"])])
+def test_a_worker_that_starts_without_redis_bridges_the_gap_and_only_then(
+    redis_url: str, port_of: int | None, helped: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Celery would not start, and a crash loop applies nothing."""
+    calls: list[str] = []
+    monkeypatch.setattr("workers.without_redis._help", lambda: calls.append("helped"))
+    monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{port_of}/0" if port_of else redis_url)
+    bridge()
+    assert calls == helped
+
+
+def test_the_helper_runs_after_two_silences_and_not_after_one() -> None:
+    """One unanswered question may be a hiccup."""
+    stop = threading.Event()
+    replies = iter([False, True, False, False])
+    rounds: list[str] = []
+
+    def is_there() -> bool:
+        rounds.append("asked")
+        return next(replies)
+
+    def helper() -> None:
+        rounds.append("helped")
+        stop.set()
+
+    watch(is_there, helper, interval_seconds=0, stop=stop)
+    assert rounds == ["asked", "asked", "asked", "asked", "helped"]
+
+
+def test_what_is_stored_is_applied_without_redis(database_url: str) -> None:
+    """Only PostgreSQL is needed."""
+    wiring = a_wiring(database_url, "redis://127.0.0.1:1/0")
+    empty(wiring.engine)
+    with wiring.engine.begin() as connection:
+        event = an_event("checkout.session.completed", a_session())
+        inbox.store(connection, [a_delivery(event)], source="webhook")
+    replies = iter([False, True])
+    until_back(lambda: next(replies), lambda: drain(wiring, lambda: None), interval_seconds=0)
+    assert balances(wiring.engine) == {"user_1": 1_000}
+    wiring.engine.dispose()
