@@ -18,6 +18,7 @@ os.environ.setdefault("REMAP_SIGTERM", "SIGQUIT")
 
 from celery import Celery, signals
 
+import metrics
 import settings as product
 import telemetry
 
@@ -25,8 +26,15 @@ QUEUE = "billing"
 DRAIN = "workers.tasks.drain"
 SWEEP = "workers.tasks.sweep"
 SWEEP_SECONDS = 2.0
+TIES = "workers.tasks.ties"
+TIES_SECONDS = 5.0
 
-# Under the stream's lease of 30 s, so a task is over before another worker takes its entries.
+RECONCILE = "workers.tasks.reconcile"
+# It holds no entry of the stream, and may wait for Stripe; but under the visibility timeout.
+RECONCILE_SOFT_TIME_LIMIT_SECONDS = 35
+RECONCILE_TIME_LIMIT_SECONDS = 40
+
+# Under the stream's lease of 25 s, so a task is over before another worker takes its entries.
 SOFT_TIME_LIMIT_SECONDS = 10
 TIME_LIMIT_SECONDS = 15
 SOFT_SHUTDOWN_SECONDS = 5
@@ -48,7 +56,7 @@ def make_app(settings: product.Settings, *, publisher: bool = False) -> Celery:
         **_task_options(),
         **_worker_options(),
         **_broker_options(settings.celery_broker_url, publisher=publisher),
-        **_beat_options(settings.redis_url),
+        **_beat_options(settings),
     )
     return app
 
@@ -102,7 +110,7 @@ def _broker_options(broker_url: str, *, publisher: bool) -> dict[str, Any]:
     return options
 
 
-def _beat_options(redis_url: str) -> dict[str, Any]:
+def _beat_options(settings: product.Settings) -> dict[str, Any]:
     return {
         "beat_scheduler": "redbeat.RedBeatScheduler",
         "beat_max_loop_interval": SWEEP_SECONDS,
@@ -111,9 +119,19 @@ def _beat_options(redis_url: str) -> dict[str, Any]:
                 "task": SWEEP,
                 "schedule": SWEEP_SECONDS,
                 "options": {"expires": SWEEP_EXPIRES_SECONDS},
-            }
+            },
+            "ties": {
+                "task": TIES,
+                "schedule": TIES_SECONDS,
+                "options": {"expires": SWEEP_EXPIRES_SECONDS},
+            },
+            "reconcile": {
+                "task": RECONCILE,
+                "schedule": float(settings.reconcile_every_seconds),
+                "options": {"expires": SWEEP_EXPIRES_SECONDS},
+            },
         },
-        "redbeat_redis_url": redis_url,
+        "redbeat_redis_url": settings.redis_url,
         "redbeat_key_prefix": "billing:beat:",
         "redbeat_lock_timeout": BEAT_LOCK_SECONDS,
         # After this long without Redis beat gives up, and its supervisor starts it again.
@@ -137,6 +155,24 @@ def configure_logging(**_options: object) -> None:
     telemetry.configure(settings.log_format, process, level=settings.log_level)
 
 
+def serve_metrics(**_sender: object) -> None:
+    """Answer Prometheus from the main process of a worker or of beat, where a port is set."""
+    settings = product.load()
+    if not settings.metrics_port:
+        return
+    try:
+        metrics.serve(settings.host, settings.metrics_port)
+    except OSError as error:
+        # A worker that nobody watches is better than none.
+        log = telemetry.get_logger("metrics")
+        log.error("metrics port not to be had", port=settings.metrics_port, reason=error.strerror)  # noqa: TRY400 - it is one line for a person.
+
+
+def count_sent(sender: str = "unknown", **_message: object) -> None:
+    """Count a task that was handed to the broker; its name is the signal's sender."""
+    metrics.task_sent(sender)
+
+
 def __getattr__(name: str) -> Celery:
     """`app`, made when it is first asked for: importing this module must not read settings.
 
@@ -149,3 +185,6 @@ def __getattr__(name: str) -> Celery:
 
 
 signals.setup_logging.connect(configure_logging, weak=False)
+signals.after_task_publish.connect(count_sent, weak=False)
+signals.worker_ready.connect(serve_metrics, weak=False)
+signals.beat_init.connect(serve_metrics, weak=False)

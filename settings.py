@@ -16,6 +16,10 @@ from dotenv import dotenv_values
 JWT_SECRET_BYTES_MIN = 32
 DATABASE_DRIVER = "postgresql+psycopg2"
 
+# Even weeks of so many digits are a time that PostgreSQL can add to now.
+_DIGITS_MAX = 7
+_UNIT_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 
@@ -60,10 +64,14 @@ class Settings:
     jwt_issuer: str
     allowed_redirect_origins: tuple[str, ...]
     cors_origins: tuple[str, ...]
+    retry_delays_seconds: tuple[int, ...]
+    reconcile_every_seconds: int
     log_format: str
     log_level: str
     host: str
     port: int
+    metrics_port: int
+    trusted_proxies: int
     data_dir: Path
 
 
@@ -85,6 +93,17 @@ def load(needs: Collection[str] = (), environ: Mapping[str, str] | None = None) 
 def variable(field_name: str) -> str:
     """The name of the environment variable behind a field of `Settings`."""
     return _VARIABLES.get(field_name, field_name.upper())
+
+
+def seconds_of(word: str) -> int | None:
+    """A length of time such as `90s`, `10m`, `6h`, `3d`, `2w`, in seconds; None for other words.
+
+    A bare number is seconds.
+    """
+    number, unit = (word[:-1], word[-1]) if word[-1:] in _UNIT_SECONDS else (word, "s")
+    if not (number.isascii() and number.isdigit() and len(number) <= _DIGITS_MAX):
+        return None
+    return int(number) * _UNIT_SECONDS[unit]
 
 
 def _gather(environ: Mapping[str, str], problems: list[str]) -> dict[str, str]:
@@ -147,10 +166,14 @@ def _read(reader: "_Reader") -> Settings:
         jwt_issuer=reader.text("JWT_ISSUER"),
         allowed_redirect_origins=reader.origins("ALLOWED_REDIRECT_ORIGINS"),
         cors_origins=reader.origins("CORS_ORIGINS", any_allowed=True),
+        retry_delays_seconds=reader.delays("RETRY_DELAYS", default="10s,1m,10m,1h,6h"),
+        reconcile_every_seconds=reader.duration("RECONCILE_EVERY", default="10m"),
         log_format=reader.choice("LOG_FORMAT", "json", "console"),
         log_level=reader.choice("LOG_LEVEL", "info", "debug", "warning", "error"),
         host=reader.text("HOST", default="127.0.0.1"),
-        port=reader.port("PORT", default=8000),
+        port=reader.number("PORT", "a port from 1 to 65535", default=8000, lowest=1),
+        metrics_port=reader.number("METRICS_PORT", "a port, or 0 for none", default=0),
+        trusted_proxies=reader.number("TRUSTED_PROXIES", "from 0 to 9", default=0, highest=9),
         data_dir=Path(reader.text("BILLING_DATA", default=".data")),
     )
 
@@ -178,10 +201,24 @@ class _Reader:
         known = word in (default, *others)
         return word if self._ok(name, " or ".join((default, *others)), known=known) else default
 
-    def port(self, name: str, *, default: int) -> int:
+    def number(
+        self, name: str, wanted: str, *, default: int, lowest: int = 0, highest: int = 65_535
+    ) -> int:
         word = self.text(name, default=str(default))
-        known = word.isascii() and word.isdigit() and 0 < int(word[:6]) < 65536  # noqa: PLR2004 - the range of TCP ports
-        return int(word) if self._ok(name, "a port from 1 to 65535", known=known) else default
+        # A longer one is too large, and int() is slow with thousands of digits.
+        known = word.isascii() and word.isdigit() and lowest <= int(word[:9]) <= highest
+        return int(word) if self._ok(name, wanted, known=known) else default
+
+    def duration(self, name: str, *, default: str) -> int:
+        seconds = seconds_of(self.text(name, default=default))
+        self._ok(name, "a time above zero such as 90s, 10m, 6h or 1d", known=bool(seconds))
+        return seconds or 0
+
+    def delays(self, name: str, *, default: str) -> tuple[int, ...]:
+        words = self.text(name, default=default).split(",")
+        found = [seconds_of(word.strip()) for word in words]
+        self._ok(name, "comma-separated times such as 10s,1m,1h", known=None not in found)
+        return tuple(seconds for seconds in found if seconds is not None)
 
     def currency(self, name: str, *, default: str) -> str:
         word = self.text(name, default=default).lower()

@@ -12,7 +12,8 @@ from domain.events import Delivery, EventStatus
 class Outcome:
     """What became of an event, as the inbox keeps it.
 
-    `retry_in_seconds` says when a failed event is tried again; None elsewhere.
+    `retry_in_seconds` says when a failed event is tried again; None elsewhere. `traceback` is
+    kept with the attempt, not with the event.
     """
 
     status: EventStatus
@@ -22,6 +23,15 @@ class Outcome:
     note: str | None = None
     error: str | None = None
     retry_in_seconds: float | None = None
+    traceback: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Where an event that is claimed to be run again stands; `attempts` counts earlier tries."""
+
+    status: EventStatus
+    attempts: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +46,12 @@ def store(connection: Connection, deliveries: Sequence[Delivery], *, source: str
     """Keep deliveries as `received`, to be applied by the next drain; returns how many were new.
 
     An event that is there already is left as it is. `source` says who brought it: `webhook`,
-    `reconcile`.
+    `reconcile`, `fetch`.
     """
     waiting = Outcome(EventStatus.RECEIVED, retry_in_seconds=0.0)
     outcomes = {delivery.event_id: waiting for delivery in deliveries}
-    return len(insert(connection, deliveries, outcomes, source=source))
+    sources = dict.fromkeys(outcomes, source)
+    return len(insert(connection, deliveries, outcomes, sources=sources))
 
 
 def insert(
@@ -48,9 +59,11 @@ def insert(
     deliveries: Sequence[Delivery],
     outcomes: Mapping[str, Outcome],
     *,
-    source: str,
+    sources: Mapping[str, str],
 ) -> set[str]:
     """Keep deliveries with what became of them; returns the ids that were not there before.
+
+    `outcomes` and `sources` are by event id.
 
     Rows are inserted in the order of ids, so two batches never wait for each other in a ring. A
     second delivery of the same id in one call must be left out by the caller.
@@ -62,7 +75,7 @@ def insert(
     rows = connection.execute(
         _INSERT,
         {
-            "source": source,
+            "sources": [sources[delivery.event_id] for delivery in ordered],
             "ids": [delivery.event_id for delivery in ordered],
             "types": [delivery.event_type for delivery in ordered],
             "created": [delivery.created for delivery in ordered],
@@ -94,12 +107,9 @@ def finish(connection: Connection, outcomes: Mapping[str, Outcome]) -> None:
     connection.execute(_FINISH, {"ids": ids, **_columns([outcomes[each] for each in ids])})
 
 
-def claim_due(connection: Connection, limit: int, *, only: Collection[str] = ()) -> list[Waiting]:
-    """Take up to `limit` events that wait and are due, oldest first; others skip them meanwhile.
-
-    They stay claimed until the transaction ends. `only` narrows the choice to these ids.
-    """
-    rows = connection.execute(_CLAIM, {"limit": limit, "only": list(only) or None})
+def due(connection: Connection, limit: int) -> list[Waiting]:
+    """Up to `limit` events that wait and should be tried now, longest first. Claims nothing."""
+    rows = connection.execute(_DUE, {"limit": limit})
     return [
         Waiting(
             Delivery(row.id, row.type, int(row.created), int(row.received_ms), bytes(row.body)),
@@ -107,6 +117,29 @@ def claim_due(connection: Connection, limit: int, *, only: Collection[str] = ())
         )
         for row in rows
     ]
+
+
+def claim(connection: Connection, ids: Collection[str]) -> set[str]:
+    """Those of these events that still wait and are nobody else's; ours until the commit."""
+    return {row.id for row in connection.execute(_CLAIM, {"ids": list(ids)})}
+
+
+def annotate(connection: Connection, notes: Mapping[str, str]) -> None:
+    """Add to the notes of stored events what could not be used of them, and why."""
+    if notes:
+        ids = sorted(notes)
+        connection.execute(_ANNOTATE, {"ids": ids, "notes": [notes[each] for each in ids]})
+
+
+def hold(connection: Connection, ids: Collection[str]) -> dict[str, Held]:
+    """Claim events whatever their status, waiting for whoever has them; ours until the commit."""
+    rows = connection.execute(_HOLD, {"ids": list(ids)})
+    return {row.id: Held(EventStatus(row.status), row.attempts) for row in rows}
+
+
+def known(connection: Connection, ids: Collection[str]) -> set[str]:
+    """Those of the ids that are in the inbox."""
+    return set(connection.execute(_KNOWN, {"ids": list(ids)}).scalars())
 
 
 def is_due(connection: Connection) -> bool:
@@ -119,18 +152,18 @@ _INSERT = text(
     INSERT INTO webhook_events
         (id, type, created_at, status, object_id, customer_id, user_id, body, source,
          received_at, applied_at, attempts, next_attempt_at, note, error)
-    SELECT id, type, to_timestamp(created), status, object_id, customer_id, user_id, body, :source,
+    SELECT id, type, to_timestamp(created), status, object_id, customer_id, user_id, body, source,
            to_timestamp(received_ms / 1000.0),
            CASE WHEN status IN ('applied', 'ignored') THEN clock_timestamp() END,
            CASE WHEN status = 'received' THEN 0 ELSE 1 END,
            now() + delay * interval '1 second', note, error
     FROM unnest(CAST(:ids AS text[]), CAST(:types AS text[]), CAST(:created AS bigint[]),
                 CAST(:received_ms AS bigint[]), CAST(:bodies AS bytea[]),
-                CAST(:statuses AS text[]), CAST(:object_ids AS text[]),
+                CAST(:sources AS text[]), CAST(:statuses AS text[]), CAST(:object_ids AS text[]),
                 CAST(:customer_ids AS text[]), CAST(:user_ids AS text[]),
                 CAST(:notes AS text[]), CAST(:errors AS text[]), CAST(:delays AS float8[]))
-         AS new (id, type, created, received_ms, body, status, object_id, customer_id, user_id,
-                 note, error, delay)
+         AS new (id, type, created, received_ms, body, source, status, object_id, customer_id,
+                 user_id, note, error, delay)
     ON CONFLICT (id) DO NOTHING
     RETURNING id
     """
@@ -142,8 +175,8 @@ _FINISH = text(
         object_id = coalesce(new.object_id, event.object_id),
         customer_id = coalesce(new.customer_id, event.customer_id),
         user_id = coalesce(new.user_id, event.user_id),
-        applied_at = CASE WHEN new.status IN ('applied', 'ignored') THEN clock_timestamp()
-                          ELSE event.applied_at END,
+        applied_at = CASE WHEN new.status IN ('applied', 'ignored') AND new.status <> event.status
+                          THEN clock_timestamp() ELSE event.applied_at END,
         attempts = event.attempts + 1,
         next_attempt_at = now() + new.delay * interval '1 second',
         note = new.note, error = new.error
@@ -154,19 +187,42 @@ _FINISH = text(
     WHERE event.id = new.id
     """
 )
-_CLAIM = text(
+_DUE = text(
     """
     SELECT id, type, extract(epoch FROM created_at) AS created,
            extract(epoch FROM received_at) * 1000 AS received_ms, body, attempts
     FROM webhook_events
     WHERE status IN ('received', 'failed') AND next_attempt_at <= now()
-      AND (CAST(:only AS text[]) IS NULL OR id = ANY(CAST(:only AS text[])))
+      AND type <> ALL (ARRAY(SELECT type FROM paused_types))
     ORDER BY next_attempt_at, id
     LIMIT :limit
     FOR UPDATE SKIP LOCKED
     """
 )
+_CLAIM = text(
+    """
+    SELECT id FROM webhook_events
+    WHERE id = ANY(CAST(:ids AS text[]))
+      AND status IN ('received', 'failed') AND next_attempt_at <= now()
+      AND type <> ALL (ARRAY(SELECT type FROM paused_types))
+    ORDER BY id
+    FOR UPDATE SKIP LOCKED
+    """
+)
+_HOLD = text(
+    "SELECT id, status, attempts FROM webhook_events"
+    " WHERE id = ANY(CAST(:ids AS text[])) ORDER BY id FOR UPDATE"
+)
+_KNOWN = text("SELECT id FROM webhook_events WHERE id = ANY(CAST(:ids AS text[]))")
+_ANNOTATE = text(
+    """
+    UPDATE webhook_events AS event SET note = concat_ws('; ', event.note, new.note)
+    FROM unnest(CAST(:ids AS text[]), CAST(:notes AS text[])) AS new (id, note)
+    WHERE event.id = new.id
+    """
+)
 _IS_DUE = text(
     "SELECT 1 FROM webhook_events"
-    " WHERE status IN ('received', 'failed') AND next_attempt_at <= now() LIMIT 1"
+    " WHERE status IN ('received', 'failed') AND next_attempt_at <= now()"
+    " AND type <> ALL (ARRAY(SELECT type FROM paused_types)) LIMIT 1"
 )

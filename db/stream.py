@@ -18,12 +18,31 @@ from domain.events import Delivery
 STREAM = "billing:events"
 GROUP = "drain"
 BELL = "billing:armed"
+_PROBE = "billing:probe"
 ENVELOPE_VERSION = b"1"
 
 # A lost drain task is asked for again after this long, by the next delivery or the sweep.
 BELL_TTL_SECONDS = 5
-# What a consumer held this long without acknowledging is taken over: it must be dead.
-LEASE_MS = 30_000
+# What a consumer held this long without acknowledging is taken over: it must be dead. With the
+# sweep that notices, a killed worker delays its events by 30 s at most.
+LEASE_MS = 25_000
+# A consumer that holds nothing and has not asked for this long will not come back: consumers are
+# named after processes.
+FORGET_AFTER_MS = 3_600_000
+_TIDIED = "billing:tidied"
+# One script, because a consumer that wakes up between question and deletion would lose entries.
+_FORGET = """
+local names = {}
+for _, found in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
+    local about = {}
+    for place = 1, #found, 2 do about[found[place]] = found[place + 1] end
+    if about.pending == 0 and about.idle >= tonumber(ARGV[2]) then
+        table.insert(names, about.name)
+    end
+end
+for _, name in ipairs(names) do redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], name) end
+return #names
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +98,8 @@ class EventStream:
         """Make the consumer group; a no-op when it exists."""
         try:
             self._client.xgroup_create(STREAM, GROUP, id="0", mkstream=True)
+        except redis.OutOfMemoryError:
+            return  # It refuses before it looks whether the group exists; the read will tell.
         except redis.ResponseError as error:
             if not str(error).startswith("BUSYGROUP"):
                 raise
@@ -114,6 +135,21 @@ class EventStream:
             pipeline.xack(STREAM, GROUP, *ids)
             pipeline.xdel(STREAM, *ids)
             pipeline.execute()
+
+    def forget_dead_consumers(self, idle_ms: int = FORGET_AFTER_MS) -> int:
+        """Delete consumers that hold nothing and are long gone, once an hour; returns how many."""
+        if not self._client.set(_TIDIED, b"1", nx=True, px=FORGET_AFTER_MS):
+            return 0
+        self.create_group()
+        return int(cast("Any", self._client.eval(_FORGET, 1, STREAM, GROUP, str(idle_ms))))
+
+    def takes_writes(self) -> bool:
+        """Whether Redis answers and can be written to, so that a bell can be rung at all."""
+        try:
+            self._client.set(_PROBE, b"1", ex=BELL_TTL_SECONDS)
+        except (redis.RedisError, OSError):
+            return False
+        return True
 
     def length(self) -> int:
         """How many entries wait, in hand or not."""

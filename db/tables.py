@@ -188,6 +188,7 @@ subscriptions = Table(
     _time("updated_at", nullable=False, default_now=True),
     Index("subscriptions_customer_id", "customer_id"),
     Index("subscriptions_user_id", "user_id", postgresql_where=text("user_id IS NOT NULL")),
+    Index("subscriptions_undecided", "id", postgresql_where=text("undecided")),
     comment="The newest state Stripe reported of each subscription.",
 )
 
@@ -319,4 +320,59 @@ ledger_entries = Table(
         postgresql_where=text("idempotency_key IS NOT NULL"),
     ),
     comment="Append-only: a trigger refuses UPDATE, DELETE and TRUNCATE.",
+)
+
+event_attempts = Table(
+    "event_attempts",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("event_id", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
+    Column("cause", Text, nullable=False),
+    Column("asked_by", Text),
+    Column("reason", Text),
+    Column("status", Text, nullable=False),
+    Column("error", Text),
+    Column("traceback", Text),
+    CheckConstraint(
+        "cause IN ('delivery', 'retry', 'replay', 'reconcile')", name="event_attempts_cause_known"
+    ),
+    CheckConstraint(
+        "cause <> 'replay' OR asked_by IS NOT NULL", name="event_attempts_replays_are_asked_for"
+    ),
+    Index("event_attempts_event_id", "event_id", "id"),
+    comment=(
+        "Every try at an event that failed, was repeated or was asked for;"
+        " a first success leaves no row."
+    ),
+)
+
+paused_types = Table(
+    "paused_types",
+    metadata,
+    Column("type", Text, primary_key=True),
+    _time("paused_at", nullable=False, default_now=True),
+    Column("paused_by", Text, nullable=False),
+    Column("reason", Text),
+    comment="Event types whose events wait in the inbox until a person resumes them.",
+)
+
+reconcile_progress = Table(
+    "reconcile_progress",
+    metadata,
+    Column("only_row", Boolean, primary_key=True, server_default="true"),
+    Column("reached_created", BigInteger),
+    Column("walk_from", BigInteger),
+    Column("walk_top", BigInteger),
+    Column("walk_after", Text),
+    _time("moved_at", nullable=False, default_now=True),
+    CheckConstraint("only_row", name="reconcile_progress_one_row"),
+    CheckConstraint(
+        "(walk_from IS NULL) = (walk_top IS NULL) AND (walk_from IS NULL) = (walk_after IS NULL)",
+        name="reconcile_progress_walk_whole",
+    ),
+    comment=(
+        "Up to which of its seconds Stripe's event list has been read without a gap,"
+        " and where an unfinished reading stands."
+    ),
 )

@@ -4,43 +4,39 @@ Webhooks, retries and replays all come through here. Nothing in here talks to th
 the database.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
 
-import orjson
 from sqlalchemy import Connection, Engine, text
 
 import db.catalogue
 from db import inbox, unit_of_work
-from db.inbox import Outcome
-from db.records import decompress
 from db.unit_of_work import StaleLocks
 from domain.books import Settled, Touched, merge_money, merge_parties, settle_touched
-from domain.catalogue import Catalogue
-from domain.decode import Decoded, decode, parse
+from domain.catalogue import Catalogue, CatalogueChange
 from domain.decode.facts import Fact
 from domain.errors import BillingError
-from domain.events import Delivery, EventStatus
-from workers.failure import described, retry_in_seconds
+from workers.failure import RETRY_DELAYS_SECONDS
+from workers.record import claimed, record
+from workers.work import Work, failed, prepare, scheduled
+
+__all__ = [
+    "Applied",
+    "CatalogueCache",
+    "Work",
+    "apply",
+    "apply_facts",
+    "failed",
+    "prepare",
+    "rehearse",
+    "settle_after",
+]
+
+R = TypeVar("R", "Applied", Settled)
 
 # Subjects found to be missing grow with every round; a set that still grows is a bug.
 _LOCK_ROUNDS_MAX = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """An event ready to be applied: its facts, and what is to be recorded of it.
-
-    `is_stored` says that the inbox has it already.
-    """
-
-    delivery: Delivery
-    facts: tuple[Fact, ...]
-    outcome: Outcome
-    is_stored: bool = False
-
-
-Choose = Callable[[Connection], Sequence[Work]]
 
 
 @dataclass(slots=True)
@@ -59,75 +55,87 @@ class CatalogueCache:
         return self.catalogue
 
 
-def prepare(delivery: Delivery, *, attempts: int = 0, is_stored: bool = False) -> Work:
-    """Decode a delivery. What cannot be decoded becomes a failed event, never an exception."""
-    try:
-        decoded = decode(parse(orjson.loads(decompress(delivery.body))))
-    except Exception as error:  # noqa: BLE001 - a bug in one decoder must not stop the batch.
-        unread = Work(delivery, (), Outcome(EventStatus.RECEIVED), is_stored)
-        return failed(unread, error, attempts=attempts)
-    return Work(delivery, decoded.facts, _outcome(decoded), is_stored)
-
-
-def _outcome(decoded: Decoded) -> Outcome:
-    return Outcome(
-        EventStatus.APPLIED if decoded.is_handled else EventStatus.IGNORED,
-        object_id=decoded.object_id,
-        customer_id=decoded.customer_id,
-        user_id=decoded.user_id,
-        note=decoded.note,
-    )
-
-
-def failed(work: Work, error: Exception, *, attempts: int = 0) -> Work:
-    """The event as one that failed once more after `attempts` tries: to be tried again, or dead."""
-    delay = retry_in_seconds(attempts + 1)
-    status = EventStatus.FAILED if delay is not None else EventStatus.DEAD
-    outcome = replace(work.outcome, status=status, error=described(error), retry_in_seconds=delay)
-    return replace(work, facts=(), outcome=outcome)
-
-
 @dataclass(frozen=True, slots=True)
 class Applied:
     """A committed batch: what was in it, and the ids that had an effect or were recorded."""
 
     works: Sequence[Work]
     new: Collection[str]
+    settled: Settled
 
 
-def apply(engine: Engine, choose: Choose, cache: CatalogueCache) -> Applied:
-    """Choose events, apply them and record what became of them, in one transaction.
+def apply(
+    engine: Engine,
+    works: Sequence[Work],
+    cache: CatalogueCache,
+    *,
+    retry_delays_seconds: Sequence[float] = RETRY_DELAYS_SECONDS,
+) -> Applied:
+    """Apply events and record what became of them, in one transaction.
 
-    An event the inbox has already, and `is_stored` does not say so, has no effect. Raises what
-    the database raises: nothing is applied then.
+    A stored event is left out when it no longer waits or another worker has it, unless a person
+    asked for it. One that the inbox turns out to have already has no effect. Raises what the
+    database raises: nothing is applied then.
     """
+
+    def run(subjects: Collection[str]) -> Applied:
+        with engine.begin() as connection:
+            return _apply(connection, works, cache, subjects, retry_delays_seconds)
+
+    return _with_locks(run)
+
+
+def rehearse(
+    engine: Engine,
+    works: Sequence[Work],
+    cache: CatalogueCache,
+    look: Callable[[Connection, Applied], None],
+) -> Applied:
+    """Do what `apply` does, let `look` see it, then undo all of it."""
+
+    def run(subjects: Collection[str]) -> Applied:
+        with engine.connect() as connection:
+            try:
+                applied = _apply(connection, works, cache, subjects, RETRY_DELAYS_SECONDS)
+                look(connection, applied)
+            finally:
+                connection.rollback()
+        return applied
+
+    return _with_locks(run)
+
+
+def _with_locks(run: Callable[[Collection[str]], R]) -> R:
+    """Run a transaction again while it finds that more subjects must be locked."""
     subjects: frozenset[str] = frozenset()
     for _ in range(_LOCK_ROUNDS_MAX):
         try:
-            with engine.begin() as connection:
-                works = choose(connection)
-                new = record(connection, works)
-                facts = [
-                    (work.delivery.event_id, fact)
-                    for work in works
-                    if work.delivery.event_id in new
-                    for fact in work.facts
-                ]
-                apply_facts(connection, facts, cache, subjects)
-                return Applied(works, new)
+            return run(subjects)
         except StaleLocks as stale:
             subjects |= stale.subjects
     raise BillingError(f"The subjects of a batch still grow after {_LOCK_ROUNDS_MAX} rounds.")
 
 
-def record(connection: Connection, works: Iterable[Work]) -> set[str]:
-    """Write what becomes of the events; returns the ids whose facts are to be applied."""
-    known = {work.delivery.event_id: work for work in works}
-    stored = {key: work.outcome for key, work in known.items() if work.is_stored}
-    inbox.finish(connection, stored)
-    new = [work.delivery for work in known.values() if not work.is_stored]
-    outcomes = {delivery.event_id: known[delivery.event_id].outcome for delivery in new}
-    return inbox.insert(connection, new, outcomes, source="webhook") | stored.keys()
+def _apply(
+    connection: Connection,
+    works: Sequence[Work],
+    cache: CatalogueCache,
+    subjects: Collection[str],
+    retry_delays_seconds: Sequence[float],
+) -> Applied:
+    ours = [scheduled(work, retry_delays_seconds) for work in claimed(connection, works)]
+    new = record(connection, ours)
+    facts = [
+        (work.delivery.event_id, fact)
+        for work in ours
+        if work.delivery.event_id in new
+        for fact in work.facts
+    ]
+    settled = apply_facts(connection, facts, cache, subjects)
+    inbox.annotate(
+        connection, {event_id: "; ".join(notes) for event_id, notes in settled.notes.items()}
+    )
+    return Applied(ours, new, settled)
 
 
 def apply_facts(
@@ -167,15 +175,22 @@ def _lock(connection: Connection, names: Collection[str]) -> set[str]:
     return locked
 
 
-def settle_unvalued(engine: Engine, cache: CatalogueCache, *, batch: int = 200) -> int:
-    """Settle again every payment that waits for a plan; returns how many were looked at.
+def settle_after(
+    engine: Engine, changes: Sequence[CatalogueChange], cache: CatalogueCache, *, batch: int = 200
+) -> int:
+    """Settle every payment that these changes of the catalogue may concern; returns how many.
 
-    Called after the catalogue has changed: what could not be valued before may be now.
+    Those are payments that wait for a plan, that were bought by a price id which now has one, or
+    that are younger than the new versions.
     """
+    concerned = {
+        "price_ids": [price_id for change in changes for price_id in change.bound_price_ids],
+        "plan_ids": [change.after.id for change in changes if change.is_new_version],
+    }
     last, looked_at = "", 0
     while True:
         with engine.connect() as connection:
-            rows = connection.execute(_UNVALUED, {"after": last, "limit": batch}).all()
+            rows = connection.execute(_CONCERNED, concerned | {"after": last, "limit": batch}).all()
         if not rows:
             return looked_at
         _settle_again(engine, {row.id: "" for row in rows}, cache)
@@ -183,16 +198,22 @@ def settle_unvalued(engine: Engine, cache: CatalogueCache, *, batch: int = 200) 
 
 
 def _settle_again(engine: Engine, ids: Mapping[str, str], cache: CatalogueCache) -> None:
-    subjects: frozenset[str] = frozenset()
-    for _ in range(_LOCK_ROUNDS_MAX):
-        try:
-            with engine.begin() as connection:
-                apply_facts(connection, (), cache, subjects, again=ids)
-                return
-        except StaleLocks as stale:
-            subjects |= stale.subjects
+    def run(subjects: Collection[str]) -> Settled:
+        with engine.begin() as connection:
+            return apply_facts(connection, (), cache, subjects, again=ids)
+
+    _with_locks(run)
 
 
-_UNVALUED = text(
-    "SELECT id FROM payments WHERE lacks_plan AND id > :after ORDER BY id LIMIT :limit"
+_CONCERNED = text(
+    """
+    SELECT id FROM payments WHERE id > :after AND (
+        lacks_plan
+        OR created_at >= (SELECT min(effective_from) FROM plans
+                          WHERE is_current AND id = ANY(CAST(:plan_ids AS integer[])))
+        OR (cardinality(CAST(:price_ids AS text[])) > 0 AND EXISTS (
+                SELECT FROM jsonb_array_elements(facts #> '{invoice,lines}') AS line
+                WHERE line ->> 2 = ANY(CAST(:price_ids AS text[])))))
+    ORDER BY id LIMIT :limit
+    """
 )

@@ -1,40 +1,71 @@
-"""Which failures are worth another try at once, and when a failed event is tried again."""
+"""Which failures are worth another try at once, when an event is tried again, what is kept.
 
+What is kept of an error names places in our code and never a value of a variable.
+"""
+
+import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
+from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import exc
 
-# After these delays a failed event is tried again; after the last of them it is dead.
+# After these delays a failed event is tried again, unless the settings say otherwise; after the
+# last of them it is dead.
 RETRY_DELAYS_SECONDS: Sequence[float] = (10, 60, 600, 3_600, 21_600)
 
-# SQLSTATEs that say "not now": serialization, deadlock, lock timeout, shutdown and start-up.
-_TRANSIENT_STATES = frozenset({"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "57014"})
+# SQLSTATEs of a server that shuts down or starts up.
+_AWAY_STATES = frozenset({"57P01", "57P02", "57P03"})
 # Classes: connection lost, resources short.
-_TRANSIENT_CLASSES = ("08", "53")
+_AWAY_CLASSES = ("08", "53")
+# Serialization and deadlock: over as soon as they are reported.
+_COLLISIONS = frozenset({"40001", "40P01"})
 
 _ERROR_LENGTH_MAX = 8_000
+# The innermost frames tell most.
+_FRAMES_MAX = 20
+_ROOT = Path(__file__).resolve().parent.parent
+_ROOMS = frozenset({"db", "domain", "ingest", "workers"})
 
 
-def retry_in_seconds(attempts: int) -> float | None:
+def retry_in_seconds(attempts: int, delays_seconds: Sequence[float]) -> float | None:
     """How long to wait after the given number of failed attempts; None when it is enough."""
-    if attempts > len(RETRY_DELAYS_SECONDS):
+    if attempts > len(delays_seconds):
         return None
-    return RETRY_DELAYS_SECONDS[attempts - 1]
+    return delays_seconds[attempts - 1]
 
 
-def is_transient(error: Exception) -> bool:
-    """Whether the same work may succeed in a moment, on a fresh connection."""
-    if isinstance(error, exc.TimeoutError):
-        return True  # The pool had no connection to give.
+def is_away(error: Exception) -> bool:
+    """Whether the failure is no event's fault: no database to work on, or no time left.
+
+    Everything then waits where it is, and no attempt is counted.
+    """
+    if isinstance(error, exc.TimeoutError | SoftTimeLimitExceeded):
+        return True  # The pool had no connection to give, or the task must end.
     if not isinstance(error, exc.DBAPIError):
         return False
     if error.connection_invalidated:
         return True
-    state = getattr(error.orig, "pgcode", None)
+    state = _state(error)
     if state is None:
         # Without a SQLSTATE the server was never reached, or is gone.
         return isinstance(error, exc.OperationalError | exc.InterfaceError)
-    return state in _TRANSIENT_STATES or state.startswith(_TRANSIENT_CLASSES)
+    return state in _AWAY_STATES or state.startswith(_AWAY_CLASSES)
+
+
+def is_worth_waiting(error: Exception) -> bool:
+    """Whether the same work may succeed in a moment, on a fresh connection.
+
+    Not so a lock or a statement that timed out: that was waited for already, and a batch that is
+    split finds out whose it is.
+    """
+    is_collision = isinstance(error, exc.DBAPIError) and _state(error) in _COLLISIONS
+    return is_collision or (is_away(error) and not isinstance(error, SoftTimeLimitExceeded))
+
+
+def _state(error: exc.DBAPIError) -> str | None:
+    state: str | None = getattr(error.orig, "pgcode", None)
+    return state
 
 
 def described(error: Exception) -> str:
@@ -44,3 +75,25 @@ def described(error: Exception) -> str:
     else:
         text = f"{type(error).__name__}: {error}"
     return text.replace("\0", "\\0").strip()[:_ERROR_LENGTH_MAX]
+
+
+def traced(error: Exception) -> str | None:
+    """Where in our code an error came from, outermost call first; None if it was never raised.
+
+    Lines of code only: no message, no values, nothing of libraries.
+    """
+    frames = [
+        f"{place}:{frame.lineno} in {frame.name}: {frame.line}"
+        for frame in traceback.extract_tb(error.__traceback__)
+        if (place := _place(frame.filename))
+    ]
+    return "\n".join(frames[-_FRAMES_MAX:]) or None
+
+
+def _place(filename: str) -> str | None:
+    """The path of a module of ours, from the project's root; None for any other."""
+    path = Path(filename)
+    if not path.is_relative_to(_ROOT):
+        return None
+    inside = path.relative_to(_ROOT)
+    return inside.as_posix() if inside.parts[0] in _ROOMS or len(inside.parts) == 1 else None

@@ -1,7 +1,7 @@
 """The safety net: every few seconds, asks for a drain if anything waits that nobody works on.
 
 It finds lost bells, events stored while Redis was away, retries that are due, and entries whose
-worker died.
+worker died; and now and then it strikes consumers off that are long gone.
 """
 
 from collections.abc import Callable
@@ -17,6 +17,8 @@ log = telemetry.get_logger("sweep")
 
 def sweep(wiring: Wiring, ring: Callable[[], object]) -> bool:
     """Ring once if anything waits and the bell is not armed already; says whether it rang."""
+    wiring.beat()
+    _tidy(wiring)
     if not _waits(wiring):
         return False
     try:
@@ -27,6 +29,16 @@ def sweep(wiring: Wiring, ring: Callable[[], object]) -> bool:
     if armed:
         ring()
     return armed
+
+
+def _tidy(wiring: Wiring) -> None:
+    try:
+        forgotten = wiring.events.forget_dead_consumers()
+    except redis.RedisError as error:
+        log.warning("consumers not tidied", error=type(error).__name__)
+        return
+    if forgotten:
+        log.info("dead consumers forgotten", consumers=forgotten)
 
 
 def _waits(wiring: Wiring) -> bool:

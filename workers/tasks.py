@@ -1,15 +1,31 @@
 """The Celery tasks: one line each, everything else is called."""
 
+from celery.signals import worker_ready
+from kombu.exceptions import OperationalError
+
 import celery_config
+import telemetry
 from celery_config import app
 from workers.drain import drain as drain_all
+from workers.reconcile import catch_up
 from workers.sweep import sweep as sweep_once
+from workers.ties import settle_ties
 from workers.wiring import wiring
+from workers.without_redis import start_watch
+
+log = telemetry.get_logger("tasks")
 
 
 def ring() -> None:
-    """Ask for a drain."""
-    app.send_task(celery_config.DRAIN)
+    """Ask for a drain. A broker that does not take it is no matter: the sweep asks again."""
+    _send(celery_config.DRAIN)
+
+
+def _send(task: str, **arguments: bool) -> None:
+    try:
+        app.send_task(task, kwargs=arguments)
+    except (OperationalError, OSError) as error:
+        log.warning("task not sent", task=task, error=type(error).__name__)
 
 
 @app.task(name=celery_config.DRAIN)  # type: ignore[untyped-decorator]  # Celery has no types.
@@ -22,3 +38,33 @@ def drain() -> None:
 def sweep() -> None:
     """Ask again for what was asked for in vain."""
     sweep_once(wiring(), ring)
+
+
+@app.task(name=celery_config.TIES)  # type: ignore[untyped-decorator]  # As above.
+def ties() -> None:
+    """Ask Stripe about what its events leave open."""
+    settle_ties(wiring())
+
+
+@app.task(  # type: ignore[untyped-decorator]  # As above.
+    name=celery_config.RECONCILE,
+    soft_time_limit=celery_config.RECONCILE_SOFT_TIME_LIMIT_SECONDS,
+    time_limit=celery_config.RECONCILE_TIME_LIMIT_SECONDS,
+)
+def reconcile(*, after_outage: bool = False, goes_on: bool = False) -> None:
+    """Fetch what never arrived; `after_outage` only if nothing did for a while."""
+    if catch_up(wiring(), ring, after_outage=after_outage, goes_on=goes_on):
+        _send(celery_config.RECONCILE, goes_on=True)
+
+
+@worker_ready.connect  # type: ignore[untyped-decorator]  # As above.
+def make_up(**_sender: object) -> None:
+    """Look for what was missed while no worker ran, without waiting for the scheduler."""
+    _send(celery_config.SWEEP)
+    _send(celery_config.RECONCILE, after_outage=True)
+
+
+@worker_ready.connect  # type: ignore[untyped-decorator]  # As above.
+def begin_watching(**_sender: object) -> None:
+    """Watch Redis from the main process of a worker."""
+    start_watch()

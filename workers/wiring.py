@@ -2,6 +2,7 @@
 
 import os
 import socket
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -10,21 +11,37 @@ from sqlalchemy import Engine
 import settings
 from db import stream
 from db.engine import make_engine
+from db.heartbeat import Heartbeat
 from db.stream import EventStream
+from stripe_gateway import StripeGateway, open_gateway
 from workers.apply import CatalogueCache
+from workers.failure import RETRY_DELAYS_SECONDS
 
 # The stream is read without waiting, so this only bounds a Redis that does not answer.
 REDIS_TIMEOUT_SECONDS = 3.0
 
 
+def _nothing() -> None:
+    """What is done where nobody listens."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """The ports of one worker process; `consumer` is its name in the stream's group."""
+    """The ports of one worker process; `consumer` is its name in the stream's group.
+
+    Without a `gateway` (no Stripe key) nothing is asked of Stripe. `test_mode` is the mode whose
+    events are applied; None takes both. `beat` notes that a sweep runs. A failed event is tried
+    again after `retry_delays_seconds`.
+    """
 
     engine: Engine
     events: EventStream
     consumer: str
     catalogue: CatalogueCache = field(default_factory=CatalogueCache)
+    gateway: StripeGateway | None = None
+    test_mode: bool | None = None
+    beat: Callable[[], object] = _nothing
+    retry_delays_seconds: Sequence[float] = RETRY_DELAYS_SECONDS
 
 
 @cache
@@ -36,4 +53,8 @@ def wiring() -> Wiring:
         engine=make_engine(found.database_url, pool_size=2, application_name="fiko-worker"),
         events=EventStream(client),
         consumer=f"{socket.gethostname()}:{os.getpid()}",
+        gateway=open_gateway(found),
+        test_mode=found.stripe_test_mode,
+        beat=Heartbeat(client).beat,
+        retry_delays_seconds=found.retry_delays_seconds,
     )

@@ -231,4 +231,4 @@ def apply_alone(wiring: Wiring, events: list[dict[str, Any]]) -> None:
     from workers.apply import apply, prepare  # noqa: PLC0415 - only this helper goes past it.
 
     works = [prepare(a_delivery(event)) for event in events]
-    apply(wiring.engine, lambda _: works, wiring.catalogue)
+    apply(wiring.engine, works, wiring.catalogue)

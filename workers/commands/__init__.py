@@ -18,10 +18,17 @@ COMMANDS = {
     "simulate": "dev.simulate.command:simulate",
     "load_plans": "workers.commands.catalogue:load_plans",
     "events": "workers.commands.events:events",
+    "explain": "workers.commands.explain:explain",
+    "audit": "workers.commands.audit:audit",
+    "replay": "workers.commands.replay:replay",
+    "reconcile": "workers.commands.reconcile:reconcile",
+    "doctor": "workers.commands.doctor:doctor",
     "issue_token": "workers.commands.tokens:issue_token",
     "worker": "workers.commands.processes:worker",
     "beat": "workers.commands.processes:beat",
+    "drain_inbox": "workers.commands.processes:drain_inbox",
     "web": "ingest.server:web",
+    "migrate": "workers.commands.processes:migrate",
 }
 SUMMARIES = {
     "up": "Run everything on this machine: PostgreSQL, Redis, receiver, workers, scheduler.",
@@ -29,10 +36,17 @@ SUMMARIES = {
     "simulate": "Send a realistic, signed stream of events and check what came of it.",
     "load_plans": "Load a catalogue file; prints what changes.",
     "events": "List the inbox; `events show ID` shows one event.",
+    "explain": "Tell a user's story: what happened, and why the balance is what it is.",
+    "audit": "Recompute everything from the stored events and compare it with the tables.",
+    "replay": "Run stored events again, safely.",
+    "reconcile": "Fetch from Stripe what never arrived.",
+    "doctor": "Check everything the installation stands on; each finding with its cure.",
     "issue_token": "Print a JWT for development.",
     "worker": "Run one worker process.",
     "beat": "Run the scheduler.",
+    "drain_inbox": "Apply what waits in the inbox while Redis is away (workers do it themselves).",
     "web": "Run the receiver and the API.",
+    "migrate": "Bring the database to the newest schema.",
 }
 
 

@@ -1,5 +1,6 @@
-"""`events`: the inbox as an operator reads it."""
+"""`events`: the inbox as an operator reads it, and the types of events that are to wait."""
 
+import difflib
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -16,8 +17,11 @@ from sqlalchemy import Connection, Row
 
 import db.events
 import settings
+from db import attempts, pauses
 from db.engine import make_engine
+from domain.decode import DECODERS
 from domain.events import EventStatus
+from workers.commands.options import asked_for, request
 
 _COLOURS = {"applied": "green", "ignored": "dim", "received": "cyan", "failed": "yellow"}
 # A pipe has no width of its own; rows must not be cut there.
@@ -29,7 +33,7 @@ def _database() -> Iterator[Connection]:
     found = settings.load(needs=("database_url",))
     engine = make_engine(found.database_url, pool_size=1, application_name="fiko-events")
     try:
-        with engine.connect() as connection:
+        with engine.begin() as connection:
             yield connection
     finally:
         engine.dispose()
@@ -51,7 +55,11 @@ def events(
     *,
     as_json: bool,
 ) -> None:
-    """List the inbox, newest first; `events show ID` shows one event."""
+    """List the inbox, newest first.
+
+    `events show ID` shows one event; `events pause TYPE` lets a failing type wait, `events resume
+    TYPE` ends that.
+    """
     if context.invoked_subcommand is not None:
         return
     with _database() as connection:
@@ -59,6 +67,7 @@ def events(
             connection, status=status, event_type=event_type, user_id=user_id, limit=limit
         )
         counts, unlinked = db.events.counts(connection), db.events.unlinked(connection)
+        waiting = pauses.listed(connection)
     if as_json:
         for row in rows:
             click.echo(json.dumps(_plain(row)))
@@ -66,6 +75,8 @@ def events(
     _console().print(_listing(rows))
     total = "  ".join(f"{counts.get(each.value, 0)} {each.value}" for each in EventStatus)
     click.echo(f"{total}  |  {unlinked} paid payments lack a user or a plan")
+    for pause in waiting:
+        _show_pause(pause)
 
 
 @events.command()
@@ -79,14 +90,71 @@ def show(event_id: str, *, as_json: bool) -> None:
             raise click.ClickException(f"There is no event {event_id} in the inbox.")
         body = orjson.loads(db.events.body(connection, event_id) or b"null")
         effects = db.events.effects(connection, event_id)
+        tries = attempts.of(connection, event_id)
     if as_json:
-        shown = _plain(row) | {"effects": [_plain(each) for each in effects], "payload": body}
-        click.echo(json.dumps(shown))
+        told = {
+            "attempts_kept": [_plain(each) for each in tries],
+            "effects": [_plain(each) for each in effects],
+            "payload": body,
+        }
+        click.echo(json.dumps(_plain(row) | told))
         return
     _show_facts(row)
+    _show_attempts(tries)
     _show_effects(effects)
     click.secho("payload", bold=True)
     _console().print_json(orjson.dumps(body).decode())
+
+
+@events.command()
+@click.argument("event_type", metavar="TYPE")
+@asked_for
+def pause(event_type: str, by: str | None, reason: str | None) -> None:
+    """Keep events of a type, and do not apply them until the type is resumed."""
+    if event_type not in DECODERS:
+        near = difflib.get_close_matches(event_type, DECODERS, n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise click.ClickException(f"{event_type} is no type that has an effect.{hint}")
+    who = request(by, reason)
+    with _database() as connection:
+        is_new = pauses.pause(connection, event_type, by=who.by, reason=who.reason)
+    click.echo(
+        f"{event_type} is paused: its events wait for `events resume {event_type}`."
+        if is_new
+        else f"{event_type} was paused already."
+    )
+
+
+@events.command()
+@click.argument("event_type", metavar="TYPE")
+def resume(event_type: str) -> None:
+    """End a pause: the events that waited are applied within seconds."""
+    with _database() as connection:
+        released = pauses.resume(connection, event_type)
+    if released is None:
+        raise click.ClickException(f"{event_type} is not paused.")
+    click.echo(f"{event_type} is resumed; {released:,} events are due now.")
+
+
+def _show_pause(pause: Row[Any]) -> None:
+    since = f"since {pause.paused_at:%Y-%m-%d %H:%M:%S} by {pause.paused_by}"
+    why = f" ({pause.reason})" if pause.reason else ""
+    paused = click.style(f"paused: {pause.type}", fg="yellow")
+    click.echo(f"{paused} {since}{why}; {pause.waiting:,} events wait")
+
+
+def _show_attempts(tries: Sequence[Row[Any]]) -> None:
+    if not tries:
+        return
+    click.secho("attempts", bold=True)
+    for each in tries:
+        asked = f" by {each.asked_by}" if each.asked_by else ""
+        why = f" ({each.reason})" if each.reason else ""
+        click.echo(f"  {each.at:%Y-%m-%d %H:%M:%S}  {each.cause}{asked}{why}: {each.status}")
+        if each.error:
+            click.echo(f"    {each.error.splitlines()[0]}")
+        for line in (each.traceback or "").splitlines():
+            click.echo(click.style(f"    {line}", dim=True))
 
 
 def _show_facts(row: Row[Any]) -> None:

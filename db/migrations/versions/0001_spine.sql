@@ -147,6 +147,7 @@ CREATE TABLE subscriptions (
     PRIMARY KEY (id)
 );
 CREATE INDEX subscriptions_customer_id ON subscriptions (customer_id);
+CREATE INDEX subscriptions_undecided ON subscriptions (id) WHERE undecided;
 CREATE INDEX subscriptions_user_id ON subscriptions (user_id) WHERE user_id IS NOT NULL;
 COMMENT ON TABLE subscriptions IS 'The newest state Stripe reported of each subscription.';
 

@@ -1,0 +1,456 @@
+"""Reconcile: what Stripe lists and the inbox lacks is stored; the list is read without a gap."""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+import stripe
+from click.testing import CliRunner, Result
+from sqlalchemy import text
+
+import celery_config
+import settings
+from db import attempts
+from db import reconcile as places
+from db.reconcile import Progress
+from db.records import decompress
+from stripe_gateway import StripeBusy, open_gateway
+from tests.ingest.builders import ENVIRONMENT
+from tests.pipeline import a_delivery, a_wiring, balances, empty, sell, statuses, work
+from tests.play import CATALOGUE
+from tests.stripe_objects import a_session, an_event
+from tests.stripe_server import StripeServer, serve
+from workers import reconcile as module
+from workers.commands.reconcile import reconcile as command
+from workers.drain import drain
+from workers.reconcile import DAY_SECONDS, GRACE_SECONDS, OVERLAP_SECONDS, catch_up
+from workers.wiring import Wiring
+
+EVENTS = "/v1/events"
+KEY = "sk_test_of_the_tests"
+HOUR = 3_600
+
+
+@dataclass
+class Listed:
+    """Stripe's list of events, newest first and in pages, as Stripe gives it out."""
+
+    events: list[dict[str, Any]] = field(default_factory=list)
+    page: int = 100
+    busy: int = 0
+    asked: list[Mapping[str, str]] = field(default_factory=list)
+
+    def __call__(self, query: Mapping[str, str]) -> tuple[int, Mapping[str, Any]]:
+        """One page, or a refusal while it is busy."""
+        self.asked.append(query)
+        if self.busy:
+            self.busy -= 1
+            return 429, {"error": {"type": "invalid_request_error", "message": "slow down"}}
+        since = int(query.get("created[gte]", "0"))
+        found = sorted(
+            (event for event in self.events if event["created"] >= since),
+            key=lambda event: (event["created"], event["id"]),
+            reverse=True,
+        )
+        if after := query.get("starting_after"):
+            ids = [event["id"] for event in found]
+            found = found[ids.index(after) + 1 :]
+        data = found[: min(self.page, int(query["limit"]))]
+        has_more = len(found) > len(data)
+        return 200, {"object": "list", "url": EVENTS, "has_more": has_more, "data": data}
+
+    def sell(self, number: int, *, age_seconds: int = HOUR) -> dict[str, Any]:
+        """A package is sold, and listed."""
+        user = f"user_{number}"
+        session = a_session(
+            id=f"cs_{number}",
+            payment_intent=f"pi_{number}",
+            customer=f"cus_{number}",
+            client_reference_id=user,
+            metadata={"user_id": user, "plan_id": "4"},
+        )
+        created = int(time.time()) - age_seconds
+        event = an_event(
+            "checkout.session.completed", session, created=created, event_id=f"evt_{number}"
+        )
+        self.events.append(event)
+        return event
+
+
+@pytest.fixture(scope="module")
+def stripe_server() -> Iterator[StripeServer]:
+    """One server for the module."""
+    with serve() as found:
+        yield found
+
+
+@pytest.fixture
+def listed(stripe_server: StripeServer) -> Listed:
+    """An empty list."""
+    found = Listed()
+    stripe_server.status = 200
+    stripe_server.answers[EVENTS] = found
+    return found
+
+
+@pytest.fixture(scope="module")
+def shop(database_url: str, redis_url: str, stripe_server: StripeServer) -> Iterator[Wiring]:
+    """A worker with a Stripe key, whose Stripe is the server above."""
+    found = settings.load(
+        environ=ENVIRONMENT | {"STRIPE_SECRET_KEY": KEY, "STRIPE_API_BASE": stripe_server.url}
+    )
+    wiring = replace(a_wiring(database_url, redis_url), gateway=open_gateway(found))
+    sell(wiring.engine, CATALOGUE)
+    yield wiring
+    wiring.engine.dispose()
+
+
+@pytest.fixture
+def wiring(shop: Wiring) -> Wiring:
+    """The same, with nothing in it."""
+    empty(shop.engine)
+    with shop.engine.begin() as connection:
+        connection.execute(text("TRUNCATE event_attempts, reconcile_progress"))
+    shop.events._client.flushdb()
+    return shop
+
+
+@pytest.fixture
+def run(
+    database_url: str, stripe_server: StripeServer, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Result]:
+    """Runs the command on the test database and the server above, without a broker."""
+    monkeypatch.setenv("DATABASE_URL", database_url.replace("+psycopg2", ""))
+    monkeypatch.setenv("STRIPE_SECRET_KEY", KEY)
+    monkeypatch.setenv("STRIPE_API_BASE", stripe_server.url)
+    monkeypatch.delenv("REDIS_URL", raising=False)
+    monkeypatch.setenv("BILLING_DATA", "/nowhere")
+
+    def invoke(*arguments: str) -> Result:
+        return CliRunner().invoke(command, arguments)
+
+    return invoke
+
+
+def caught_up(wiring: Wiring, **options: bool) -> bool:
+    """A worker's reading, and the drain it asks for."""
+    return catch_up(wiring, lambda: drain(wiring, lambda: None), **options)
+
+
+def progress(wiring: Wiring) -> Progress:
+    """Where reconciling stands."""
+    with wiring.engine.connect() as connection:
+        return places.progress(connection)
+
+
+def sources(wiring: Wiring) -> dict[str, str]:
+    """Who brought each event."""
+    with wiring.engine.connect() as connection:
+        rows = connection.execute(text("SELECT id, source FROM webhook_events"))
+        return {row.id: row.source for row in rows}
+
+
+def test_what_never_arrived_is_fetched_and_applied(wiring: Wiring, listed: Listed) -> None:
+    """What arrived is left as it is; the rest goes through the pipeline."""
+    work(wiring, [listed.sell(1)])
+    listed.sell(2)
+    assert not caught_up(wiring)
+    assert balances(wiring.engine) == {"user_1": 1_000, "user_2": 1_000}
+    assert sources(wiring) == {"evt_1": "webhook", "evt_2": "reconcile"}
+
+
+def test_the_body_is_what_stripe_listed(wiring: Wiring, listed: Listed) -> None:
+    """Numbers and all, so that a replay sees the same."""
+    event = listed.sell(1)
+    event["data"]["object"]["odd"] = {
+        "unit_amount_decimal": "12.50",
+        "big": 2**53 + 1,
+        "none": None,
+    }
+    caught_up(wiring)
+    with wiring.engine.connect() as connection:
+        body = connection.execute(text("SELECT body FROM webhook_events")).scalar_one()
+    assert json.loads(decompress(bytes(body))) == event
+
+
+def test_a_late_webhook_of_a_fetched_event_has_no_further_effect(
+    wiring: Wiring, listed: Listed
+) -> None:
+    """Stripe does not know that it was fetched, and keeps trying."""
+    event = listed.sell(1)
+    caught_up(wiring)
+    assert work(wiring, [event]).duplicates == 1
+    assert balances(wiring.engine) == {"user_1": 1_000}
+
+
+def test_every_page_is_read(wiring: Wiring, listed: Listed) -> None:
+    """`has_more` is followed, by the last id of the page before."""
+    listed.page = 10
+    for number in range(35):
+        listed.sell(number, age_seconds=HOUR + number)
+    caught_up(wiring)
+    assert len(balances(wiring.engine)) == 35
+    after = [query.get("starting_after") for query in listed.asked]
+    assert after == [None, "evt_9", "evt_19", "evt_29"]
+    assert {query["limit"] for query in listed.asked} == {"100"}
+
+
+def test_the_next_reading_begins_at_the_cursor_with_an_overlap(
+    wiring: Wiring, listed: Listed
+) -> None:
+    """The first goes back three days; the next only as far as the first came."""
+    newest = listed.sell(1)["created"]
+    caught_up(wiring)
+    assert progress(wiring).reached == newest
+    caught_up(wiring)
+    first, second = (int(query["created[gte]"]) for query in listed.asked)
+    assert abs(first - (time.time() - 3 * DAY_SECONDS - OVERLAP_SECONDS)) < 5
+    assert second == newest - OVERLAP_SECONDS
+
+
+def test_a_reading_goes_back_thirty_days_at_most(wiring: Wiring, listed: Listed) -> None:
+    """However long the outage was; and the cursor moves all the same."""
+    with wiring.engine.begin() as connection:
+        places.arrive(connection, int(time.time()) - 90 * DAY_SECONDS)
+    newest = listed.sell(1)["created"]
+    caught_up(wiring)
+    asked = int(listed.asked[0]["created[gte]"])
+    assert abs(asked - (time.time() - 30 * DAY_SECONDS)) < 5
+    assert progress(wiring).reached == newest
+
+
+def test_what_may_still_be_on_its_way_is_left_for_the_next_time(
+    wiring: Wiring, listed: Listed
+) -> None:
+    """A worker does not overtake the webhook; the cursor stays below what it left out."""
+    old = listed.sell(1)["created"]
+    young = listed.sell(2, age_seconds=5)
+    caught_up(wiring)
+    assert set(sources(wiring)) == {"evt_1"}
+    assert progress(wiring).reached == old
+    young["created"] -= GRACE_SECONDS
+    caught_up(wiring)
+    assert set(sources(wiring)) == {"evt_1", "evt_2"}
+
+
+def test_a_reading_that_ran_out_of_time_goes_on_where_it_was(
+    wiring: Wiring, listed: Listed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Page by page, and the cursor moves only when there is no gap below it."""
+    listed.page = 2
+    for number in range(5):
+        listed.sell(number, age_seconds=HOUR + number)
+    monkeypatch.setattr(module, "SECONDS_MAX", 0.0)
+    assert caught_up(wiring)
+    assert progress(wiring).reached is None
+    assert not caught_up(wiring), "another worker leaves it alone meanwhile"
+    assert len(listed.asked) == 1
+    assert caught_up(wiring, goes_on=True)
+    assert not caught_up(wiring, goes_on=True)
+    known = progress(wiring)
+    assert (known.reached, known.walk) == (listed.events[0]["created"], None)
+    assert len(balances(wiring.engine)) == 5
+
+
+@pytest.mark.parametrize(("idle_seconds", "begins"), [(120, "evt_1"), (5_400, None)])
+def test_an_interrupted_reading_is_taken_up_by_the_next(
+    wiring: Wiring,
+    listed: Listed,
+    monkeypatch: pytest.MonkeyPatch,
+    idle_seconds: int,
+    begins: str | None,
+) -> None:
+    """A worker died, or Stripe did not answer: soon anyone goes on, after an hour from the top."""
+    listed.page = 2
+    for number in range(5):
+        listed.sell(number, age_seconds=HOUR + number)
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "SECONDS_MAX", 0.0)
+        assert caught_up(wiring)
+    with wiring.engine.begin() as connection:
+        moved = "UPDATE reconcile_progress SET moved_at = now() - :idle * interval '1 second'"
+        connection.execute(text(moved), {"idle": idle_seconds})
+    assert not caught_up(wiring)
+    assert listed.asked[1].get("starting_after") == begins
+    assert len(balances(wiring.engine)) == 5
+    assert progress(wiring).reached == listed.events[0]["created"]
+
+
+def test_stripe_down_or_busy_is_no_failure(
+    wiring: Wiring, listed: Listed, stripe_server: StripeServer
+) -> None:
+    """The next reading makes up for it."""
+    listed.sell(1)
+    stripe_server.status = 500
+    assert not caught_up(wiring)
+    stripe_server.status = 200
+    listed.busy = 1
+    assert not caught_up(wiring)
+    assert statuses(wiring.engine) == {}
+    assert not caught_up(wiring)
+    assert balances(wiring.engine) == {"user_1": 1_000}
+
+
+def test_without_a_key_nothing_is_asked(wiring: Wiring, listed: Listed) -> None:
+    """Development without Stripe is no error."""
+    assert not caught_up(replace(wiring, gateway=None))
+    assert listed.asked == []
+
+
+def test_a_starting_worker_reads_only_after_an_outage(wiring: Wiring, listed: Listed) -> None:
+    """Nothing received for a while is the sign of one; an empty inbox is not."""
+    missed = listed.sell(1)
+    caught_up(wiring, after_outage=True)
+    assert listed.asked == []
+    work(wiring, [listed.sell(2)])
+    caught_up(wiring, after_outage=True)
+    assert listed.asked == []
+    with wiring.engine.begin() as connection:
+        connection.execute(
+            text("UPDATE webhook_events SET received_at = now() - interval '16 minutes'")
+        )
+    caught_up(wiring, after_outage=True)
+    assert missed["id"] in statuses(wiring.engine)
+
+
+def test_a_list_that_does_not_move_on_is_not_read_for_ever(
+    wiring: Wiring, listed: Listed, stripe_server: StripeServer
+) -> None:
+    """Whatever answers in Stripe's place; and what is no event is passed over."""
+    data = [listed.sell(1), {"id": 7}, "nonsense"]
+    page = {"object": "list", "url": EVENTS, "has_more": True, "data": data}
+    stripe_server.answers[EVENTS] = page
+    assert not caught_up(wiring)
+    assert statuses(wiring.engine) == {"evt_1": "applied"}
+
+
+def test_the_command_lists_what_is_missing_and_stores_it(
+    wiring: Wiring, run: Callable[..., Result], listed: Listed
+) -> None:
+    """With who asked for it; the young ones too, because a person asked."""
+    work(wiring, [listed.sell(1)])
+    listed.sell(2, age_seconds=10)
+    done = run("--by", "ada", "--reason", "outage")
+    assert done.exit_code == 0
+    first, last = done.output.splitlines()
+    assert (first.split()[0], first.split()[-1]) == ("evt_2", "checkout.session.completed")
+    assert last == (
+        "1 of 2 listed events had never arrived (1 checkout.session.completed);"
+        " they are stored, to be applied."
+    )
+    assert statuses(wiring.engine) == {"evt_1": "applied", "evt_2": "received"}
+    with wiring.engine.connect() as connection:
+        (row,) = attempts.of(connection, "evt_2")
+    assert (row.cause, row.asked_by, row.reason) == ("reconcile", "ada", "outage")
+    drain(wiring, lambda: None)
+    assert balances(wiring.engine) == {"user_1": 1_000, "user_2": 1_000}
+    assert progress(wiring).reached == listed.events[1]["created"]
+    again = run().output
+    assert again == "0 of 1 listed events had never arrived; nothing was changed.\n"
+
+
+def test_a_dry_run_changes_nothing(
+    wiring: Wiring, run: Callable[..., Result], listed: Listed
+) -> None:
+    """It lists what a run would fetch."""
+    event = listed.sell(1)
+    told = json.loads(run("--dry-run", "--json").output)
+    assert (told["dry_run"], told["looked_at"]) == (True, 1)
+    assert [each["id"] for each in told["missing"]] == [event["id"]]
+    assert statuses(wiring.engine) == {}
+    assert progress(wiring) == Progress()
+
+
+def test_since_says_how_far_back_and_leaves_no_gap(
+    wiring: Wiring, run: Callable[..., Result], listed: Listed
+) -> None:
+    """A short look does not move the cursor over what nobody has read."""
+    listed.sell(1, age_seconds=10 * HOUR)
+    listed.sell(2)
+    run("--since", "2h")
+    assert abs(int(listed.asked[0]["created[gte]"]) - (time.time() - 2 * HOUR)) < 5
+    assert set(statuses(wiring.engine)) == {"evt_2"}
+    assert progress(wiring).reached is None
+    run("--since", "4d")
+    assert set(statuses(wiring.engine)) == {"evt_1", "evt_2"}
+    assert progress(wiring).reached == listed.events[1]["created"]
+
+
+def test_a_person_waits_while_stripe_is_busy(
+    wiring: Wiring,
+    run: Callable[..., Result],
+    listed: Listed,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It asks again, each time later."""
+    waits: list[float] = []
+    monkeypatch.setattr("workers.reconcile.time.sleep", waits.append)
+    listed.sell(1)
+    listed.busy = 3
+    assert run().exit_code == 0
+    assert waits == [1, 2, 4]
+    assert statuses(wiring.engine) == {"evt_1": "received"}
+
+
+def test_the_wait_that_stripe_names_is_kept() -> None:
+    """`Retry-After` counts where it is given."""
+    named = StripeBusy(stripe.RateLimitError("slow", headers={"retry-after": "7"}))
+    assert named.wait_seconds == 7
+    assert StripeBusy(stripe.RateLimitError("slow")).wait_seconds is None
+
+
+def test_stripe_that_does_not_answer_is_one_clear_line(
+    wiring: Wiring,
+    run: Callable[..., Result],
+    listed: Listed,
+    stripe_server: StripeServer,
+) -> None:
+    """And what was read until then is stored."""
+    del listed
+    stripe_server.status = 500
+    done = run()
+    assert done.exit_code == 1
+    assert "Error: Stripe could not be asked: APIError, HTTP 500." in done.output
+    assert KEY not in done.output
+    assert statuses(wiring.engine) == {}
+
+
+def test_without_a_key_the_command_says_so(
+    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line with the fix."""
+    monkeypatch.setenv("STRIPE_SECRET_KEY", "")
+    done = run()
+    assert done.exit_code == 1
+    assert done.output.startswith("Error: STRIPE_SECRET_KEY is not set: set it to")
+    assert done.output.count("\n") == 1
+
+
+def ids(events: Sequence[Mapping[str, Any]]) -> set[str]:
+    """The ids of events."""
+    return {event["id"] for event in events}
+
+
+def test_a_lost_stream_is_made_good(wiring: Wiring, listed: Listed) -> None:
+    """Fault 14: Redis lost its disk with accepted events in it; Stripe still lists them."""
+    for number in range(5):
+        wiring.events.put(a_delivery(listed.sell(number)))
+    wiring.events._client.flushdb()
+    drain(wiring, lambda: None)
+    assert statuses(wiring.engine) == {}
+    caught_up(wiring)
+    assert set(statuses(wiring.engine)) == ids(listed.events)
+    assert len(balances(wiring.engine)) == 5
+
+
+def test_the_schedule_is_a_setting() -> None:
+    """Every ten minutes, unless told otherwise; never every zero seconds."""
+    usual = celery_config.make_app(settings.load(environ=ENVIRONMENT)).conf.beat_schedule
+    assert usual["reconcile"]["schedule"] == 600
+    found = settings.load(environ=ENVIRONMENT | {"RECONCILE_EVERY": "1h"})
+    assert celery_config.make_app(found).conf.beat_schedule["reconcile"]["schedule"] == HOUR
+    with pytest.raises(settings.SettingsError, match="RECONCILE_EVERY is wrong"):
+        settings.load(environ=ENVIRONMENT | {"RECONCILE_EVERY": "0"})

@@ -1,0 +1,128 @@
+"""The sweep: whatever waits that nobody works on is found within seconds."""
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import text
+
+import celery_config
+from db import inbox, stream
+from tests.pipeline import a_delivery, a_wiring, balances, empty, put, sell, statuses, work
+from tests.play import CATALOGUE
+from tests.stripe_objects import a_session, an_event
+from workers import tasks
+from workers.drain import drain
+from workers.sweep import sweep
+from workers.wiring import Wiring
+
+EVENT = an_event("checkout.session.completed", a_session())
+
+
+@pytest.fixture(scope="module")
+def shop(database_url: str, redis_url: str) -> Iterator[Wiring]:
+    """A worker's ports on a database that sells the test catalogue."""
+    wiring = a_wiring(database_url, redis_url)
+    sell(wiring.engine, CATALOGUE)
+    yield wiring
+    wiring.engine.dispose()
+
+
+@pytest.fixture
+def wiring(shop: Wiring) -> Wiring:
+    """The same, with nothing in it."""
+    empty(shop.engine)
+    shop.events._client.flushdb()
+    return shop
+
+
+def rings(wiring: Wiring) -> bool:
+    """Whether a sweep asks for a drain."""
+    rung: list[int] = []
+    sweep(wiring, lambda: rung.append(1))
+    return bool(rung)
+
+
+def test_a_stored_event_is_found(wiring: Wiring) -> None:
+    """It was accepted while Redis was away."""
+    with wiring.engine.begin() as connection:
+        inbox.store(connection, [a_delivery(EVENT)], source="webhook")
+    assert rings(wiring)
+
+
+def test_a_retry_is_found_when_it_is_due_and_not_before(wiring: Wiring) -> None:
+    """The inbox is the queue of retries."""
+    work(wiring, [an_event("invoice.paid", {"id": "in_8"})])
+    assert not rings(wiring)
+    with wiring.engine.begin() as connection:
+        connection.execute(text("UPDATE webhook_events SET next_attempt_at = now()"))
+    assert rings(wiring)
+
+
+def test_what_a_killed_worker_held_is_found_and_applied(
+    wiring: Wiring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It had read its entries and done nothing more."""
+    put(wiring, [EVENT])
+    wiring.events.create_group()
+    wiring.events.read("a worker that died", 10)
+    wiring.events.disarm()
+    monkeypatch.setattr("db.stream.EventStream.claim_stale.__defaults__", (0,))
+    sweep(wiring, lambda: drain(wiring, lambda: None))
+    assert balances(wiring.engine) == {"user_1": 1_000}
+
+
+def test_a_worker_killed_between_commit_and_acknowledgement_costs_nothing(
+    wiring: Wiring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The entry comes back, and is known already."""
+    put(wiring, [EVENT])
+    with monkeypatch.context() as patched:
+        patched.setattr(wiring.events, "acknowledge", lambda _ids: None)
+        drain(wiring, lambda: None)
+    assert wiring.events.length() == 1
+    monkeypatch.setattr("db.stream.EventStream.claim_stale.__defaults__", (0,))
+    sweep(wiring, lambda: drain(wiring, lambda: None))
+    assert wiring.events.length() == 0
+    assert balances(wiring.engine) == {"user_1": 1_000}
+    assert list(statuses(wiring.engine).values()) == ["applied"]
+
+
+def test_the_lease_and_the_sweep_together_are_half_a_minute() -> None:
+    """So much a killed worker delays its events; and no task outlives the lease."""
+    lease_seconds = stream.LEASE_MS / 1_000
+    assert lease_seconds + celery_config.SWEEP_SECONDS < 30
+    assert lease_seconds > celery_config.TIME_LIMIT_SECONDS
+
+
+def test_consumers_that_are_gone_are_forgotten(wiring: Wiring) -> None:
+    """Those that hold nothing; one that holds an entry keeps it, or the entry would be lost."""
+    put(wiring, [EVENT])
+    wiring.events.create_group()
+    wiring.events.read("holds an entry", 10)
+    wiring.events.read("is gone", 10)
+    assert wiring.events.forget_dead_consumers(idle_ms=0) == 1
+    left = wiring.events._client.xinfo_consumers(stream.STREAM, stream.GROUP)
+    assert [(found["name"], found["pending"]) for found in left] == [(b"holds an entry", 1)]
+
+
+def test_a_consumer_that_may_come_back_is_kept_and_the_question_is_rare(wiring: Wiring) -> None:
+    """Once an hour, and only those that were silent for as long."""
+    wiring.events.create_group()
+    wiring.events.read("rests", 10)
+    assert wiring.events.forget_dead_consumers() == 0
+    assert wiring.events.forget_dead_consumers(idle_ms=0) == 0
+    left = wiring.events._client.xinfo_consumers(stream.STREAM, stream.GROUP)
+    assert [found["name"] for found in left] == [b"rests"]
+
+
+def test_a_worker_that_starts_looks_for_what_was_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not wait for the scheduler, which may have to be started too."""
+    sent: list[tuple[str, dict[str, bool]]] = []
+    monkeypatch.setattr(
+        "workers.tasks.app.send_task", lambda name, kwargs: sent.append((name, kwargs))
+    )
+    tasks.make_up()
+    assert sent == [
+        (celery_config.SWEEP, {}),
+        (celery_config.RECONCILE, {"after_outage": True}),
+    ]

@@ -1,0 +1,62 @@
+"""Applies a batch so that one bad event harms only itself.
+
+Passing trouble is waited out; any other failure splits the batch, and the culprits are recorded
+as failed while everything else is committed.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from sqlalchemy import exc
+
+import telemetry
+from workers.apply import Applied
+from workers.failure import is_away, is_worth_waiting
+from workers.work import Work, failed
+
+# A batch that met a passing trouble is run again after these waits.
+TRANSIENT_WAITS_SECONDS = (0.1, 0.4, 1.0)
+
+Attempt = Callable[[Sequence[Work]], Applied]
+
+log = telemetry.get_logger("batch")
+
+
+def apply_each(works: Sequence[Work], attempt: Attempt) -> Iterator[Applied]:
+    """Run `attempt` on the works, whole or one by one; yields what each commit came to.
+
+    Raises what the database raises when it is away; what was not yielded is not applied then.
+    """
+    try:
+        applied = _patiently(works, attempt)
+    except Exception as error:
+        if is_away(error):
+            raise
+        log.warning("batch split", events=len(works), error=type(error).__name__)
+    else:
+        yield applied
+        return
+    for work in works:
+        yield _alone(work, attempt)
+
+
+def _alone(work: Work, attempt: Attempt) -> Applied:
+    try:
+        return _patiently([work], attempt)
+    except Exception as error:
+        if is_away(error):
+            raise
+        log.warning("event failed", event_id=work.delivery.event_id, error=type(error).__name__)
+        return _patiently([failed(work, error)], attempt)
+
+
+def _patiently(works: Sequence[Work], attempt: Attempt) -> Applied:
+    for wait_seconds in TRANSIENT_WAITS_SECONDS:
+        try:
+            return attempt(works)
+        except exc.SQLAlchemyError as error:
+            if not is_worth_waiting(error):
+                raise
+            log.warning("database trouble, trying again", error=type(error).__name__)
+            time.sleep(wait_seconds)
+    return attempt(works)

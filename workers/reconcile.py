@@ -1,0 +1,241 @@
+"""Reads Stripe's own list of events and stores what never arrived, for the drain to apply.
+
+Nothing is asked of Stripe inside a transaction, and nothing is applied here.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Engine
+
+import telemetry
+from db import attempts, inbox
+from db import reconcile as places
+from db.attempts import Attempt, Request
+from db.reconcile import Progress, Walk
+from db.records import compress
+from domain.events import Delivery
+from stripe_gateway import EventPage, StripeBusy, StripeGateway, StripeUnavailable
+from workers.wiring import Wiring
+
+DAY_SECONDS = 86_400
+# Stripe lists no more than this.
+LISTED_SECONDS = 30 * DAY_SECONDS
+# Where there is no cursor yet: as long as Stripe itself tries to deliver.
+FIRST_SECONDS = 3 * DAY_SECONDS
+# Events may enter the list late, so the last minutes before the cursor are read again.
+OVERLAP_SECONDS = 600
+# What is younger may still be on its way to the receiver.
+GRACE_SECONDS = 120
+# A worker that starts and finds nothing newer than this looks for what it missed.
+OUTAGE_SECONDS = 900
+# A task reads for so long, then asks to be sent again, so that others get their turn.
+SECONDS_MAX = 15.0
+# Whoever keeps a place moves it more often than this.
+MOVING_SECONDS = 60
+# A place that nobody has moved for so long may name an event that Stripe lists no more.
+PLACE_SECONDS_MAX = 3_600
+# How often a person's reading asks again when Stripe says it is asked too often, and how long it
+# waits at most.
+BUSY_TRIES = 6
+BUSY_WAIT_SECONDS_MAX = 30
+
+log = telemetry.get_logger("reconcile")
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """An event that Stripe lists and the inbox lacks; `created` is Stripe's clock, in seconds."""
+
+    id: str
+    type: str
+    created: int
+
+
+@dataclass(slots=True)
+class LookedBack:
+    """What a person's reading has found so far, newest first."""
+
+    looked_at: int = 0
+    missing: list[Missing] = field(default_factory=list)
+
+
+def catch_up(
+    wiring: Wiring, ring: Callable[[], object], *, after_outage: bool = False, goes_on: bool = False
+) -> bool:
+    """Read the list down to the cursor; says whether the time was too short and it must go on.
+
+    Does nothing without a key, nor while another worker reads (unless this `goes_on` where it
+    stopped), nor, `after_outage`, when events have come in lately.
+    """
+    if wiring.gateway is None:
+        return False
+    with wiring.engine.connect() as connection:
+        known = places.progress(connection)
+        newest = places.newest_received(connection)
+    is_read = known.walk is not None and known.idle_seconds < MOVING_SECONDS
+    if (is_read and not goes_on) or (after_outage and not _was_silent(newest)):
+        return False
+    try:
+        return _Reading(wiring.engine, wiring.gateway, ring).run(known)
+    except StripeUnavailable as error:
+        log.warning("stripe cannot be asked", detail=error.detail)
+        return False
+
+
+def _was_silent(newest: datetime | None) -> bool:
+    return newest is not None and time.time() - newest.timestamp() > OUTAGE_SECONDS
+
+
+class _Reading:
+    """A worker's reading: as far as the time allows, keeping its place."""
+
+    def __init__(self, engine: Engine, gateway: StripeGateway, ring: Callable[[], object]) -> None:
+        self._engine = engine
+        self._gateway = gateway
+        self._ring = ring
+
+    def run(self, known: Progress) -> bool:
+        """Go on from the place that is kept, or begin; says whether it must go on later."""
+        started = time.monotonic()
+        walk = known.walk if known.idle_seconds < PLACE_SECONDS_MAX else None
+        floor = walk.floor if walk else _floor(known)
+        # Without an event of its own the reading arrives where it was to arrive.
+        top = walk.top if walk else floor
+        for page in _pages(self._gateway.events, floor, walk.after if walk else ""):
+            ripe = [each for each in page.events if time.time() - _created(each) > GRACE_SECONDS]
+            top = max([top, *map(_created, ripe)])
+            self._keep(ripe, Walk(floor, top, page.events[-1]["id"]))
+            if page.has_more and time.monotonic() - started > SECONDS_MAX:
+                return True
+        with self._engine.begin() as connection:
+            places.arrive(connection, top)
+        return False
+
+    def _keep(self, events: Sequence[Mapping[str, Any]], place: Walk) -> None:
+        with self._engine.begin() as connection:
+            missing = _missing(connection, events)
+            _store(connection, missing)
+            places.keep_place(connection, place)
+        if missing:
+            log.warning("events had never arrived", events=len(missing))
+            self._ring()
+
+
+def look_back(
+    engine: Engine,
+    gateway: StripeGateway,
+    report: Callable[[LookedBack, Sequence[Missing]], None],
+    *,
+    since: int | None = None,
+    request: Request | None = None,
+) -> None:
+    """Read the list down to the second `since`, or to the cursor, for a person.
+
+    Stores what is missing, noting the `request`; without one nothing is changed. `report` is told
+    after each page what it added. Raises `StripeUnavailable`; what was reported is stored then.
+    """
+    with engine.connect() as connection:
+        known = places.progress(connection)
+    floor, top = _floor(known, since), None
+    so_far = LookedBack()
+    for page in _pages(_patient(gateway), floor):
+        top = top or max(map(_created, page.events))
+        with engine.begin() as connection:
+            missing = _missing(connection, page.events)
+            if request is not None:
+                _store(connection, missing, request)
+        found = [Missing(each["id"], each["type"], each["created"]) for each in missing]
+        so_far.looked_at += len(page.events)
+        so_far.missing += found
+        report(so_far, found)
+    # A reading that began above the cursor leaves a gap that is still to be read.
+    if request is not None and top is not None and (since is None or floor <= _reached(known)):
+        with engine.begin() as connection:
+            places.arrive(connection, top)
+
+
+def _reached(known: Progress) -> int:
+    return int(time.time()) - FIRST_SECONDS if known.reached is None else known.reached
+
+
+def _floor(known: Progress, since: int | None = None) -> int:
+    wanted = _reached(known) - OVERLAP_SECONDS if since is None else since
+    return max(wanted, int(time.time()) - LISTED_SECONDS)
+
+
+Ask = Callable[..., EventPage]
+
+
+def _pages(ask: Ask, floor: int, after: str = "") -> Iterator[EventPage]:
+    """Page after page, each with at least one event."""
+    while True:
+        page = ask(since=floor, after=after)
+        whole = [event for event in page.events if _is_event(event)]
+        # A list that does not move on would be read for ever.
+        if not whole or whole[-1]["id"] == after:
+            return
+        yield EventPage(whole, page.has_more)
+        if not page.has_more:
+            return
+        after = whole[-1]["id"]
+
+
+def _is_event(found: Mapping[str, Any]) -> bool:
+    return (
+        isinstance(found.get("id"), str)
+        and isinstance(found.get("type"), str)
+        and isinstance(found.get("created"), int)
+    )
+
+
+def _created(event: Mapping[str, Any]) -> int:
+    created: int = event["created"]
+    return created
+
+
+def _patient(gateway: StripeGateway) -> Ask:
+    """The gateway's list, asked again after a while when Stripe says it is asked too often."""
+
+    def ask(*, since: int, after: str) -> EventPage:
+        for tries in range(BUSY_TRIES):
+            try:
+                return gateway.events(since=since, after=after)
+            except StripeBusy as busy:
+                wanted = 2**tries if busy.wait_seconds is None else busy.wait_seconds
+                time.sleep(min(wanted, BUSY_WAIT_SECONDS_MAX))
+        return gateway.events(since=since, after=after)
+
+    return ask
+
+
+def _missing(
+    connection: Connection, events: Sequence[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    known = inbox.known(connection, [event["id"] for event in events])
+    return [event for event in events if event["id"] not in known]
+
+
+def _store(
+    connection: Connection, events: Sequence[Mapping[str, Any]], request: Request | None = None
+) -> None:
+    inbox.store(connection, [_delivery(event) for event in events], source="reconcile")
+    if request is not None:
+        asked_for = [
+            Attempt(event["id"], "reconcile", "received", request=request) for event in events
+        ]
+        attempts.note(connection, asked_for)
+
+
+def _delivery(event: Mapping[str, Any]) -> Delivery:
+    return Delivery(
+        event_id=event["id"],
+        event_type=event["type"],
+        created=event["created"],
+        received_ms=int(time.time() * 1000),
+        body=compress(orjson.dumps(event)),
+    )

@@ -1,0 +1,74 @@
+"""Claims events in the inbox and writes what became of them, inside an open transaction."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from sqlalchemy import Connection
+
+from db import attempts, inbox
+from db.attempts import Attempt
+from db.inbox import Held
+from domain.events import EventStatus
+from workers.work import Work
+
+
+def claimed(connection: Connection, works: Sequence[Work]) -> Sequence[Work]:
+    """Those of the works that are ours until the commit.
+
+    Left out is what is stored and no longer waits or is in other hands, unless a person asked
+    for it; then it is waited for.
+    """
+    stored = [work for work in works if work.is_stored]
+    if not stored:
+        return works
+    waiting = [work.delivery.event_id for work in stored if work.request is None]
+    ours = inbox.claim(connection, waiting) if waiting else set()
+    asked_for = [work.delivery.event_id for work in stored if work.request is not None]
+    held = inbox.hold(connection, asked_for) if asked_for else {}
+    return [
+        _again(work, held.get(work.delivery.event_id))
+        for work in works
+        if not work.is_stored or work.delivery.event_id in ours | held.keys()
+    ]
+
+
+def _again(work: Work, held: Held | None) -> Work:
+    return replace(work, was=held.status, attempts=held.attempts) if held else work
+
+
+def record(connection: Connection, works: Iterable[Work]) -> set[str]:
+    """Write what becomes of the events; returns the ids whose facts are to be applied."""
+    known = {work.delivery.event_id: work for work in works}
+    recorded = _to_inbox(connection, known)
+    noted = [_attempt(known[key]) for key in sorted(recorded) if _is_noted(known[key])]
+    attempts.note(connection, noted)
+    return recorded
+
+
+def _to_inbox(connection: Connection, known: Mapping[str, Work]) -> set[str]:
+    stored = {key: work for key, work in known.items() if work.is_stored}
+    changed = {key: work.outcome for key, work in stored.items() if not work.keeps_status}
+    inbox.finish(connection, changed)
+    new = {key: work for key, work in known.items() if not work.is_stored}
+    outcomes = {key: work.outcome for key, work in new.items()}
+    sources = {key: work.source for key, work in new.items()}
+    deliveries = [work.delivery for work in new.values()]
+    return inbox.insert(connection, deliveries, outcomes, sources=sources) | stored.keys()
+
+
+def _is_noted(work: Work) -> bool:
+    """Whether a row of its own tells of this attempt; the inbox itself tells of a first success."""
+    is_failure = work.outcome.status in (EventStatus.FAILED, EventStatus.DEAD)
+    return is_failure or work.attempts > 0 or work.request is not None
+
+
+def _attempt(work: Work) -> Attempt:
+    by_itself = "retry" if work.attempts else "delivery"
+    return Attempt(
+        work.delivery.event_id,
+        "replay" if work.request else by_itself,
+        work.outcome.status.value,
+        work.outcome.error,
+        work.outcome.traceback,
+        work.request,
+    )

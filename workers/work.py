@@ -1,0 +1,100 @@
+"""An event on its way to the tables: decoded, failed or put off. Nothing here touches a store."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import orjson
+from celery.exceptions import SoftTimeLimitExceeded
+
+from db.attempts import Request
+from db.inbox import Outcome
+from db.records import decompress
+from domain.decode import Decoded, decode, parse
+from domain.decode.facts import Fact
+from domain.events import Delivery, Event, EventStatus
+from workers.failure import described, retry_in_seconds, traced
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """An event ready to be applied: its facts, and what is to be recorded of it.
+
+    `attempts` counts earlier tries; `is_stored` says that the inbox has it already; `is_cut` that
+    a list in it must be completed first. `source` is who brought it. With a `request` the event
+    is run whatever its status is; `was` is the status it had when it was claimed for that.
+    """
+
+    delivery: Delivery
+    facts: tuple[Fact, ...]
+    outcome: Outcome
+    attempts: int = 0
+    is_stored: bool = False
+    is_cut: bool = False
+    source: str = "webhook"
+    request: Request | None = None
+    was: EventStatus | None = None
+
+    @property
+    def keeps_status(self) -> bool:
+        """Whether it had its effect before and has none now: nothing new is to be said of it."""
+        return self.was is EventStatus.APPLIED and self.outcome.status is not EventStatus.APPLIED
+
+
+def prepare(
+    delivery: Delivery,
+    *,
+    attempts: int = 0,
+    is_stored: bool = False,
+    source: str = "webhook",
+    test_mode: bool | None = None,
+) -> Work:
+    """Decode a delivery. What cannot be decoded becomes a failed event, never an exception.
+
+    `test_mode` is which of Stripe's modes this product serves: an event of the other one becomes
+    an ignored event. None asks for no check, for events that were let in before.
+    """
+    unread = Work(delivery, (), Outcome(EventStatus.RECEIVED), attempts, is_stored, source=source)
+    try:
+        event = parse(orjson.loads(decompress(delivery.body)))
+        if wrong_mode := _wrong_mode(event, test_mode):
+            return replace(unread, outcome=Outcome(EventStatus.IGNORED, note=wrong_mode))
+        decoded = decode(event)
+    except SoftTimeLimitExceeded:
+        raise  # The task must end; the event is not to blame.
+    except Exception as error:  # noqa: BLE001 - a bug in one decoder must not stop the batch.
+        return failed(unread, error)
+    return replace(unread, facts=decoded.facts, outcome=_outcome(decoded), is_cut=decoded.is_cut)
+
+
+def _wrong_mode(event: Event, test_mode: bool | None) -> str | None:  # noqa: FBT001 - private.
+    """Why an event of Stripe's other mode is left alone; None for one that is to be applied."""
+    if None in (event.livemode, test_mode) or event.livemode is not test_mode:
+        return None
+    return "livemode event in test mode" if event.livemode else "test mode event in live mode"
+
+
+def _outcome(decoded: Decoded) -> Outcome:
+    return Outcome(
+        EventStatus.APPLIED if decoded.is_handled else EventStatus.IGNORED,
+        object_id=decoded.object_id,
+        customer_id=decoded.customer_id,
+        user_id=decoded.user_id,
+        note=decoded.note,
+    )
+
+
+def failed(work: Work, error: Exception) -> Work:
+    """The event as one that failed once more; `scheduled` says whether it is tried again."""
+    outcome = replace(
+        work.outcome, status=EventStatus.FAILED, error=described(error), traceback=traced(error)
+    )
+    return replace(work, facts=(), outcome=outcome)
+
+
+def scheduled(work: Work, delays_seconds: Sequence[float]) -> Work:
+    """A failed event with the time of its next try, or dead after the last one; others as is."""
+    if work.outcome.status is not EventStatus.FAILED:
+        return work
+    delay = retry_in_seconds(work.attempts + 1, delays_seconds)
+    status = EventStatus.FAILED if delay is not None else EventStatus.DEAD
+    return replace(work, outcome=replace(work.outcome, status=status, retry_in_seconds=delay))
