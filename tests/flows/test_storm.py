@@ -1,0 +1,243 @@
+"""The whole under load: three orders of arrival, duplicates, concurrency, and identical tables.
+
+Events of 200 simulated customers go over HTTP to a real server on this machine, while two workers
+drain at the same time.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event as Flag
+from threading import Thread
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+import settings
+from dev.simulate.account import Account
+from dev.simulate.delivery import Delivery
+from dev.simulate.engine import Event
+from dev.simulate.plans import read_file
+from dev.simulate.play import play
+from dev.simulate.versions import BY_CHOICE
+from ingest import create_app
+from tests.ingest.builders import ENVIRONMENT, SECRET
+from tests.pipeline import a_delivery, a_wiring, balances, empty
+from tests.stripe_objects import a_refund, a_session, an_event
+from workers.apply import apply, prepare
+from workers.commands.catalogue import load_file
+from workers.drain import drain
+from workers.wiring import Wiring
+
+PLANS = Path(__file__).parent.parent.parent / "dev" / "sample_plans.toml"
+CUSTOMERS = 200
+DUPLICATES = 0.3
+LANES = 8
+SETTLE_SECONDS_MAX = 60
+
+# Everything that must not depend on the order; what tells of the way there is left out.
+TABLES = {
+    "customers": "id, user_id, claimed_created, claimed_event_id, other_user_ids, deleted_at",
+    "subscriptions": "id, customer_id, user_id, claimed_plan_id, status, items,"
+    " cancel_at_period_end, cancel_at, canceled_at, trial_end, started_at, undecided",
+    "payments": "id, kind, root_id, customer_id, subscription_id, facts, listed, user_id, status,"
+    " currency, amount_minor, refunded_minor, disputed_minor, plan_id, plan_version, tokens,"
+    " lacks_user, lacks_plan, receipt_url, created_at",
+    "refunds": "*",
+    "disputes": "*",
+    "webhook_events": "id, type, status, object_id, customer_id, user_id",
+}
+
+
+@pytest.fixture(scope="module")
+def events() -> list[Event]:
+    """A year of 200 customers, in the order it happened."""
+    account = Account(seed=20_261_123, run="storm", starts_at=1_790_000_000)
+    play(
+        account,
+        read_file(PLANS),
+        BY_CHOICE["mixed"],
+        customers=CUSTOMERS,
+        today=1_790_000_000,
+    )
+    return sorted(account.events, key=lambda event: (event.created, event.id))
+
+
+@pytest.fixture(scope="module")
+def wiring(database_url: str, redis_url: str) -> Iterator[Wiring]:
+    """A worker's ports on the sample catalogue."""
+    load_file(database_url, PLANS)
+    found = a_wiring(database_url, redis_url)
+    yield found
+    found.engine.dispose()
+
+
+class _Quiet(WSGIRequestHandler):
+    """A handler that keeps connections open and says nothing."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_request(self, *_: Any) -> None:
+        """Leave no line."""
+
+
+@contextmanager
+def receiver(database_url: str, redis_url: str) -> Iterator[str]:
+    """The receiver on a free port of this machine."""
+    environment = ENVIRONMENT | {
+        "DATABASE_URL": database_url.replace("+psycopg2", ""),
+        "REDIS_URL": redis_url,
+    }
+    app = create_app(settings.load(environ=environment))
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Quiet)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@contextmanager
+def workers(database_url: str, redis_url: str, number: int = 2) -> Iterator[None]:
+    """Workers that drain at the same time until the block ends."""
+    stop = Flag()
+
+    def run(name: str) -> None:
+        own = a_wiring(database_url, redis_url, consumer=name)
+        while not stop.is_set():
+            drain(own, lambda: None)
+            stop.wait(0.01)
+        own.engine.dispose()
+
+    threads = [Thread(target=run, args=(f"storm-{each}",)) for each in range(number)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def with_duplicates(events: Sequence[Event], chance: random.Random) -> list[Event]:
+    """Each event, and some of them again a little later."""
+    found: list[Event] = []
+    for event in events:
+        found.extend([event] * (1 + (chance.random() < DUPLICATES)))
+    return found
+
+
+def tables(engine: Engine) -> dict[str, set[str]]:
+    """Every row of every table, as text."""
+    found = {}
+    with engine.connect() as connection:
+        for name, columns in TABLES.items():
+            rows = connection.execute(text(f"SELECT {columns} FROM {name}"))  # noqa: S608 - ours.
+            found[name] = {str(tuple(row)) for row in rows}
+        # An account that came to nothing again may exist or not: that is history.
+        balances = text("SELECT user_id, balance FROM token_accounts WHERE balance <> 0")
+        found["balances"] = {str(tuple(row)) for row in connection.execute(balances)}
+        sums = text(
+            "SELECT p.root_id, e.user_id, sum(e.delta) AS total FROM ledger_entries AS e"
+            " JOIN payments AS p ON p.id = e.payment_id GROUP BY 1, 2"
+        )
+        found["ledger"] = {str(tuple(row)) for row in connection.execute(sums) if row.total}
+    return found
+
+
+def settle(engine: Engine, number: int) -> None:
+    """Wait until so many events are in the inbox, none of them waiting."""
+    deadline = time.monotonic() + SETTLE_SECONDS_MAX
+    query = text(
+        "SELECT count(*) FILTER (WHERE status IN ('applied', 'ignored')) FROM webhook_events"
+    )
+    while time.monotonic() < deadline:
+        with engine.connect() as connection:
+            if connection.execute(query).scalar_one() == number:
+                return
+        time.sleep(0.05)
+    pytest.fail("not everything was applied in time")
+
+
+@pytest.mark.timeout(300)
+def test_three_orders_of_two_hundred_customers_end_in_identical_tables(
+    events: list[Event], wiring: Wiring, database_url: str, redis_url: str
+) -> None:
+    """In order, shuffled and reversed; 30 % duplicates; one event sent 50 times at once."""
+    chance = random.Random(7)  # noqa: S311 - an order, no secret.
+    orders: dict[str, Callable[[list[Event]], list[Event]]] = {
+        "in order": list,
+        "shuffled": lambda found: chance.sample(found, len(found)),
+        "reversed": lambda found: found[::-1],
+    }
+    ends = {}
+    for name, order in orders.items():
+        empty(wiring.engine)
+        wiring.events._client.flushdb()
+        sent = order(with_duplicates(events, chance))
+        with receiver(database_url, redis_url) as url, workers(database_url, redis_url):
+            # Fifty lanes carry the same event at once, eight more everything else.
+            lanes = [[events[0]]] * 50 + [sent[lane::LANES] for lane in range(LANES)]
+            delivered = Delivery(url, SECRET).send(lanes, len(events), lambda _accepted: None)
+            assert delivered.accepted == len(sent) + 50
+            settle(wiring.engine, len(events))
+        ends[name] = tables(wiring.engine)
+    for name in orders:
+        for table, rows in ends["in order"].items():
+            assert ends[name][table] == rows, f"{name}: {table} differs"
+    assert len(ends["in order"]["payments"]) > CUSTOMERS
+    assert len(ends["in order"]["ledger"]) > CUSTOMERS
+
+
+RACES = 10_000
+RACE_BATCH = 100
+
+
+@pytest.mark.timeout(600)
+def test_ten_thousand_races_of_a_grant_and_its_refund_lose_none(
+    database_url: str, redis_url: str, wiring: Wiring
+) -> None:
+    """Two workers on one customer at the same moment, each with one side of one payment."""
+    empty(wiring.engine)
+    pair = [a_wiring(database_url, redis_url, consumer=str(side)) for side in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        for first in range(0, RACES, RACE_BATCH):
+            sides = race_sides(range(first, first + RACE_BATCH))
+            list(pool.map(race, pair, sides))
+    for each in pair:
+        each.engine.dispose()
+    assert balances(wiring.engine) == {"racer": RACES * 500}
+
+
+def race_sides(numbers: range) -> list[list[dict[str, Any]]]:
+    """Grants on one side, refunds of half of each on the other."""
+    # Plan 4 of the sample catalogue: 1,000 tokens for 5.00, of which half goes back.
+    grants, refunds = [], []
+    for number in numbers:
+        intent = f"pi_{number}"
+        session = a_session(
+            id=f"cs_{number}",
+            payment_intent=intent,
+            customer="cus_racer",
+            client_reference_id="racer",
+            metadata={"user_id": "racer", "plan_id": "4"},
+        )
+        refund = a_refund(id=f"re_{number}", payment_intent=intent, amount=250, charge=None)
+        grants.append(an_event("checkout.session.completed", session))
+        refunds.append(an_event("refund.created", refund))
+    return [grants, refunds]
+
+
+def race(worker: Wiring, events: list[dict[str, Any]]) -> None:
+    """Apply each event as a batch of its own, as fast as the other side does."""
+    for event in events:
+        apply(worker.engine, [prepare(a_delivery(event))], worker.catalogue)
