@@ -17,6 +17,7 @@ def banner(directory: Path, addresses: Addresses, seconds: float) -> str:
         ("API", f"{base}/docs/"),
         ("webhook", f"{base}{WEBHOOK_PATH}"),
         ("ready", f"{base}/readyz"),
+        ("metrics", f"{base}/metrics"),
         ("data", f"{shown}  (addresses and secrets: {FILE_NAME})"),
     ]
     token = f"$({manage} issue_token --user u1{data})"

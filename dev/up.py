@@ -16,6 +16,7 @@ import psycopg2
 import redis
 from sqlalchemy.exc import OperationalError
 
+import metrics
 import settings
 from dev import environment
 from dev.application import Application, Receiver
@@ -167,8 +168,12 @@ def _has_no_plans(given_url: str) -> bool:
 def _start_applications(
     plan: Plan, addresses: Addresses, supervisor: Supervisor, console: Console
 ) -> None:
+    counts = plan.directory / "metrics"
+    metrics.forget_dead(counts)
     environ = {
         **os.environ,
+        # The receiver tells the counts of all of them.
+        "PROMETHEUS_MULTIPROC_DIR": str(counts),
         "BILLING_DATA": str(plan.directory),
         "DATABASE_URL": addresses.database_url,
         "REDIS_URL": addresses.redis_url,

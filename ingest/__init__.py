@@ -6,8 +6,9 @@ It applies nothing itself: it stores, rings, and reads. It never imports the wor
 from flask import Flask
 from flask_cors import CORS
 from flask_smorest import Api
+from werkzeug.middleware.proxy_fix import ProxyFix
 
-from ingest import edge, problems, public, reads, request_log, webhook
+from ingest import edge, exposition, problems, public, rate_limit, reads, request_log, webhook
 from ingest.schemas import ProblemSchema
 from settings import Settings
 
@@ -30,11 +31,14 @@ def create_app(settings: Settings, *, opened: edge.Edge | None = None) -> Flask:
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.config.update(_configuration())
-    edge.attach(app.extensions, opened or edge.open_edge(settings))
+    here = opened or edge.open_edge(settings)
+    edge.attach(app.extensions, here)
     request_log.register(app)
+    rate_limit.register(app, here.authenticator)
     _register_blueprints(app)
     problems.register(app)
     _allow_origins(app, settings.cors_origins)
+    _trust_proxies(app, settings.trusted_proxies)
     return app
 
 
@@ -57,7 +61,7 @@ def _configuration() -> dict[str, object]:
 
 def _register_blueprints(app: Flask) -> None:
     api = _Api(app)
-    for routes in (webhook.routes, reads.routes, public.routes):
+    for routes in (webhook.routes, reads.routes, public.routes, exposition.routes):
         api.register_blueprint(routes.blueprint)
 
 
@@ -71,3 +75,9 @@ def _allow_origins(app: Flask, origins: tuple[str, ...]) -> None:
             expose_headers=["Retry-After", request_log.HEADER],
             max_age=PREFLIGHT_SECONDS,
         )
+
+
+def _trust_proxies(app: Flask, proxies: int) -> None:
+    """Believe what this many proxies say of the caller's address, and nobody else."""
+    if proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies)  # type: ignore[method-assign]  # As Flask documents it.

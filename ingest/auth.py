@@ -17,9 +17,14 @@ from ingest.problems import Problem
 from settings import Settings
 
 JWKS_TIMEOUT_SECONDS = 2
+# Keys are kept for this long, and a name that is not among them is looked up this rarely.
+JWKS_LIFESPAN_SECONDS = 300
+JWKS_COOLDOWN_SECONDS = 30
 # A key set that cannot be fetched is left alone for this long.
 JWKS_PAUSE_SECONDS = 5.0
 USER_ID_LENGTH_MAX = 255
+# Several times what issuers make; a longer one only costs time.
+TOKEN_LENGTH_MAX = 8192
 
 _ASYMMETRIC = {"RS256": "RSA", "ES256": "EC"}
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="billing"'}
@@ -50,7 +55,12 @@ class Authenticator:
         self._clock = clock
         self._jwks_failed_at = float("-inf")
         self._jwks = (
-            PyJWKClient(settings.jwt_jwks_url, timeout=JWKS_TIMEOUT_SECONDS)
+            PyJWKClient(
+                settings.jwt_jwks_url,
+                timeout=JWKS_TIMEOUT_SECONDS,
+                lifespan=JWKS_LIFESPAN_SECONDS,
+                cooldown_duration=JWKS_COOLDOWN_SECONDS,
+            )
             if settings.jwt_jwks_url
             else None
         )
@@ -69,7 +79,7 @@ class Authenticator:
                 " or JWT_JWKS_URL.",
             )
         scheme, _, token = (authorization or "").partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
+        if scheme.lower() != "bearer" or not token.strip() or len(token) > TOKEN_LENGTH_MAX:
             raise _refused()
         return _caller(self._claims(token.strip()))
 
@@ -117,10 +127,22 @@ def authenticate_with(authenticator: Callable[[], Authenticator]) -> Callable[[]
 
     def authenticate() -> None:
         # A browser asks what it may send before it sends the token.
-        if request.method != "OPTIONS":
+        if request.method != "OPTIONS" and "caller" not in g:
             g.caller = authenticator().caller(request.headers.get("Authorization"))
 
     return authenticate
+
+
+def recognised(authenticator: Authenticator) -> Caller | None:
+    """Who makes the request at hand, or None for someone unknown; nobody is refused by this."""
+    header = request.headers.get("Authorization")
+    if header is None:
+        return None
+    try:
+        g.caller = authenticator.caller(header)
+    except Problem:
+        return None
+    return current_caller()
 
 
 def _caller(claims: dict[str, Any]) -> Caller:

@@ -7,27 +7,16 @@ told: a Redis that will not say is taken for one that forgets.
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import cast
 
 import redis
 
 import telemetry
+from db.durability import Verdict, ask
 
 CHECK_EVERY_SECONDS = 30.0
-# Above this share of its memory the backlog has grown far enough; the inbox takes the rest.
-MEMORY_SHARE_MAX = 0.7
 
-_WANTED = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
 _log = telemetry.get_logger("ingest.durability")
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Whether the stream may go first, and why."""
-
-    durable: bool
-    why: str
 
 
 class DurabilityCheck:
@@ -53,7 +42,7 @@ class DurabilityCheck:
             return last
         with self._lock:
             if self._last is last:
-                self._learn(_ask(self._client))
+                self._learn(ask(self._client))
             return cast("Verdict", self._last)
 
     def forget(self) -> None:
@@ -73,24 +62,3 @@ def _forced(intake: str) -> Verdict | None:
     if intake == "auto":
         return None
     return Verdict(durable=intake == "stream", why=f"INTAKE={intake}")
-
-
-def _ask(client: redis.Redis) -> Verdict:
-    try:
-        # One at a time: Redis before 7 takes a single name.
-        settings = {name: _setting(client, name) for name in _WANTED}
-        memory = client.info("memory")
-    except redis.ResponseError:
-        return Verdict(durable=False, why="Redis does not tell its settings")
-    for name, wanted in _WANTED.items():
-        if settings[name] != wanted:
-            return Verdict(durable=False, why=f"Redis has {name} not set to {wanted}")
-    limit = int(memory.get("maxmemory", 0))
-    if limit and int(memory.get("used_memory", 0)) > limit * MEMORY_SHARE_MAX:
-        return Verdict(durable=False, why=f"Redis memory is over {MEMORY_SHARE_MAX:.0%} full")
-    return Verdict(durable=True, why="Redis writes every entry to disk and evicts none")
-
-
-def _setting(client: redis.Redis, name: str) -> str:
-    found = client.config_get(name)
-    return str(found.get(name, ""))

@@ -6,6 +6,7 @@ and nothing may be promised. What the event says is no concern of this module.
 
 import threading
 from collections.abc import Callable
+from typing import Literal
 
 import redis
 import zstandard
@@ -20,6 +21,9 @@ from ingest.breaker import Breaker
 from ingest.durability import DurabilityCheck
 
 COMPRESSION_LEVEL = 3
+
+# The two durable stores, by the names that the log and the metrics use.
+Store = Literal["stream", "inbox"]
 
 # What a Redis that is away, slow, full or misconfigured makes its client raise.
 _REDIS_REFUSES = (redis.RedisError, OSError)
@@ -50,20 +54,20 @@ class Intake:
         self._ring = ring
         self._breaker = breaker or Breaker()
 
-    def accept(self, delivery: Delivery) -> None:
-        """Keep the delivery; raises `NotStoredError` when neither store can."""
-        if not (self._breaker.allows() and self._with_redis(delivery)):
-            self._to_inbox(delivery)
+    def accept(self, delivery: Delivery) -> Store:
+        """Keep the delivery and say where; raises `NotStoredError` when neither store can."""
+        stored = self._with_redis(delivery) if self._breaker.allows() else None
+        return stored or self._to_inbox(delivery)
 
-    def _with_redis(self, delivery: Delivery) -> bool:
-        """Whether the delivery is stored; False when Redis failed before that."""
-        stored = False
+    def _with_redis(self, delivery: Delivery) -> Store | None:
+        """Where the delivery is stored; None when Redis failed before that."""
+        stored: Store | None = None
         try:
             if self._durability.verdict().durable:
                 armed = self._stream.put(delivery)
+                stored = "stream"
             else:
-                self._to_inbox(delivery)
-                stored = True
+                stored = self._to_inbox(delivery)
                 armed = self._stream.arm()
         except _REDIS_REFUSES as error:
             self._redis_failed(error)
@@ -71,15 +75,16 @@ class Intake:
         self._redis_answered()
         if armed:
             self._ring_bell()
-        return True
+        return stored
 
-    def _to_inbox(self, delivery: Delivery) -> None:
+    def _to_inbox(self, delivery: Delivery) -> Store:
         try:
             with self._engine.begin() as connection:
                 inbox.store(connection, [delivery], source="webhook")
         except SQLAlchemyError as error:
             _log.error("inbox refused an event", error=type(error).__name__)
             raise NotStoredError from error
+        return "inbox"
 
     def _ring_bell(self) -> None:
         try:

@@ -8,7 +8,7 @@ import http
 from collections.abc import Mapping
 
 import orjson
-from flask import Flask, Response, current_app, request
+from flask import Flask, Response, current_app, g, request
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
@@ -71,7 +71,8 @@ class Problem(Exception):  # noqa: N818 - RFC 9457 calls it a problem.
         return orjson.dumps(members)
 
     def response(self) -> Response:
-        """The problem as Flask sends it."""
+        """The problem as Flask sends it; the log and the metrics learn its code."""
+        g.problem_code = self.code
         return Response(self.body(), self.status, self.headers, content_type=CONTENT_TYPE)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 from granian import Granian
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 
 import settings
@@ -24,6 +24,8 @@ THREADS = 4
 BACKLOG = 1024
 # A client that dawdles over its headers, or idles on a kept connection, is cut off after this.
 HEADER_TIMEOUT_MS = 15_000
+# All header lines of a request together; more is answered 431, before this product is asked.
+HEADERS_BYTES_MAX = 32 * 1024
 # What a stopping worker has to finish its requests; Stripe sends again what was cut off.
 STOP_TIMEOUT_SECONDS = 5
 
@@ -65,7 +67,11 @@ def _server(configured: settings.Settings) -> Any:  # noqa: ANN401 - granian pic
         backlog=BACKLOG,
         # Counts connections, idle ones too; requests wait their turn for a thread.
         backpressure=BACKLOG,
-        http1_settings=HTTP1Settings(header_read_timeout=HEADER_TIMEOUT_MS),
+        # Whoever wants HTTP/2 speaks it to the proxy.
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(
+            header_read_timeout=HEADER_TIMEOUT_MS, max_buffer_size=HEADERS_BYTES_MAX
+        ),
         websockets=False,
         log_access=False,
         log_dictconfig=_LOGGING,

@@ -12,6 +12,7 @@ import orjson
 from flask import Response, g, request
 from stripe import SignatureVerificationError, WebhookSignature
 
+import metrics
 from domain.events import Delivery
 from ingest.edge import Edge, edge
 from ingest.intake import Intake, NotStoredError, compress
@@ -26,6 +27,9 @@ HEADER_LENGTH_MAX = 4096
 NAME_LENGTH_MAX = 255
 # The end of the year 9999, which PostgreSQL and Python both still can tell.
 CREATED_MAX = 253_402_300_799
+
+# What Flask calls the view below.
+ENDPOINT = "webhook.stripe_webhook"
 
 _RECEIVED = orjson.dumps({"received": True})
 
@@ -43,10 +47,11 @@ routes = Routes("webhook", "What Stripe calls.")
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What the log may know of an accepted event."""
+    """What the log may know of an accepted event; `intake` is the store that took it."""
 
     event_id: str
     event_type: str
+    intake: str
 
 
 def receive(
@@ -69,12 +74,13 @@ def receive(
     verify(body, header, secrets, now)
     delivery = parse(body, received_ms=int(now * 1000))
     try:
-        intake.accept(delivery)
+        store = intake.accept(delivery)
     except NotStoredError as error:
         raise Problem.unavailable(
             "not_stored", "No durable storage takes events at the moment; send it again."
         ) from error
-    return Received(delivery.event_id, delivery.event_type)
+    metrics.event_received(delivery.event_type, store)
+    return Received(delivery.event_id, delivery.event_type, store)
 
 
 def verify(body: bytes, header: str | None, secrets: Sequence[str], now_seconds: float) -> None:

@@ -103,6 +103,20 @@ def test_it_serves_until_it_is_told_to_stop(start: Start, port: int) -> None:
     assert workers
 
 
+def test_headers_without_end_are_refused(start: Start, port: int) -> None:
+    """One long line, many lines, a long address: 431, and the next request is answered."""
+    process = start()
+    wait_until(lambda: answers(port), "nobody answers")
+    for head in (
+        b"GET /healthz HTTP/1.1\r\nHost: test\r\nX-Pad: " + b"a" * 100_000,
+        b"GET /healthz HTTP/1.1\r\nHost: test\r\n" + b"X-Pad: a\r\n" * 500 + b"X: y",
+        b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: test",
+    ):
+        assert exchange(port, head + b"\r\n\r\n").startswith(b"HTTP/1.1 431 ")
+    assert answers(port)
+    assert process.poll() is None
+
+
 def test_its_worker_dies_with_it(start: Start, port: int) -> None:
     """Nothing is left on the port when the main process is killed."""
     process = start()
@@ -136,6 +150,13 @@ def test_missing_settings_are_reported_together(start: Start) -> None:
     assert "Traceback" not in errors
     for name in ("DATABASE_URL", "REDIS_URL", "LOG_FORMAT"):
         assert name in errors
+
+
+def exchange(port: int, request: bytes) -> bytes:
+    """The beginning of the answer to these bytes."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(request)
+        return connection.recv(4096)
 
 
 def flood(port: int) -> bytes:

@@ -1,0 +1,64 @@
+"""Requests made up from the OpenAPI document: whatever they are, the answer is never a 5xx.
+
+Everything but the webhook, whose bodies have a fuzz of their own in tests/faults.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given
+from hypothesis import settings as limits
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
+
+import settings
+from ingest import create_app
+from tests.ingest.builders import ENVIRONMENT, as_user
+from workers.commands.catalogue import load_file
+
+PLANS = Path(__file__).resolve().parents[2] / "dev" / "sample_plans.toml"
+WEBHOOK = "/billing/stripe/webhook/"
+LIMITS = limits(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.fixture(scope="module")
+def document(database_url: str, redis_url: str) -> schemathesis.BaseSchema:
+    """The document of the real application, on real stores, with plans to show."""
+    load_file(database_url, PLANS)
+    environment = ENVIRONMENT | {
+        "DATABASE_URL": database_url.replace("+psycopg2", ""),
+        "REDIS_URL": redis_url,
+    }
+    app = create_app(settings.load(environ=environment))
+    return schemathesis.openapi.from_wsgi("/openapi.json", app).exclude(path=WEBHOOK)
+
+
+@pytest.mark.parametrize("headers", [as_user(), {}], ids=["a user", "nobody"])
+def test_no_request_is_answered_with_a_server_error(
+    document: schemathesis.BaseSchema, headers: dict[str, str]
+) -> None:
+    """Parameters of any value for every operation, whoever asks."""
+    operations = [found.ok() for found in document.get_all_operations() if isinstance(found, Ok)]
+    assert len(operations) == len(list(document.get_all_operations()))
+    assert {"/billing/payments/", "/billing/tokens/ledger/"} <= {each.path for each in operations}
+    assert WEBHOOK not in {each.path for each in operations}
+    for operation in operations:
+
+        @given(
+            case=operation.as_strategy(generation_mode=GenerationMode.NEGATIVE)
+            | operation.as_strategy()
+        )
+        @LIMITS
+        def ask(case: schemathesis.Case[Any]) -> None:
+            case.validate_response(case.call(headers=headers), checks=[not_a_server_error])
+
+        ask()
