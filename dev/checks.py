@@ -1,6 +1,7 @@
 """`test`: style, types, import rules and every test, with real engines, in one command.
 
-With arguments only pytest runs, and gets them; the engines are started all the same.
+With arguments only pytest runs, and gets them; the engines are started all the same. The long
+form breaks the running product for a quarter of an hour and publishes what came of it.
 """
 
 import os
@@ -16,6 +17,7 @@ from pathlib import Path
 import click
 
 from dev.engines import EngineError, PostgresEngine, ValkeyEngine
+from dev.vulnerabilities import audit
 
 ROOT = Path(__file__).resolve().parent.parent
 # `lint-imports` as a module: a script in an environment with a space in its path cannot start.
@@ -25,6 +27,11 @@ CHECKS = (
     ("format", ("-m", "ruff", "format", "--quiet", "--check", ".")),
     ("types", ("-m", "mypy", ".")),
     ("imports", ("-c", LINT_IMPORTS)),
+)
+# Each starts engines of its own, to kill them.
+FAULTS_LONG = (
+    ("faults", ("-m", "dev.faults.long")),
+    ("long tests", ("-m", "pytest", "-m", "faults_long", "tests/faults")),
 )
 PROCESSES = 2
 
@@ -36,13 +43,23 @@ class Step:
     name: str
     seconds: float
     status: int
+    skipped: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """How it went, for the table."""
+        return f"skipped: {self.skipped}" if self.skipped else "FAILED" if self.status else "ok"
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.option("--faults-long", is_flag=True, help="Only the long fault runs; writes the page.")
 @click.argument("pytest_arguments", nargs=-1, type=click.UNPROCESSED)
-def test(pytest_arguments: tuple[str, ...]) -> None:
+def test(pytest_arguments: tuple[str, ...], *, faults_long: bool) -> None:
     """Run every check and every test; with arguments, pytest with those and nothing else."""
-    steps = [] if pytest_arguments else [_step(name, words) for name, words in CHECKS]
+    if faults_long:
+        steps = [_step(name, words) for name, words in FAULTS_LONG]
+        sys.exit(1 if any(step.status for step in steps) else 0)
+    steps = [] if pytest_arguments else [*(_step(*check) for check in CHECKS), _audit_step()]
     try:
         with _engines() as named:
             wanted = pytest_arguments or ("-n", str(PROCESSES))
@@ -78,9 +95,15 @@ def _step(name: str, words: Sequence[str], extra: Mapping[str, str] | None = Non
     return Step(name, time.monotonic() - started_at, result.returncode)
 
 
+def _audit_step() -> Step:
+    click.secho("== audit", bold=True)
+    started_at = time.monotonic()
+    result = audit()
+    for line in result.found:
+        click.echo(f"  {line}")
+    return Step("audit", time.monotonic() - started_at, bool(result.found), result.skipped)
+
+
 def _table(steps: Sequence[Step]) -> str:
-    rows = (
-        f"  {step.name:<8} {step.seconds:6.1f} s  {'FAILED' if step.status else 'ok'}"
-        for step in steps
-    )
+    rows = (f"  {step.name:<8} {step.seconds:6.1f} s  {step.verdict}" for step in steps)
     return "\n".join(["", *rows, ""])
