@@ -205,8 +205,8 @@ class _Reader:
         self, name: str, wanted: str, *, default: int, lowest: int = 0, highest: int = 65_535
     ) -> int:
         word = self.text(name, default=str(default))
-        # A longer one is too large, and int() is slow with thousands of digits.
-        known = word.isascii() and word.isdigit() and lowest <= int(word[:9]) <= highest
+        is_number = word.isascii() and word.isdigit() and len(word) <= len(str(highest))
+        known = is_number and lowest <= int(word) <= highest
         return int(word) if self._ok(name, wanted, known=known) else default
 
     def duration(self, name: str, *, default: str) -> int:

@@ -285,11 +285,11 @@ def test_an_unknown_user_is_told_in_a_line(wiring: Wiring, run: Run) -> None:
 def test_other_users_stay_out_of_the_story(wiring: Wiring, run: Run) -> None:
     """Two users with the same plan."""
     other = a_session(
-        id="cs_2",
-        payment_intent="pi_2",
-        customer="cus_2",
-        client_reference_id="user_2",
-        metadata={"user_id": "user_2", "plan_id": "4"},
+        id="cs_other",
+        payment_intent="pi_other",
+        customer="cus_other",
+        client_reference_id="user_other",
+        metadata={"user_id": "user_other", "plan_id": "4"},
     )
     happen(
         wiring,
@@ -299,7 +299,7 @@ def test_other_users_stay_out_of_the_story(wiring: Wiring, run: Run) -> None:
     )
     story = run("--user", "user_1").stdout
     assert "payment pi_1 collected 5.00 usd" in story
-    assert "_2" not in story
+    assert "_other" not in story
 
 
 def test_every_handled_type_has_a_sentence() -> None:
