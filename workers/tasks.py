@@ -6,6 +6,7 @@ from kombu.exceptions import OperationalError
 import celery_config
 import telemetry
 from celery_config import app
+from workers import deafness
 from workers.drain import drain as drain_all
 from workers.reconcile import catch_up
 from workers.sweep import sweep as sweep_once
@@ -66,5 +67,6 @@ def make_up(**_sender: object) -> None:
 
 @worker_ready.connect  # type: ignore[untyped-decorator]  # As above.
 def begin_watching(**_sender: object) -> None:
-    """Watch Redis from the main process of a worker."""
+    """Watch Redis, and Celery itself, from the main process of a worker."""
     start_watch()
+    deafness.start_watch()

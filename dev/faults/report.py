@@ -1,0 +1,124 @@
+"""Writes `docs/no-loss.md`: what was sent, what was broken, what came of it. Nothing is rounded up.
+
+The same text for the same outcomes; it promises nothing that a figure in it does not show.
+"""
+
+import platform
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from dev.faults.fuzz import Fuzzed
+from dev.faults.load import NO_ANSWER
+from dev.faults.run import Outcome
+
+_HEAD = """\
+# No event lost, none doubled: a run
+
+Written by `python3 manage.py test --faults-long` on {day}, {machine}. Do not edit: run it again.
+
+The whole product runs as `manage.py up` starts it: real PostgreSQL and real Valkey, every process
+its own. Signed events of a simulated Stripe account come in shuffled, three in ten of them more
+than once, while one fault after the other hits; whatever is not answered 2xx is sent again. Kinds,
+order and pauses follow from the seed. Faults come from outside: signals, table locks, server
+commands. The product has no switch for them.
+
+Afterwards three judges that share no code must agree:
+
+- **the sender**: every event that was answered 2xx is applied or ignored, and nothing is stored
+  that was not sent;
+- **the account's own books**: every user's balance, subscriptions, payments and ledger, asked for
+  over HTTP, are what the seller's arithmetic says;
+- **`audit`**: the tables are what the stored events make them.
+"""
+
+Figure = tuple[str, Callable[[Outcome], float], str]
+_FIGURES: Sequence[Figure] = (
+    ("events sent", lambda each: each.verdict.events, "sum"),
+    ("deliveries, with duplicates", lambda each: each.verdict.deliveries, "sum"),
+    ("faults injected", lambda each: sum(each.faults.values()), "sum"),
+    ("events accepted (2xx)", lambda each: each.verdict.accepted, "sum"),
+    ("answers that put off (503)", lambda each: each.verdict.answers.get(503, 0), "sum"),
+    ("attempts without an answer", lambda each: each.verdict.answers.get(NO_ANSWER, 0), "sum"),
+    ("refused for the clock (400)", lambda each: each.verdict.answers.get(400, 0), "sum"),
+    ("wrong answers", lambda each: sum(each.verdict.wrong_answers.values()), "sum"),
+    ("applied", lambda each: each.verdict.statuses.get("applied", 0), "sum"),
+    ("ignored (types without effect)", lambda each: each.verdict.statuses.get("ignored", 0), "sum"),
+    ("**lost**", lambda each: each.verdict.lost, "sum"),
+    ("**doubled**", lambda each: each.verdict.doubled, "sum"),
+    ("stored but never sent", lambda each: each.verdict.strangers, "sum"),
+    ("users compared", lambda each: each.verdict.users, "sum"),
+    ("users with anything wrong", lambda each: each.verdict.wrong_users, "sum"),
+    ("differences found by audit", lambda each: each.verdict.audit_differences, "sum"),
+    ("longest delay, 2xx to commit, s", lambda each: each.verdict.longest_delay_seconds, "max"),
+    ("median delay, s", lambda each: each.verdict.median_delay_seconds, ""),
+    ("duration, s", lambda each: each.seconds, "sum"),
+)
+
+
+def document(outcomes: Sequence[Outcome], fuzzed: Fuzzed | None, skipped: Sequence[str]) -> str:
+    """The page; `skipped` says what this machine did not allow."""
+    head = _HEAD.format(day=f"{datetime.now(UTC):%Y-%m-%d}", machine=_machine())
+    parts = [head, _figures(outcomes), _faults(outcomes)]
+    if fuzzed:
+        parts.append(_fuzz(fuzzed))
+    if skipped:
+        parts.append("## Not run here\n\n" + "\n".join(f"- {line}" for line in skipped) + "\n")
+    return "\n".join(parts)
+
+
+def _figures(outcomes: Sequence[Outcome]) -> str:
+    seeds = [f"run {number}, seed {each.seed}" for number, each in enumerate(outcomes, 1)]
+    lines = [_row("", *seeds, "all"), _row("---", *["---:"] * (len(seeds) + 1))]
+    for name, value, total in _FIGURES:
+        values = [value(each) for each in outcomes]
+        lines.append(_row(name, *map(_number, values), _total(values, total)))
+    note = (
+        "\nThe longest delay is that of an event in the hands of a worker that was killed: another"
+        " worker takes it over when its lease has run out.\n"
+    )
+    return "## Figures\n\n" + "\n".join(lines) + "\n" + note
+
+
+def _total(values: Sequence[float], how: str) -> str:
+    if not how:
+        return ""
+    return _number(sum(values) if how == "sum" else max(values))
+
+
+def _faults(outcomes: Sequence[Outcome]) -> str:
+    counts: Counter[str] = Counter()
+    for each in outcomes:
+        counts.update(each.faults)
+    lines = [_row("fault", "times"), _row("---", "---:")]
+    lines += [_row(title, str(count)) for title, count in sorted(counts.items())]
+    return "## Faults\n\n" + "\n".join(lines) + "\n"
+
+
+def _fuzz(fuzzed: Fuzzed) -> str:
+    answers = ", ".join(f"{status}: {count:,}" for status, count in sorted(fuzzed.answers.items()))
+    return (
+        "## Fuzz\n\n"
+        f"{fuzzed.mutants:,} mutated and properly signed bodies (seed {fuzzed.seed}), with"
+        f" {fuzzed.valid:,} valid events between them, answered {answers}. Server errors:"
+        f" {fuzzed.server_errors}. Processes that died: {fuzzed.deaths}. Valid events not applied:"
+        f" {fuzzed.unapplied}; users with anything wrong: {fuzzed.wrong_users}; longest delay of a"
+        f" valid event: {fuzzed.longest_delay_seconds:.1f} s. What was accepted and makes no sense"
+        f" is kept with its error ({fuzzed.parked:,}).\n"
+    )
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
+
+
+def _machine() -> str:
+    packages = ", ".join(f"{name} {version(name)}" for name in ("celery", "redis", "granian"))
+    return (
+        f"{platform.system()} {platform.machine()}, Python {platform.python_version()}, {packages}"
+    )

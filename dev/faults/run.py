@@ -1,0 +1,111 @@
+"""The driver: one product, one load, faults in an order that follows from the seed, one verdict."""
+
+import random
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from dev.faults.disk import small_disk
+from dev.faults.kinds import Fault
+from dev.faults.load import Load
+from dev.faults.product import ROOT, Product
+from dev.faults.stage import FaultError, Stage
+from dev.faults.verdict import Verdict, judge
+from dev.simulate.account import Account
+from dev.simulate.plans import read_file
+from dev.simulate.play import play
+from dev.simulate.scene import DAY
+from dev.simulate.versions import BY_CHOICE
+
+PLANS = ROOT / "dev" / "sample_plans.toml"
+# The load is spread over the faults and some of it is left for after them.
+SPREAD = 1.2
+PAUSE_SECONDS = (0.3, 1.5)
+FINISH_SECONDS_MAX = 120.0
+# By then the supervisor has seen what died.
+NOTICED_SECONDS = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do; `rate` is deliveries a second, at which the load lasts as long as the faults."""
+
+    faults: Sequence[Fault]
+    seed: int
+    rate: float = 60.0
+    root: Path = ROOT
+    on_small_disk: bool = False
+    log_path: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was done and what came of it."""
+
+    seed: int
+    faults: Mapping[str, int]
+    seconds: float
+    verdict: Verdict
+
+
+def run(plan: Plan, tell: Callable[[str], None] = lambda _line: None) -> Outcome:
+    """Do a whole run in a directory of its own; `tell` hears of every fault.
+
+    Raises `ProductError` when the product does not come back by itself after a fault, and
+    `FaultError` when a fault could not be injected as meant, or nothing was being sent then.
+    """
+    chance = random.Random(plan.seed)  # noqa: S311 - it decides an order, no secret.
+    order = chance.sample(plan.faults, len(plan.faults))
+    seconds = SPREAD * sum(fault.seconds + sum(PAUSE_SECONDS) / 2 for fault in order)
+    account = _account(plan.seed, deliveries=plan.rate * seconds)
+    began = time.monotonic()
+    with ExitStack() as stack:
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="billing-faults-")))
+        place.chmod(0o711)  # The engines' user passes through.
+        if plan.on_small_disk:
+            place = stack.enter_context(small_disk(place / "disk"))
+        product = stack.enter_context(
+            Product(place / "data", root=plan.root, log_path=plan.log_path)
+        )
+        secret = product.settings["STRIPE_WEBHOOK_SECRET"]
+        load = Load(product.base_url, secret, account.events, rate=plan.rate, seed=plan.seed)
+        stack.callback(load.stop)
+        load.start()
+        for fault in order:
+            _inject(fault, Stage(product, load, chance), tell)
+        if not load.finish(FINISH_SECONDS_MAX):
+            tell("not everything was accepted in time")
+        verdict = judge(product, load, account.books.close(), len(account.events))
+    return Outcome(plan.seed, _titles(order), time.monotonic() - began, verdict)
+
+
+def _inject(fault: Fault, stage: Stage, tell: Callable[[str], None]) -> None:
+    stage.pause(*PAUSE_SECONDS)
+    if not stage.load.is_sending:
+        raise FaultError(f"the load was over before: {fault.title}")
+    accepted, began = len(stage.load.accepted), time.monotonic()
+    fault.inject(stage)
+    time.sleep(NOTICED_SECONDS)
+    stage.product.await_whole()
+    spent = time.monotonic() - began
+    tell(f"{fault.title}: {spent:.1f} s, {len(stage.load.accepted) - accepted} accepted meanwhile")
+
+
+def _account(seed: int, *, deliveries: float) -> Account:
+    """A simulated account with about the events that so many deliveries need."""
+    # A customer causes some 21 events, and three in ten of those are delivered again.
+    customers = max(20, round(deliveries / 29))
+    today = int(time.time()) // DAY * DAY
+    account = Account(seed=seed, run=f"faults{seed}", starts_at=today)
+    play(account, read_file(PLANS), BY_CHOICE["mixed"], customers=customers, today=today)
+    return account
+
+
+def _titles(faults: Sequence[Fault]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for fault in faults:
+        counts[fault.title] = counts.get(fault.title, 0) + 1
+    return counts

@@ -1,0 +1,176 @@
+"""What came of a run, counted from the outside: promises against the tables, tables against books.
+
+Three judges that share no code: the ids that were answered 2xx, the simulated account's own books,
+and the product's audit.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+import psycopg2
+import redis
+from sqlalchemy.engine import make_url
+
+from db.engine import make_engine
+from db.stream import STREAM
+from dev.faults.load import Load
+from dev.faults.product import Product
+from dev.simulate.compare import Difference
+from dev.simulate.expected import Expectation
+from dev.simulate.reading import Reader, token_maker
+from dev.simulate.settle import settle
+from settings import DATABASE_DRIVER
+from workers.audit import audit
+
+# Longer than a lease and a retry, so that only what is really stuck ends the waiting.
+STALLED_SECONDS = 75.0
+# With nothing waiting anywhere, this is enough for what is in a worker's hands.
+IDLE_SECONDS = 10.0
+POLL_SECONDS = 0.2
+FINISHED = ("applied", "ignored")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The figures of a run. Events are distinct ids; delays are from the first 2xx to the commit.
+
+    `lost` were accepted and had no effect in the end, `strangers` are stored and were never sent,
+    `doubled` are payments whose ledger holds more than the books say, `wrong_users` those who see
+    anything that is not in the books, `wrong_answers` what a good event must never be told.
+    """
+
+    events: int
+    deliveries: int
+    answers: Mapping[int, int]
+    wrong_answers: Mapping[int, int]
+    accepted: int
+    statuses: Mapping[str, int]
+    lost: int
+    strangers: int
+    doubled: int
+    users: int
+    wrong_users: int
+    audit_differences: int
+    longest_delay_seconds: float
+    median_delay_seconds: float
+    examples: tuple[str, ...]
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether everything promised was kept, once."""
+        promised = self.accepted == self.events and not sum(self.wrong_answers.values())
+        wrong = (self.lost, self.strangers, self.doubled, self.wrong_users, self.audit_differences)
+        return promised and not any(wrong)
+
+
+def judge(
+    product: Product, load: Load, expectations: Sequence[Expectation], events: int
+) -> Verdict:
+    """Wait until the product has nothing left to do, then compare everything there is."""
+    found = _await_idle(product, load)
+    differences = _compared(product, expectations)
+    audited: list[str] = []
+    engine = make_engine(_driver_url(product), statement_timeout_ms=60_000)
+    try:
+        verdict = audit(
+            engine, lambda each: audited.append(str(each.difference)), lambda _done, _total: None
+        )
+    finally:
+        engine.dispose()
+    delays = sorted(
+        found[key].applied_at - accepted_at
+        for key, accepted_at in load.accepted.items()
+        if key in found and found[key].is_finished
+    ) or [0.0]
+    lost = [key for key in load.accepted if key not in found or not found[key].is_finished]
+    return Verdict(
+        events=events,
+        deliveries=load.deliveries,
+        answers=dict(load.answers),
+        wrong_answers={status: count for status, count in load.wrong.items() if count},
+        accepted=len(load.accepted),
+        statuses=_counted(found),
+        lost=len(lost),
+        strangers=len(found.keys() - load.accepted.keys()),
+        doubled=sum(_is_double(each) for each in differences),
+        users=len(expectations),
+        wrong_users=len({each.user_id for each in differences}),
+        audit_differences=verdict.differences,
+        longest_delay_seconds=delays[-1],
+        median_delay_seconds=delays[len(delays) // 2],
+        examples=(*lost[:5], *(str(each) for each in differences[:5]), *audited[:5]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    status: str
+    applied_at: float
+
+    @property
+    def is_finished(self) -> bool:
+        return self.status in FINISHED
+
+
+def _await_idle(product: Product, load: Load) -> dict[str, _Row]:
+    """Every stored event, once all that were accepted are finished or nothing moves any more."""
+    best, moved_at = -1, time.monotonic()
+    while True:
+        found = _stored(product)
+        finished = sum(key in found and found[key].is_finished for key in load.accepted)
+        if finished == len(load.accepted):
+            return found
+        if finished > best:
+            best, moved_at = finished, time.monotonic()
+        patience = STALLED_SECONDS if _is_busy(product, found) else IDLE_SECONDS
+        if time.monotonic() - moved_at > patience:
+            return found
+        time.sleep(POLL_SECONDS)
+
+
+def _is_busy(product: Product, found: Mapping[str, "_Row"]) -> bool:
+    """Whether anything waits anywhere; if not, what is missing is lost."""
+    with closing(redis.Redis.from_url(product.settings["REDIS_URL"])) as client:
+        in_stream = client.xlen(STREAM)
+    return bool(in_stream) or any(not row.is_finished for row in found.values())
+
+
+def _stored(product: Product) -> dict[str, _Row]:
+    with (
+        closing(
+            psycopg2.connect(product.settings["DATABASE_URL"], connect_timeout=5)
+        ) as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(
+            "SELECT id, status, coalesce(extract(epoch FROM applied_at), 0) FROM webhook_events"
+        )
+        return {key: _Row(status, float(moment)) for key, status, moment in cursor}
+
+
+def _compared(product: Product, expectations: Sequence[Expectation]) -> tuple[Difference, ...]:
+    token_for = token_maker(product.settings["JWT_SECRET"], "", "")
+    with closing(Reader(product.base_url, token_for)) as reader:
+        settled = settle(reader, expectations, timeout_seconds=5, progress=lambda _ready: None)
+    return settled.differences
+
+
+def _driver_url(product: Product) -> str:
+    url = make_url(product.settings["DATABASE_URL"]).set(drivername=DATABASE_DRIVER)
+    return url.render_as_string(hide_password=False)
+
+
+def _counted(found: Mapping[str, _Row]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for row in found.values():
+        counts[row.status] = counts.get(row.status, 0) + 1
+    return counts
+
+
+def _is_double(each: Difference) -> bool:
+    """Whether a payment has more in the ledger than it should: an effect that came twice."""
+    if not each.what.startswith("entries of"):
+        return False
+    return abs(int(str(each.found))) > abs(int(str(each.expected)))

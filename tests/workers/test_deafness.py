@@ -1,0 +1,44 @@
+"""A worker that does not hear the bell any more ends; one that is only busy or alone does not."""
+
+from collections.abc import Iterator
+
+import redis
+
+from workers.deafness import SILENT_ROUNDS_MAX, Hearing, watch
+
+
+def test_messages_that_wait_longer_than_any_task_takes_are_proof() -> None:
+    """One round less is none."""
+    hearing = Hearing()
+    assert not any(hearing.is_lost(3) for _ in range(SILENT_ROUNDS_MAX))
+    assert hearing.is_lost(3)
+
+
+def test_a_message_received_or_an_empty_queue_begins_the_count_again() -> None:
+    """Another worker may have emptied the queue; then there was nothing to hear."""
+    hearing = Hearing()
+    for calm in (hearing.heard, lambda: hearing.is_lost(0)):
+        assert not any(hearing.is_lost(1) for _ in range(SILENT_ROUNDS_MAX))
+        calm()
+    assert not hearing.is_lost(1)
+
+
+def test_a_redis_that_is_away_proves_nothing() -> None:
+    """Its worker reconnects by itself, mostly."""
+    rounds = SILENT_ROUNDS_MAX
+    answers: Iterator[int | Exception] = iter(
+        [*[1] * rounds, redis.ConnectionError(), *[1] * rounds, 1]
+    )
+    asked: list[int] = []
+
+    def waiting() -> int:
+        asked.append(1)
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    ended: list[str] = []
+    watch(waiting, Hearing(), lambda: ended.append("anew"), interval_seconds=0)
+    assert ended == ["anew"]
+    assert len(asked) == 2 * rounds + 2
