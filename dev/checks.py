@@ -28,12 +28,15 @@ CHECKS = (
     ("types", ("-m", "mypy", ".")),
     ("imports", ("-c", LINT_IMPORTS)),
 )
+PROCESSES = 2
+# The short fault runs want the machine for themselves: what is timed there is the product.
+FAULTS = ("-m", "pytest", "-n", str(PROCESSES), "-m", "faults", "tests/faults")
+TESTS = ("-n", str(PROCESSES), "-m", "not faults and not faults_long")
 # Each starts engines of its own, to kill them.
 FAULTS_LONG = (
     ("faults", ("-m", "dev.faults.long")),
     ("long tests", ("-m", "pytest", "-m", "faults_long", "tests/faults")),
 )
-PROCESSES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +62,10 @@ def test(pytest_arguments: tuple[str, ...], *, faults_long: bool) -> None:
     if faults_long:
         steps = [_step(name, words) for name, words in FAULTS_LONG]
         sys.exit(1 if any(step.status for step in steps) else 0)
-    steps = [] if pytest_arguments else [*(_step(*check) for check in CHECKS), _audit_step()]
+    steps = [] if pytest_arguments else _checked()
     try:
         with _engines() as named:
-            wanted = pytest_arguments or ("-n", str(PROCESSES))
+            wanted = pytest_arguments or TESTS
             if not pytest_arguments:
                 click.echo(_table(steps))
             steps.append(_step("tests", ("-m", "pytest", *wanted), named))
@@ -70,6 +73,11 @@ def test(pytest_arguments: tuple[str, ...], *, faults_long: bool) -> None:
         raise click.ClickException(str(error)) from error
     # Nothing is printed after pytest: its last line is the summary that people and tools look for.
     sys.exit(1 if any(step.status for step in steps) else 0)
+
+
+def _checked() -> list[Step]:
+    """Everything but the tests that are told of last."""
+    return [*(_step(*check) for check in CHECKS), _audit_step(), _step("faults", FAULTS)]
 
 
 @contextmanager
