@@ -14,7 +14,7 @@ def banner(directory: Path, addresses: Addresses, seconds: float) -> str:
     shown = _shown(directory)
     data = "" if shown == ".data" else f" --data {shown}"
     rows = [
-        ("API", f"{base}/docs/"),
+        ("API", f"{base}/openapi.json"),
         ("webhook", f"{base}{WEBHOOK_PATH}"),
         ("ready", f"{base}/readyz"),
         ("metrics", f"{base}/metrics"),

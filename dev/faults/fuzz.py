@@ -96,11 +96,11 @@ def fuzz(count: int, seed: int, *, root: Path = ROOT, log_path: Path | None = No
         valid=len(account.events),
         answers=answers,
         deaths=deaths,
-        unapplied=unapplied + len(account.events) - len(accepted),
+        unapplied=len(unapplied) + len(account.events) - len(accepted),
         parked=parked,
         wrong_users=wrong,
         longest_delay_seconds=delay,
-        examples=(*bad[:5], *differences[:5]),
+        examples=(*bad[:5], *unapplied[:5], *differences[:5]),
     )
 
 
@@ -145,7 +145,8 @@ def _send(
                 answers[status] += 1
                 if status == 200 and post.event_id:  # noqa: PLR2004 - HTTP's own figure.
                     accepted[post.event_id] = time.time()
-                if status >= SERVER_ERROR_MIN or status == NO_ANSWER:
+                is_refused = bool(post.event_id) and status != 200  # noqa: PLR2004 - as above.
+                if status >= SERVER_ERROR_MIN or status == NO_ANSWER or is_refused:
                     bad.append(f"{status}: {post.body[:300]!r}")
         wire.close()
 
@@ -167,8 +168,8 @@ def _status(wire: Wire, body: bytes, secret: str) -> int:
         return NO_ANSWER
 
 
-def _await_applied(product: Product, accepted: dict[str, float]) -> tuple[int, float, int]:
-    """How many valid events never were applied, the longest delay, and how many are parked."""
+def _await_applied(product: Product, accepted: dict[str, float]) -> tuple[list[str], float, int]:
+    """Which valid events never were applied and why, the longest delay, how many are parked."""
     deadline = time.monotonic() + SETTLE_SECONDS_MAX
     url = product.settings["DATABASE_URL"]
     with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
@@ -181,10 +182,14 @@ def _await_applied(product: Product, accepted: dict[str, float]) -> tuple[int, f
             time.sleep(0.2)
         cursor.execute("SELECT count(*) FROM webhook_events WHERE status IN ('failed', 'dead')")
         parked = int(cursor.fetchone()[0])  # type: ignore[index]  # count(*) has a row.
+        missing = sorted(accepted.keys() - moments.keys())
+        cursor.execute(_BECAME, (missing,))
+        became = {key: f"{key}: {status}: {error}" for key, status, error in cursor}
     delay = max((moments[key] - accepted[key] for key in moments), default=0.0)
-    return len(accepted) - len(moments), max(0.0, delay), parked
+    return [became.get(key, f"{key}: not stored") for key in missing], max(0.0, delay), parked
 
 
+_BECAME = "SELECT id, status, left(error, 300) FROM webhook_events WHERE id = ANY(%s)"
 _APPLIED = (
     "SELECT id, extract(epoch FROM applied_at) FROM webhook_events"
     " WHERE id = ANY(%s) AND status IN ('applied', 'ignored')"

@@ -65,11 +65,11 @@ def run(plan: Plan, tell: Callable[[str], None] = lambda _line: None) -> Outcome
     with ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="billing-faults-")))
         place.chmod(0o711)  # The engines' user passes through.
+        # Not on the disk that is filled: a full log would be a fault of ours.
+        log_path = plan.log_path or place / "product.log"
         if plan.on_small_disk:
             place = stack.enter_context(small_disk(place / "disk"))
-        product = stack.enter_context(
-            Product(place / "data", root=plan.root, log_path=plan.log_path)
-        )
+        product = stack.enter_context(Product(place / "data", root=plan.root, log_path=log_path))
         secret = product.settings["STRIPE_WEBHOOK_SECRET"]
         load = Load(product.base_url, secret, account.events, rate=plan.rate, seed=plan.seed)
         stack.callback(load.stop)
