@@ -7,6 +7,9 @@ from sqlalchemy import Connection, text
 
 from domain.events import Delivery, EventStatus
 
+# Stripe allows 500 in metadata; PostgreSQL indexes some 2,700 bytes, of which one takes up to 4.
+NAME_LENGTH_MAX = 600
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -90,13 +93,18 @@ def insert(
 def _columns(outcomes: Sequence[Outcome]) -> dict[str, object]:
     return {
         "statuses": [outcome.status.value for outcome in outcomes],
-        "object_ids": [outcome.object_id for outcome in outcomes],
-        "customer_ids": [outcome.customer_id for outcome in outcomes],
-        "user_ids": [outcome.user_id for outcome in outcomes],
+        "object_ids": [_indexable(outcome.object_id) for outcome in outcomes],
+        "customer_ids": [_indexable(outcome.customer_id) for outcome in outcomes],
+        "user_ids": [_indexable(outcome.user_id) for outcome in outcomes],
         "notes": [outcome.note for outcome in outcomes],
         "errors": [outcome.error for outcome in outcomes],
         "delays": [outcome.retry_in_seconds for outcome in outcomes],
     }
+
+
+def _indexable(name: str | None) -> str | None:
+    """A name that an index can hold, else nothing: the failure of an event must be recordable."""
+    return name if name is None or len(name) <= NAME_LENGTH_MAX else None
 
 
 def finish(connection: Connection, outcomes: Mapping[str, Outcome]) -> None:
