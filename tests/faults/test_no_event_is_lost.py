@@ -13,7 +13,6 @@ import pytest
 
 from dev.faults.disk import NoDiskError
 from dev.faults.kinds import DISK, GROUPS, KILLS
-from dev.faults.load import PUT_OFF
 from dev.faults.product import ROOT
 from dev.faults.run import Outcome, Plan, run
 
