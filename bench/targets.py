@@ -1,0 +1,55 @@
+"""What the product must reach and aims for, by the key of a figure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Two bounds on a figure, in its unit; a floor is to be exceeded, a ceiling kept under."""
+
+    must: float
+    aim: float
+    is_floor: bool = False
+
+
+def at_least(must: float, aim: float) -> Target:
+    """The more the better."""
+    return Target(must, aim, is_floor=True)
+
+
+def at_most(must: float, aim: float) -> Target:
+    """The less the better."""
+    return Target(must, aim)
+
+
+TARGETS: Mapping[str, Target] = {
+    "accept.stream.against_gunicorn": at_least(1.0, 2.3),
+    "accept.stream.paced.p99": at_most(15, 8),
+    "apply.stream.against_celery": at_least(10, 20),
+    "apply.stream.rate": at_least(3_000, 6_000),
+    "apply.stream.cpu": at_most(330, 170),
+    "apply.duplicates.against_new": at_least(1.0, 1.0),
+    "forms.product.against_celery": at_least(8, 16),
+    "whole.rate": at_least(2_200, 4_500),
+    "whole.at_500.p50": at_most(50, 20),
+    "whole.at_500.p99": at_most(250, 100),
+    "size.receiver.resident": at_most(70, 70),
+    "size.worker.resident": at_most(110, 110),
+    "size.redis.bytes": at_most(5_700, 2_000),
+    "size.postgres.bytes": at_most(2_500, 2_000),
+    "size.backlog_1000000.minutes": at_most(8, 4),
+    # No bound was given for flat; this is what a person would still call so.
+    "size.backlog_1000000.growth": at_most(20, 5),
+}
+
+
+def verdict(target: Target, value: float) -> str:
+    """Whether a figure is where it should be."""
+    if _reached(target, value, target.aim):
+        return "aim reached"
+    return "must reached" if _reached(target, value, target.must) else "MISSED"
+
+
+def _reached(target: Target, value: float, bound: float) -> bool:
+    return value >= bound if target.is_floor else value <= bound
