@@ -13,6 +13,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from db.redis_line import RedisLine, packed
 from domain.events import Delivery
 
 STREAM = "billing:events"
@@ -22,9 +23,14 @@ _PROBE = "billing:probe"
 ENVELOPE_VERSION = b"1"
 
 # A lost drain task is asked for again after this long, by the next delivery or the sweep.
-BELL_TTL_SECONDS = 5
+BELL_TTL_SECONDS = 3
+# While a drain cannot work, it is asked for again no sooner than this.
+SNOOZE_MS = 1_000
+_APPEND = (b"XADD", STREAM.encode(), b"*")
+_ARM = packed(b"SET", BELL.encode(), b"1", b"NX", b"EX", b"%d" % BELL_TTL_SECONDS)
 # What a consumer held this long without acknowledging is taken over: it must be dead. With the
-# sweep that notices, a killed worker delays its events by 30 s at most.
+# sweep that notices, a killed worker delays its events by 30 s at most; by less where it is known
+# for certain that it is dead.
 LEASE_MS = 25_000
 # A consumer that holds nothing and has not asked for this long will not come back: consumers are
 # named after processes.
@@ -42,6 +48,19 @@ for _, found in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
 end
 for _, name in ipairs(names) do redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], name) end
 return #names
+"""
+
+
+# One script, because of two heirs that ask at once only one may have the entries.
+_INHERIT = """
+local held = redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', ARGV[4], ARGV[2])
+if #held == 0 then
+    redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2])
+    return {}
+end
+local ids = {}
+for place, found in ipairs(held) do ids[place] = found[1] end
+return redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[3], 0, unpack(ids))
 """
 
 
@@ -73,6 +92,7 @@ class EventStream:
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
+        self._line = RedisLine(client)
 
     def put(self, delivery: Delivery) -> bool:
         """Append a delivery and arm the bell, in one round trip.
@@ -80,10 +100,7 @@ class EventStream:
         Returns True when this call armed the bell, so the caller must ask for a drain. When it
         returns at all, Redis has taken the entry. Raises `redis.RedisError` otherwise.
         """
-        pipeline = self._client.pipeline(transaction=False)
-        pipeline.xadd(STREAM, _fields(delivery))
-        pipeline.set(BELL, b"1", nx=True, ex=BELL_TTL_SECONDS)
-        _, armed = pipeline.execute()
+        _, armed = self._line.ask(packed(*_APPEND, *_fields(delivery)), _ARM)
         return bool(armed)
 
     def arm(self) -> bool:
@@ -93,6 +110,13 @@ class EventStream:
     def disarm(self) -> None:
         """Take the bell down: the next delivery rings again. Call before reading."""
         self._client.delete(BELL)
+
+    def snooze(self) -> None:
+        """Have the bell rung again, but not at once: by the first delivery or sweep after a second.
+
+        For a drain that has begun and could do nothing; whoever rang meanwhile was not heard.
+        """
+        self._client.set(BELL, b"1", px=SNOOZE_MS)
 
     def create_group(self) -> None:
         """Make the consumer group; a no-op when it exists."""
@@ -116,6 +140,36 @@ class EventStream:
         )
         return _entries(cast("Any", answer)[1])
 
+    def holders(self) -> list[str]:
+        """The consumers that hold entries, dead or alive."""
+        found = cast("Any", self._client.xinfo_consumers(STREAM, GROUP))
+        return [about["name"].decode() for about in found if about["pending"]]
+
+    def inherit(self, dead: str, consumer: str, count: int) -> list[Entry]:
+        """Take over up to `count` entries of a consumer that has certainly ended, at once.
+
+        When it holds nothing more, it is forgotten.
+        """
+        answer = self._client.eval(_INHERIT, 1, STREAM, GROUP, dead, consumer, str(count))
+        return _entries(
+            (entry_id, dict(zip(flat[::2], flat[1::2], strict=True)))
+            for entry_id, flat in cast("Any", answer)
+        )
+
+    def give_back(self, consumer: str) -> None:
+        """Let go of all that `consumer` holds, for the next claim; it will not count as handed out.
+
+        For a consumer that cannot finish, through no fault of what it holds.
+        """
+        held = cast(
+            "list[dict[str, Any]]",
+            self._client.xpending_range(STREAM, GROUP, "-", "+", 10_000, consumername=consumer),
+        )
+        ids = [row["message_id"] for row in held]
+        if ids:
+            options: Any = {"idle": LEASE_MS, "retrycount": 0, "justid": True}
+            self._client.xclaim(STREAM, GROUP, consumer, 0, ids, **options)
+
     def times_delivered(self, entries: Sequence[Entry]) -> dict[bytes, int]:
         """How often each of these entries has been handed out, itself included."""
         if not entries:
@@ -132,8 +186,10 @@ class EventStream:
         ids = list(entry_ids)
         if ids:
             pipeline = self._client.pipeline(transaction=False)
-            pipeline.xack(STREAM, GROUP, *ids)
+            # In this order: what is deleted and still pending is dropped by the next claim, but
+            # what is no longer pending and still there would be nobody's.
             pipeline.xdel(STREAM, *ids)
+            pipeline.xack(STREAM, GROUP, *ids)
             pipeline.execute()
 
     def forget_dead_consumers(self, idle_ms: int = FORGET_AFTER_MS) -> int:
@@ -156,15 +212,16 @@ class EventStream:
         return int(self._client.xlen(STREAM))
 
 
-def _fields(delivery: Delivery) -> dict[Any, Any]:
-    return {
-        b"v": ENVELOPE_VERSION,
-        b"id": delivery.event_id,
-        b"type": delivery.event_type,
-        b"created": delivery.created,
-        b"ms": delivery.received_ms,
-        b"body": delivery.body,
-    }
+def _fields(delivery: Delivery) -> tuple[bytes, ...]:
+    fields = (
+        *(b"v", ENVELOPE_VERSION),
+        *(b"id", delivery.event_id.encode()),
+        *(b"type", delivery.event_type.encode()),
+        *(b"created", b"%d" % delivery.created),
+        *(b"ms", b"%d" % delivery.received_ms),
+        *(b"body", delivery.body),
+    )
+    return (*fields, b"request", delivery.request_id.encode()) if delivery.request_id else fields
 
 
 def _entries(found: Iterable[tuple[bytes, dict[bytes, bytes]]]) -> list[Entry]:
@@ -178,6 +235,8 @@ def _delivery(fields: dict[bytes, bytes]) -> Delivery:
         created=int(fields[b"created"]),
         received_ms=int(fields.get(b"ms", b"0")) or int(time.time() * 1000),
         body=fields[b"body"],
+        # Entries of before this member was known are read as well.
+        request_id=fields.get(b"request", b"").decode(),
     )
 
 

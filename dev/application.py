@@ -1,5 +1,6 @@
-"""The product's own processes, as the supervisor sees them: receiver, worker, scheduler."""
+"""The processes of `up` that are commands of ours, as the supervisor sees them."""
 
+import contextlib
 import http.client
 import signal
 import subprocess
@@ -49,22 +50,55 @@ class Application:
         return self.process is not None and self.process.poll() is None
 
 
-class Receiver(Application):
-    """The HTTP process, which can be asked."""
+class Background(Application):
+    """A process that nobody can ask, and that touches a file while it lives."""
 
     def __init__(
-        self, words: Sequence[str], environment: Mapping[str, str], console: Console, base_url: str
+        self,
+        name: str,
+        words: Sequence[str],
+        environment: Mapping[str, str],
+        console: Console,
+        directory: Path,
     ) -> None:
-        super().__init__("receiver", words, environment, console)
-        self._address = urlsplit(base_url)
+        """The file is made in `directory`; the command gets its name as `--pulse`."""
+        self._pulse = directory / f"{name.replace(' ', '-')}.pulse"
+        super().__init__(name, [*words, "--pulse", str(self._pulse)], environment, console)
+
+    def launch(self) -> None:
+        """Start the process; from now on it is expected to show signs of life."""
+        with contextlib.suppress(OSError):  # On a full disk: then it is not watched.
+            self._pulse.touch()
+        super().launch()
+
+    def pulse(self) -> float | None:
+        """When the file was touched last; None where there is none."""
+        with contextlib.suppress(OSError):
+            return self._pulse.stat().st_mtime
+        return None
+
+
+class Server(Application):
+    """A process that answers HTTP, and can be asked whether it does."""
+
+    def __init__(
+        self,
+        name: str,
+        words: Sequence[str],
+        environment: Mapping[str, str],
+        console: Console,
+        probe_url: str,
+    ) -> None:
+        super().__init__(name, words, environment, console)
+        self._probe = urlsplit(probe_url)
 
     def ready(self) -> bool:
-        """Whether `/readyz` says so."""
+        """Whether the address that tells it answers 200."""
         connection = http.client.HTTPConnection(
-            self._address.hostname or "", self._address.port, timeout=PROBE_TIMEOUT_SECONDS
+            self._probe.hostname or "", self._probe.port, timeout=PROBE_TIMEOUT_SECONDS
         )
         try:
-            connection.request("GET", "/readyz")
+            connection.request("GET", self._probe.path or "/")
             return super().ready() and connection.getresponse().status == http.HTTPStatus.OK
         except (OSError, http.client.HTTPException):
             return False

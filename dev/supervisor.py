@@ -1,5 +1,6 @@
 """Keeps a set of processes running: starts them in order, restarts what dies, stops them all.
 
+What shows a pulse is also restarted when that stops, for a process that hangs is as good as dead.
 It knows nothing of what they do. Nothing it started outlives it, however it ends.
 """
 
@@ -11,7 +12,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from dev.console import Console
 from dev.engine import EngineError
@@ -22,9 +23,13 @@ GUARD = Path(__file__).with_name("guard.py")
 TICK_SECONDS = 0.1
 READY_TIMEOUT_SECONDS = 60.0
 RESTART_DELAY_SECONDS_MIN = 0.5
-RESTART_DELAY_SECONDS_MAX = 10.0
+# Events wait meanwhile, so even a process that dies again and again comes back within seconds.
+RESTART_DELAY_SECONDS_MAX = 3.0
 # A process that ran this long was well; its next end is a new story.
-WELL_SECONDS = 30.0
+WELL_SECONDS = 10.0
+# Twice what a hiccup of a loaded machine or of Redis was seen to take; with the start that follows
+# it is still under 30 s. It is counted in our own looks, so that nobody is silent while we sleep.
+SILENT_LOOKS_MAX = 200
 # One that cannot even start is given this many chances before its first readiness.
 START_ATTEMPTS_MAX = 3
 GUARD_PATIENCE_SECONDS = 2.0
@@ -55,6 +60,14 @@ class Supervised(Protocol):
         """Whether it takes work; may raise `EngineError` if it has died."""
 
 
+@runtime_checkable
+class Pulsing(Protocol):
+    """What shows that it is alive."""
+
+    def pulse(self) -> float | None:
+        """A number that changes every few seconds while it lives; None where it shows none."""
+
+
 class StoppedEarlyError(Exception):
     """The person asked to stop before everything was ready."""
 
@@ -72,6 +85,8 @@ class _Watch:
     restart_at: float | None = None
     failures: int = 0
     told: int | None = None  # The process that the guard knows of.
+    pulse: float | None = None
+    silent_looks: int = 0
 
 
 class Supervisor:
@@ -166,6 +181,13 @@ class Supervisor:
             sweep(process)
             self._tell_guard(watch)
             self._plan_restart(watch, f"ended ({_ending(process.returncode)})")
+        elif watch.restart_at is None and process is not None and _hangs(watch):
+            seconds = SILENT_LOOKS_MAX * TICK_SECONDS
+            self._console.say(
+                "up", f"{watch.of.title} has shown no sign of life for {seconds:.0f} s; ending it"
+            )
+            watch.silent_looks = 0
+            sweep(process)  # The whole group; the next look finds it dead.
         elif watch.restart_at is not None and now >= watch.restart_at:
             try:
                 self._launch(watch)
@@ -183,6 +205,7 @@ class Supervisor:
 
     def _launch(self, watch: _Watch) -> None:
         watch.launched_at = time.monotonic()
+        watch.silent_looks = 0
         watch.of.launch()
         watch.restart_at = None
         self._tell_guard(watch)
@@ -213,6 +236,15 @@ class Supervisor:
                 if found.si_pid in own:
                     return  # Its own turn comes with the next look.
                 os.waitpid(found.si_pid, os.WNOHANG)
+
+
+def _hangs(watch: _Watch) -> bool:
+    """Whether the pulse of a process has stopped; look at a steady interval."""
+    pulse = watch.of.pulse() if isinstance(watch.of, Pulsing) else None
+    is_silent = pulse is not None and pulse == watch.pulse
+    watch.pulse = pulse
+    watch.silent_looks = watch.silent_looks + 1 if is_silent else 0
+    return watch.silent_looks > SILENT_LOOKS_MAX
 
 
 def _ending(code: int) -> str:

@@ -20,7 +20,8 @@ class Delivery:
     """A verified event on its way to a worker, before anyone has looked inside.
 
     `body` is what Stripe signed, byte for byte, compressed with zstd. `created` is Stripe's
-    clock in whole seconds, `received_ms` ours in milliseconds since 1970.
+    clock in whole seconds, `received_ms` ours in milliseconds since 1970. `request_id` names the
+    request that brought it, in the receiver's log; empty where nobody remembers.
     """
 
     event_id: str
@@ -28,6 +29,7 @@ class Delivery:
     created: int
     received_ms: int
     body: bytes
+    request_id: str = ""
 
 
 class Stamp(NamedTuple):

@@ -32,46 +32,62 @@ def register(app: Flask) -> None:
 
 def _begin() -> None:
     g.began = time.perf_counter()
-    given = request.headers.get(HEADER, "")
-    g.request_id = given if _ACCEPTABLE_ID.fullmatch(given) else uuid.uuid4().hex
+    g.request_id = request_id(request.headers.get(HEADER, ""))
 
 
 def _end(response: Response) -> Response:
     response.headers[HEADER] = g.request_id
-    seconds = time.perf_counter() - g.began
-    _count(response.status_code, seconds)
-    say = _log.debug if request.path in _QUIET_PATHS else _log.info
-    say(
-        "request answered",
-        method=request.method,
-        path=request.path[:PATH_LENGTH_MAX],
-        status=response.status_code,
-        duration_ms=round(seconds * 1000, 2),
+    # The path as asked could be anything; the rule is one of ours.
+    route = request.url_rule.rule if request.url_rule else "none"
+    answered(
+        request.method,
+        request.path,
+        response.status_code,
+        time.perf_counter() - g.began,
+        route=route,
         request_id=g.request_id,
-        **_event(),
-        **_problem(),
+        received=g.get("received"),
+        code=g.get("problem_code"),
     )
+    if request.endpoint == webhook.ENDPOINT and "problem_code" in g:
+        metrics.webhook_refused(g.problem_code)
     return response
 
 
-def _event() -> dict[str, str]:
-    received: Received | None = g.get("received")
-    if received is None:
-        return {}
+def request_id(given: str) -> str:
+    """The id that the client gave the request, if it is an acceptable one, else a new one."""
+    return given if _ACCEPTABLE_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def answered(
+    method: str,
+    path: str,
+    status: int,
+    seconds: float,
+    *,
+    route: str,
+    request_id: str,
+    received: Received | None = None,
+    code: str | None = None,
+) -> None:
+    """Count a request and write its line; `route` is the rule that matched, for the count."""
+    metrics.request_answered(route, status, seconds)
+    say = _log.debug if path in _QUIET_PATHS else _log.info
+    say(
+        "request answered",
+        method=method,
+        path=path[:PATH_LENGTH_MAX],
+        status=status,
+        duration_ms=round(seconds * 1000, 2),
+        request_id=request_id,
+        **(_event(received) if received else {}),
+        **({"code": code} if code else {}),
+    )
+
+
+def _event(received: Received) -> dict[str, str]:
     return {
         "event_id": received.event_id,
         "event_type": received.event_type,
         "intake": received.intake,
     }
-
-
-def _problem() -> dict[str, str]:
-    return {"code": g.problem_code} if "problem_code" in g else {}
-
-
-def _count(status: int, seconds: float) -> None:
-    # The path as asked could be anything; the rule is one of ours.
-    route = request.url_rule.rule if request.url_rule else "none"
-    metrics.request_answered(route, status, seconds)
-    if request.endpoint == webhook.ENDPOINT and "problem_code" in g:
-        metrics.webhook_refused(g.problem_code)

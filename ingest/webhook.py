@@ -14,12 +14,14 @@ from stripe import SignatureVerificationError, WebhookSignature
 
 import metrics
 from domain.events import Delivery
+from ingest import webhook_document
 from ingest.edge import Edge, edge
 from ingest.intake import Intake, NotStoredError, compress
 from ingest.problems import Problem
 from ingest.routes import Routes
 from ingest.schemas import ReceivedSchema
 
+PATH = "/billing/stripe/webhook/"
 BODY_BYTES_MAX = 1024 * 1024
 TOLERANCE_SECONDS = 300
 # Room for some forty signatures; Stripe sends one for each active secret, at most a few.
@@ -31,18 +33,9 @@ CREATED_MAX = 253_402_300_799
 # What Flask calls the view below.
 ENDPOINT = "webhook.stripe_webhook"
 
-_RECEIVED = orjson.dumps({"received": True})
+RECEIVED = orjson.dumps({"received": True})
 
-_PARAMETERS = [
-    {
-        "in": "header",
-        "name": "Stripe-Signature",
-        "required": True,
-        "schema": {"type": "string"},
-    }
-]
-
-routes = Routes("webhook", "What Stripe calls.")
+routes = Routes("webhook", "What Stripe calls.", limited=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +53,20 @@ def receive(
     *,
     secrets: Sequence[str],
     intake: Intake,
+    request_id: str = "",
     now_seconds: float | None = None,
 ) -> Received:
     """Verify and store one delivery; when this returns, answer 200.
 
-    `header` is the `Stripe-Signature` header as it came, `secrets` are tried in turn. Raises a
-    `Problem`: 400 when the signature or the body is wrong, 413 when the body is too large, 503
-    when nothing durable takes it.
+    `header` is the `Stripe-Signature` header as it came, `secrets` are tried in turn; a worker
+    logs `request_id` again. Raises a `Problem`: 400 when the signature or the body is wrong, 413
+    when the body is too large, 503 when nothing durable takes it.
     """
     if len(body) > BODY_BYTES_MAX:
         raise Problem(413, "too_large", f"The body is larger than {BODY_BYTES_MAX} bytes.")
     now = time.time() if now_seconds is None else now_seconds
     verify(body, header, secrets, now)
-    delivery = parse(body, received_ms=int(now * 1000))
+    delivery = parse(body, received_ms=int(now * 1000), request_id=request_id)
     try:
         store = intake.accept(delivery)
     except NotStoredError as error:
@@ -103,7 +97,7 @@ def verify(body: bytes, header: str | None, secrets: Sequence[str], now_seconds:
         )
 
 
-def parse(body: bytes, *, received_ms: int) -> Delivery:
+def parse(body: bytes, *, received_ms: int, request_id: str = "") -> Delivery:
     """The delivery in a verified body; raises a 400 when that is no Stripe event."""
     try:
         event = orjson.loads(body)
@@ -120,12 +114,23 @@ def parse(body: bytes, *, received_ms: int) -> Delivery:
         created=_created(event),
         received_ms=received_ms,
         body=compress(body),
+        request_id=request_id,
     )
 
 
-@routes.post("/billing/stripe/webhook/", ReceivedSchema, parameters=_PARAMETERS)
+@routes.post(
+    PATH,
+    "receiveStripeEvent",
+    ReceivedSchema,
+    parameters=webhook_document.PARAMETERS,
+    refuses=webhook_document.REFUSES,
+    requestBody=webhook_document.BODY,
+)
 def stripe_webhook() -> Response:
-    """Take an event from Stripe; answered 200 once it is on durable storage."""
+    """Take an event from Stripe; answered 200 once it is on durable storage.
+
+    Duplicates and types that mean nothing here are answered 200 as well.
+    """
     here = edge()
     _require_configured(here)
     # Werkzeug refuses a longer Content-Length unread, but cuts off a body that does not tell its
@@ -134,9 +139,13 @@ def stripe_webhook() -> Response:
     body = request.get_data(cache=False)
     header = request.headers.get("Stripe-Signature")
     g.received = receive(
-        body, header, secrets=here.settings.stripe_webhook_secrets, intake=here.intake
+        body,
+        header,
+        secrets=here.settings.stripe_webhook_secrets,
+        intake=here.intake,
+        request_id=g.get("request_id", ""),
     )
-    return Response(_RECEIVED, 200, content_type="application/json")
+    return Response(RECEIVED, 200, content_type="application/json")
 
 
 def _require_configured(here: Edge) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import exc
 
 import telemetry
 from workers.apply import Applied
-from workers.failure import is_away, is_worth_waiting
+from workers.failure import is_away, is_timeout, is_worth_waiting
 from workers.work import Work, failed
 
 # A batch that met a passing trouble is run again after these waits.
@@ -23,7 +23,7 @@ log = telemetry.get_logger("batch")
 
 
 def apply_each(works: Sequence[Work], attempt: Attempt) -> Iterator[Applied]:
-    """Run `attempt` on the works, whole or one by one; yields what each commit came to.
+    """Run `attempt` on the works, whole or in parts; yields what each commit came to.
 
     Raises what the database raises when it is away; what was not yielded is not applied then.
     """
@@ -32,12 +32,29 @@ def apply_each(works: Sequence[Work], attempt: Attempt) -> Iterator[Applied]:
     except Exception as error:
         if is_away(error):
             raise
-        log.warning("batch split", events=len(works), error=type(error).__name__)
+        reason = error
     else:
         yield applied
         return
-    for work in works:
-        yield _alone(work, attempt)
+    yield from _in_parts(works, reason, attempt)
+
+
+def _in_parts(works: Sequence[Work], error: Exception, attempt: Attempt) -> Iterator[Applied]:
+    """Halves find one culprit among hundreds in a few tries.
+
+    Where a try takes the whole time of a lock or a statement, only one that is alone may take it.
+    """
+    if is_timeout(error):
+        log.warning("batch taken apart", events=len(works), error=type(error).__name__)
+        for work in works:
+            yield _alone(work, attempt)
+    elif len(works) == 1:
+        yield _recorded(works[0], error, attempt)
+    else:
+        middle = len(works) // 2
+        log.warning("batch split", events=len(works), error=type(error).__name__)
+        yield from apply_each(works[:middle], attempt)
+        yield from apply_each(works[middle:], attempt)
 
 
 def _alone(work: Work, attempt: Attempt) -> Applied:
@@ -46,8 +63,17 @@ def _alone(work: Work, attempt: Attempt) -> Applied:
     except Exception as error:
         if is_away(error):
             raise
-        log.warning("event failed", event_id=work.delivery.event_id, error=type(error).__name__)
-        return _patiently([failed(work, error)], attempt)
+        return _recorded(work, error, attempt)
+
+
+def _recorded(work: Work, error: Exception, attempt: Attempt) -> Applied:
+    log.warning(
+        "event failed",
+        event_id=work.delivery.event_id,
+        request_id=work.delivery.request_id or None,
+        error=type(error).__name__,
+    )
+    return _patiently([failed(work, error)], attempt)
 
 
 def _patiently(works: Sequence[Work], attempt: Attempt) -> Applied:

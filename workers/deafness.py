@@ -2,8 +2,9 @@
 
 When a connection to Redis breaks while a message is being acknowledged, Celery may go on without
 the connection on which it listens: alive, idle, and deaf for ever. So the main process watches
-itself: messages that wait while none is received for longer than any task may take are proof.
-It ends nothing while Redis is away or the queue is empty.
+itself: messages that wait while none is received for longer than any task may take are proof,
+and sooner if no task is in hand that could keep it from receiving. It ends nothing while Redis is
+away or the queue is empty.
 """
 
 import os
@@ -15,6 +16,7 @@ from contextlib import suppress
 
 import redis
 from celery.signals import task_received
+from celery.worker import state
 
 import celery_config
 import settings
@@ -25,6 +27,8 @@ INTERVAL_SECONDS = 2.0
 # Both processes of the pool may be busy for a whole hard time limit; after that one must be free.
 # Two reconciles at once would look the same, and lose nothing but time by a new beginning.
 SILENT_ROUNDS_MAX = int(celery_config.TIME_LIMIT_SECONDS // INTERVAL_SECONDS) + 2
+# With nothing in hand; Celery itself may wait so long before it tries a connection again.
+IDLE_ROUNDS_MAX = 4
 # What a soft shutdown takes at most; a worker that does not end by then is ended.
 PATIENCE_SECONDS = 2.0 * celery_config.SOFT_SHUTDOWN_SECONDS
 
@@ -41,10 +45,16 @@ class Hearing:
         """Note that a message was received."""
         self._silent_rounds = 0
 
-    def is_lost(self, waiting: int) -> bool:
-        """Whether it is lost, from how many messages wait now; ask at a steady interval."""
+    def is_lost(self, waiting: int | None, in_hand: int) -> bool:
+        """Whether it is lost, from how many messages wait and how many tasks run.
+
+        Ask at a steady interval; None says that Redis did not tell. That proves nothing, and takes
+        nothing back: a worker may be deaf since the first of several short absences.
+        """
+        if waiting is None:
+            return False
         self._silent_rounds = self._silent_rounds + 1 if waiting else 0
-        return self._silent_rounds > SILENT_ROUNDS_MAX
+        return self._silent_rounds > (SILENT_ROUNDS_MAX if in_hand else IDLE_ROUNDS_MAX)
 
 
 _hearing = Hearing()
@@ -59,7 +69,12 @@ def start_watch() -> None:
     client = stream.connect(url)
     threading.Thread(
         target=watch,
-        args=(lambda: client.llen(celery_config.QUEUE), _hearing, _begin_anew),
+        args=(
+            lambda: client.llen(celery_config.QUEUE),
+            lambda: len(state.active_requests),
+            _hearing,
+            _begin_anew,
+        ),
         name="deafness",
         daemon=True,
     ).start()
@@ -67,6 +82,7 @@ def start_watch() -> None:
 
 def watch(
     waiting: Callable[[], int],
+    in_hand: Callable[[], int],
     hearing: Hearing,
     begin_anew: Callable[[], object],
     *,
@@ -76,14 +92,14 @@ def watch(
     is_lost = False
     while not is_lost:
         time.sleep(interval_seconds)
-        is_lost = hearing.is_lost(_asked(waiting))
+        is_lost = hearing.is_lost(_asked(waiting), in_hand())
     begin_anew()
 
 
-def _asked(waiting: Callable[[], int]) -> int:
+def _asked(waiting: Callable[[], int]) -> int | None:
     with suppress(redis.RedisError, OSError):
         return waiting()
-    return 0  # While Redis is away there is nothing to hear.
+    return None  # While Redis is away there is nothing to hear.
 
 
 def _begin_anew() -> None:

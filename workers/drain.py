@@ -15,6 +15,7 @@ from sqlalchemy import exc
 import metrics
 import telemetry
 from db import inbox, pauses
+from db.inbox import Outcome
 from db.stream import Entry
 from domain.errors import BillingError
 from domain.events import Delivery, EventStatus
@@ -82,6 +83,7 @@ def drain(wiring: Wiring, ring: Callable[[], object]) -> Drained:
         if not is_away(error):
             raise
         log.warning("database away, events wait", error=type(error).__name__)
+        _give_back(wiring)
     finally:
         _log_drained(done, started)
     return done
@@ -98,6 +100,16 @@ def _drain_all(wiring: Wiring, ring: Callable[[], object], done: Drained, deadli
     _drain_inbox(wiring, done, deadline)
     if done.is_unfinished:
         ring()
+
+
+def _give_back(wiring: Wiring) -> None:
+    """Leave what is in hand to whoever comes first once the database is back."""
+    try:
+        wiring.events.snooze()
+        wiring.events.give_back(wiring.consumer)
+    except redis.RedisError as error:
+        # Then this process takes them up again, or the lease frees them.
+        log.warning("entries not given back", error=type(error).__name__)
 
 
 def _log_drained(done: Drained, started: float) -> None:
@@ -132,8 +144,20 @@ def _drain_stream(
 
 
 def _claim_stale(wiring: Wiring, done: Drained) -> None:
-    """Take over what dead consumers held; what may have killed them is applied alone."""
-    while entries := wiring.events.claim_stale(wiring.consumer, BATCH):
+    """Take over what dead consumers held: at once of those that are known to be, else in time.
+
+    What this process itself holds as it begins is left from a drain that was broken off.
+    """
+    for holder in wiring.events.holders():
+        if holder == wiring.consumer or wiring.is_gone(holder):
+            log.info("taking over what a drain left", consumer=holder)
+            _take_over(wiring, partial(wiring.events.inherit, holder), done)
+    _take_over(wiring, wiring.events.claim_stale, done)
+
+
+def _take_over(wiring: Wiring, claim: Callable[[str, int], list[Entry]], done: Drained) -> None:
+    """Apply what can be claimed; what may have killed its consumer is applied alone."""
+    while entries := claim(wiring.consumer, BATCH):
         times = wiring.events.times_delivered(entries)
         calm = [entry for entry in entries if times.get(entry.entry_id, 0) <= SUSPECT_DELIVERIES]
         _apply_entries(wiring, calm, done)
@@ -147,7 +171,9 @@ def _claim_stale(wiring: Wiring, done: Drained) -> None:
 
 def _record_hopeless(wiring: Wiring, entry: Entry, count: int, done: Drained) -> None:
     error = BillingError(f"Handed out {count} times without being finished: it kills its worker.")
-    _apply_works(wiring, [failed(prepare(entry.delivery), error)], done)
+    # Not even looked into: that may be what kills.
+    unread = Work(entry.delivery, (), Outcome(EventStatus.RECEIVED))
+    _apply_works(wiring, [failed(unread, error)], done)
     wiring.events.acknowledge([entry.entry_id])
 
 

@@ -21,6 +21,9 @@ _AWAY_CLASSES = ("08", "53")
 # Serialization and deadlock: over as soon as they are reported.
 _COLLISIONS = frozenset({"40001", "40P01"})
 
+# A lock not had in time, a statement not done in time.
+_TIMEOUTS = frozenset({"55P03", "57014"})
+
 _ERROR_LENGTH_MAX = 8_000
 # The innermost frames tell most.
 _FRAMES_MAX = 20
@@ -61,6 +64,11 @@ def is_worth_waiting(error: Exception) -> bool:
     """
     is_collision = isinstance(error, exc.DBAPIError) and _state(error) in _COLLISIONS
     return is_collision or (is_away(error) and not isinstance(error, SoftTimeLimitExceeded))
+
+
+def is_timeout(error: Exception) -> bool:
+    """Whether a statement or a lock was waited for until its time was up."""
+    return isinstance(error, exc.DBAPIError) and _state(error) in _TIMEOUTS
 
 
 def _state(error: exc.DBAPIError) -> str | None:

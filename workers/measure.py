@@ -41,11 +41,13 @@ def _log(applied: Applied, finished: Counter[tuple[str, str]], duplicates: int) 
     by_status: Counter[str] = Counter()
     for (_, status), count in finished.items():
         by_status[status] += count
-    ids = [work.delivery.event_id for work in applied.works[:EVENT_IDS_LOGGED_MAX]]
+    told = [work.delivery for work in applied.works[:EVENT_IDS_LOGGED_MAX]]
     log.info(
         "batch committed",
         events=len(applied.works),
         duplicates=duplicates,
         **by_status,
-        event_ids=ids,
+        event_ids=[delivery.event_id for delivery in told],
+        # Of what came through the stream; the receiver's log has them for all.
+        request_ids=[delivery.request_id for delivery in told if delivery.request_id],
     )

@@ -18,12 +18,13 @@ from db import replay as stored
 from db.attempts import Request
 from db.replay import Found, Selection
 from domain.events import Delivery, EventStatus
+from domain.fetched import PREFIX
 from domain.subscriptions import Subscription
 from stripe_gateway import StripeGateway
 from workers.apply import Applied, CatalogueCache, apply, rehearse
 from workers.batch import apply_each
 from workers.failure import RETRY_DELAYS_SECONDS
-from workers.fetch import PREFIX, completed
+from workers.fetch import completed
 from workers.work import Work, prepare
 
 # Live events of the same customers wait for a batch, so it is smaller than a drain's.

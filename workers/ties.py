@@ -8,6 +8,7 @@ from db import subscriptions
 from stripe_gateway import StripeMissing, StripeUnavailable
 from workers.apply import apply
 from workers.fetch import subscription_now
+from workers.measure import committed
 from workers.wiring import Wiring
 
 # A question may take seconds; this many fit into one task.
@@ -34,6 +35,6 @@ def settle_ties(wiring: Wiring) -> int:
         except StripeUnavailable as error:
             log.warning("stripe cannot be asked", detail=error.detail)
             return settled
-        apply(wiring.engine, [work], wiring.catalogue)
+        committed(apply(wiring.engine, [work], wiring.catalogue))
         settled += 1
     return settled

@@ -1,7 +1,5 @@
 """Builds what a worker process needs, once and after the fork: pool, stream client, catalogue."""
 
-import os
-import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -14,6 +12,7 @@ from db.engine import make_engine
 from db.heartbeat import Heartbeat
 from db.stream import EventStream
 from stripe_gateway import StripeGateway, open_gateway
+from workers import identity
 from workers.apply import CatalogueCache
 from workers.failure import RETRY_DELAYS_SECONDS
 
@@ -31,7 +30,8 @@ class Wiring:
 
     Without a `gateway` (no Stripe key) nothing is asked of Stripe. `test_mode` is the mode whose
     events are applied; None takes both. `beat` notes that a sweep runs. A failed event is tried
-    again after `retry_delays_seconds`.
+    again after `retry_delays_seconds`. `is_gone` says of a consumer's name whether it has certainly
+    ended.
     """
 
     engine: Engine
@@ -42,6 +42,7 @@ class Wiring:
     test_mode: bool | None = None
     beat: Callable[[], object] = _nothing
     retry_delays_seconds: Sequence[float] = RETRY_DELAYS_SECONDS
+    is_gone: Callable[[str], bool] = identity.is_gone
 
 
 @cache
@@ -52,7 +53,7 @@ def wiring() -> Wiring:
     return Wiring(
         engine=make_engine(found.database_url, pool_size=2, application_name="fiko-worker"),
         events=EventStream(client),
-        consumer=f"{socket.gethostname()}:{os.getpid()}",
+        consumer=identity.own_name(),
         gateway=open_gateway(found),
         test_mode=found.stripe_test_mode,
         beat=Heartbeat(client).beat,

@@ -77,7 +77,11 @@ def until_back(
     *,
     interval_seconds: float = INTERVAL_SECONDS,
 ) -> None:
-    """Drain again and again until Redis takes writes."""
+    """Drain again and again until Redis takes writes, and then once more.
+
+    The last one is for what waits in Redis itself, because Celery takes longer to come back.
+    """
     while not is_there():
         drain_once()
         time.sleep(interval_seconds)
+    drain_once()

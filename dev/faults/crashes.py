@@ -1,8 +1,10 @@
 """Faults that end processes: SIGKILL at the worst moment, SIGTERM as a deploy does."""
 
+import contextlib
 import signal
 import time
 
+from dev.faults.product import ProductError
 from dev.faults.stage import FaultError, Stage
 
 KILL = signal.SIGKILL
@@ -43,6 +45,14 @@ def worker_child(stage: Stage) -> None:
 def worker(stage: Stage) -> None:
     """Kill the worker's main process; its children go with it."""
     stage.product.main("worker").kill()
+
+
+def worker_again_and_again(stage: Stage) -> None:
+    """Kill the worker's main process every 1 to 4 s, mostly while it still starts."""
+    for _ in range(6):
+        with contextlib.suppress(ProductError):  # It is not there yet.
+            stage.product.main("worker").kill()
+        stage.pause(1, 4)
 
 
 def receiver_before_its_answer(stage: Stage) -> None:

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import psycopg2
+import redis
 
+from db.stream import STREAM
 from dev.faults.load import LANES, NO_ANSWER
 from dev.faults.mutations import mutate
 from dev.faults.product import ROOT, Product
@@ -100,7 +102,8 @@ def fuzz(count: int, seed: int, *, root: Path = ROOT, log_path: Path | None = No
         parked=parked,
         wrong_users=wrong,
         longest_delay_seconds=delay,
-        examples=(*bad[:5], *unapplied[:5], *differences[:5]),
+        # Every valid event that had no effect is named: without it the run explains nothing.
+        examples=(*bad[:5], *unapplied, *differences[:5]),
     )
 
 
@@ -184,12 +187,21 @@ def _await_applied(product: Product, accepted: dict[str, float]) -> tuple[list[s
         parked = int(cursor.fetchone()[0])  # type: ignore[index]  # count(*) has a row.
         missing = sorted(accepted.keys() - moments.keys())
         cursor.execute(_BECAME, (missing,))
-        became = {key: f"{key}: {status}: {error}" for key, status, error in cursor}
+        became = {key: f"{key}: {what}" for key, what in cursor}
     delay = max((moments[key] - accepted[key] for key in moments), default=0.0)
-    return [became.get(key, f"{key}: not stored") for key in missing], max(0.0, delay), parked
+    lost = f"accepted and not in the inbox ({_in_stream(product)} entries left in the stream)"
+    return [became.get(key, f"{key}: {lost}") for key in missing], max(0.0, delay), parked
 
 
-_BECAME = "SELECT id, status, left(error, 300) FROM webhook_events WHERE id = ANY(%s)"
+def _in_stream(product: Product) -> int:
+    with closing(redis.Redis.from_url(product.settings["REDIS_URL"])) as client:
+        return int(client.xlen(STREAM))
+
+
+_BECAME = (
+    "SELECT id, concat_ws(', ', status, attempts || ' attempts', 'next at ' || next_attempt_at,"
+    " left(error, 300)) FROM webhook_events WHERE id = ANY(%s)"
+)
 _APPLIED = (
     "SELECT id, extract(epoch FROM applied_at) FROM webhook_events"
     " WHERE id = ANY(%s) AND status IN ('applied', 'ignored')"

@@ -59,6 +59,12 @@ SHORTAGES = (
     Fault("PostgreSQL out of connections", stalls.connections_gone, 8),
     Fault("clocks apart", stalls.clock_off, 5),
 )
+# What takes too long for the short form.
+SIEGES = (
+    Fault("worker killed every few seconds", crashes.worker_again_and_again, 18),
+    Fault("worker stopped for good", stalls.stopped_for_good("worker"), 25),
+    Fault("scheduler stopped for good", stalls.stopped_for_good("beat"), 25),
+)
 # Only on a disk of its own.
 DISK = (Fault("disk full under both engines", disk_full, 20),)
 
@@ -68,4 +74,4 @@ GROUPS: Mapping[str, tuple[Fault, ...]] = {
     "stops": STOPS,
     "shortages": SHORTAGES,
 }
-EVERY = tuple(fault for group in GROUPS.values() for fault in group)
+EVERY = tuple(fault for group in (*GROUPS.values(), SIEGES) for fault in group)

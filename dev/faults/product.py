@@ -31,9 +31,9 @@ POLL_SECONDS = 0.05
 
 # How a process of each role is told by its command line.
 ROLES: Mapping[str, Callable[[Sequence[str]], bool]] = {
-    "receiver": lambda words: words[-1] == "web",
-    "worker": lambda words: words[-1] == "worker",
-    "beat": lambda words: words[-1] == "beat",
+    "receiver": lambda words: words[2:3] == ["web"],
+    "worker": lambda words: words[2:3] == ["worker"],
+    "beat": lambda words: words[2:3] == ["beat"],
     # It names itself anew once it runs.
     "redis": lambda words: "-server" in words[0].rpartition("/")[2],
     "postgres": lambda words: words[0].endswith("postgres") and "-D" in words,

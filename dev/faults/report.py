@@ -75,8 +75,9 @@ def _figures(outcomes: Sequence[Outcome]) -> str:
         values = [value(each) for each in outcomes]
         lines.append(_row(name, *map(_number, values), _total(values, total)))
     note = (
-        "\nThe longest delay is that of an event in the hands of a worker that was killed: another"
-        " worker takes it over when its lease has run out.\n"
+        "\nThe longest delay is the time until what was killed or hangs is noticed and has started"
+        " again. What a dead process had in hand is then taken over at once; from another machine,"
+        " where nobody can tell that it is dead, when its lease has run out.\n"
     )
     return "## Figures\n\n" + "\n".join(lines) + "\n" + note
 

@@ -29,6 +29,17 @@ def stopped(role: str) -> Callable[[Stage], None]:
     return stop
 
 
+def stopped_for_good(role: str) -> Callable[[Stage], None]:
+    """A fault: SIGSTOP of a whole role, which somebody has to notice and put an end to."""
+
+    def stop(stage: Stage) -> None:
+        leader = stage.product.main(role)
+        stage.product.signal(role, signal.SIGSTOP)
+        stage.await_true(lambda: not leader.is_running(), f"a {role} that hangs was not ended")
+
+    return stop
+
+
 def worker_child_stopped(stage: Stage) -> None:
     """Stop a worker child in the middle of a transaction, its locks held, for 10 s."""
     with stage.worker_held_in_a_transaction() as held:

@@ -6,9 +6,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+
+from dev import supervisor as watching
+from dev.application import Background
+from dev.console import Console
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 15.0
@@ -17,6 +22,7 @@ PATIENCE_SECONDS = 15.0
 PROGRAM = """
 import signal, subprocess, sys
 sys.path.insert(0, sys.argv[1])
+import dev.supervisor
 from dev.console import Console
 from dev.processes import spawn
 from dev.supervisor import Supervisor
@@ -31,6 +37,13 @@ time.sleep(600)
 class Parent:
     title = "parent"
     death_signal = signal.SIGKILL
+    pulses = 0
+    def pulse(self):
+        if not sys.argv[2:]:
+            return None  # It shows none.
+        stopped = open(f"/proc/{self.process.pid}/stat").read().rpartition(")")[2].split()[0] == "T"
+        self.pulses += not stopped
+        return self.pulses
     stop_steps = ((signal.SIGTERM, 5.0),)
     process = None
     def launch(self):
@@ -39,6 +52,8 @@ class Parent:
     def ready(self):
         return self.process.poll() is None
 
+if sys.argv[2:]:
+    dev.supervisor.SILENT_LOOKS_MAX = int(sys.argv[2])
 console = Console()
 supervisor = Supervisor(console)
 supervisor.start(Parent())
@@ -48,15 +63,22 @@ console.close()
 """
 
 
-@pytest.fixture
-def supervisor() -> Iterator[subprocess.Popen[str]]:
-    """The program above, running."""
+@contextmanager
+def running_supervisor(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """The program above, running; with an argument, its process shows a pulse."""
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(ROOT)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", PROGRAM, str(ROOT), *arguments], stdout=subprocess.PIPE, text=True
     )
     with process:
         yield process
         process.kill()
+
+
+@pytest.fixture
+def supervisor() -> Iterator[subprocess.Popen[str]]:
+    """The program above, running."""
+    with running_supervisor() as process:
+        yield process
 
 
 def pids_printed(process: subprocess.Popen[str]) -> list[int]:
@@ -120,3 +142,71 @@ def test_nothing_outlives_a_supervisor_that_is_killed(supervisor: subprocess.Pop
     left = [*pids_printed(supervisor), *children_of(supervisor.pid)]
     supervisor.kill()
     assert soon(lambda: not any(map(running, left)))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_what_hangs_is_ended_and_started_again() -> None:
+    """A process that is stopped for good, and its child with it, is as good as dead."""
+    with running_supervisor("5") as supervisor:
+        main, child = pids_printed(supervisor)
+        time.sleep(1.0)  # Twice the silence that is borne: one that lives is left alone.
+        assert running(main)
+        os.kill(main, signal.SIGSTOP)
+        again = pids_printed(supervisor)
+        assert not running(main)
+        assert not running(child)
+        assert all(map(running, again))
+        supervisor.terminate()
+        assert supervisor.wait(PATIENCE_SECONDS) == 0
+
+
+class Still:
+    """A process that runs, and whose pulse is as the test says."""
+
+    title = "still"
+    death_signal = signal.SIGKILL
+    stop_steps = ((signal.SIGTERM, 1.0),)
+
+    def __init__(self) -> None:
+        self.process: subprocess.Popen[bytes] | None = None
+        self.shown: float | None = None
+
+    def launch(self) -> None:
+        """Nothing is started."""
+
+    def ready(self) -> bool:
+        """Always."""
+        return True
+
+    def pulse(self) -> float | None:
+        """What the test says."""
+        return self.shown
+
+
+def test_only_an_unbroken_silence_counts() -> None:
+    """One sign of life begins the count again; what shows no pulse at all is not judged."""
+    still = Still()
+    watch = watching._Watch(still)
+    assert not any(watching._hangs(watch) for _ in range(2 * watching.SILENT_LOOKS_MAX))
+    for still.shown in (1.0, 2.0):
+        assert not any(watching._hangs(watch) for _ in range(watching.SILENT_LOOKS_MAX + 1))
+    assert watching._hangs(watch)
+
+
+def test_a_process_in_the_background_is_told_where_to_show_its_pulse(tmp_path: Path) -> None:
+    """From its start on: one that never shows any is found out as well."""
+    script = "import pathlib, sys, time; pathlib.Path(sys.argv[-1]).touch(); time.sleep(60)"
+    with closing(Console()) as console:
+        process = Background("worker 2", ["worker"], {}, console, tmp_path)
+        assert process.pulse() is None
+        assert process._command[-3:] == ["worker", "--pulse", str(tmp_path / "worker-2.pulse")]
+        process._command[1:3] = ["-c", script]
+        process.launch()
+        try:
+            first = process.pulse()
+            assert first is not None
+            assert soon(lambda: process.pulse() != first)
+        finally:
+            assert process.process
+            process.process.kill()
+            process.process.wait()

@@ -17,6 +17,29 @@ from tests.ingest.conftest import Stores
 PATH = "/billing/stripe/webhook/"
 
 
+@pytest.fixture(autouse=True, params=["short way", "view"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Everything here holds for the short way in and for the Flask view behind it."""
+    taken: str = request.param
+    if taken == "view":
+        monkeypatch.setattr("ingest.entry.PATHS", frozenset[str]())
+    return taken
+
+
+def test_a_good_delivery_is_answered_before_flask_is_asked(
+    client: FlaskClient, stores: Stores, way: str
+) -> None:
+    """Flask sees it only where the short way is closed."""
+    seen: list[str] = []
+    client.application.before_request(lambda: seen.append("delivery"))
+    body = a_body()
+    answer = client.post(PATH, data=body, headers=a_signature(body) | {"X-Request-Id": "r-1"})
+    assert (answer.status_code, answer.content_type) == (200, "application/json")
+    assert answer.headers["X-Request-Id"] == "r-1"
+    assert seen == (["delivery"] if way == "view" else [])
+    assert stores.in_stream() == ["evt_1"]
+
+
 def assert_refused(
     client: FlaskClient,
     stores: Stores,

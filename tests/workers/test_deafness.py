@@ -4,31 +4,38 @@ from collections.abc import Iterator
 
 import redis
 
-from workers.deafness import SILENT_ROUNDS_MAX, Hearing, watch
+from workers.deafness import IDLE_ROUNDS_MAX, SILENT_ROUNDS_MAX, Hearing, watch
 
 
 def test_messages_that_wait_longer_than_any_task_takes_are_proof() -> None:
     """One round less is none."""
     hearing = Hearing()
-    assert not any(hearing.is_lost(3) for _ in range(SILENT_ROUNDS_MAX))
-    assert hearing.is_lost(3)
+    assert not any(hearing.is_lost(3, in_hand=2) for _ in range(SILENT_ROUNDS_MAX))
+    assert hearing.is_lost(3, in_hand=2)
+
+
+def test_with_nothing_in_hand_the_proof_is_sooner() -> None:
+    """Then nothing can keep it from receiving; events wait meanwhile."""
+    hearing = Hearing()
+    assert not any(hearing.is_lost(3, in_hand=0) for _ in range(IDLE_ROUNDS_MAX))
+    assert hearing.is_lost(3, in_hand=0)
+    assert IDLE_ROUNDS_MAX < SILENT_ROUNDS_MAX
 
 
 def test_a_message_received_or_an_empty_queue_begins_the_count_again() -> None:
     """Another worker may have emptied the queue; then there was nothing to hear."""
     hearing = Hearing()
-    for calm in (hearing.heard, lambda: hearing.is_lost(0)):
-        assert not any(hearing.is_lost(1) for _ in range(SILENT_ROUNDS_MAX))
+    for calm in (hearing.heard, lambda: hearing.is_lost(0, in_hand=1)):
+        assert not any(hearing.is_lost(1, in_hand=1) for _ in range(SILENT_ROUNDS_MAX))
         calm()
-    assert not hearing.is_lost(1)
+    assert not hearing.is_lost(1, in_hand=1)
 
 
-def test_a_redis_that_is_away_proves_nothing() -> None:
-    """Its worker reconnects by itself, mostly."""
+def test_a_redis_that_is_away_proves_nothing_and_takes_nothing_back() -> None:
+    """Its worker reconnects by itself, mostly; but a deaf one stays deaf through each absence."""
     rounds = SILENT_ROUNDS_MAX
-    answers: Iterator[int | Exception] = iter(
-        [*[1] * rounds, redis.ConnectionError(), *[1] * rounds, 1]
-    )
+    away = [redis.ConnectionError()] * (2 * rounds)
+    answers: Iterator[int | Exception] = iter([*[1] * rounds, *away, 1])
     asked: list[int] = []
 
     def waiting() -> int:
@@ -39,6 +46,6 @@ def test_a_redis_that_is_away_proves_nothing() -> None:
         return answer
 
     ended: list[str] = []
-    watch(waiting, Hearing(), lambda: ended.append("anew"), interval_seconds=0)
+    watch(waiting, lambda: 2, Hearing(), lambda: ended.append("anew"), interval_seconds=0)
     assert ended == ["anew"]
-    assert len(asked) == 2 * rounds + 2
+    assert len(asked) == 3 * rounds + 1

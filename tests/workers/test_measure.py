@@ -101,5 +101,19 @@ def test_a_batch_is_one_line_with_its_event_ids(capsys: pytest.CaptureFixture[st
     [line] = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert (line["event"], line["process"]) == ("batch committed", "worker")
     assert (line["events"], line["applied"], line["duplicates"]) == (55, 53, 2)
+    assert line["request_ids"] == []
     assert line["event_ids"] == [each.delivery.event_id for each in works[:EVENT_IDS_LOGGED_MAX]]
     assert "user_1" not in json.dumps(line)
+
+
+def test_the_line_of_a_batch_names_the_requests_that_brought_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The same ids as in the receiver's log, so one search finds both ends."""
+    telemetry.configure("json", "worker")
+    known, unknown = a_work(), a_work()
+    known = replace(known, delivery=replace(known.delivery, request_id="req-7"))
+    committed(a_batch(known, unknown))
+    [line] = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert line["request_ids"] == ["req-7"]
+    assert len(line["event_ids"]) == 2

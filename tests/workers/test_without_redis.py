@@ -90,3 +90,15 @@ def test_what_is_stored_is_applied_without_redis(database_url: str) -> None:
     until_back(lambda: next(replies), lambda: drain(wiring, lambda: None), interval_seconds=0)
     assert balances(wiring.engine) == {"user_1": 1_000}
     wiring.engine.dispose()
+
+
+def test_what_waits_in_redis_is_applied_as_soon_as_it_is_back(
+    database_url: str, redis_url: str
+) -> None:
+    """Celery takes seconds to come back, and longer if it has gone deaf."""
+    wiring = a_wiring(database_url, redis_url)
+    empty(wiring.engine)
+    put(wiring, [an_event("checkout.session.completed", a_session(id="cs_back"))])
+    until_back(wiring.events.takes_writes, lambda: drain(wiring, lambda: None), interval_seconds=0)
+    assert balances(wiring.engine) == {"user_1": 1_000}
+    wiring.engine.dispose()

@@ -2,21 +2,33 @@
 
 import os
 import socket
+import threading
 import warnings
+from pathlib import Path
 
 import click
 
 import settings
 import telemetry
+from workers import pulse
 from workers.without_redis import bridge, until_back
 
 NEEDS = ("database_url", "redis_url")
+PULSE = click.option(
+    "--pulse",
+    "pulse_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A file to touch every second or two as a sign of life, for a supervisor.",
+)
 
 
 @click.command()
 @click.option("--concurrency", default=2, show_default=True, help="Processes of the pool.")
-def worker(concurrency: int) -> None:
+@PULSE
+def worker(concurrency: int, pulse_file: Path | None) -> None:
     """Run one worker: drains the queue, sweeps, retries. SIGTERM ends it within seconds."""
+    if pulse_file:
+        pulse.start(pulse_file)
     found = settings.load(needs=NEEDS)
     telemetry.configure(found.log_format, "worker", level=found.log_level)
     bridge()
@@ -43,12 +55,29 @@ def worker(concurrency: int) -> None:
 
 
 @click.command()
-def beat() -> None:
+@PULSE
+def beat(pulse_file: Path | None) -> None:
     """Run the scheduler. Any number may run; a lock in Redis lets one of them act."""
+    if pulse_file:
+        _show_pulse_of_beat(pulse_file)
     settings.load(needs=NEEDS)
     from celery_config import app  # noqa: PLC0415 - as for the worker.
 
     app.start(["--quiet", "beat", "--pidfile="])
+
+
+def _show_pulse_of_beat(path: Path) -> None:
+    """Its pulse is what it sends; until it may send anything, that it runs."""
+    from celery.signals import after_task_publish  # noqa: PLC0415 - as for the worker.
+
+    acts = threading.Event()
+
+    def sent(**_message: object) -> None:
+        acts.set()
+        pulse.touch(path)
+
+    after_task_publish.connect(sent, weak=False)
+    pulse.start(path, until=acts.is_set)
 
 
 @click.command()

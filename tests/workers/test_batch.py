@@ -1,0 +1,104 @@
+"""How a batch that fails is taken apart: few tries where they are quick, one each where not."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg2.errors
+import pytest
+from sqlalchemy import exc
+
+from domain.books import Settled
+from domain.events import Delivery, EventStatus
+from tests.pipeline import a_delivery
+from tests.stripe_objects import a_session, an_event
+from workers.apply import Applied
+from workers.batch import apply_each
+from workers.work import Work, prepare
+
+LOCK: Any = psycopg2.errors.LockNotAvailable
+GONE: Any = psycopg2.errors.AdminShutdown
+
+
+class Tables:
+    """Takes works, but not together with a culprit; remembers what was tried and committed."""
+
+    def __init__(self, error: Exception, *culprits: int) -> None:
+        self.error = error
+        self.culprits = {f"evt_{number}" for number in culprits}
+        self.tries: list[int] = []
+        self.committed: list[Work] = []
+
+    def attempt(self, works: Sequence[Work]) -> Applied:
+        """One transaction."""
+        self.tries.append(len(works))
+        if any(self._spoils(work) for work in works):
+            raise self.error
+        self.committed += works
+        return Applied(works, [work.delivery.event_id for work in works], Settled())
+
+    def _spoils(self, work: Work) -> bool:
+        is_culprit = work.delivery.event_id in self.culprits
+        return is_culprit and work.outcome.status is not EventStatus.FAILED
+
+    def failed(self) -> set[str]:
+        """The ids that were recorded as failed."""
+        return {
+            work.delivery.event_id
+            for work in self.committed
+            if work.outcome.status is EventStatus.FAILED
+        }
+
+
+def works(count: int) -> list[Work]:
+    """So many events, from `evt_0` on."""
+    deliveries: list[Delivery] = [
+        a_delivery(an_event("checkout.session.completed", a_session(), event_id=f"evt_{number}"))
+        for number in range(count)
+    ]
+    return [prepare(each) for each in deliveries]
+
+
+def database_error(kind: type[Exception]) -> exc.OperationalError:
+    """As SQLAlchemy hands it on, with the SQLSTATE of its class."""
+    cause = type("Sent", (kind,), {"pgcode": {LOCK: "55P03", GONE: "57P01"}[kind]})("no")
+    return exc.OperationalError("INSERT", {}, cause)
+
+
+@pytest.mark.parametrize("culprits", [(0,), (77,), (255,), (3, 200)])
+def test_a_few_culprits_among_hundreds_cost_a_few_tries(culprits: tuple[int, ...]) -> None:
+    """The others do not wait for hundreds of transactions of one event each."""
+    tables = Tables(TypeError("too deep"), *culprits)
+    applied = list(apply_each(works(256), tables.attempt))
+    assert tables.failed() == tables.culprits
+    assert sorted(tables.committed, key=lambda work: work.delivery.event_id) == sorted(
+        (work for each in applied for work in each.works),
+        key=lambda work: work.delivery.event_id,
+    )
+    assert len({work.delivery.event_id for work in tables.committed}) == 256
+    assert len(tables.tries) <= 18 * len(culprits)
+
+
+def test_a_lock_is_waited_for_by_each_alone_and_never_by_halves() -> None:
+    """Every try with the culprit takes the whole time of the lock: three of them are enough."""
+    tables = Tables(database_error(LOCK), 5)
+    list(apply_each(works(32), tables.attempt))
+    assert tables.tries == [32, *[1] * 33]
+    assert tables.failed() == {"evt_5"}
+
+
+def test_an_event_alone_gets_a_second_chance_at_a_lock() -> None:
+    """Whoever had it may be done by now."""
+    tables = Tables(database_error(LOCK), 0)
+    list(apply_each(works(1), tables.attempt))
+    assert tables.tries == [1, 1, 1]
+    assert tables.failed() == {"evt_0"}
+
+
+def test_nobody_is_blamed_for_a_database_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even where the batch was being taken apart."""
+    monkeypatch.setattr("workers.batch.TRANSIENT_WAITS_SECONDS", ())
+    tables = Tables(database_error(GONE), 5)
+    with pytest.raises(exc.OperationalError):
+        list(apply_each(works(8), tables.attempt))
+    assert tables.tries == [8]
+    assert tables.failed() == set()

@@ -1,0 +1,70 @@
+"""The sign of life that a supervisor reads."""
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from celery.signals import after_task_publish
+
+from workers import pulse
+from workers.commands import processes
+
+
+def is_touched(path: Path) -> bool:
+    """Whether a file of long ago is touched within a moment."""
+    path.touch()
+    os.utime(path, (1, 1))
+    deadline = time.monotonic() + 5
+    while path.stat().st_mtime == 1 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return path.stat().st_mtime != 1
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pulse that need not be waited for."""
+    monkeypatch.setattr(pulse, "INTERVAL_SECONDS", 0.02)
+
+
+def ended(name: str) -> bool:
+    """Whether the threads of this name end within a moment."""
+    for thread in threading.enumerate():
+        if thread.name == name:
+            thread.join(5)
+    return all(thread.name != name for thread in threading.enumerate())
+
+
+def test_a_pulse_goes_on_until_it_is_told_to_end(tmp_path: Path) -> None:
+    """Again and again, and not for ever."""
+    path = tmp_path / "worker.pulse"
+    end = threading.Event()
+    pulse.start(path, until=end.is_set)
+    assert is_touched(path)
+    assert is_touched(path)
+    end.set()
+    assert ended("pulse")
+
+
+def test_a_file_that_cannot_be_touched_ends_nothing(tmp_path: Path) -> None:
+    """A full disk is bad enough."""
+    pulse.touch(tmp_path / "missing" / "worker.pulse")
+
+
+def test_the_scheduler_is_alive_as_long_as_it_sends(tmp_path: Path) -> None:
+    """Once it may act, running is not enough: a scheduler that sends nothing is no use."""
+    path = tmp_path / "beat.pulse"
+    before = after_task_publish.receivers[:]
+    try:
+        processes._show_pulse_of_beat(path)
+        assert is_touched(path)  # It may wait for its lock.
+        after_task_publish.send(sender="workers.tasks.sweep")
+        assert ended("pulse")
+        os.utime(path, (1, 1))
+        time.sleep(0.1)
+        assert path.stat().st_mtime == 1
+        after_task_publish.send(sender="workers.tasks.sweep")
+        assert path.stat().st_mtime != 1
+    finally:
+        after_task_publish.receivers[:] = before

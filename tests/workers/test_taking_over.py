@@ -1,0 +1,151 @@
+"""Whose entries are taken over at once, and whose only when their lease has run out."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, exc
+
+from db.stream import BELL, GROUP, LEASE_MS, STREAM, EventStream, connect
+from tests.pipeline import a_wiring, empty, put, sell, statuses
+from tests.play import CATALOGUE
+from tests.stripe_objects import a_session, an_event
+from workers.drain import SUSPECT_DELIVERIES, drain
+from workers.wiring import Wiring
+
+DEAD, LIVING = "a worker that died", "a worker that lives"
+
+
+@pytest.fixture(scope="module")
+def shop(database_url: str, redis_url: str) -> Iterator[Wiring]:
+    """A worker that knows for certain who is dead."""
+    wiring = a_wiring(database_url, redis_url)
+    sell(wiring.engine, CATALOGUE)
+    yield replace(wiring, is_gone=lambda name: name == DEAD)
+    wiring.engine.dispose()
+
+
+@pytest.fixture
+def wiring(shop: Wiring) -> Wiring:
+    """The same, with nothing in its stores."""
+    empty(shop.engine)
+    shop.events._client.flushdb()
+    return shop
+
+
+def packages(count: int) -> list[dict[str, Any]]:
+    """So many packages, sold to so many users."""
+    return [
+        an_event(
+            "checkout.session.completed",
+            a_session(id=f"cs_{n}", payment_intent=f"pi_{n}", client_reference_id=f"user_{n}"),
+        )
+        for n in range(count)
+    ]
+
+
+def held_by(wiring: Wiring, consumer: str, count: int = 2) -> None:
+    """Let a consumer read so many events, and go no further."""
+    put(wiring, packages(count))
+    wiring.events.create_group()
+    assert len(wiring.events.read(consumer, 10_000)) == count
+
+
+def consumers(wiring: Wiring) -> set[str]:
+    """Everyone the group knows of."""
+    found: Any = wiring.events._client.xinfo_consumers(STREAM, GROUP)
+    return {about["name"].decode() for about in found}
+
+
+def times_handed_out(wiring: Wiring) -> set[int]:
+    """How often the entries that are in hand have been handed out."""
+    found: Any = wiring.events._client.xpending_range(STREAM, GROUP, "-", "+", 10_000)
+    return {row["times_delivered"] for row in found}
+
+
+def nobody() -> None:
+    """Nobody hears the bell."""
+
+
+def test_what_a_process_held_that_is_certainly_dead_is_applied_at_once(wiring: Wiring) -> None:
+    """Nobody waits for a lease of the dead, and their names do not pile up."""
+    held_by(wiring, DEAD)
+    assert drain(wiring, nobody).applied == 2
+    assert wiring.events.length() == 0
+    assert DEAD not in consumers(wiring)
+
+
+def test_more_than_one_batch_is_inherited(wiring: Wiring) -> None:
+    """A dead worker may have had several in hand."""
+    held_by(wiring, DEAD, count=5)
+    first = wiring.events.inherit(DEAD, "heir", 3)
+    second = wiring.events.inherit(DEAD, "heir", 3)
+    assert [len(first), len(second), len(wiring.events.inherit(DEAD, "heir", 3))] == [3, 2, 0]
+    assert not {entry.entry_id for entry in first} & {entry.entry_id for entry in second}
+
+
+def test_what_may_be_in_living_hands_is_left_there(wiring: Wiring) -> None:
+    """Until the lease has run out: a slow worker keeps what it has."""
+    held_by(wiring, LIVING)
+    assert drain(wiring, nobody).applied == 0
+    assert wiring.events.length() == 2
+    assert wiring.events.holders() == [LIVING]
+
+
+def test_what_a_drain_of_this_process_left_is_taken_up_by_its_next(wiring: Wiring) -> None:
+    """A drain that was broken off by an error is over: nobody else has its entries."""
+    held_by(wiring, wiring.consumer)
+    assert drain(wiring, nobody).applied == 2
+
+
+def test_while_the_database_is_away_entries_are_given_back_and_nobody_is_blamed(
+    wiring: Wiring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anyone may take them as soon as it is back, however often that was in vain."""
+    put(wiring, packages(2))
+
+    def broken(*_: object, **__: object) -> None:
+        raise exc.OperationalError("INSERT", {}, Exception("server closed the connection"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("workers.drain.apply", broken)
+        patch.setattr("workers.batch.TRANSIENT_WAITS_SECONDS", ())
+        for _ in range(SUSPECT_DELIVERIES + 2):
+            assert drain(wiring, nobody).applied == 0
+            assert times_handed_out(wiring) == {0}
+    another = replace(wiring, consumer="another")
+    assert drain(another, nobody).applied == 2
+    assert set(statuses(wiring.engine).values()) == {"applied"}
+
+
+def test_a_drain_that_finds_no_database_is_asked_for_again_within_a_second(wiring: Wiring) -> None:
+    """Whoever rang while it was failing was not heard, and the bell must not stay up for them."""
+    nowhere = create_engine("postgresql+psycopg2://127.0.0.1:1/none")
+    assert wiring.events.arm()
+    drain(replace(wiring, engine=nowhere), nobody)
+    left: Any = wiring.events._client.pttl(BELL)
+    assert 0 < left <= 1_000
+
+
+def test_a_drain_without_database_and_redis_ends_quietly(wiring: Wiring) -> None:
+    """Both come back by themselves."""
+    nowhere = create_engine("postgresql+psycopg2://127.0.0.1:1/none")
+    gone = EventStream(connect("redis://127.0.0.1:1", timeout_seconds=0.1))
+    wiring = replace(wiring, engine=nowhere, events=gone)
+    assert drain(wiring, nobody).batches == 0
+
+
+def test_what_was_acknowledged_halfway_is_nobodys_burden(wiring: Wiring) -> None:
+    """A Redis that died between the two halves leaves nothing that waits for ever."""
+    held_by(wiring, LIVING)
+    client: Any = wiring.events._client
+    client.xdel(STREAM, *(key for key, _ in client.xrange(STREAM)))
+    assert wiring.events.length() == 0
+    assert wiring.events.claim_stale("heir", 10, lease_ms=0) == []
+    assert wiring.events.holders() == []
+
+
+def test_the_lease_is_over_before_30_seconds_are() -> None:
+    """With a sweep every 2 s, the promise for those of whom nothing is known."""
+    assert LEASE_MS <= 27_000
