@@ -6,7 +6,7 @@ after no answer makes nothing twice.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from itertools import islice
@@ -44,6 +44,14 @@ class StripeUnavailable(Exception):  # noqa: N818 - it says what is the case.
         self.indeterminate = self.status is None or self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
         self.detail = f"{type(error).__name__}, HTTP {self.status or 'no answer'}"
         super().__init__(f"Stripe could not be asked: {self.detail}.")
+
+
+class StripeSilent(StripeUnavailable):
+    """Stripe did not answer in the time that the one who asked had; it may answer yet."""
+
+    def __init__(self) -> None:
+        error = stripe.APIConnectionError("no answer")  # type: ignore[no-untyped-call]  # As it is.
+        super().__init__(error)
 
 
 class StripeMissing(StripeUnavailable):
@@ -98,21 +106,29 @@ class StripeGateway:
         """Every line of an invoice."""
         return self._whole(f"invoices/{_named(invoice_id)}/lines")
 
-    def invoice(self, invoice_id: str) -> Json:
-        """An invoice as it is now."""
-        return self._get(f"invoices/{_named(invoice_id)}")
+    def customer(self, customer_id: str) -> Json:
+        """A customer as it is now."""
+        return self._get(f"customers/{_named(customer_id)}")
 
-    def subscription(self, subscription_id: str) -> Json:
-        """A subscription as it is now."""
-        return self._get(f"subscriptions/{_named(subscription_id)}")
+    def invoice(self, invoice_id: str, *, expand: tuple[str, ...] = ()) -> Json:
+        """An invoice as it is now; `expand` names what is to be told whole."""
+        return self._get(f"invoices/{_named(invoice_id)}", **_wanted(expand))
+
+    def subscription(self, subscription_id: str, *, expand: tuple[str, ...] = ()) -> Json:
+        """A subscription as it is now; `expand` names what is to be told whole."""
+        return self._get(f"subscriptions/{_named(subscription_id)}", **_wanted(expand))
 
     def subscription_items(self, subscription_id: str) -> list[Json]:
         """Every item of a subscription."""
         return self._whole("subscription_items", subscription=subscription_id)
 
-    def subscriptions(self) -> Iterator[Json]:
-        """Every subscription of the account, ended ones too, newest first."""
-        return self._every("subscriptions", status="all")
+    def subscriptions(self, *, after: str = "") -> Iterator[Json]:
+        """Every subscription, ended ones too, newest first, each with its latest invoice whole.
+
+        `after` is the last one that was read before.
+        """
+        expand = _wanted(("data.latest_invoice",))
+        return self._every("subscriptions", after, status="all", **expand)
 
     def webhook_endpoints(self) -> list[Json]:
         """The account's webhook endpoints."""
@@ -136,14 +152,17 @@ class StripeGateway:
         wanted = user_id.replace("\\", "\\\\").replace("'", "\\'")
         return _objects(self._get("customers/search", query=f"metadata['user_id']:'{wanted}'"))
 
+    def newest_customers(self) -> list[Json]:
+        """The customers made last, whomever for; unlike the search it lags behind nothing."""
+        return _objects(self._get("customers", limit=PAGE))
+
     def create_checkout_session(self, params: Mapping[str, Any], *, idempotency_key: str) -> Json:
         """A new checkout session of Stripe's parameters."""
         return self._post("checkout/sessions", params, idempotency_key)
 
     def checkout_session(self, session_id: str, *, expand: tuple[str, ...] = ()) -> Json:
         """A checkout session as it is now; `expand` names what is to be told whole."""
-        wanted = {"expand": list(expand)} if expand else {}
-        return self._get(f"checkout/sessions/{_named(session_id)}", **wanted)
+        return self._get(f"checkout/sessions/{_named(session_id)}", **_wanted(expand))
 
     def checkout_sessions_of(self, customer_id: str) -> list[Json]:
         """The newest checkout sessions of a customer."""
@@ -153,9 +172,9 @@ class StripeGateway:
         """A new session of the customer portal; its address is short-lived."""
         return self._post("billing_portal/sessions", params)
 
-    def products(self) -> list[Json]:
+    def products(self) -> Iterator[Json]:
         """Every product of the account, archived ones too."""
-        return self._whole("products")
+        return self._every("products")
 
     def create_product(self, params: Mapping[str, Any], *, idempotency_key: str) -> Json:
         """A new product."""
@@ -165,9 +184,9 @@ class StripeGateway:
         """A changed product."""
         return self._post(f"products/{_named(product_id)}", params)
 
-    def prices(self) -> list[Json]:
+    def prices(self) -> Iterator[Json]:
         """Every price of the account, archived ones too."""
-        return self._whole("prices")
+        return self._every("prices")
 
     def create_price(self, params: Mapping[str, Any], *, idempotency_key: str) -> Json:
         """A new price."""
@@ -198,8 +217,8 @@ class StripeGateway:
     def _whole(self, path: str, **params: object) -> list[Json]:
         return list(islice(self._every(path, **params), ENTRIES_MAX))
 
-    def _every(self, path: str, **params: object) -> Iterator[Json]:
-        position: Json = {}
+    def _every(self, path: str, after: str = "", /, **params: object) -> Iterator[Json]:
+        position = {"starting_after": after} if after else {}
         while True:
             page = self._get(path, limit=PAGE, **params, **position)
             found = _objects(page)
@@ -207,6 +226,10 @@ class StripeGateway:
             if not found or page.get("has_more") is not True:
                 return
             position = {"starting_after": found[-1]["id"]}
+
+
+def _wanted(expand: Sequence[str]) -> Json:
+    return {"expand": list(expand)} if expand else {}
 
 
 def _objects(page: Mapping[str, Any]) -> list[Json]:

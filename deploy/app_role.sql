@@ -39,5 +39,7 @@ GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO billing_app;
 REVOKE UPDATE, DELETE ON ledger_entries FROM billing_app;
 -- Balances move, they do not vanish.
 REVOKE DELETE ON token_accounts FROM billing_app;
+-- What users set out to buy stays known, and so does whose customer was made for it.
+REVOKE DELETE ON buyers, purchases, checkout_keys FROM billing_app;
 -- Only a migration says what the schema is.
 REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM billing_app;

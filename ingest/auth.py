@@ -40,7 +40,7 @@ class Caller:
     def require(self, scope: str) -> None:
         """Raise a 403 unless the token carries this scope."""
         if scope not in self.scopes:
-            raise Problem(403, "missing_scope", f"The token must carry the scope {scope}.")
+            raise Problem(403, "insufficient_scope", f"The token must carry the scope {scope}.")
 
 
 class Authenticator:
@@ -146,10 +146,19 @@ def recognised(authenticator: Authenticator) -> Caller | None:
 
 
 def _caller(claims: dict[str, Any]) -> Caller:
-    user_id, scope = claims["sub"], claims.get("scope", "")
+    user_id = claims["sub"]
     if not user_id.strip() or len(user_id) > USER_ID_LENGTH_MAX or "\0" in user_id:
         raise _refused()
-    return Caller(user_id, frozenset(scope.split()) if isinstance(scope, str) else frozenset())
+    return Caller(user_id, _scopes(claims.get("scope")) | _scopes(claims.get("scp")))
+
+
+def _scopes(claim: object) -> frozenset[str]:
+    """The scopes of a claim: RFC 8693 separates them by spaces, some issuers send a list."""
+    if isinstance(claim, str):
+        return frozenset(claim.split())
+    if isinstance(claim, list):
+        return frozenset(scope for scope in claim if isinstance(scope, str))
+    return frozenset()
 
 
 def _refused() -> Problem:

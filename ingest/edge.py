@@ -14,6 +14,7 @@ from ingest.auth import Authenticator
 from ingest.durability import DurabilityCheck
 from ingest.intake import Intake
 from settings import Settings
+from stripe_gateway import StripeGateway, open_gateway
 
 # The receiver must answer Stripe soon, with or without Redis.
 REDIS_TIMEOUT_SECONDS = 0.25
@@ -23,7 +24,10 @@ _KEY = "billing"
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """Settings and connections; nothing is connected before it is used."""
+    """Settings and connections; nothing is connected before it is used.
+
+    Without a `gateway` Stripe is not asked, and nothing is sold.
+    """
 
     settings: Settings
     engine: Engine
@@ -31,6 +35,7 @@ class Edge:
     durability: DurabilityCheck
     intake: Intake
     authenticator: Authenticator
+    gateway: StripeGateway | None = None
 
 
 def open_edge(settings: Settings) -> Edge:
@@ -45,7 +50,15 @@ def open_edge(settings: Settings) -> Edge:
         engine=engine,
         ring=lambda: celery.send_task(celery_config.DRAIN, ignore_result=True),
     )
-    return Edge(settings, engine, client, durability, intake, Authenticator(settings))
+    return Edge(
+        settings=settings,
+        engine=engine,
+        redis=client,
+        durability=durability,
+        intake=intake,
+        authenticator=Authenticator(settings),
+        gateway=open_gateway(settings),
+    )
 
 
 def attach(extensions: dict[str, object], opened: Edge) -> None:

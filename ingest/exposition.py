@@ -21,12 +21,17 @@ from db.heartbeat import Heartbeat
 from ingest.edge import Edge, edge
 from ingest.routes import Routes
 
+_TEXT = {"text/plain": {"schema": {"type": "string"}, "example": "billing_queue_depth 0.0\n"}}
+
 routes = Routes("metrics", "What Prometheus reads.")
 
 
-@routes.get("/metrics")
+@routes.get("/metrics", "getMetrics", responses={200: {"content": _TEXT}})
 def exposition() -> Response:
-    """Tell every number, in Prometheus' text format."""
+    """Tell every number, in Prometheus' text format.
+
+    For the inner network: the proxy of the production set-up does not pass it on.
+    """
     now = CollectorRegistry()
     now.register(_State(edge()))
     return Response(metrics.exposition() + generate_latest(now), content_type=metrics.CONTENT_TYPE)

@@ -44,13 +44,17 @@ class Problem(Exception):  # noqa: N818 - RFC 9457 calls it a problem.
         *,
         headers: Mapping[str, str] | None = None,
         errors: object = None,
+        members: Mapping[str, object] | None = None,
     ) -> None:
+        """`errors` says which inputs are wrong; `members` are what this problem tells besides."""
         super().__init__(code)
         self.status = status
         self.code = code
         self.detail = detail
         self.headers = dict(headers or {})
-        self.errors = errors
+        self.members = dict(members or {})
+        if errors:
+            self.members["errors"] = errors
 
     @classmethod
     def unavailable(cls, code: str, detail: str) -> "Problem":
@@ -59,16 +63,14 @@ class Problem(Exception):  # noqa: N818 - RFC 9457 calls it a problem.
 
     def body(self) -> bytes:
         """The problem as JSON."""
-        members: dict[str, object] = {
+        told: dict[str, object] = {
             "type": "about:blank",
             "title": http.HTTPStatus(self.status).phrase,
             "status": self.status,
             "detail": self.detail,
             "code": self.code,
         }
-        if self.errors:
-            members["errors"] = self.errors
-        return orjson.dumps(members)
+        return orjson.dumps(told | self.members)
 
     def response(self) -> Response:
         """The problem as Flask sends it; the log and the metrics learn its code."""
@@ -105,7 +107,9 @@ def _wrong_method() -> MethodNotAllowed | None:
     """What Werkzeug takes for unknown: a wrong method on /path where the rule is /path/."""
     adapter = current_app.create_url_adapter(request)
     methods = adapter.allowed_methods(f"{request.path}/") if adapter else []
-    return MethodNotAllowed(sorted(methods)) if methods else None
+    # A view that takes the method has looked for something itself, and not found it.
+    is_wrong = methods and request.method not in methods
+    return MethodNotAllowed(sorted(methods)) if is_wrong else None
 
 
 def _from_database(error: DBAPIError | PoolTimeoutError) -> Response:

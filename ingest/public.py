@@ -13,16 +13,19 @@ from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 
 from ingest.edge import Edge, edge
 from ingest.routes import Routes
-from ingest.schemas import ConfigSchema
+from ingest.schemas import AliveSchema, ConfigSchema, ReadySchema
 
 Check = dict[str, Any]
 
 routes = Routes("public", "What anyone may ask.")
 
 
-@routes.get("/billing/config/", ConfigSchema)
+@routes.get("/billing/config/", "getConfig", ConfigSchema)
 def config() -> dict[str, Any]:
-    """Tell a frontend what it needs to start."""
+    """Tell a frontend what it needs to start.
+
+    Nothing of this is secret, so no token is needed.
+    """
     settings = edge().settings
     return {
         "publishable_key": settings.stripe_publishable_key,
@@ -32,18 +35,27 @@ def config() -> dict[str, Any]:
     }
 
 
-@routes.get("/healthz")
-def alive() -> Response:
-    """Answer, which is all that is asked."""
-    return jsonify({"status": "ok"})
+@routes.get("/healthz", "checkAlive", AliveSchema)
+def alive() -> dict[str, str]:
+    """Answer, which is all that is asked.
+
+    Asks nothing of anything else: restart the process when this fails.
+    """
+    return {"status": "ok"}
 
 
-@routes.get("/readyz")
+@routes.get(
+    "/readyz",
+    "checkReady",
+    ReadySchema,
+    statuses={200: "Events can be stored.", 503: "No durable store takes events."},
+)
 def ready() -> Response:
-    """Tell what works: 200 while events can be stored durably, else 503.
+    """Tell what works.
 
-    One durable store is enough, so a process that can still save events keeps receiving them:
-    without the database the status is `degraded` and the read endpoints answer 503 themselves.
+    200 while events can be stored durably, else 503. One durable store is enough, so a process
+    that can still save events keeps receiving them: without the database the status is `degraded`
+    and the read endpoints answer 503 themselves.
     """
     here = edge()
     checks = {

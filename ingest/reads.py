@@ -19,12 +19,12 @@ from ingest.routes import Routes
 from ingest.schemas import (
     BalanceSchema,
     LedgerSchema,
-    PageQuerySchema,
     PaymentsSchema,
     PlansQuerySchema,
     PlansSchema,
     SubscriptionsSchema,
 )
+from ingest.shapes import PageQuerySchema
 
 Answer = dict[str, Any]
 
@@ -36,46 +36,66 @@ routes = Routes(
 )
 
 
-@routes.get("/plans/full/", PlansSchema, query=PlansQuerySchema)
+@routes.get("/plans/full/", "listFullPlans", PlansSchema, query=PlansQuerySchema)
 def full_plans(query: Answer) -> Answer:
-    """List the plans on sale."""
+    """List the plans on sale.
+
+    Ordered by id. A plan renews and brings its tokens with every paid period.
+    """
     return _plans("full", query)
 
 
-@routes.get("/plans/token/", PlansSchema, query=PlansQuerySchema)
+@routes.get("/plans/token/", "listTokenPackages", PlansSchema, query=PlansQuerySchema)
 def token_plans(query: Answer) -> Answer:
-    """List the token packages on sale."""
+    """List the token packages on sale.
+
+    Ordered by id. A package brings its tokens once for each purchase or, where it renews, with
+    every paid period.
+    """
     return _plans("token", query)
 
 
-@routes.get("/subscriptions/", SubscriptionsSchema, query=PageQuerySchema)
+@routes.get("/subscriptions/", "listSubscriptions", SubscriptionsSchema, query=PageQuerySchema)
 def subscriptions(query: Answer) -> Answer:
-    """List the caller's subscriptions, newest first."""
+    """List the caller's subscriptions, newest first.
+
+    Those that ended are listed too; `is_active` tells them apart.
+    """
     after = timed_position("subscriptions", query["cursor"])
     with edge().engine.connect() as connection:
         rows = queries.subscriptions(connection, _user(), limit=query["limit"] + 1, after=after)
     return page(rows, query["limit"], lambda row: timed_cursor("subscriptions", row.position))
 
 
-@routes.get("/payments/", PaymentsSchema, query=PageQuerySchema)
+@routes.get("/payments/", "listPayments", PaymentsSchema, query=PageQuerySchema)
 def payments(query: Answer) -> Answer:
-    """List the caller's payments, newest first."""
+    """List the caller's payments, newest first.
+
+    Invoices and completed one-time purchases, each once. `tokens` follows the money: a refund or
+    dispute lowers it.
+    """
     after = timed_position("payments", query["cursor"])
     with edge().engine.connect() as connection:
         rows = queries.payments(connection, _user(), limit=query["limit"] + 1, after=after)
     return page(rows, query["limit"], lambda row: timed_cursor("payments", row.position))
 
 
-@routes.get("/tokens/", BalanceSchema)
+@routes.get("/tokens/", "getBalance", BalanceSchema)
 def tokens() -> queries.Balance:
-    """Show the caller's token balance."""
+    """Show the caller's token balance.
+
+    It is the sum of the entries of the ledger.
+    """
     with edge().engine.connect() as connection:
         return queries.balance(connection, _user())
 
 
-@routes.get("/tokens/ledger/", LedgerSchema, query=PageQuerySchema)
+@routes.get("/tokens/ledger/", "listLedger", LedgerSchema, query=PageQuerySchema)
 def ledger(query: Answer) -> Answer:
-    """List the entries behind the caller's balance, newest first."""
+    """List the entries behind the caller's balance, newest first.
+
+    Entries are never changed: what has to be set right is set right by a further entry.
+    """
     before = number_position("ledger", query["cursor"])
     with edge().engine.connect() as connection:
         rows = queries.ledger(connection, _user(), limit=query["limit"] + 1, before=before)

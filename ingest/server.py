@@ -4,6 +4,7 @@ More cores are used by more of these processes behind a proxy, not by more worke
 """
 
 import ctypes
+import importlib
 import os
 import signal
 import socket
@@ -41,24 +42,25 @@ _LOGGING = {"version": 1, "disable_existing_loggers": False, "loggers": _LOGGERS
 
 
 @click.command()
-def web() -> None:
+@click.option("--app", default="wsgi:app", hidden=True, help="The WSGI application, module:name.")
+def web(app: str) -> None:
     """Run the receiver and the API."""
     try:
         configured = settings.load(NEEDS)
     except settings.SettingsError as error:
         raise click.ClickException(str(error)) from error
     _require_free(configured.host, configured.port)
-    server = _server(configured)
+    server = _server(configured, app)
     telemetry.configure(configured.log_format, "web", level=configured.log_level)
     telemetry.get_logger("ingest.server").info(
         "serving", host=configured.host, port=configured.port
     )
-    server.serve(target_loader=partial(_load, os.getpid()), wrap_loader=False)
+    server.serve(target_loader=partial(_load, os.getpid(), app), wrap_loader=False)
 
 
-def _server(configured: settings.Settings) -> Any:  # noqa: ANN401 - granian picks its class at run time.
+def _server(configured: settings.Settings, app: str) -> Any:  # noqa: ANN401 - granian picks its class at run time.
     return Granian(
-        "wsgi:app",
+        app,
         address=configured.host,
         port=configured.port,
         interface=Interfaces.WSGI,
@@ -80,15 +82,16 @@ def _server(configured: settings.Settings) -> Any:  # noqa: ANN401 - granian pic
     )
 
 
-def _load(parent_pid: int) -> Callable[..., Any]:
+def _load(parent_pid: int, place: str) -> Callable[..., Any]:
     """Runs in the worker process: tie its life to the parent's, then make the app."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent_pid:
             # The parent died before it could be watched.
             sys.exit(1)
-    from wsgi import app  # noqa: PLC0415 - connections are made after the fork, in this process.
-
+    # Connections are made after the fork, in this process.
+    module_name, name = place.split(":")
+    app: Callable[..., Any] = getattr(importlib.import_module(module_name), name)
     return app
 
 

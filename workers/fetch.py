@@ -12,13 +12,12 @@ from typing import Any
 import orjson
 
 import telemetry
-from db.records import compress, decompress
+from db.deliveries import as_delivery
+from db.records import decompress
 from domain.errors import BillingError
-from domain.events import Delivery
+from domain.fetched import PREFIX, as_event
 from stripe_gateway import StripeGateway, StripeUnavailable
 from workers.apply import Work, failed, prepare
-
-PREFIX = "fetched_"
 
 log = telemetry.get_logger("fetch")
 
@@ -44,7 +43,7 @@ def _complete(work: Work, gateway: StripeGateway | None) -> list[Work]:
     except StripeUnavailable as error:
         return [failed(work, error)]
     event["data"]["object"] = whole
-    answer = _as_delivery(event | {"id": PREFIX + work.delivery.event_id})
+    answer = as_delivery(event | {"id": PREFIX + work.delivery.event_id})
     note = f"completed by {answer.event_id}"
     return [
         replace(work, outcome=replace(work.outcome, note=note)),
@@ -67,23 +66,11 @@ def subscription_now(subscription_id: str, gateway: StripeGateway) -> Work:
     """
     found = gateway.subscription(subscription_id)
     now = int(time.time())
-    event = {
-        "id": f"{PREFIX}{subscription_id}_{now}",
-        "object": "event",
-        "type": "customer.subscription.updated",
-        "api_version": gateway.api_version,
-        "created": now,
-        "livemode": found.get("livemode"),
-        "data": {"object": found, "previous_attributes": {}},
-    }
-    return prepare(_as_delivery(event), source="fetch")
-
-
-def _as_delivery(event: Mapping[str, Any]) -> Delivery:
-    return Delivery(
-        event_id=event["id"],
-        event_type=event["type"],
-        created=event["created"],
-        received_ms=int(time.time() * 1000),
-        body=compress(orjson.dumps(event)),
+    event = as_event(
+        "customer.subscription.updated",
+        found,
+        event_id=f"{subscription_id}_{now}",
+        created=now,
+        api_version=gateway.api_version,
     )
+    return prepare(as_delivery(event), source="fetch")

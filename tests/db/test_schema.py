@@ -64,6 +64,22 @@ def entry(kind: str, delta: int, after: int, payment: str = "'in_1'", key: str =
     return ENTRY.format(kind=kind, delta=delta, after=after, payment=payment, key=key)
 
 
+def purchase(**columns: str) -> str:
+    """An INSERT of a purchase whose session is not made yet; the columns are SQL."""
+    row = {
+        "id": "repeat('a', 32)",
+        "user_id": "'u'",
+        "plan_id": "1",
+        "plan_version": "1",
+        "currency": "'usd'",
+        "amount_minor": "5",
+        "mode": "'payment'",
+        "fingerprint": "repeat('0', 64)",
+        "params": "'{}'",
+    } | columns
+    return f"INSERT INTO purchases ({', '.join(row)}) VALUES ({', '.join(row.values())})"  # noqa: S608 - all of it is ours.
+
+
 @pytest.mark.parametrize(
     "statement",
     [
@@ -107,6 +123,18 @@ def test_the_ledgers_past_cannot_be_changed(connection: Connection, statement: s
         ),
         "INSERT INTO customers (id, user_id) VALUES ('cus_1', 'u')",
         "INSERT INTO plans (id, version, type, name, tokens) VALUES (1, 1, 'full', 'n', 5)",
+        "INSERT INTO buyers (user_id, claim_id) VALUES ('u', 'c')",
+        "INSERT INTO buyers (user_id, attempt) VALUES ('u', -1)",
+        purchase(id="'1'"),
+        purchase(fingerprint="'f'"),
+        purchase(currency="'USD'"),
+        purchase(amount_minor="-1"),
+        purchase(mode="'setup'"),
+        purchase(state="'paid'"),
+        purchase(state="'complete'"),
+        purchase(session_id="'cs_1'"),
+        purchase(url="'https://checkout.example'"),
+        purchase(asked_at="now()"),
     ],
 )
 def test_rows_that_break_a_law_are_refused(connection: Connection, statement: str) -> None:
@@ -132,3 +160,11 @@ def test_a_debits_key_is_unique_per_user(connection: Connection) -> None:
     connection.execute(text(entry("debit", -1, 1, payment="NULL", key="'k'")))
     with pytest.raises(DBAPIError, match="ledger_entries_idempotency_key"):
         connection.execute(text(entry("debit", -1, 0, payment="NULL", key="'k'")))
+
+
+def test_one_order_has_one_open_purchase(connection: Connection) -> None:
+    """A second one would be a second session for the same click."""
+    connection.execute(text(purchase()))
+    connection.execute(text(purchase(id="repeat('b', 32)", state="'refused'")))
+    with pytest.raises(DBAPIError, match="purchases_one_open"):
+        connection.execute(text(purchase(id="repeat('c', 32)")))

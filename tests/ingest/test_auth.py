@@ -51,6 +51,30 @@ def test_a_valid_token_says_who_and_what(authenticator: Authenticator) -> None:
     assert found == Caller("user_7", frozenset({"tokens:debit", "other"}))
 
 
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"scope": ["tokens:debit", "other"]},
+        {"scp": "tokens:debit other"},
+        {"scp": ["other", "tokens:debit"]},
+        {"scope": "other", "scp": ["tokens:debit", 7, None]},
+    ],
+)
+def test_scopes_are_read_as_issuers_write_them(
+    authenticator: Authenticator, claims: dict[str, Any]
+) -> None:
+    """A text or a list, in `scope` or in `scp`."""
+    found = authenticator.caller(bearer(a_token(**claims)))
+    assert found.scopes == {"tokens:debit", "other"}
+
+
+@pytest.mark.parametrize("scope", [7, True, {"tokens:debit": True}, ["tokens:debit x"]])
+def test_other_scopes_grant_nothing(authenticator: Authenticator, scope: object) -> None:
+    """What is no list of words is no scope, and no reason to fail."""
+    with pytest.raises(Problem):
+        authenticator.caller(bearer(a_token(scope=scope))).require("tokens:debit")
+
+
 def test_the_scheme_is_read_in_any_case(authenticator: Authenticator) -> None:
     """RFC 9110: schemes are case-insensitive."""
     assert authenticator.caller(f"bearer {a_token()}").user_id == "user_1"
@@ -61,7 +85,7 @@ def test_a_missing_scope_is_forbidden(authenticator: Authenticator) -> None:
     caller = authenticator.caller(bearer(a_token(scope="tokens:debits")))
     with pytest.raises(Problem) as caught:
         caller.require("tokens:debit")
-    assert (caught.value.status, caught.value.code) == (403, "missing_scope")
+    assert (caught.value.status, caught.value.code) == (403, "insufficient_scope")
 
 
 def _none_token() -> str:

@@ -1,0 +1,131 @@
+"""What must be known before something is sold: the offer, what the buyer has, whose customer.
+
+Nothing here writes.
+"""
+
+from sqlalchemy import Connection, text
+
+from db import queries
+from domain.selling import LIVE_STATUSES, Offer
+
+# More subscriptions than anyone has; it bounds what is read.
+_SUBSCRIPTIONS_MAX = 200
+
+
+def offer(connection: Connection, plan_type: str, plan_id: int) -> Offer | None:
+    """The plan as it is sold now; None when there is none of that type, or it is not on sale."""
+    row = connection.execute(_OFFER, {"plan_type": plan_type, "plan_id": plan_id}).one_or_none()
+    if row is None:
+        return None
+    return Offer(
+        plan_id=row.id,
+        version=row.version,
+        type=row.type,
+        name=row.name,
+        interval=row.interval,
+        trial_days=row.trial_days,
+        prices=row.prices,
+        price_ids=row.price_ids,
+    )
+
+
+def has_full_plan(connection: Connection, user_id: str) -> bool:
+    """Whether a subscription to a full plan binds the user, or one that was paid is on its way."""
+    full = set(connection.execute(_FULL_PLANS).scalars())
+    live = any(
+        subscription.status in LIVE_STATUSES
+        and any(item.plan_id in full for item in subscription.items)
+        for subscription in _subscriptions(connection, user_id)
+    )
+    return live or connection.execute(_ON_ITS_WAY, {"user_id": user_id}).first() is not None
+
+
+def had_plan(connection: Connection, user_id: str, plan_id: int) -> bool:
+    """Whether the user ever had a subscription to this plan, ended ones too."""
+    return any(
+        item.plan_id == plan_id
+        for subscription in _subscriptions(connection, user_id)
+        for item in subscription.items
+    )
+
+
+def subscription(
+    connection: Connection, user_id: str, subscription_id: str | None
+) -> queries.Subscription | None:
+    """The subscription of the user that is named; else the newest one that has not ended."""
+    for each in _subscriptions(connection, user_id):
+        if each.id == subscription_id or (not subscription_id and each.status in LIVE_STATUSES):
+            return each
+    return None
+
+
+def customer(
+    connection: Connection, user_id: str, subscription_id: str | None = None
+) -> str | None:
+    """The Stripe customer to ask for a user, if there is one.
+
+    That of the user's subscription where one is named; else the one that was linked to the user
+    last; else the one that was made for the user. Deleted ones are left out, and those that Stripe
+    said it does not know.
+    """
+    wanted = {"user_id": user_id, "subscription_id": subscription_id}
+    found: str | None = connection.execute(_CUSTOMER, wanted).scalar()
+    return found
+
+
+def _subscriptions(connection: Connection, user_id: str) -> list[queries.Subscription]:
+    return queries.subscriptions(connection, user_id, limit=_SUBSCRIPTIONS_MAX)
+
+
+_OFFER = text(
+    """
+    SELECT plans.id, plans.version, plans.type, plans.name, plans.interval, plans.trial_days,
+           (SELECT coalesce(jsonb_object_agg(prices.currency, prices.amount_minor), '{}')
+            FROM plan_prices AS prices
+            WHERE prices.plan_id = plans.id AND prices.version = plans.version) AS prices,
+           (SELECT coalesce(jsonb_object_agg(bound.currency, bound.id), '{}')
+            FROM stripe_prices AS bound
+            WHERE bound.plan_id = plans.id AND bound.version = plans.version
+              AND bound.is_current) AS price_ids
+    FROM plans
+    WHERE plans.id = :plan_id AND plans.type = :plan_type AND plans.is_current AND plans.active
+    """
+)
+_FULL_PLANS = text("SELECT id FROM plans WHERE is_current AND type = 'full'")
+# Stripe said that the session was paid; the events that tell of its subscription are not applied.
+_ON_ITS_WAY = text(
+    """
+    SELECT 1
+    FROM purchases
+    JOIN plans ON plans.id = purchases.plan_id AND plans.version = purchases.plan_version
+    LEFT JOIN payments ON payments.id = purchases.session_id
+    LEFT JOIN subscriptions ON subscriptions.id = payments.subscription_id
+    WHERE purchases.user_id = :user_id AND purchases.state = 'complete' AND plans.type = 'full'
+      AND purchases.created_at > now() - interval '2 days' AND subscriptions.status IS NULL
+    LIMIT 1
+    """
+)
+_CUSTOMER = text(
+    """
+    SELECT known.id
+    FROM (
+        SELECT customers.id, customers.claimed_created, customers.claimed_event_id
+        FROM customers WHERE customers.user_id = :user_id
+        UNION ALL
+        SELECT buyers.customer_id, NULL, NULL FROM buyers
+        WHERE buyers.user_id = :user_id AND buyers.customer_id IS NOT NULL
+        UNION ALL
+        SELECT subscriptions.customer_id, NULL, NULL FROM subscriptions
+        WHERE subscriptions.id = :subscription_id AND subscriptions.customer_id IS NOT NULL
+    ) AS known
+    LEFT JOIN customers ON customers.id = known.id
+    LEFT JOIN buyers ON buyers.user_id = :user_id
+    LEFT JOIN subscriptions ON subscriptions.id = :subscription_id
+    WHERE customers.deleted_at IS NULL
+      AND coalesce(customers.user_id, :user_id) = :user_id
+      AND NOT coalesce(buyers.missing_customer_ids @> to_jsonb(known.id), false)
+    ORDER BY known.id = subscriptions.customer_id DESC NULLS LAST,
+             known.claimed_created DESC NULLS LAST, known.claimed_event_id DESC, known.id
+    LIMIT 1
+    """
+)

@@ -1,0 +1,85 @@
+"""Answers of Stripe as events: what was asked for enters by the same door as what was sent.
+
+An event made here has an id that tells it from Stripe's own. Where the id and the time come from
+the object's state, asking again adds nothing.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from domain.reading import mapping_of, text_of, time_of
+
+PREFIX = "fetched_"
+
+Json = dict[str, Any]
+
+
+def as_event(
+    event_type: str, found: Mapping[str, Any], *, event_id: str, created: int, api_version: str
+) -> Json:
+    """An event around an object that Stripe answered with; `created` is seconds since 1970.
+
+    `api_version` is the version that shaped the object.
+    """
+    data: Json = {"object": dict(found)}
+    if event_type.endswith(".updated"):
+        # It tells of no change, only of the state.
+        data["previous_attributes"] = {}
+    return {
+        "id": f"{PREFIX}{event_id}",
+        "object": "event",
+        "type": event_type,
+        "api_version": api_version,
+        "created": created,
+        "livemode": found.get("livemode"),
+        "data": data,
+    }
+
+
+def events_of_session(session: Mapping[str, Any], api_version: str) -> list[Json]:
+    """What a checkout session says that was retrieved with its subscription and invoice expanded.
+
+    Nothing while the buyer may still pay. Every event is dated by the newest time that the
+    objects themselves tell, which is Stripe's clock: what really happened later stays later.
+    """
+    session_id, status = text_of(session.get("id")), text_of(session.get("status"))
+    if session_id is None or status not in _SESSION_EVENTS:
+        return []
+    parts = {key: mapping_of(session.get(key)) for key in ("subscription", "invoice")}
+    folded = {key: text_of(part.get("id")) for key, part in parts.items() if part}
+    created = _newest_time(session, *parts.values())
+
+    def event(event_type: str, found: Mapping[str, Any], *state: str | None) -> Json:
+        event_id = "_".join([str(found.get("id")), *(part or "" for part in state)])
+        return as_event(
+            event_type, found, event_id=event_id, created=created, api_version=api_version
+        )
+
+    payment_status = text_of(session.get("payment_status"))
+    events = [event(_SESSION_EVENTS[status], {**session, **folded}, status, payment_status)]
+    subscription, invoice = parts["subscription"], parts["invoice"]
+    if text_of(subscription.get("id")):
+        state = (text_of(subscription.get("status")), str(created))
+        events.append(event("customer.subscription.updated", subscription, *state))
+    if text_of(invoice.get("id")) and invoice.get("status") == "paid":
+        events.append(event("invoice.paid", invoice, "paid"))
+    return events
+
+
+_SESSION_EVENTS = {
+    "complete": "checkout.session.completed",
+    "expired": "checkout.session.expired",
+}
+
+
+def _newest_time(*objects: Mapping[str, Any]) -> int:
+    times = [
+        time_of(source.get(key))
+        for found in objects
+        for source, keys in (
+            (found, ("created", "start_date", "canceled_at")),
+            (mapping_of(found.get("status_transitions")), ("finalized_at", "paid_at")),
+        )
+        for key in keys
+    ]
+    return max((time for time in times if time is not None), default=0)

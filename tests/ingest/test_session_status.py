@@ -1,0 +1,314 @@
+"""What the success page is told, in every state, by real events through the real pipeline."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ingest import create_app, session_status
+from ingest.intake import NotStoredError
+from tests.ingest.shop import PACKAGE, PRO, TRIED, Shop, opened, problem, stock, swept
+from tests.pipeline import balances, statuses
+from tests.stripe_checkout import serve
+from tests.stripe_objects import (
+    a_line,
+    a_refund,
+    a_session,
+    a_subscription,
+    an_event,
+    an_intent,
+    an_invoice,
+)
+
+PAID = {"status": "complete", "payment_status": "paid"}
+UNPAID = {"status": "complete", "payment_status": "unpaid"}
+EXPIRED = {"status": "expired"}
+
+
+@pytest.fixture(scope="module")
+def mall(database_url: str, redis_url: str) -> Iterator[Shop]:
+    """One shop for the module."""
+    with serve() as stripe, opened(database_url, redis_url, stripe) as found:
+        stock(found)
+        yield found
+
+
+@pytest.fixture
+def shop(mall: Shop, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    """The same, where nothing has happened yet, and where nobody waits for a worker."""
+    monkeypatch.setattr(session_status, "APPLY_SECONDS", 0.0)
+    return swept(mall)
+
+
+def seen(shop: Shop, session_id: str) -> tuple[str, int, str | None]:
+    """Status, tokens and subscription, as the page is told."""
+    answer = shop.status(session_id)
+    assert answer.status_code == 200, answer.text
+    found = answer.get_json()
+    assert set(found) == {
+        "session_id",
+        "status",
+        "plan_id",
+        "tokens_granted",
+        "subscription_id",
+    }
+    return found["status"], found["tokens_granted"], found["subscription_id"]
+
+
+def deaf(shop: Shop) -> None:
+    """Have Stripe answer nothing more of sessions."""
+    for session_id in shop.stripe.sessions:
+        shop.stripe.faults[f"GET checkout/sessions/{session_id}"] = [503] * 50
+
+
+def a_contract(shop: Shop, session_id: str, **changes: Any) -> tuple[dict[str, Any], ...]:
+    """The subscription and paid first invoice that a session made, as Stripe shows them."""
+    session = shop.stripe.sessions[session_id]
+    whose = {"customer": session["customer"], "metadata": session["metadata"]}
+    subscription = a_subscription(**whose, **changes)
+    invoice = an_invoice(
+        [a_line(2_900)],
+        metadata=session["metadata"],
+        billing_reason="subscription_create",
+        customer=session["customer"],
+    )
+    shop.stripe.objects.update(sub_1=subscription, in_1=invoice)
+    session |= {"subscription": "sub_1", "invoice": "in_1"}
+    return subscription, invoice
+
+
+def test_a_package_is_complete_once_its_tokens_are_there(shop: Shop) -> None:
+    """Open, then complete with what it brought, then less after a refund."""
+    session_id = shop.bought(PACKAGE)["session_id"]
+    assert seen(shop, session_id) == ("open", 0, None)
+    deaf(shop)
+    session = shop.told(session_id, **PAID, payment_intent="pi_1")
+    shop.work(an_event("checkout.session.completed", session))
+    assert seen(shop, session_id) == ("complete", 1_000, None)
+    shop.work(
+        an_event("payment_intent.succeeded", an_intent(customer=session["customer"])),
+        an_event("refund.created", a_refund(amount=250)),
+    )
+    assert seen(shop, session_id) == ("complete", 500, None)
+
+
+def test_a_delayed_payment_is_processing_until_it_arrives(shop: Shop) -> None:
+    """The buyer is done; the money is not there yet."""
+    session_id = shop.bought(PACKAGE)["session_id"]
+    shop.work(an_event("checkout.session.completed", shop.told(session_id, **UNPAID)))
+    assert seen(shop, session_id) == ("processing", 0, None)
+    paid = shop.told(session_id, **PAID)
+    shop.work(an_event("checkout.session.async_payment_succeeded", paid))
+    assert seen(shop, session_id) == ("complete", 1_000, None)
+
+
+def test_a_delayed_payment_that_fails_is_failed(shop: Shop) -> None:
+    """Nothing more will come of it."""
+    session_id = shop.bought(PACKAGE)["session_id"]
+    session = shop.told(session_id, **UNPAID)
+    shop.work(
+        an_event("checkout.session.completed", session),
+        an_event("checkout.session.async_payment_failed", session, created=1_700_000_900),
+    )
+    assert seen(shop, session_id) == ("failed", 0, None)
+
+
+def test_a_session_that_nobody_paid_is_expired(shop: Shop) -> None:
+    """By the event, or when Stripe says so."""
+    by_event, by_asking = (shop.bought(plan)["session_id"] for plan in (PACKAGE, PRO))
+    shop.work(an_event("checkout.session.expired", shop.told(by_event, **EXPIRED)))
+    shop.told(by_asking, **EXPIRED)
+    assert seen(shop, by_event) == ("expired", 0, None)
+    assert seen(shop, by_asking) == ("expired", 0, None)
+
+
+def test_a_subscription_is_complete_once_state_and_money_are_there(shop: Shop) -> None:
+    """Whichever comes last: session, subscription or invoice."""
+    session_id = shop.bought(PRO)["session_id"]
+    subscription, invoice = a_contract(shop, session_id)
+    deaf(shop)
+    shop.work(
+        an_event(
+            "checkout.session.completed",
+            shop.told(session_id, **PAID)
+            | {
+                "subscription": "sub_1",
+                "invoice": "in_1",
+                "amount_total": 2_900,
+            },
+        )
+    )
+    assert seen(shop, session_id) == ("processing", 0, "sub_1")
+    shop.work(an_event("customer.subscription.created", subscription | {"status": "incomplete"}))
+    shop.work(an_event("invoice.paid", invoice))
+    assert seen(shop, session_id) == ("processing", 0, "sub_1")
+    changed = {"status": "incomplete"}
+    active = an_event("customer.subscription.updated", subscription, previous=changed)
+    shop.work(active)
+    assert seen(shop, session_id) == ("complete", 10_000, "sub_1")
+    ended = subscription | {"status": "canceled"}
+    shop.work(an_event("customer.subscription.deleted", ended, created=1_700_009_000))
+    assert seen(shop, session_id) == ("complete", 10_000, "sub_1")
+
+
+def test_a_subscription_that_never_began_is_failed(shop: Shop) -> None:
+    """Its first payment was not authenticated in time."""
+    session_id = shop.bought(PRO)["session_id"]
+    subscription, _ = a_contract(shop, session_id, status="incomplete_expired")
+    deaf(shop)
+    session = shop.told(session_id, **UNPAID) | {"subscription": "sub_1"}
+    shop.work(
+        an_event("checkout.session.completed", session),
+        an_event("customer.subscription.updated", subscription, previous={"status": "incomplete"}),
+    )
+    assert seen(shop, session_id) == ("failed", 0, "sub_1")
+
+
+def test_a_trial_is_complete_with_the_tokens_of_the_trial(shop: Shop) -> None:
+    """Its first invoice is paid with nothing."""
+    session_id = shop.bought(TRIED)["session_id"]
+    subscription, invoice = a_contract(shop, session_id, status="trialing")
+    line = a_line(0, "price_5", metadata=subscription["metadata"])
+    invoice["lines"]["data"] = [line]
+    invoice |= {"amount_due": 0, "amount_paid": 0, "total": 0}
+    done = shop.told(session_id, status="complete", payment_status="no_payment_required")
+    shop.work(
+        an_event("checkout.session.completed", done | {"subscription": "sub_1", "invoice": "in_1"}),
+        an_event("customer.subscription.created", subscription),
+        an_event("invoice.paid", invoice),
+    )
+    assert seen(shop, session_id) == ("complete", 50, "sub_1")
+
+
+def test_a_renewal_does_not_count_as_what_the_session_brought(shop: Shop) -> None:
+    """Only the invoice that started the subscription does."""
+    session_id = shop.bought(PRO)["session_id"]
+    subscription, invoice = a_contract(shop, session_id)
+    session = shop.told(session_id, **PAID) | {"subscription": "sub_1", "invoice": "in_1"}
+    lines = {"object": "list", "data": [a_line(5_800, quantity=2)], "has_more": False}
+    renewal = invoice | {"id": "in_0", "billing_reason": "subscription_cycle", "lines": lines}
+    shop.work(
+        an_event("checkout.session.completed", session),
+        an_event("customer.subscription.created", subscription),
+        an_event("invoice.paid", renewal),
+    )
+    shop.work(an_event("invoice.paid", invoice | {"created": 1_700_000_500}))
+    assert seen(shop, session_id) == ("complete", 10_000, "sub_1")
+    assert balances(shop.wiring.engine) == {"user_1": 30_000}
+
+
+def test_a_payment_that_went_to_another_user_is_not_complete(shop: Shop) -> None:
+    """Somebody changed the metadata at Stripe: the tokens are not the caller's."""
+    session_id = shop.bought(PACKAGE)["session_id"]
+    theirs = {"user_id": "user_2", "plan_id": "4"}
+    deaf(shop)
+    session = shop.told(session_id, **PAID, metadata=theirs, client_reference_id="user_2")
+    shop.work(an_event("checkout.session.completed", session))
+    assert balances(shop.wiring.engine) == {"user_2": 1_000}
+    assert seen(shop, session_id) == ("processing", 0, None)
+
+
+def test_a_late_webhook_is_made_up_for_by_asking_once(shop: Shop) -> None:
+    """Stripe's answer enters as events; the webhook that comes later changes nothing."""
+    session_id = shop.bought(PACKAGE)["session_id"]
+    session = shop.told(session_id, **PAID)
+    question = f"GET checkout/sessions/{session_id}"
+    assert seen(shop, session_id) == ("processing", 0, None)
+    assert seen(shop, session_id) == ("processing", 0, None)
+    assert shop.stripe.count(question) == 1
+    shop.work()
+    assert seen(shop, session_id) == ("complete", 1_000, None)
+    shop.work(an_event("checkout.session.completed", session))
+    assert balances(shop.wiring.engine) == {"user_1": 1_000}
+    assert f"fetched_{session_id}_complete_paid" in statuses(shop.wiring.engine)
+
+
+def test_a_late_subscription_is_made_up_for_whole(shop: Shop) -> None:
+    """Session, subscription and invoice come with one answer."""
+    session_id = shop.bought(PRO)["session_id"]
+    a_contract(shop, session_id)
+    shop.stripe.sessions[session_id] |= PAID
+    assert seen(shop, session_id)[0] == "processing"
+    shop.work()
+    assert seen(shop, session_id) == ("complete", 10_000, "sub_1")
+    assert balances(shop.wiring.engine) == {"user_1": 10_000}
+
+
+def test_asking_again_and_again_adds_no_event(shop: Shop) -> None:
+    """The events' ids come from the state, and Stripe is asked only every few seconds."""
+    session_id = shop.bought(PACKAGE)["session_id"]
+    shop.told(session_id, **UNPAID)
+    for _ in range(3):
+        seen(shop, session_id)
+        shop.age()
+        shop.work()
+    assert len(statuses(shop.wiring.engine)) == 1
+    assert shop.stripe.count(f"GET checkout/sessions/{session_id}") == 3
+
+
+def test_many_pages_at_once_ask_stripe_once(shop: Shop) -> None:
+    """Each of them is told the same."""
+    session_id = shop.bought(PACKAGE)["session_id"]
+    shop.stripe.delay_seconds = 0.05
+    with ThreadPoolExecutor(8) as pool:
+        found = set(pool.map(lambda _: seen(shop, session_id), range(16)))
+    assert found == {("open", 0, None)}
+    assert shop.stripe.count(f"GET checkout/sessions/{session_id}") == 1
+
+
+def test_the_page_waits_for_a_worker_that_is_quick(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asks after paying is told `complete` at once."""
+    monkeypatch.setattr(session_status, "APPLY_SECONDS", 5.0)
+    accept = shop.edge.intake.__class__.accept
+
+    def applied(intake: Any, delivery: Any) -> Any:
+        stored = accept(intake, delivery)
+        shop.work()
+        return stored
+
+    monkeypatch.setattr(shop.edge.intake.__class__, "accept", applied)
+    session_id = shop.bought(PACKAGE)["session_id"]
+    shop.told(session_id, **PAID)
+    assert seen(shop, session_id) == ("complete", 1_000, None)
+
+
+def test_a_page_never_fails_because_of_stripe(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither when it fails, nor without a key, nor when no store takes its answer."""
+    session_id = shop.bought(PACKAGE)["session_id"]
+    shop.told(session_id, **PAID)
+    shop.stripe.faults[f"GET checkout/sessions/{session_id}"] = [500]
+    assert seen(shop, session_id) == ("open", 0, None)
+    keyless = create_app(shop.edge.settings, opened=replace(shop.edge, gateway=None))
+    assert seen(replace(shop, app=keyless), session_id) == ("open", 0, None)
+    shop.age()
+
+    def refuse(*_: object) -> None:
+        raise NotStoredError
+
+    monkeypatch.setattr(shop.edge.intake.__class__, "accept", refuse)
+    assert seen(shop, session_id) == ("processing", 0, None)
+
+
+@pytest.mark.parametrize("session_id", ["cs_none", "in_1", "cs_%00", "cs_'", "x" * 300])
+def test_what_is_no_session_of_the_caller_is_not_found(shop: Shop, session_id: str) -> None:
+    """Nobody learns of other people's sessions."""
+    assert problem(shop.status(session_id)) == (404, "session_not_found")
+
+
+def test_another_users_session_is_not_found(shop: Shop) -> None:
+    """Neither one of ours, nor one that events told of."""
+    ours = shop.bought(PACKAGE)["session_id"]
+    shop.work(an_event("checkout.session.completed", a_session(id="cs_theirs")))
+    for session_id in (ours, "cs_theirs"):
+        assert problem(shop.status(session_id, "user_2")) == (404, "session_not_found")
+        assert shop.status(session_id).status_code == 200
+
+
+def test_a_session_made_elsewhere_is_told_of_by_its_events(shop: Shop) -> None:
+    """Of the same user, sold by another program."""
+    shop.work(an_event("checkout.session.completed", a_session(id="cs_theirs")))
+    assert seen(shop, "cs_theirs") == ("complete", 1_000, None)
