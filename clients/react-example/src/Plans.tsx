@@ -1,0 +1,65 @@
+import type { Plan } from "@fiko/billing-client";
+import { useState } from "react";
+
+import { billing, type Loaded, messageOf, money } from "./billing";
+import { Notice } from "./Notice";
+
+/** Everything on sale, and the way to Stripe. */
+export function Plans({ plans }: { plans: Loaded<Plan[]> }) {
+  const [busy, setBusy] = useState(false);
+  const [failure, setFailure] = useState("");
+
+  async function buy(plan: Plan): Promise<void> {
+    setBusy(true);
+    setFailure("");
+    try {
+      const session = await billing.checkout({
+        plan_type: plan.plan_type,
+        plan_id: plan.id,
+        // Stripe puts the session's id in place of the word in braces.
+        success_url: `${window.location.origin}/success?session_id={CHECKOUT_SESSION_ID}`,
+        cancel_url: `${window.location.origin}/`,
+      });
+      window.location.assign(session.url);
+    } catch (error) {
+      setFailure(messageOf(error));
+      setBusy(false);
+    }
+  }
+
+  return (
+    <section aria-labelledby="plans">
+      <h2 id="plans">Plans and packages</h2>
+      <Notice of={plans} />
+      {failure && (
+        <p className="failure" role="alert">
+          {failure}
+        </p>
+      )}
+      {plans.state === "loaded" && (
+        <ul className="cards">
+          {plans.value.map((plan) => (
+            <li key={plan.id}>
+              <h3>{plan.name}</h3>
+              <p className="price">
+                {priceOf(plan)}
+                {plan.interval && <span className="quiet"> per {plan.interval}</span>}
+              </p>
+              <p>{plan.tokens.toLocaleString()} tokens</p>
+              <p className="quiet">{plan.description}</p>
+              <button disabled={busy || plan.amount === null} onClick={() => void buy(plan)}>
+                {plan.plan_type === "full" ? "Subscribe" : "Buy"}
+              </button>
+            </li>
+          ))}
+        </ul>
+      )}
+    </section>
+  );
+}
+
+function priceOf(plan: Plan): string {
+  return plan.amount === null || plan.currency === null
+    ? "not on sale"
+    : money(plan.amount, plan.currency);
+}
