@@ -42,6 +42,11 @@ def load(connection: Connection) -> Catalogue:
     )
 
 
+def current_price_ids(connection: Connection) -> set[str]:
+    """The price ids at which checkout sells, of every version: one for each of its currencies."""
+    return {row.id for row in connection.execute(_PRICE_IDS) if row.is_current}
+
+
 def hold(connection: Connection) -> None:
     """Keep every batch from running until this transaction ends, so none works with old terms."""
     connection.execute(
@@ -50,7 +55,10 @@ def hold(connection: Connection) -> None:
 
 
 def save(connection: Connection, changes: Sequence[CatalogueChange]) -> None:
-    """Write changed plans; call `hold` before reading what they were computed from."""
+    """Write changed plans; call `hold` before reading what they were computed from.
+
+    A price id that is bound to the version already becomes its current one again.
+    """
     for change in changes:
         plan = change.after
         if change.is_new_version:
@@ -117,4 +125,7 @@ _UNBIND = text(
 _BIND = text(
     "INSERT INTO stripe_prices (id, plan_id, version, currency)"
     " VALUES (:id, :plan_id, :version, :currency)"
+    " ON CONFLICT (id) DO UPDATE SET is_current = true"
+    " WHERE (stripe_prices.plan_id, stripe_prices.version, stripe_prices.currency)"
+    " = (EXCLUDED.plan_id, EXCLUDED.version, EXCLUDED.currency)"
 )

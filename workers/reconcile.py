@@ -9,17 +9,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import orjson
 from sqlalchemy import Connection, Engine
 
 import telemetry
 from db import attempts, inbox
 from db import reconcile as places
 from db.attempts import Attempt, Request
+from db.deliveries import as_delivery
 from db.reconcile import Progress, Walk
-from db.records import compress
-from domain.events import Delivery
-from stripe_gateway import EventPage, StripeBusy, StripeGateway, StripeUnavailable
+from stripe_gateway import EventPage, StripeGateway, StripeUnavailable
+from workers.patience import patiently
 from workers.wiring import Wiring
 
 DAY_SECONDS = 86_400
@@ -39,10 +38,6 @@ SECONDS_MAX = 15.0
 MOVING_SECONDS = 60
 # A place that nobody has moved for so long may name an event that Stripe lists no more.
 PLACE_SECONDS_MAX = 3_600
-# How often a person's reading asks again when Stripe says it is asked too often, and how long it
-# waits at most.
-BUSY_TRIES = 6
-BUSY_WAIT_SECONDS_MAX = 30
 
 log = telemetry.get_logger("reconcile")
 
@@ -202,13 +197,7 @@ def _patient(gateway: StripeGateway) -> Ask:
     """The gateway's list, asked again after a while when Stripe says it is asked too often."""
 
     def ask(*, since: int, after: str) -> EventPage:
-        for tries in range(BUSY_TRIES):
-            try:
-                return gateway.events(since=since, after=after)
-            except StripeBusy as busy:
-                wanted = 2**tries if busy.wait_seconds is None else busy.wait_seconds
-                time.sleep(min(wanted, BUSY_WAIT_SECONDS_MAX))
-        return gateway.events(since=since, after=after)
+        return patiently(lambda: gateway.events(since=since, after=after))
 
     return ask
 
@@ -223,19 +212,9 @@ def _missing(
 def _store(
     connection: Connection, events: Sequence[Mapping[str, Any]], request: Request | None = None
 ) -> None:
-    inbox.store(connection, [_delivery(event) for event in events], source="reconcile")
+    inbox.store(connection, [as_delivery(event) for event in events], source="reconcile")
     if request is not None:
         asked_for = [
             Attempt(event["id"], "reconcile", "received", request=request) for event in events
         ]
         attempts.note(connection, asked_for)
-
-
-def _delivery(event: Mapping[str, Any]) -> Delivery:
-    return Delivery(
-        event_id=event["id"],
-        event_type=event["type"],
-        created=event["created"],
-        received_ms=int(time.time() * 1000),
-        body=compress(orjson.dumps(event)),
-    )

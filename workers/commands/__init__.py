@@ -15,8 +15,14 @@ import click
 COMMANDS = {
     "up": "dev.up:up",
     "test": "dev.checks:test",
+    "bench": "bench.command:bench",
     "simulate": "dev.simulate.command:simulate",
+    "offline_stripe": "dev.stripe.command:offline_stripe",
     "load_plans": "workers.commands.catalogue:load_plans",
+    "sync_stripe_products": "workers.commands.sync_stripe_products:sync_stripe_products",
+    "check_subscription_status": (
+        "workers.commands.check_subscription_status:check_subscription_status"
+    ),
     "events": "workers.commands.events:events",
     "explain": "workers.commands.explain:explain",
     "audit": "workers.commands.audit:audit",
@@ -33,8 +39,12 @@ COMMANDS = {
 SUMMARIES = {
     "up": "Run everything on this machine: PostgreSQL, Redis, receiver, workers, scheduler.",
     "test": "Check style, types and import rules, then run the tests (or only: pytest args).",
+    "bench": "Measure how fast everything is, beside the usual ways to build it.",
     "simulate": "Send a realistic, signed stream of events and check what came of it.",
+    "offline_stripe": "Play Stripe on this machine (`up` does it where no key is set).",
     "load_plans": "Load a catalogue file; prints what changes.",
+    "sync_stripe_products": "Make Stripe's products and prices what the catalogue says.",
+    "check_subscription_status": "Compare subscriptions with Stripe's, and repair ours.",
     "events": "List the inbox; `events show ID` shows one event.",
     "explain": "Tell a user's story: what happened, and why the balance is what it is.",
     "audit": "Recompute everything from the stored events and compare it with the tables.",
@@ -100,7 +110,7 @@ def _imported(place: str) -> click.Command:
     try:
         command: click.Command = getattr(importlib.import_module(module_name), attribute)
     except ModuleNotFoundError as error:
-        if not (module_name.startswith("dev.") and error.name):
+        if not (module_name.startswith(("dev.", "bench.")) and error.name):
             raise
         raise click.ClickException(
             f"this command needs the development part, and {error.name} is not installed; "

@@ -13,10 +13,10 @@ from kombu.exceptions import KombuError
 from rich.console import Console
 
 import celery_config
-import settings
 from db.engine import make_engine
 from settings import Settings
-from stripe_gateway import StripeGateway, StripeUnavailable, open_gateway
+from stripe_gateway import StripeUnavailable
+from workers.commands.connected import connected
 from workers.commands.options import When, asked_for, request
 from workers.reconcile import LISTED_SECONDS, LookedBack, Missing, look_back
 
@@ -40,7 +40,7 @@ def reconcile(
 
     Stripe lists 30 days. Without --since it is read back to where the last reading began.
     """
-    found, gateway = _connected()
+    found, gateway = connected()
     start = int(since.timestamp()) if since else None
     if start is not None and start < datetime.now(UTC).timestamp() - LISTED_SECONDS:
         click.echo("Stripe lists no more than the last 30 days.", err=True)
@@ -58,17 +58,6 @@ def reconcile(
         if told.so_far.missing and not is_dry:
             _ring(found)
     told.summary(is_dry=is_dry)
-
-
-def _connected() -> tuple[Settings, StripeGateway]:
-    try:
-        found = settings.load(needs=("database_url", "stripe_secret_key"))
-    except settings.SettingsError as error:
-        raise click.ClickException(str(error)) from error
-    gateway = open_gateway(found)
-    if gateway is None:
-        raise click.ClickException("Stripe is not enabled: set STRIPE_ENABLED=True.")
-    return found, gateway
 
 
 def _ring(found: Settings) -> None:

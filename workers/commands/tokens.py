@@ -29,12 +29,13 @@ def issue_token(user: str, scopes: tuple[str, ...], ttl_hours: float) -> None:
             "JWT_JWKS_URL is set, so only tokens of that issuer are accepted: unset it to use"
             " tokens signed with JWT_SECRET."
         )
-    click.echo(_token(configured, user, scopes, timedelta(hours=ttl_hours)))
+    click.echo(signed_token(configured, user, scopes, timedelta(hours=ttl_hours)))
 
 
-def _token(
+def signed_token(
     configured: settings.Settings, user: str, scopes: tuple[str, ...], ttl: timedelta
 ) -> str:
+    """A token that the API of these settings accepts; JWT_SECRET must be set."""
     now = datetime.now(UTC)
     claims: dict[str, object] = {"sub": user, "iat": now, "exp": now + ttl}
     optional = {

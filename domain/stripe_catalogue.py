@@ -1,0 +1,108 @@
+"""What a Stripe account has to sell, read from its products and prices.
+
+Ours is what carries our marks in its metadata; everything else is foreign. Nothing here decides
+what is to change.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from domain.reading import integer_of, mapping_of, reference_of, text_of
+
+PLAN_ID = "plan_id"
+PLAN_TYPE = "plan_type"
+VERSION = "version"
+TOKENS = "tokens"
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A product; `created` is Stripe's clock, in seconds."""
+
+    id: str
+    name: str
+    description: str
+    active: bool
+    created: int
+    default_price_id: str | None
+    metadata: Mapping[str, str]
+
+    @property
+    def plan_id(self) -> int | None:
+        """The plan it was made for; None for a foreign one.
+
+        A checkout with an inline price leaves products behind that name a plan and no type.
+        """
+        return integer_of(self.metadata.get(PLAN_ID)) if PLAN_TYPE in self.metadata else None
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """A price; `interval` is None where it is paid once.
+
+    `amount_minor` is None where no single number says it. An interval that no plan of ours can
+    have is told in words, such as `3 month`.
+    """
+
+    id: str
+    product_id: str
+    active: bool
+    currency: str
+    amount_minor: int | None
+    interval: str | None
+    created: int
+    lookup_key: str | None
+    metadata: Mapping[str, str]
+
+    @property
+    def plan_id(self) -> int | None:
+        """The plan it was made for; None for a foreign one."""
+        return integer_of(self.metadata.get(PLAN_ID)) if VERSION in self.metadata else None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The products and prices of one Stripe account, by id."""
+
+    products: Mapping[str, Product]
+    prices: Mapping[str, Price]
+
+
+def product_of(found: Mapping[str, Any]) -> Product:
+    """Read a product; what is missing is empty."""
+    return Product(
+        id=text_of(found.get("id")) or "",
+        name=text_of(found.get("name")) or "",
+        description=text_of(found.get("description")) or "",
+        active=found.get("active") is True,
+        created=integer_of(found.get("created")) or 0,
+        default_price_id=reference_of(found.get("default_price")),
+        metadata=mapping_of(found.get("metadata")),
+    )
+
+
+def price_of(found: Mapping[str, Any]) -> Price:
+    """Read a price; what is missing is empty."""
+    return Price(
+        id=text_of(found.get("id")) or "",
+        product_id=reference_of(found.get("product")) or "",
+        active=found.get("active") is True,
+        currency=(text_of(found.get("currency")) or "").lower(),
+        amount_minor=integer_of(found.get("unit_amount")),
+        interval=interval_of(found),
+        created=integer_of(found.get("created")) or 0,
+        lookup_key=text_of(found.get("lookup_key")),
+        metadata=mapping_of(found.get("metadata")),
+    )
+
+
+def interval_of(price: Mapping[str, Any]) -> str | None:
+    """How often a price is paid, such as `month`, `3 month`; None for once."""
+    recurring = mapping_of(price.get("recurring"))
+    interval = text_of(recurring.get("interval"))
+    if interval is None:
+        return None
+    count = integer_of(recurring.get("interval_count")) or 1
+    metered = " metered" if recurring.get("usage_type") == "metered" else ""
+    return f"{f'{count} ' if count != 1 else ''}{interval}{metered}"

@@ -1,0 +1,212 @@
+"""Where a subscription of Stripe's and ours disagree, and how much money it is about.
+
+Compares only; nothing here asks Stripe or a store. What is shown of a value is in words.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from domain.catalogue import Catalogue
+from domain.reading import integer_of, list_of, mapping_of, reference_of, text_of
+from domain.stripe_catalogue import interval_of
+from domain.subscriptions import FINAL_STATUSES, Item, SubscriptionState, Version, state_of
+
+MISSING_HERE = "missing here"
+UNKNOWN_THERE = "unknown at Stripe"
+INVOICE = "invoice "
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """What our tables say of a subscription; `owner_id` is the user who sees it, by any link.
+
+    `claimed_plan_id` is the plan that its metadata names.
+    """
+
+    id: str
+    customer_id: str | None
+    owner_id: str | None
+    claimed_plan_id: int | None
+    state: SubscriptionState
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """What a subscription costs; `amount_minor` is None where no single number says it."""
+
+    amount_minor: int | None
+    currency: str
+    interval: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing on which the two disagree; None where a side has nothing."""
+
+    what: str
+    here: str | None
+    there: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """A subscription on which the two disagree, what it costs, and whose it is if known."""
+
+    id: str
+    user_id: str | None
+    money: tuple[Money, ...]
+    differences: tuple[Difference, ...]
+
+
+def latest_invoice(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The latest invoice of a subscription that carries it whole, else an empty one."""
+    return mapping_of(found.get("latest_invoice"))
+
+
+def compare(
+    found: Mapping[str, Any], here: Here | None, catalogue: Catalogue, paid: Mapping[str, bool]
+) -> Mismatch | None:
+    """What Stripe says of a subscription beside what our tables say; None where they agree.
+
+    `paid` tells of the latest invoices that our tables know whether they are paid here.
+    """
+    there = state_there(found)
+    if here is None:
+        differences = [Difference(MISSING_HERE, None, there.status)]
+    else:
+        differences = [*_states(here.state, there), *_links(here, there, catalogue)]
+    differences.extend(_unpaid(latest_invoice(found), paid))
+    if not differences:
+        return None
+    user_id = (here.owner_id if here else None) or there.user_id
+    name = text_of(found.get("id")) or ""
+    return Mismatch(name, user_id, _money_there(found), tuple(differences))
+
+
+def unknown_there(here: Here, catalogue: Catalogue) -> Mismatch:
+    """A live subscription of ours about which Stripe knows nothing."""
+    difference = Difference(UNKNOWN_THERE, here.state.status, None)
+    return Mismatch(here.id, here.owner_id, _money_here(here, catalogue), (difference,))
+
+
+def state_there(found: Mapping[str, Any]) -> SubscriptionState:
+    """What Stripe's object says, as our tables would."""
+    return state_of(Version(0, "", "customer.subscription.updated", found, {}))
+
+
+def is_of_state(difference: Difference) -> bool:
+    """Whether Stripe's object itself says what our tables should."""
+    is_nobody = difference.what == "user" and difference.there is None
+    return not (is_nobody or difference.what == "plan" or is_of_invoice(difference))
+
+
+def is_of_invoice(difference: Difference) -> bool:
+    """Whether it is about the money of the latest invoice."""
+    return difference.what.startswith(INVOICE)
+
+
+def lacks_user(mismatch: Mismatch) -> bool:
+    """Whether nobody is known to whom the subscription belongs."""
+    return any(each.what in ("user", MISSING_HERE) for each in mismatch.differences) and (
+        mismatch.user_id is None
+    )
+
+
+def _states(here: SubscriptionState, there: SubscriptionState) -> Iterator[Difference]:
+    pairs = (
+        ("status", here.status, there.status),
+        ("items", _items(here), _items(there)),
+        ("period", _periods(here), _periods(there)),
+        ("cancel at period end", _yes(here.cancel_at_period_end), _yes(there.cancel_at_period_end)),
+        ("cancel at", _time(here.cancel_at), _time(there.cancel_at)),
+        ("canceled at", _time(here.canceled_at), _time(there.canceled_at)),
+        ("trial end", _time(here.trial_end), _time(there.trial_end)),
+    )
+    for what, ours, stripes in pairs:
+        if ours != stripes:
+            yield Difference(what, ours, stripes)
+
+
+def _links(here: Here, there: SubscriptionState, catalogue: Catalogue) -> Iterator[Difference]:
+    """Who it belongs to and what it is; a stranger's thing may lack both."""
+    if there.user_id is not None and there.user_id != here.state.user_id:
+        yield Difference("user", here.owner_id, there.user_id)
+        return
+    if there.status in FINAL_STATUSES:
+        return
+    has_plan = here.claimed_plan_id is not None or any(
+        catalogue.by_price(item.price_id) for item in there.items
+    )
+    if has_plan and here.owner_id is None:
+        yield Difference("user", None, None)
+    if here.owner_id is not None and not has_plan:
+        yield Difference("plan", None, _items(there))
+
+
+def _unpaid(invoice: Mapping[str, Any], paid: Mapping[str, bool]) -> Iterator[Difference]:
+    name = text_of(invoice.get("id"))
+    if name is None or invoice.get("status") != "paid" or paid.get(name):
+        return
+    yield Difference(f"{INVOICE}{name}", "not paid" if name in paid else "unknown", "paid")
+
+
+def _items(state: SubscriptionState) -> str | None:
+    told = (f"{item.quantity} of {item.price_id}" for item in _sorted(state))
+    return ", ".join(told) or None
+
+
+def _periods(state: SubscriptionState) -> str | None:
+    told = (f"{_time(item.period_start)} to {_time(item.period_end)}" for item in _sorted(state))
+    return ", ".join(dict.fromkeys(told)) or None
+
+
+def _sorted(state: SubscriptionState) -> list[Item]:
+    return sorted(state.items, key=lambda item: (item.price_id or "", item.id or ""))
+
+
+def _yes(value: object) -> str:
+    return "yes" if value else "no"
+
+
+def _time(seconds: int | None) -> str | None:
+    return None if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def _money_there(found: Mapping[str, Any]) -> tuple[Money, ...]:
+    prices = []
+    for item in list_of(found.get("items")):
+        price = mapping_of(item.get("price"))
+        quantity = integer_of(item.get("quantity"))
+        amount = integer_of(price.get("unit_amount"))
+        currency = text_of(price.get("currency")) or text_of(found.get("currency")) or ""
+        times = 1 if quantity is None else quantity
+        total = None if amount is None else amount * times
+        prices.append(Money(total, currency, interval_of(price)))
+    return _summed(prices)
+
+
+def _money_here(here: Here, catalogue: Catalogue) -> tuple[Money, ...]:
+    prices = []
+    for item in here.state.items:
+        plan = catalogue.by_price(item.price_id)
+        if plan is not None:
+            currency = plan.stripe_price_ids[item.price_id or ""]
+            prices.append(Money(plan.prices[currency] * item.quantity, currency, plan.interval))
+    return _summed(prices)
+
+
+def _summed(prices: Iterable[Money]) -> tuple[Money, ...]:
+    sums: dict[tuple[str, str | None], int | None] = {}
+    for price in prices:
+        place = (price.currency, price.interval)
+        so_far = sums.get(place, 0)
+        known = so_far is not None and price.amount_minor is not None
+        sums[place] = (so_far or 0) + (price.amount_minor or 0) if known else None
+    return tuple(Money(total, *place) for place, total in sums.items())
+
+
+def customer_of(found: Mapping[str, Any]) -> str | None:
+    """The Stripe customer of a subscription."""
+    return reference_of(found.get("customer"))

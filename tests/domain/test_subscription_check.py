@@ -1,0 +1,79 @@
+"""Where Stripe's subscription and ours disagree, and what it costs."""
+
+from typing import Any
+
+from domain.subscription_check import Here, Money, compare, state_there, unknown_there
+from tests.play import CATALOGUE
+from tests.stripe_objects import NEW, OLD, a_subscription
+
+
+def an_item(amount: int | None, interval: str, quantity: int | None = 1) -> dict[str, Any]:
+    """An item at a price in dollars."""
+    recurring = {"interval": interval, "interval_count": 1}
+    price = {"id": "price_1", "unit_amount": amount, "currency": "usd", "recurring": recurring}
+    return {"id": "si_1", "price": price, "quantity": quantity}
+
+
+def here(found: dict[str, Any], **changes: Any) -> Here:
+    """Our row of a subscription."""
+    fields: dict[str, Any] = {
+        "id": "sub_1",
+        "customer_id": "cus_1",
+        "owner_id": "user_1",
+        "claimed_plan_id": 2,
+    }
+    return Here(**(fields | changes), state=state_there(found))
+
+
+def costs(*items: dict[str, Any]) -> tuple[Money, ...]:
+    """The money of a subscription that is missing here."""
+    found = a_subscription(items={"object": "list", "data": list(items)})
+    mismatch = compare(found, None, CATALOGUE, {})
+    assert mismatch is not None
+    return mismatch.money
+
+
+def test_items_of_one_interval_are_summed() -> None:
+    """Times their quantities; another interval is a sum of its own."""
+    assert costs(an_item(500, "month", 2), an_item(100, "month"), an_item(9_000, "year")) == (
+        Money(1_100, "usd", "month"),
+        Money(9_000, "usd", "year"),
+    )
+
+
+def test_an_amount_that_no_number_says_is_unknown() -> None:
+    """Tiers, for example; a metered item has no quantity."""
+    assert costs(an_item(None, "month"), an_item(100, "month")) == (Money(None, "usd", "month"),)
+    assert costs(an_item(100, "month", None)) == (Money(100, "usd", "month"),)
+
+
+def test_the_same_in_both_shapes_is_no_difference() -> None:
+    """Our row may stem from an event of an older API version."""
+    ours = here(a_subscription(api_version=OLD))
+    assert compare(a_subscription(api_version=NEW), ours, CATALOGUE, {}) is None
+
+
+def test_the_order_of_items_is_no_difference() -> None:
+    """Stripe promises none."""
+    items = [an_item(1, "month") | {"id": name} for name in ("si_1", "si_2")]
+    items[1]["price"] = {"id": "price_2"}
+    one = a_subscription(items={"object": "list", "data": items})
+    other = a_subscription(items={"object": "list", "data": items[::-1]})
+    assert compare(one, here(other), CATALOGUE, {}) is None
+
+
+def test_an_object_with_nothing_in_it_is_compared_all_the_same() -> None:
+    """Missing fields never crash."""
+    mismatch = compare({}, None, CATALOGUE, {})
+    assert mismatch is not None
+    assert (mismatch.id, mismatch.user_id, mismatch.money) == ("", None, ())
+    assert compare({}, here({}, owner_id=None, claimed_plan_id=None), CATALOGUE, {}) is None
+
+
+def test_one_unknown_at_stripe_costs_what_the_catalogue_says() -> None:
+    """In the currency of its price; a price in no catalogue is left out."""
+    found = a_subscription()
+    found["items"]["data"][0] |= {"price": {"id": "price_pro_eur"}, "quantity": 2}
+    assert unknown_there(here(found), CATALOGUE).money == (Money(5_400, "eur", "month"),)
+    found["items"]["data"][0]["price"]["id"] = "price_unbound"
+    assert unknown_there(here(found), CATALOGUE).money == ()

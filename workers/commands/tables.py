@@ -1,0 +1,23 @@
+"""Tables for people: aligned, coloured on a terminal and plain in a pipe."""
+
+import sys
+from collections.abc import Collection, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+# Nothing is folded for a width that a pipe does not have.
+_PIPE_WIDTH = 400
+
+
+def console() -> Console:
+    """Where tables go: stdout."""
+    return Console() if sys.stdout.isatty() else Console(width=_PIPE_WIDTH, no_color=True)
+
+
+def table(headings: Sequence[str], wrapped: Collection[str] = ()) -> Table:
+    """An empty table; columns that are not to be `wrapped` keep each row on one line."""
+    found = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        found.add_column(heading, no_wrap=heading not in wrapped)
+    return found

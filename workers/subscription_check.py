@@ -1,0 +1,273 @@
+"""Compares every subscription of Stripe's with ours, both ways, and repairs ours.
+
+A repair is what Stripe says, as one more event, through the same pipeline; what Stripe does not
+know is told and left. Memory holds one page and the ids of one window, however many there are.
+Nothing is asked of Stripe inside a transaction.
+"""
+
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Engine
+
+from db import subscription_check as tables
+from db.deliveries import as_delivery
+from domain.catalogue import Catalogue
+from domain.fetched import as_event
+from domain.modes import require_mode
+from domain.reading import integer_of, mapping_of, text_of, time_of
+from domain.subscription_check import (
+    Here,
+    Mismatch,
+    compare,
+    customer_of,
+    is_of_invoice,
+    is_of_state,
+    lacks_user,
+    latest_invoice,
+    unknown_there,
+)
+from stripe_gateway import StripeGateway, StripeMissing
+from workers.apply import Applied, CatalogueCache, apply
+from workers.batch import apply_each
+from workers.fetch import completed
+from workers.patience import patiently
+from workers.work import Work, prepare
+
+BATCH = 100
+# So many of Stripe's ids are kept before ours of the same time are looked through.
+WINDOW = 10_000
+# An event that is on its way gets so long to arrive before a difference is told; more than a
+# second, so that what is asked again is newer than what was asked before.
+GRACE_SECONDS = 1.5
+# Clocks differ by less, unless one was moved.
+SKEW_SECONDS_MAX = 60
+ROUNDS = 2
+
+Json = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Checked:
+    """What came of it so far: subscriptions looked at, differing ones, those that still differ."""
+
+    looked_at: int = 0
+    differing: int = 0
+    left: int = 0
+
+
+# Told of each mismatch, and whether it is left.
+Report = Callable[[Mismatch, bool], None]
+Progress = Callable[[Checked], None]
+
+
+@dataclass(slots=True)
+class SubscriptionCheck:
+    """A comparison under way; without `repairs` nothing is changed.
+
+    `test_mode` is the mode whose subscriptions are compared.
+    """
+
+    engine: Engine
+    gateway: StripeGateway
+    test_mode: bool
+    repairs: bool
+    report: Report
+    progress: Progress
+    checked: Checked = field(default_factory=Checked)
+    cache: CatalogueCache = field(default_factory=CatalogueCache)
+
+    def run(self) -> Checked:
+        """Compare everything.
+
+        Raises `StripeUnavailable` and `WrongModeError`; what was reported stands then.
+        """
+        seen: dict[str, int] = {}
+        ceiling: int | None = None
+        for stamp, page in self._pages():
+            self._compare_page(page, stamp)
+            seen.update((each["id"], integer_of(each.get("created")) or 0) for each in page)
+            if len(seen) >= WINDOW:
+                floor = min(seen.values()) + 1
+                self._look_for_unseen(seen, floor, ceiling)
+                # The list goes on in the last second: its ids may be needed once more.
+                seen = {name: created for name, created in seen.items() if created < floor}
+                ceiling = floor
+        self._look_for_unseen(seen, None, ceiling)
+        return self.checked
+
+    def _pages(self) -> Iterator[tuple[int, list[Json]]]:
+        """Pages of Stripe's list, each with a time before it was asked for."""
+        after = ""
+        while True:
+            stamp = int(time.time())
+            page = patiently(partial(self._page, after))
+            named = [each for each in page if text_of(each.get("id"))]
+            if not named or named[-1]["id"] == after:
+                return
+            yield stamp, named
+            if len(page) < BATCH:
+                return
+            after = named[-1]["id"]
+
+    def _page(self, after: str) -> list[Json]:
+        return list(islice(self.gateway.subscriptions(after=after), BATCH))
+
+    def _look_for_unseen(
+        self, seen: Mapping[str, int], floor: int | None, ceiling: int | None
+    ) -> None:
+        """Ask about our live subscriptions of a time whose ids the list did not have."""
+        after = ""
+        while True:
+            with self.engine.connect() as connection:
+                ours = tables.live(
+                    connection, floor=floor, ceiling=ceiling, after=after, limit=BATCH
+                )
+            if not ours:
+                return
+            after = ours[-1].id
+            for here in ours:
+                if here.id not in seen:
+                    self._ask_about(here)
+
+    def _ask_about(self, here: Here) -> None:
+        stamp = int(time.time())
+        found = self._now(here.id)
+        if found:
+            self._compare_page([found], stamp)
+        else:
+            self.checked.looked_at += 1
+            self._tell(unknown_there(here, self._catalogue()), is_left=True)
+
+    def _compare_page(self, page: Sequence[Json], stamp: int) -> None:
+        for found in page:
+            require_mode(found, test_mode=self.test_mode)
+        first = self._compared(page)
+        if first:
+            differing = [each for each in page if each["id"] in first]
+            left = self._settled(differing, dict.fromkeys(first, stamp), first)
+            for name, mismatch in first.items():
+                if name in left:
+                    self._tell(left[name], is_left=True)
+                elif self.repairs:
+                    self._tell(mismatch, is_left=False)
+        self.checked.looked_at += len(page)
+        self.progress(self.checked)
+
+    def _settled(
+        self,
+        differing: Sequence[Json],
+        stamps: Mapping[str, int],
+        first: Mapping[str, Mismatch],
+    ) -> Mapping[str, Mismatch]:
+        """What still differs once it is repaired, or once events on their way have arrived."""
+        left = self._repaired(differing, stamps, first) if self.repairs else first
+        for _ in range(ROUNDS if self.repairs else 1):
+            if not left:
+                break
+            time.sleep(GRACE_SECONDS)
+            stamps = self._stamps(left)
+            fresh = [self._fresh(each) for each in differing if each["id"] in left]
+            left = self._compared(fresh)
+            if self.repairs and left:
+                left = self._repaired(fresh, stamps, left)
+        return left
+
+    def _stamps(self, ids: Collection[str]) -> dict[str, int]:
+        """The time of what Stripe is about to say of each; call before it is asked.
+
+        Where Stripe's clock was moved far ahead (a test clock), later than the last report.
+        """
+        with self.engine.connect() as connection:
+            newest = tables.newest_reports(connection, list(ids))
+        now = int(time.time())
+        is_ahead = {name for name, created in newest.items() if created > now + SKEW_SECONDS_MAX}
+        return {name: newest[name] + 1 if name in is_ahead else now for name in ids}
+
+    def _repaired(
+        self,
+        differing: Sequence[Json],
+        stamps: Mapping[str, int],
+        mismatches: Mapping[str, Mismatch],
+    ) -> dict[str, Mismatch]:
+        events = {
+            event["id"]: event
+            for found in differing
+            if found["id"] in mismatches
+            for event in self._events(found, mismatches[found["id"]], stamps[found["id"]])
+        }
+        works = [
+            prepare(as_delivery(event), source="fetch", test_mode=self.test_mode)
+            for event in events.values()
+        ]
+        for _ in apply_each(completed(works, self.gateway), self._apply):
+            pass  # What could not be applied is recorded, and differs still.
+        return self._compared(differing)
+
+    def _apply(self, works: Sequence[Work]) -> Applied:
+        return apply(self.engine, works, self.cache)
+
+    def _events(self, found: Json, mismatch: Mismatch, stamp: int) -> Iterator[Json]:
+        """What Stripe says, as events that are older than whatever happened since it said so."""
+        event = partial(as_event, api_version=self.gateway.api_version)
+        invoice, customer_id = latest_invoice(found), customer_of(found)
+        if any(map(is_of_state, mismatch.differences)):
+            folded = {"latest_invoice": invoice["id"]} if invoice else {}
+            name = f"{mismatch.id}_{stamp}"
+            found = {**found, **folded}
+            yield event("customer.subscription.updated", found, event_id=name, created=stamp)
+        if any(map(is_of_invoice, mismatch.differences)):
+            # Only `payments` tells which intent paid, which later refunds name.
+            ask = partial(self.gateway.invoice, invoice["id"], expand=("payments",))
+            if paid := _asked(ask):
+                name, created = f"{invoice['id']}_paid", _paid_at(paid)
+                yield event("invoice.paid", paid, event_id=name, created=created)
+        if customer_id and lacks_user(mismatch):
+            customer = _asked(partial(self.gateway.customer, customer_id))
+            if customer and mapping_of(customer.get("metadata")).get("user_id"):
+                name = f"{customer_id}_{stamp}"
+                yield event("customer.updated", customer, event_id=name, created=stamp)
+
+    def _fresh(self, found: Json) -> Json:
+        return self._now(found["id"]) or found
+
+    def _now(self, subscription_id: str) -> Json | None:
+        return _asked(
+            partial(self.gateway.subscription, subscription_id, expand=("latest_invoice",))
+        )
+
+    def _compared(self, page: Sequence[Json]) -> dict[str, Mismatch]:
+        """The mismatches of a page, by subscription."""
+        invoices = [text_of(latest_invoice(found).get("id")) or "" for found in page]
+        with self.engine.connect() as connection:
+            here = tables.found_here(connection, [found["id"] for found in page])
+            paid = tables.invoices_paid(connection, invoices)
+            catalogue = self.cache.get(connection)
+        found = (compare(each, here.get(each["id"]), catalogue, paid) for each in page)
+        return {each.id: each for each in found if each is not None}
+
+    def _catalogue(self) -> Catalogue:
+        with self.engine.connect() as connection:
+            return self.cache.get(connection)
+
+    def _tell(self, mismatch: Mismatch, *, is_left: bool) -> None:
+        self.checked.differing += 1
+        self.checked.left += is_left
+        self.report(mismatch, is_left)
+
+
+def _asked(ask: Callable[[], Json]) -> Json | None:
+    """What Stripe answers; None where it knows no such object."""
+    try:
+        return patiently(ask)
+    except StripeMissing:
+        return None
+
+
+def _paid_at(invoice: Mapping[str, Any]) -> int:
+    transitions = mapping_of(invoice.get("status_transitions"))
+    return time_of(transitions.get("paid_at")) or time_of(invoice.get("created")) or 0
