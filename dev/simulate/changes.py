@@ -1,10 +1,12 @@
 """What buyers do to a running subscription: change it, cancel it, take that back, pause it."""
 
-from dev.simulate.lines import proration_line
+from dev.simulate.engine import after_interval
+from dev.simulate.lines import period_line, proration_line
 from dev.simulate.objects import subscription_object
+from dev.simulate.packages import contract_metadata
 from dev.simulate.plans import Plan
-from dev.simulate.records import Invoice, Subscription
-from dev.simulate.subscriptions import Subscriptions, contract_metadata
+from dev.simulate.records import Invoice, Line, Price, Subscription
+from dev.simulate.subscriptions import Subscriptions
 
 
 class Changes(Subscriptions):
@@ -30,24 +32,43 @@ class Changes(Subscriptions):
 
     def change(self, subscription: Subscription, plan: Plan, quantity: int) -> Invoice:
         """Change plan or quantity now and bill the difference at once."""
+        metadata = contract_metadata(subscription.customer, plan)
+        price = self.price(plan, subscription.price.currency)
+        invoice = self.switch(subscription, price, quantity, metadata)
+        self.pay(invoice)
+        return invoice
+
+    def switch(
+        self, subscription: Subscription, price: Price, quantity: int, metadata: dict[str, str]
+    ) -> Invoice:
+        """Change what is sold now; returns the open invoice of the difference.
+
+        Another interval starts a new period, of which all is billed.
+        """
         before = subscription_object(subscription)
+        lines = self._swap(subscription, price, quantity)
+        subscription.metadata = metadata
+        self.report(subscription, before, by_stripe=False)
+        before = subscription_object(subscription)
+        invoice = self.new_invoice(
+            subscription.customer, "subscription_update", lines, subscription
+        )
+        self.report(subscription, before)
+        self.finalize(invoice)
+        return invoice
+
+    def _swap(self, subscription: Subscription, price: Price, quantity: int) -> list[Line]:
         left = (subscription.period_end - self.now) / (
             subscription.period_end - subscription.period_start
         )
         old = proration_line(self.new_id("il"), subscription, -left, self.now)
-        subscription.price = self.price(plan, subscription.price.currency)
-        subscription.quantity = quantity
-        subscription.metadata = contract_metadata(subscription.customer, plan)
-        new = proration_line(self.new_id("il"), subscription, left, self.now)
-        self.report(subscription, before, by_stripe=False)
-        before = subscription_object(subscription)
-        invoice = self.new_invoice(
-            subscription.customer, "subscription_update", [old, new], subscription
-        )
-        self.report(subscription, before)
-        self.finalize(invoice)
-        self.pay(invoice)
-        return invoice
+        same_interval = price.plan.interval == subscription.price.plan.interval
+        subscription.price, subscription.quantity = price, quantity
+        if same_interval:
+            return [old, proration_line(self.new_id("il"), subscription, left, self.now)]
+        subscription.anchor = subscription.period_start = self.now
+        subscription.period_end = after_interval(self.now, price.plan.interval or "month")
+        return [old, period_line(self.new_id("il"), subscription)]
 
     def pause_collection(self, subscription: Subscription, behavior: str | None) -> None:
         """Stop collecting (`void`, `keep_as_draft`, …), or start again with None."""
@@ -58,11 +79,11 @@ class Changes(Subscriptions):
     def pause(self, subscription: Subscription) -> None:
         """Pause for real: no access, no invoices."""
         subscription.status = "paused"
-        subscription.pause_requested = True
+        subscription.paused_at = self.now
         self.say(subscription, "paused")
 
     def resume(self, subscription: Subscription) -> None:
         """End a real pause."""
         subscription.status = "active"
-        subscription.pause_requested = False
+        subscription.paused_at = None
         self.say(subscription, "resumed")

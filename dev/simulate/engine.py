@@ -16,11 +16,12 @@ import orjson
 from dev.simulate.expected import Books
 from dev.simulate.objects import Json, customer_object
 from dev.simulate.plans import Plan
-from dev.simulate.records import Customer, Invoice, Price
-from dev.simulate.versions import ApiVersion
+from dev.simulate.records import Customer, Invoice, Price, Record
+from dev.simulate.versions import NEW, ApiVersion
 
 _LETTERS = string.ascii_letters + string.digits
 _NAMES = ("Ada Okafor", "Jürgen Weiß", "Zoë Laurent", "佐藤 花子", "Liam O'Neill", "Noor Haddad")
+_DAYS = {"day": 1, "week": 7}
 _COUNTRIES = {"usd": "US", "eur": "DE", "jpy": "JP"}
 
 
@@ -43,7 +44,9 @@ class Event:
 
 
 def after_interval(start: int, interval: str) -> int:
-    """Return the same time a month or a year later, on the last day where there is no such day."""
+    """Return the same time an interval later, on the last day where there is no such day."""
+    if interval in _DAYS:
+        return start + _DAYS[interval] * 86400
     then = datetime.fromtimestamp(start, UTC)
     months = then.month - 1 + (12 if interval == "year" else 1)
     year, month = then.year + months // 12, months % 12 + 1
@@ -73,11 +76,16 @@ class Engine:
         self.customers: dict[str, Customer] = {}
         self.invoices: dict[str, Invoice] = {}
         self.books = Books()
+        # What caused the events of now: an API request's id and its idempotency key.
+        self.cause: tuple[str, str | None] | None = None
         # Ids must differ between runs, what happens must not: two sources of chance.
         # Neither guards anything, both must repeat, so `random` is right.
         self.chance = random.Random(seed)  # noqa: S311
         self._ids = random.Random(f"{seed}:{run}")  # noqa: S311
         self._prices: dict[tuple[int, str, bool], Price] = {}
+
+    def keep(self, record: Record) -> None:
+        """Remember what may be asked for by its id; here nothing ever is."""
 
     def wait(self, seconds: int) -> None:
         """Let time pass."""
@@ -151,29 +159,33 @@ class Engine:
         self,
         kind: str,
         drawn: Json,
-        customer: Customer,
+        customer: Customer | None,
         previous: Json | None = None,
         *,
         by_stripe: bool = False,
     ) -> Event:
-        """Record an event about an object as drawn now; `by_stripe` means no API call caused it."""
+        """Record an event about an object as drawn now; `by_stripe` means no API call caused it.
+
+        `customer` is None for what belongs to nobody, such as a product.
+        """
         event_id = self.new_id("evt")
         data: dict[str, Any] = {"object": drawn}
         if previous is not None:
             data["previous_attributes"] = previous
-        request = None if by_stripe else self.new_id("req", 14)
+        request, key = (None, None) if by_stripe else self.cause or (self.new_id("req", 14), None)
         envelope: Json = {
             "id": event_id,
             "object": "event",
-            "api_version": customer.version.name,
+            "api_version": customer.version.name if customer else NEW[-1].name,
             "created": self.now,
             "data": data,
             "livemode": False,
             "pending_webhooks": 1,
-            "request": {"id": request, "idempotency_key": None},
+            "request": {"id": request, "idempotency_key": key},
             "type": kind,
         }
         body = orjson.dumps(envelope, option=orjson.OPT_INDENT_2)
-        event = Event(event_id, kind, self.now, customer.id, customer.user_id, body)
+        whose = (customer.id, customer.user_id) if customer else ("", "")
+        event = Event(event_id, kind, self.now, *whose, body)
         self.events.append(event)
         return event

@@ -199,3 +199,34 @@ class Books:
         sale.state = "paid"
         sale.paid = amount
         sale.gross = gross
+
+
+class NoBooks(Books):
+    """The books of an account whose sales nobody compares: they stay empty."""
+
+    def completed(self, session: Session) -> None:
+        """Note nothing."""
+
+    def failed_session(self, session: Session) -> None:
+        """Note nothing."""
+
+    def charged(self, invoice: Invoice) -> None:
+        """Note nothing."""
+
+    def unpaid(self, invoice: Invoice) -> None:
+        """Note nothing."""
+
+    def subscribed(self, subscription: Subscription) -> None:
+        """Note nothing."""
+
+    def refund(self, sale_id: str, refund_id: str, amount: int) -> None:
+        """Note nothing."""
+
+    def withdraw(self, sale_id: str, dispute_id: str, amount: int) -> None:
+        """Note nothing."""
+
+    def reinstate(self, sale_id: str, dispute_id: str) -> None:
+        """Note nothing."""
+
+    def refund_returned(self, sale_id: str, refund_id: str) -> None:
+        """Note nothing."""

@@ -213,9 +213,9 @@ def invoice_object(invoice: Invoice) -> Json:
         "created": invoice.created,
         "currency": invoice.currency,
         "customer": customer.id,
-        "customer_address": address(customer),
-        "customer_email": customer.email,
-        "customer_name": customer.name,
+        "customer_address": address(customer) if customer.country else None,
+        "customer_email": customer.email or None,
+        "customer_name": customer.name or None,
         "discounts": [invoice.discount_id] if invoice.discount else [],
         "lines": stripe_list(lines, f"/v1/invoices/{invoice.id}/lines"),
         # The invoice's own period says when items could be attached, not what was bought.

@@ -20,10 +20,10 @@ _CITIES = {
 
 def address(customer: Customer) -> Json:
     """Return the postal address of a customer."""
-    city, postal_code, state, line1 = _CITIES[customer.country]
+    city, postal_code, state, line1 = _CITIES.get(customer.country, (None,) * 4)
     return {
         "city": city,
-        "country": customer.country,
+        "country": customer.country or None,
         "line1": line1,
         "line2": None,
         "postal_code": postal_code,
@@ -41,28 +41,28 @@ def customer_object(customer: Customer) -> Json:
     return {
         "id": customer.id,
         "object": "customer",
-        "address": address(customer),
+        "address": address(customer) if customer.country else None,
         "balance": customer.balance_minor,
         "created": customer.created,
-        "currency": customer.currency,
+        "currency": customer.currency or None,
         "customer_account": None,
         "default_source": None,
         "delinquent": False,
-        "description": None,
+        "description": customer.description,
         "discount": None,
-        "email": customer.email,
+        "email": customer.email or None,
         "invoice_prefix": customer.id[-8:].upper(),
         "invoice_settings": {
             "custom_fields": None,
-            "default_payment_method": customer.method_id if customer.invoices else None,
+            "default_payment_method": (customer.method_id or None) if customer.invoices else None,
             "footer": None,
             "rendering_options": None,
         },
         "livemode": False,
-        "metadata": {"user_id": customer.user_id} if customer.linked else {},
-        "name": customer.name,
+        "metadata": _customer_metadata(customer),
+        "name": customer.name or None,
         "next_invoice_sequence": customer.invoices + 1,
-        "phone": None,
+        "phone": customer.phone,
         "preferred_locales": ["en-US"],
         "shipping": None,
         "tax_exempt": "none",
@@ -70,10 +70,15 @@ def customer_object(customer: Customer) -> Json:
     }
 
 
+def _customer_metadata(customer: Customer) -> dict[str, str]:
+    if customer.metadata is not None:
+        return dict(customer.metadata)
+    return {"user_id": customer.user_id} if customer.linked else {}
+
+
 def price_object(price: Price) -> Json:
     """Draw a price, recurring or one-time."""
     recurring = {
-        "aggregate_usage": None,
         "interval": price.plan.interval,
         "interval_count": 1,
         "meter": None,
@@ -83,15 +88,15 @@ def price_object(price: Price) -> Json:
     return {
         "id": price.id,
         "object": "price",
-        "active": True,
+        "active": price.active,
         "billing_scheme": "per_unit",
         "created": price.created,
         "currency": price.currency,
         "custom_unit_amount": None,
         "livemode": False,
-        "lookup_key": None,
-        "metadata": {},
-        "nickname": None,
+        "lookup_key": price.lookup_key,
+        "metadata": dict(price.metadata),
+        "nickname": price.nickname,
         "product": price.product,
         "recurring": recurring if price.plan.recurring else None,
         "tax_behavior": "unspecified",
@@ -108,8 +113,7 @@ def plan_object(price: Price) -> Json:
     return {
         "id": price.id,
         "object": "plan",
-        "active": True,
-        "aggregate_usage": None,
+        "active": price.active,
         "amount": price.unit_minor,
         "amount_decimal": str(price.unit_minor),
         "billing_scheme": "per_unit",
@@ -118,9 +122,9 @@ def plan_object(price: Price) -> Json:
         "interval": price.plan.interval,
         "interval_count": 1,
         "livemode": False,
-        "metadata": {},
+        "metadata": dict(price.metadata),
         "meter": None,
-        "nickname": None,
+        "nickname": price.nickname,
         "product": price.product,
         "tiers_mode": None,
         "transform_usage": None,
@@ -129,7 +133,8 @@ def plan_object(price: Price) -> Json:
     }
 
 
-def _item_object(subscription: Subscription) -> Json:
+def item_object(subscription: Subscription) -> Json:
+    """Draw the one item of a subscription."""
     item: Json = {
         "id": subscription.item_id,
         "object": "subscription_item",
@@ -203,8 +208,13 @@ def _versioned_subscription(subscription: Subscription) -> Json:
         "customer_account": None,
     }
     if version.real_pause:
-        requested = {"subscription": {"type": "pause_requested"}}
-        drawn["status_details"] = {"paused": requested if subscription.pause_requested else None}
+        requested = {
+            "subscription": {"type": "pause_requested"},
+            "transitioned_at": subscription.paused_at,
+            "type": "subscription",
+        }
+        paused = {"paused": requested} if subscription.paused_at is not None else None
+        drawn |= {"billing_schedules": [], "status_details": paused}
     return drawn
 
 
@@ -212,14 +222,14 @@ def subscription_object(subscription: Subscription) -> Json:
     """Draw a subscription as it stands."""
     pause = subscription.pause_behavior
     items = stripe_list(
-        [_item_object(subscription)], f"/v1/subscription_items?subscription={subscription.id}"
+        [item_object(subscription)], f"/v1/subscription_items?subscription={subscription.id}"
     )
     return {
         "id": subscription.id,
         "object": "subscription",
         **_QUIET_SUBSCRIPTION,
         **_versioned_subscription(subscription),
-        "billing_cycle_anchor": subscription.created,
+        "billing_cycle_anchor": subscription.anchor or subscription.created,
         "cancel_at": subscription.cancel_at,
         "cancel_at_period_end": subscription.cancel_at_period_end,
         "canceled_at": subscription.canceled_at,

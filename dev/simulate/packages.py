@@ -5,7 +5,7 @@ Emits what field experience says Stripe emits for them, in its order. No I/O.
 
 from dev.simulate.payments import Payments
 from dev.simulate.plans import Plan
-from dev.simulate.records import Customer, Intent, Line, Session
+from dev.simulate.records import Charge, Customer, Intent, Line, Session
 from dev.simulate.session_objects import LIFETIME_SECONDS, session_object
 
 # A bank debit takes days.
@@ -36,6 +36,9 @@ class Packages(Payments):
             quantity=quantity,
             created=self.now,
             metadata=purchase_metadata(customer, plan),
+            reference=customer.user_id,
+            intent_metadata=purchase_metadata(customer, plan) if customer.linked else {},
+            contract_metadata=contract_metadata(customer, plan),
             amount_subtotal=subtotal,
             amount_total=subtotal - subtotal * percent_off // 100,
             method_type=method,
@@ -67,33 +70,39 @@ class Packages(Payments):
             self.complete(session, "no_payment_required")
             self.books.completed(session)
             return session
-        self._open_intent(session)
+        intent = self.open_intent(session)
         for _ in range(declines):
-            self.decline(self._intent(session))
+            self.decline(intent)
             self.wait(self.chance.randint(15, 60))
-        charge = self.collect(self._intent(session))
-        if invoicing:
+        self.deliver(session, self.collect(intent))
+        return session
+
+    def deliver(self, session: Session, charge: Charge) -> None:
+        """Complete a one-time session whose money has been collected."""
+        if session.invoicing:
             self._bill(session)
         self.complete(session, "paid")
-        if not invoicing:
+        if not session.invoicing:
             charge.sale_id = session.id
             self.books.completed(session)
-        return session
 
     def start_delayed(self, customer: Customer, plan: Plan) -> Session:
         """Complete a session whose money comes days later, or never."""
         session = self.open_session(customer, plan, method="sepa_debit")
         self.wait(self.chance.randint(20, 90))
         self.announce(customer)
-        self._open_intent(session)
-        self.process(self._intent(session))
+        self.process(self.open_intent(session))
         self.complete(session, "unpaid")
         self.books.completed(session)
         return session
 
     def finish_delayed(self, session: Session, *, succeeds: bool) -> None:
-        """Bring the answer of the bank to a delayed payment."""
+        """Bring the answer of the bank to a delayed payment, days later."""
         self.wait(DEBIT_SECONDS)
+        self.answer_debit(session, succeeds=succeeds)
+
+    def answer_debit(self, session: Session, *, succeeds: bool) -> None:
+        """Bring the answer of the bank now."""
         intent = self._intent(session)
         if succeeds:
             self.collect(intent).sale_id = session.id
@@ -102,6 +111,10 @@ class Packages(Payments):
         else:
             self.decline(intent)
             self.books.failed_session(session)
+        self.say_debit(session, succeeds=succeeds)
+
+    def say_debit(self, session: Session, *, succeeds: bool) -> None:
+        """Emit what became of a session's delayed payment."""
         outcome = "succeeded" if succeeds else "failed"
         self.emit(
             f"checkout.session.async_payment_{outcome}",
@@ -114,18 +127,26 @@ class Packages(Payments):
         """Open a session that nobody completes."""
         session = self.open_session(customer, plan)
         self.wait(LIFETIME_SECONDS)
-        session.status = "expired"
-        self.emit("checkout.session.expired", session_object(session), customer, by_stripe=True)
+        self.expire(session, by_stripe=True)
         return session
 
-    def _open_intent(self, session: Session) -> None:
+    def expire(self, session: Session, *, by_stripe: bool) -> None:
+        """Close an open session; `by_stripe` means that its time is up."""
+        session.status = "expired"
+        drawn = session_object(session)
+        self.emit("checkout.session.expired", drawn, session.customer, by_stripe=by_stripe)
+
+    def open_intent(self, session: Session) -> Intent:
+        """Open the intent that collects a session's amount."""
         session.intent = self.start_intent(
             session.customer,
             session.amount_total,
             description=session.price.plan.name,
-            metadata=dict(session.metadata) if session.customer.linked else {},
+            metadata=dict(session.intent_metadata),
             method=session.method_type,
+            currency=session.price.currency,
         )
+        return session.intent
 
     @staticmethod
     def _intent(session: Session) -> Intent:
@@ -158,3 +179,9 @@ class Packages(Payments):
 def purchase_metadata(customer: Customer, plan: Plan) -> dict[str, str]:
     """Return the metadata our checkout puts on what it creates."""
     return {"user_id": customer.user_id, "plan_id": str(plan.id), "plan_type": plan.type}
+
+
+def contract_metadata(customer: Customer, plan: Plan) -> dict[str, str]:
+    """Return a subscription's metadata; an unlinked buyer's does not say whose it is."""
+    metadata = purchase_metadata(customer, plan)
+    return metadata if customer.linked else {"plan_id": metadata["plan_id"]}

@@ -3,6 +3,9 @@
 from dev.simulate.objects import Json, address
 from dev.simulate.records import Charge, Customer, Intent
 
+# The error of an intent whose buyer failed to authenticate; no charge was ever tried.
+UNAUTHENTICATED = "payment_intent_authentication_failure"
+
 _REMOTE_NOTHING: Json = {
     "application": None,
     "application_fee_amount": None,
@@ -20,8 +23,8 @@ _REMOTE_NOTHING: Json = {
 def _billing_details(customer: Customer) -> Json:
     return {
         "address": address(customer),
-        "email": customer.email,
-        "name": customer.name,
+        "email": customer.email or None,
+        "name": customer.name or None,
         "phone": None,
         "tax_id": None,
     }
@@ -33,12 +36,20 @@ def _decline(intent: Intent) -> Json | None:
     return {
         "advice_code": "try_again_later",
         "charge": intent.charge.id if intent.charge else None,
+        **_reason(intent),
+        "message": intent.decline_message,
+        "payment_method": card_object(intent.customer, intent.created),
+        "type": "card_error",
+    }
+
+
+def _reason(intent: Intent) -> Json:
+    if intent.decline_code == UNAUTHENTICATED:
+        return {"code": UNAUTHENTICATED}
+    return {
         "code": "card_declined",
         "decline_code": intent.decline_code,
         "doc_url": "https://stripe.com/docs/error-codes/card-declined",
-        "message": "Your card was declined.",
-        "payment_method": card_object(intent.customer, intent.created),
-        "type": "card_error",
     }
 
 
@@ -50,21 +61,21 @@ def card_object(customer: Customer, created: int) -> Json:
         "allow_redisplay": "limited",
         "billing_details": _billing_details(customer),
         "card": {
-            "brand": "visa",
+            "brand": customer.card_brand,
             "checks": {
                 "address_line1_check": None,
                 "address_postal_code_check": "pass",
                 "cvc_check": "pass",
             },
-            "country": customer.country,
-            "display_brand": "visa",
+            "country": customer.country or "US",
+            "display_brand": customer.card_brand,
             "exp_month": 8,
             "exp_year": 2031,
             "fingerprint": customer.method_id[-16:],
             "funding": "credit",
             "generated_from": None,
             "last4": customer.card_last4,
-            "networks": {"available": ["visa"], "preferred": None},
+            "networks": {"available": [customer.card_brand], "preferred": None},
             "regulated_status": "unregulated",
             "three_d_secure_usage": {"supported": True},
             "wallet": None,
@@ -102,7 +113,7 @@ def intent_object(intent: Intent) -> Json:
         "latest_charge": intent.charge.id if intent.charge else None,
         "metadata": dict(intent.metadata),
         "next_action": None,
-        "payment_method": intent.customer.method_id if received else None,
+        "payment_method": (intent.customer.method_id or None) if received else None,
         "payment_method_configuration_details": None,
         "payment_method_options": {
             "card": {
@@ -132,13 +143,13 @@ def _method_details(intent: Intent) -> Json:
         "card": {
             "amount_authorized": intent.amount,
             "authorization_code": "123456",
-            "brand": "visa",
+            "brand": intent.customer.card_brand,
             "checks": {
                 "address_line1_check": None,
                 "address_postal_code_check": "pass",
                 "cvc_check": "pass",
             },
-            "country": intent.customer.country,
+            "country": intent.customer.country or "US",
             "exp_month": 8,
             "exp_year": 2031,
             "extended_authorization": {"status": "disabled"},
@@ -149,7 +160,7 @@ def _method_details(intent: Intent) -> Json:
             "last4": intent.customer.card_last4,
             "mandate": None,
             "multicapture": {"status": "unavailable"},
-            "network": "visa",
+            "network": intent.customer.card_brand,
             "network_token": {"used": False},
             "overcapture": {"maximum_amount_capturable": intent.amount, "status": "unavailable"},
             "three_d_secure": None,
@@ -195,15 +206,15 @@ def charge_object(charge: Charge) -> Json:
         "disputed": charge.disputed,
         "failure_balance_transaction": None,
         "failure_code": "card_declined" if failed else None,
-        "failure_message": "Your card was declined." if failed else None,
+        "failure_message": intent.decline_message if failed else None,
         "fraud_details": {},
         "metadata": dict(intent.metadata),
         "outcome": _outcome(charge),
         "paid": charge.status == "succeeded",
         "payment_intent": intent.id,
-        "payment_method": intent.customer.method_id,
+        "payment_method": intent.customer.method_id or None,
         "payment_method_details": _method_details(intent),
-        "receipt_email": intent.customer.email,
+        "receipt_email": intent.customer.email or None,
         "receipt_number": None,
         "receipt_url": None if failed else f"https://pay.stripe.com/receipts/payment/{charge.id}",
         "refunded": charge.amount_refunded >= intent.amount > 0,

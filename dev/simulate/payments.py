@@ -26,13 +26,14 @@ class Payments(Engine):
         metadata: dict[str, str] | None = None,
         method: str = "card",
         invoice: Invoice | None = None,
+        currency: str = "",
     ) -> Intent:
-        """Open a payment intent."""
+        """Open a payment intent, in the currency of its invoice or of the customer."""
         intent = Intent(
             id=self.new_id("pi"),
             customer=customer,
             amount=amount,
-            currency=invoice.currency if invoice else customer.currency,
+            currency=currency or (invoice.currency if invoice else customer.currency),
             created=self.now,
             method_type=method,
             metadata=metadata or {},
@@ -41,6 +42,7 @@ class Payments(Engine):
         )
         if invoice:
             invoice.intent = intent
+        self.keep(intent)
         self.emit("payment_intent.created", intent_object(intent), customer)
         return intent
 
@@ -96,6 +98,7 @@ class Payments(Engine):
             discount_id=self.new_id("di"),
         )
         self.invoices[invoice.id] = invoice
+        self.keep(invoice)
         if subscription:
             subscription.latest_invoice = invoice.id
         self.emit("invoice.created", invoice_object(invoice), customer, by_stripe=True)
@@ -139,12 +142,19 @@ class Payments(Engine):
             self.collect(self.intent_of(invoice))
         self.settle(invoice)
 
-    def refuse(self, invoice: Invoice, *, retry_days: int | None, action: bool = False) -> None:
-        """Fail an attempt on an open invoice; `retry_days` None means no further try."""
+    def refuse(
+        self,
+        invoice: Invoice,
+        *,
+        retry_at: int | None,
+        action: bool = False,
+        code: str = "insufficient_funds",
+    ) -> None:
+        """Fail an attempt on an open invoice; `retry_at` None means no further try."""
         intent = self.intent_of(invoice)
-        self.decline(intent, "authentication_required" if action else "insufficient_funds")
+        self.decline(intent, "authentication_required" if action else code)
         invoice.attempts += 1
-        invoice.next_attempt = None if retry_days is None else self.now + retry_days * 86400
+        invoice.next_attempt = retry_at
         self.books.unpaid(invoice)
         drawn = invoice_object(invoice)
         self.emit("invoice.payment_failed", drawn, invoice.customer, by_stripe=True)
@@ -168,6 +178,7 @@ class Payments(Engine):
     def _charge(self, intent: Intent, status: str) -> Charge:
         charge = Charge(self.new_id("ch"), intent, self.now, status)
         intent.charge = charge
+        self.keep(charge)
         return charge
 
     def _rebalance(self, customer: Customer, balance_minor: int) -> None:

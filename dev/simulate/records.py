@@ -30,6 +30,12 @@ class Customer:
     deleted: bool = False
     balance_minor: int = 0
     invoices: int = 0
+    # What only a customer made through an API has; None means that `linked` decides.
+    metadata: dict[str, str] | None = None
+    description: str | None = None
+    phone: str | None = None
+    card_number: str = ""
+    card_brand: str = "visa"
 
     @property
     def reference(self) -> str | None:
@@ -37,9 +43,12 @@ class Customer:
         return None if self.guest else self.id
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Price:
-    """A price as sold; `known` tells whether the catalogue has its id."""
+    """A price as sold; `known` tells whether the catalogue has its id.
+
+    One made through an API has a `product_id`, and a plan that is nothing but its name and amount.
+    """
 
     id: str
     plan: Plan
@@ -47,11 +56,16 @@ class Price:
     unit_minor: int
     known: bool
     created: int
+    product_id: str = ""
+    lookup_key: str | None = None
+    nickname: str | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+    active: bool = True
 
     @property
     def product(self) -> str:
         """Return the product's id, steady per plan."""
-        return f"prod_plan{self.plan.id:05d}"
+        return self.product_id or f"prod_plan{self.plan.id:05d}"
 
 
 @dataclass(slots=True)
@@ -79,7 +93,10 @@ class Subscription:
     trial_start: int | None = None
     trial_end: int | None = None
     pause_behavior: str | None = None
-    pause_requested: bool = False
+    paused_at: int | None = None
+    anchor: int | None = None
+    # The period, or trial, whose end has been announced.
+    announced_end: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +133,7 @@ class Intent:
     invoice_id: str | None = None
     charge: "Charge | None" = None
     decline_code: str | None = None
+    decline_message: str = "Your card was declined."
 
 
 @dataclass(slots=True)
@@ -192,6 +210,21 @@ class Session:
     metadata: dict[str, str]
     amount_subtotal: int
     amount_total: int
+    reference: str | None = None
+    intent_metadata: dict[str, str] = field(default_factory=dict)
+    contract_metadata: dict[str, str] = field(default_factory=dict)
+    trial_days: int = 0
+    # None leaves the billing mode of a contract to chance.
+    flexible: bool | None = None
+    expires_at: int = 0
+    # When it expires on the account's clock, which may be ahead of the one that asked.
+    deadline: int = 0
+    success_url: str = ""
+    cancel_url: str | None = None
+    customer_given: bool = False
+    customer_email: str | None = None
+    promotion_codes: bool | None = None
+    line_id: str = ""
     method_type: str = "card"
     status: str = "open"
     payment_status: str = "unpaid"
@@ -213,6 +246,7 @@ class Refund:
     status: str
     reason: str | None = "requested_by_customer"
     failure_reason: str | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -226,3 +260,6 @@ class Dispute:
     status: str
     inquiry: bool
     movements: list[tuple[str, int, int]] = field(default_factory=list)
+
+
+Record = Customer | Price | Subscription | Intent | Charge | Invoice | Session | Refund | Dispute

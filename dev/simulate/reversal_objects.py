@@ -22,7 +22,7 @@ def refund_object(refund: Refund) -> Json:
             },
             "type": "card",
         },
-        "metadata": {},
+        "metadata": dict(refund.metadata),
         "payment_intent": refund.charge.intent.id,
         "reason": refund.reason,
         "receipt_number": None,
@@ -66,6 +66,12 @@ _EVIDENCE = (
     "uncategorized_text",
 )
 _NO_EVIDENCE: Json = dict.fromkeys(_EVIDENCE)
+_DISPUTE_FEE: Json = {
+    "amount": 1500,
+    "application": None,
+    "description": "Dispute fee",
+    "type": "stripe_fee",
+}
 
 
 def dispute_object(dispute: Dispute) -> Json:
@@ -78,8 +84,10 @@ def dispute_object(dispute: Dispute) -> Json:
             "amount": amount,
             "available_on": when,
             "created": when,
+            "balance_type": "payments",
             "currency": intent.currency,
             "fee": 1500 if amount < 0 else 0,
+            "fee_details": [_DISPUTE_FEE | {"currency": intent.currency}] if amount < 0 else [],
             "net": amount - (1500 if amount < 0 else 0),
             "reporting_category": "dispute" if amount < 0 else "dispute_reversal",
             "source": dispute.id,
@@ -97,13 +105,18 @@ def dispute_object(dispute: Dispute) -> Json:
         "created": dispute.created,
         "currency": intent.currency,
         "enhanced_eligibility_types": [],
-        "evidence": {**_NO_EVIDENCE, "customer_email_address": intent.customer.email},
+        "evidence": {
+            **_NO_EVIDENCE,
+            "enhanced_evidence": {},
+            "customer_email_address": intent.customer.email,
+        },
         "evidence_details": {
             "due_by": dispute.created + 9 * 86400,
             "enhanced_eligibility": {},
             "has_evidence": False,
             "past_due": False,
             "submission_count": 0,
+            "submission_method": "not_submitted",
         },
         "is_charge_refundable": dispute.inquiry,
         "livemode": False,
@@ -113,6 +126,7 @@ def dispute_object(dispute: Dispute) -> Json:
             "card": {
                 "brand": "visa",
                 "case_type": "inquiry" if dispute.inquiry else "chargeback",
+                "network": "visa",
                 "network_reason_code": "10.4",
             },
             "type": "card",

@@ -9,9 +9,19 @@ from dev.simulate.reversal_objects import dispute_object, refund_object
 class Reversals(Payments):
     """Giving money back, by choice or because a bank takes it."""
 
-    def refund(self, charge: Charge, amount: int, *, status: str = "succeeded") -> Refund:
+    def refund(
+        self,
+        charge: Charge,
+        amount: int,
+        *,
+        status: str = "succeeded",
+        reason: str | None = "requested_by_customer",
+        metadata: dict[str, str] | None = None,
+    ) -> Refund:
         """Refund a part or all of a charge; `pending` ones are settled later."""
-        refund = Refund(self.new_id("re"), charge, amount, self.now, status)
+        refund = Refund(self.new_id("re"), charge, amount, self.now, status, reason)
+        refund.metadata = metadata or {}
+        self.keep(refund)
         previous = {"amount_refunded": charge.amount_refunded}
         charge.amount_refunded += amount
         full = {"refunded": False} if charge.amount_refunded >= charge.intent.amount else {}
@@ -42,6 +52,7 @@ class Reversals(Payments):
         """Open a dispute; an inquiry moves no money, a chargeback takes it at once."""
         status = "warning_needs_response" if inquiry else "needs_response"
         dispute = Dispute(self.new_id("dp"), charge, amount, self.now, status, inquiry)
+        self.keep(dispute)
         charge.disputed = True
         if not inquiry:
             dispute.movements.append((self.new_id("txn"), -amount, self.now))

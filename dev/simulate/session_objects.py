@@ -9,10 +9,8 @@ LIFETIME_SECONDS = 24 * 3600
 _QUIET_SESSION: Json = {
     "adaptive_pricing": {"enabled": False},
     "after_expiration": None,
-    "allow_promotion_codes": None,
     "automatic_tax": {"enabled": False, "liability": None, "status": None},
     "billing_address_collection": None,
-    "cancel_url": "http://localhost:3000/billing/cancel",
     "client_secret": None,
     "consent": None,
     "consent_collection": None,
@@ -36,8 +34,9 @@ _QUIET_SESSION: Json = {
     "shipping_cost": None,
     "shipping_options": [],
     "submit_type": None,
-    "success_url": "http://localhost:3000/billing/success?session_id={CHECKOUT_SESSION_ID}",
 }
+_SUCCESS_URL = "http://localhost:3000/billing/success?session_id={CHECKOUT_SESSION_ID}"
+_CANCEL_URL = "http://localhost:3000/billing/cancel"
 
 
 def _invoice_creation(session: Session) -> Json | None:
@@ -76,8 +75,8 @@ def _buyer(session: Session) -> Json:
     customer = session.customer
     details: Json = {
         "address": address(customer),
-        "email": customer.email,
-        "name": customer.name,
+        "email": customer.email or None,
+        "name": customer.name or None,
         "phone": None,
         "tax_exempt": "none",
         "tax_ids": [],
@@ -86,8 +85,14 @@ def _buyer(session: Session) -> Json:
     return {
         "customer": customer.reference if known or customer.announced else None,
         "customer_details": details if known else None,
-        "customer_email": None,
+        "customer_email": session.customer_email,
     }
+
+
+def _customer_creation(session: Session) -> str | None:
+    if session.customer_given:
+        return None
+    return "if_required" if session.mode == "payment" else "always"
 
 
 def session_object(session: Session) -> Json:
@@ -103,12 +108,14 @@ def session_object(session: Session) -> Json:
         **_buyer(session),
         "amount_subtotal": session.amount_subtotal,
         "amount_total": session.amount_total,
-        "client_reference_id": session.customer.user_id,
+        "allow_promotion_codes": session.promotion_codes,
+        "cancel_url": session.cancel_url if session.success_url else _CANCEL_URL,
+        "client_reference_id": session.reference,
         "created": session.created,
         "currency": session.price.currency,
-        "customer_creation": "if_required" if payment else "always",
+        "customer_creation": _customer_creation(session),
         "discounts": [],
-        "expires_at": session.created + LIFETIME_SECONDS,
+        "expires_at": session.expires_at or session.created + LIFETIME_SECONDS,
         "invoice": session.invoice.id if session.invoice else None,
         "invoice_creation": _invoice_creation(session),
         "metadata": dict(session.metadata),
@@ -122,6 +129,7 @@ def session_object(session: Session) -> Json:
         "payment_status": session.payment_status,
         "status": session.status,
         "subscription": session.subscription.id if session.subscription else None,
+        "success_url": session.success_url or _SUCCESS_URL,
         "total_details": {
             "amount_discount": session.amount_subtotal - session.amount_total,
             "amount_shipping": 0,

@@ -11,7 +11,7 @@ from dev.simulate.packages import Packages, purchase_metadata
 from dev.simulate.payment_objects import card_object
 from dev.simulate.payments import DRAFT_SECONDS
 from dev.simulate.plans import Plan
-from dev.simulate.records import Customer, Invoice, Line, Session, Subscription
+from dev.simulate.records import Customer, Intent, Invoice, Line, Session, Subscription
 
 # Stripe announces a renewal, and the end of a trial, this long before.
 NOTICE_SECONDS = 3 * 86400
@@ -39,11 +39,21 @@ class Subscriptions(Packages):
         )
         self.wait(self.chance.randint(30, 120))
         self.announce(customer)
-        subscription = self._contract(session, trial=trial)
+        session.trial_days = plan.trial_days if trial else 0
+        return self.contract(session, setup_fee_minor=setup_fee_minor)
+
+    def contract(self, session: Session, *, setup_fee_minor: int = 0) -> Subscription:
+        """Complete a session with a contract: its first invoice is paid, or its trial starts.
+
+        A session whose intent has collected its money already pays the invoice with that.
+        """
+        customer, trial = session.customer, session.trial_days > 0
+        subscription = self._contract(session)
         session.amount_total += setup_fee_minor
         session.amount_subtotal += setup_fee_minor
         if trial:
             session.amount_total = session.amount_subtotal = 0
+        percent_off = session.percent_off
         lines = [period_line(self.new_id("il"), subscription, percent_off=percent_off, trial=trial)]
         if setup_fee_minor:
             fee_price = self.new_id("price")
@@ -51,17 +61,18 @@ class Subscriptions(Packages):
                 fee_line(self.new_id("il"), fee_price, customer.currency, setup_fee_minor, self.now)
             )
         self.emit("payment_method.attached", card_object(customer, self.now), customer)
-        invoice = self._first_invoice(subscription, lines, percent_off)
-        session.invoice, session.subscription = invoice, subscription
+        session.invoice = self._first_invoice(subscription, lines, session)
+        session.subscription = subscription
         # A session that took no money by itself says so, as does one with a full discount.
-        self.complete(session, "paid" if session.amount_total else "no_payment_required")
+        status = "paid" if session.invoice.status == "paid" else "unpaid"
+        self.complete(session, status if session.amount_total else "no_payment_required")
         return subscription
 
     def fail_first(self, customer: Customer, plan: Plan) -> Subscription:
         """Start a subscription through the API whose first payment never succeeds."""
         self.announce(customer)
         session = self.open_session(customer, plan)
-        subscription = self._contract(session, trial=False)
+        subscription = self._contract(session)
         # No session tells whose it is, so the contract must.
         subscription.metadata = purchase_metadata(customer, plan)
         invoice = self.new_invoice(
@@ -72,7 +83,7 @@ class Subscriptions(Packages):
         )
         self.finalize(invoice)
         self.say(subscription, "created", by_stripe=False)
-        self.refuse(invoice, retry_days=None, action=True)
+        self.refuse(invoice, retry_at=None, action=True)
         self.wait(INCOMPLETE_SECONDS)
         before = subscription_object(subscription)
         subscription.status = "incomplete_expired"
@@ -84,8 +95,15 @@ class Subscriptions(Packages):
     def begin_cycle(self, subscription: Subscription) -> Invoice:
         """Start the next period: the period moves, its invoice is drafted, then finalised."""
         self.until(subscription.period_end - NOTICE_SECONDS)
-        self._announce_renewal(subscription)
+        self.announce_end(subscription)
         self.until(subscription.period_end)
+        invoice = self.turn(subscription)
+        self.wait(DRAFT_SECONDS)
+        self.finalize(invoice)
+        return invoice
+
+    def turn(self, subscription: Subscription) -> Invoice:
+        """Move a subscription into its next period and draft that period's invoice."""
         before = subscription_object(subscription)
         subscription.period_start = subscription.period_end
         subscription.period_end = after_interval(
@@ -101,8 +119,6 @@ class Subscriptions(Packages):
         )
         # The second update shares the first one's second; only its previous values tell.
         self.report(subscription, before)
-        self.wait(DRAFT_SECONDS)
-        self.finalize(invoice)
         return invoice
 
     def renew(self, subscription: Subscription) -> Invoice:
@@ -114,13 +130,24 @@ class Subscriptions(Packages):
     def fall_behind(
         self, subscription: Subscription, invoice: Invoice, *, action: bool = False
     ) -> None:
+        """Fail an attempt at a renewal and wait for the next one."""
+        self.miss(subscription, invoice, retry_days=3, action=action)
+        self.wait(3 * 86400)
+
+    def miss(
+        self,
+        subscription: Subscription,
+        invoice: Invoice,
+        *,
+        retry_days: int,
+        action: bool = False,
+    ) -> None:
         """Fail an attempt at a renewal; the subscription is past due from the first one on."""
-        self.refuse(invoice, retry_days=3, action=action)
+        self.refuse(invoice, retry_at=self.now + retry_days * 86400, action=action)
         if subscription.status == "active":
             before = subscription_object(subscription)
             subscription.status = "past_due"
             self.report(subscription, before)
-        self.wait(3 * 86400)
 
     def catch_up(self, subscription: Subscription, invoice: Invoice) -> None:
         """Pay a renewal that had failed."""
@@ -131,7 +158,7 @@ class Subscriptions(Packages):
 
     def give_up(self, subscription: Subscription, invoice: Invoice, *, to: str) -> None:
         """End dunning: `to` is `canceled` or `unpaid`."""
-        self.refuse(invoice, retry_days=None)
+        self.refuse(invoice, retry_at=None)
         if to == "canceled":
             self.end(subscription, "payment_failed")
             return
@@ -162,10 +189,13 @@ class Subscriptions(Packages):
         customer.deleted = True
         self.emit("customer.deleted", customer_object(customer), customer)
 
-    def _contract(self, session: Session, *, trial: bool) -> Subscription:
+    def _contract(self, session: Session) -> Subscription:
         plan, start = session.price.plan, self.now
-        trial_end = start + plan.trial_days * 86400 if trial else None
+        trial_end = start + session.trial_days * 86400 if session.trial_days else None
         customer = session.customer
+        flexible = session.flexible
+        if flexible is None:
+            flexible = customer.version.basil and self.chance.choice((True, False))
         subscription = Subscription(
             id=self.new_id("sub"),
             item_id=self.new_id("si", 14),
@@ -175,27 +205,31 @@ class Subscriptions(Packages):
             created=start,
             period_start=start,
             period_end=trial_end or after_interval(start, plan.interval or "month"),
-            status="trialing" if trial else "incomplete",
-            flexible=customer.version.basil and self.chance.choice((True, False)),
-            metadata=contract_metadata(customer, plan),
-            trial_start=start if trial else None,
+            status="trialing" if trial_end else "incomplete",
+            flexible=flexible,
+            metadata=dict(session.contract_metadata),
+            trial_start=start if trial_end else None,
             trial_end=trial_end,
         )
+        self.keep(subscription)
         self.books.subscribed(subscription)
         return subscription
 
     def _first_invoice(
-        self, subscription: Subscription, lines: list[Line], percent_off: int
+        self, subscription: Subscription, lines: list[Line], session: Session
     ) -> Invoice:
         # Draft, contract, payment and activation usually share one second.
         customer = subscription.customer
         invoice = self.new_invoice(
-            customer, "subscription_create", lines, subscription, percent_off=percent_off
+            customer, "subscription_create", lines, subscription, percent_off=session.percent_off
         )
         self.say(subscription, "created", by_stripe=False)
         before = subscription_object(subscription)
         self.finalize(invoice)
-        self.pay(invoice)
+        if session.intent:
+            self._pay_with(invoice, session.intent)
+        else:
+            self.pay(invoice)
         if subscription.status == "incomplete":
             subscription.status = "active"
         self.report(subscription, before)
@@ -204,7 +238,15 @@ class Subscriptions(Packages):
         self.report(subscription, before)
         return invoice
 
-    def _announce_renewal(self, subscription: Subscription) -> None:
+    def _pay_with(self, invoice: Invoice, intent: Intent) -> None:
+        # The page collected the money before there was a contract; a bank debit is on its way.
+        invoice.intent, intent.invoice_id = intent, invoice.id
+        if intent.status == "succeeded":
+            self.settle(invoice)
+
+    def announce_end(self, subscription: Subscription) -> None:
+        """Tell, some days ahead, that the period or the trial ends."""
+        subscription.announced_end = subscription.period_end
         if subscription.status == "trialing":
             self.say(subscription, "trial_will_end")
             return
@@ -238,9 +280,3 @@ class Subscriptions(Packages):
             previous,
             by_stripe=by_stripe,
         )
-
-
-def contract_metadata(customer: Customer, plan: Plan) -> dict[str, str]:
-    """Return a subscription's metadata; an unlinked buyer's does not say whose it is."""
-    metadata = purchase_metadata(customer, plan)
-    return metadata if customer.linked else {"plan_id": metadata["plan_id"]}

@@ -1,0 +1,68 @@
+"""Visits to the customer portal, with deep links."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from dev.simulate.records import Customer, Subscription
+from dev.stripe.api.calls import Call, Endpoint, Found
+from dev.stripe.api.customers import living
+from dev.stripe.api.parameters import Group, one_of, text, web_url
+from dev.stripe.contracts import RUNNING
+from dev.stripe.errors import invalid, missing_parameter
+from dev.stripe.goods import Visit
+
+_FLOWS = ("subscription_cancel", "subscription_update", "payment_method_update")
+_OF_SUBSCRIPTION = Group({"subscription": text}, required=("subscription",))
+_VISIT = Group(
+    {
+        "customer": text,
+        "return_url": web_url,
+        "flow_data": Group(
+            {
+                "type": one_of(*_FLOWS),
+                "subscription_cancel": _OF_SUBSCRIPTION,
+                "subscription_update": _OF_SUBSCRIPTION,
+            },
+            required=("type",),
+        ),
+        "locale": text,
+    },
+    required=("customer",),
+)
+
+
+def _visit(call: Call) -> Found:
+    params = call.params
+    customer = living(call, params["customer"], "customer")
+    flow: Mapping[str, Any] = params.get("flow_data") or {}
+    kind = flow.get("type")
+    named = (flow.get(kind or "") or {}).get("subscription")
+    if kind in ("subscription_cancel", "subscription_update"):
+        if not named:
+            raise missing_parameter(f"flow_data[{kind}]")
+        _check_flow(call, customer, kind, named)
+    visit = Visit(
+        id=call.shop.new_id("bps"),
+        customer=customer,
+        created=call.shop.now,
+        return_url=params.get("return_url"),
+        flow=kind,
+        flow_subscription=named,
+    )
+    call.shop.keep(visit)
+    return visit
+
+
+def _check_flow(call: Call, customer: Customer, kind: str, named: str) -> None:
+    where = f"flow_data[{kind}][subscription]"
+    subscription = call.find(Subscription, named, "subscription", where)
+    if subscription.customer is not customer:
+        told = f"The subscription {named} does not belong to the customer {customer.id}."
+        raise invalid(told, where)
+    if subscription.status not in RUNNING:
+        raise invalid(f"The subscription {named} is {subscription.status}.", where)
+    if kind == "subscription_cancel" and subscription.cancel_at is not None:
+        raise invalid(f"The subscription {named} is already set to be canceled.", where)
+
+
+ENDPOINTS = (Endpoint("POST", "/v1/billing_portal/sessions", _VISIT, _visit),)

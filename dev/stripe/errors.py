@@ -1,0 +1,93 @@
+"""The errors of the API, in Stripe's words and shapes."""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+INVALID = "invalid_request_error"
+
+
+@dataclass(eq=False)
+class Refusal(Exception):  # noqa: N818 - a request is refused; nothing went wrong here.
+    """A request that is answered with an error; `kind` is what Stripe calls `type`."""
+
+    status: HTTPStatus
+    message: str
+    code: str | None = None
+    param: str | None = None
+    kind: str = INVALID
+    decline_code: str | None = None
+
+    def body(self) -> dict[str, Any]:
+        """The error as Stripe words it."""
+        told = {
+            "code": self.code,
+            "decline_code": self.decline_code,
+            "message": self.message,
+            "param": self.param,
+            "type": self.kind,
+        }
+        return {"error": {name: value for name, value in told.items() if value is not None}}
+
+
+def invalid(message: str, param: str | None = None, code: str | None = None) -> Refusal:
+    """The request makes no sense to Stripe."""
+    return Refusal(HTTPStatus.BAD_REQUEST, message, code, param)
+
+
+def unknown_parameter(param: str) -> Refusal:
+    """A parameter that this call does not take."""
+    return invalid(f"Received unknown parameter: {param}", param, "parameter_unknown")
+
+
+def missing_parameter(param: str) -> Refusal:
+    """A parameter that this call cannot do without."""
+    return invalid(f"Missing required param: {param}.", param, "parameter_missing")
+
+
+def no_such(kind: str, record_id: str, param: str) -> Refusal:
+    """An id that belongs to nothing here; Stripe says 404 when the address names it, else 400."""
+    status = HTTPStatus.NOT_FOUND if param == "id" else HTTPStatus.BAD_REQUEST
+    return Refusal(status, f"No such {kind}: '{record_id}'", "resource_missing", param)
+
+
+def unrecognised(method: str, path: str) -> Refusal:
+    """An address that is none of the API's."""
+    told = f"Unrecognized request URL ({method}: {path})."
+    return Refusal(HTTPStatus.NOT_FOUND, told)
+
+
+def unauthorised(told: str) -> Refusal:
+    """No key, or one that cannot be right here."""
+    return Refusal(HTTPStatus.UNAUTHORIZED, told)
+
+
+def failed(request_id: str) -> Refusal:
+    """A fault of the offline Stripe itself; its log tells more."""
+    told = f"An unknown error occurred ({request_id})."
+    return Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, told, kind="api_error")
+
+
+def key_misused(key: str) -> Refusal:
+    """An idempotency key that came with other parameters before."""
+    told = (
+        "Keys for idempotent requests can only be used with the same parameters they were first "
+        f"used with. Try using a key other than '{key}' if you meant to execute a different "
+        "request."
+    )
+    return Refusal(HTTPStatus.BAD_REQUEST, told, kind="idempotency_error")
+
+
+def key_in_use(key: str) -> Refusal:
+    """An idempotency key whose first request is still under way."""
+    told = (
+        "There is currently another in-progress request using this Idempotent Key "
+        f"({key}). Please try again later."
+    )
+    return Refusal(HTTPStatus.CONFLICT, told, "idempotency_key_in_use")
+
+
+def card_declined(message: str, decline_code: str) -> Refusal:
+    """A card that does not pay."""
+    status = HTTPStatus.PAYMENT_REQUIRED
+    return Refusal(status, message, "card_declined", None, "card_error", decline_code)
