@@ -52,7 +52,7 @@ def main() -> None:
     if not installed(lock_to_run(command)):
         with alone():
             if not installed(lock_to_run(command)):
-                install("test" if command == "test" else "up")
+                install("test" if lock_to_run(command) == "test" else "up")
     if in_venv():
         hand_over()
     os.execv(VENV_PYTHON, [str(VENV_PYTHON), str(ROOT / "manage.py"), *sys.argv[1:]])  # noqa: S606 - our own.
@@ -69,7 +69,7 @@ def hand_over() -> None:
 
 def lock_to_run(command: str) -> str:
     """The smallest lock that holds what a command imports."""
-    if command == "test":
+    if command in ("test", "bench"):
         return "test"
     named = os.environ.get("DATABASE_URL") and os.environ.get("REDIS_URL")
     return "up" if command == "up" and not named else "production"

@@ -14,19 +14,25 @@ def banner(directory: Path, addresses: Addresses, seconds: float) -> str:
     shown = _shown(directory)
     data = "" if shown == ".data" else f" --data {shown}"
     rows = [
-        ("API", f"{base}/openapi.json"),
+        ("try it", f"{base}/demo/"),
+        ("API", f"{base}/docs/"),
         ("webhook", f"{base}{WEBHOOK_PATH}"),
         ("ready", f"{base}/readyz"),
         ("metrics", f"{base}/metrics"),
         ("data", f"{shown}  (addresses and secrets: {FILE_NAME})"),
     ]
+    if addresses.offline_stripe_url:
+        told = f"{addresses.offline_stripe_url}/  (offline: no STRIPE_SECRET_KEY is set)"
+        rows.insert(1, ("Stripe", told))
     token = f"$({manage} issue_token --user u1{data})"
     steps = [
         f"{manage} simulate{data}",
         f"{manage} events{data}",
         f'curl -H "Authorization: Bearer {token}" {base}/billing/plans/full/',
-        f"stripe listen --forward-to {base.removeprefix('http://')}{WEBHOOK_PATH}",
     ]
+    if not addresses.offline_stripe_url:
+        target = base.removeprefix("http://") + WEBHOOK_PATH
+        steps.append(f"stripe listen --forward-to {target}")
     lines = ["", f"Ready in {seconds:.1f} s.", ""]
     lines += [f"  {name:<9} {text}" for name, text in rows]
     lines += ["", "Try, in another terminal:", ""]

@@ -9,13 +9,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import click
 
+from dev import clients
 from dev.engines import EngineError, PostgresEngine, ValkeyEngine
 from dev.vulnerabilities import audit
 
@@ -31,7 +33,9 @@ CHECKS = (
 PROCESSES = 2
 # The short fault runs want the machine for themselves: what is timed there is the product.
 FAULTS = ("-m", "pytest", "-n", str(PROCESSES), "-m", "faults", "tests/faults")
-TESTS = ("-n", str(PROCESSES), "-m", "not faults and not faults_long")
+# One browser with one product, with nothing else to wait for.
+BROWSER = ("-m", "pytest", "-m", "browser", "tests/browser")
+TESTS = ("-n", str(PROCESSES), "-m", "not faults and not faults_long and not browser")
 # Each starts engines of its own, to kill them.
 FAULTS_LONG = (
     ("faults", ("-m", "dev.faults.long")),
@@ -52,6 +56,20 @@ class Step:
     def verdict(self) -> str:
         """How it went, for the table."""
         return f"skipped: {self.skipped}" if self.skipped else "FAILED" if self.status else "ok"
+
+
+class Finding(Protocol):
+    """What is wrong, one line each; or why nothing could be found out."""
+
+    @property
+    def found(self) -> Sequence[str]:
+        """What is wrong."""
+        ...
+
+    @property
+    def skipped(self) -> str:
+        """Why nobody knows; empty otherwise."""
+        ...
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -77,7 +95,13 @@ def test(pytest_arguments: tuple[str, ...], *, faults_long: bool) -> None:
 
 def _checked() -> list[Step]:
     """Everything but the tests that are told of last."""
-    return [*(_step(*check) for check in CHECKS), _audit_step(), _step("faults", FAULTS)]
+    return [
+        *(_step(*check) for check in CHECKS),
+        _looked("audit", audit),
+        _looked("clients", clients.check),
+        _step("faults", FAULTS),
+        _step("browser", BROWSER),
+    ]
 
 
 @contextmanager
@@ -103,13 +127,14 @@ def _step(name: str, words: Sequence[str], extra: Mapping[str, str] | None = Non
     return Step(name, time.monotonic() - started_at, result.returncode)
 
 
-def _audit_step() -> Step:
-    click.secho("== audit", bold=True)
+def _looked(name: str, look: Callable[[], Finding]) -> Step:
+    """A step that may not be able to find anything out, and says so."""
+    click.secho(f"== {name}", bold=True)
     started_at = time.monotonic()
-    result = audit()
+    result = look()
     for line in result.found:
         click.echo(f"  {line}")
-    return Step("audit", time.monotonic() - started_at, bool(result.found), result.skipped)
+    return Step(name, time.monotonic() - started_at, bool(result.found), result.skipped)
 
 
 def _table(steps: Sequence[Step]) -> str:

@@ -27,9 +27,14 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "STRIPE_SUCCESS_URL": lambda: "http://localhost:3000/billing/success",
     "STRIPE_CANCEL_URL": lambda: "http://localhost:3000/billing/cancel",
     "STRIPE_PORTAL_RETURN_URL": lambda: "http://localhost:3000/billing",
-    "ALLOWED_REDIRECT_ORIGINS": lambda: FRONTENDS,
     "CORS_ORIGINS": lambda: FRONTENDS,
 }
+# The keys of the offline Stripe, which stands in where no secret key is set.
+OFFLINE: Mapping[str, Callable[[], str]] = {
+    "STRIPE_SECRET_KEY": lambda: f"sk_test_offline{secrets.token_hex(12)}",
+    "STRIPE_PUBLISHABLE_KEY": lambda: f"pk_test_offline{secrets.token_hex(12)}",
+}
+NO = frozenset({"0", "false", "no", "off"})
 # A JWKS takes the place of a shared secret.
 REPLACED_BY = {"JWT_SECRET": "JWT_JWKS_URL"}
 
@@ -42,6 +47,7 @@ class Addresses:
     redis_url: str
     host: str
     port: int
+    offline_stripe_url: str = ""
 
     @property
     def base_url(self) -> str:
@@ -56,6 +62,16 @@ def given() -> dict[str, str]:
     return {name: value for name, value in {**file, **os.environ}.items() if value}
 
 
+def wants_offline_stripe(present: Mapping[str, str]) -> bool:
+    """Whether nothing names a Stripe to work with, and none is asked to be left out."""
+    names_one = {"STRIPE_SECRET_KEY", "STRIPE_API_BASE"} & present.keys()
+    declined = any(
+        present.get(name, "").strip().lower() in NO
+        for name in ("STRIPE_ENABLED", "STRIPE_TEST_MODE")
+    )
+    return not names_one and not declined
+
+
 def write(directory: Path, addresses: Addresses) -> None:
     """Bring `dev.env` up to date: new addresses, secrets as they were, missing ones made."""
     path = directory / FILE_NAME
@@ -66,9 +82,15 @@ def write(directory: Path, addresses: Addresses) -> None:
         "HOST": addresses.host,
         "PORT": str(addresses.port),
         "BASE_URL": addresses.base_url,
+        # The pages of /demo/ are of this origin.
+        "ALLOWED_REDIRECT_ORIGINS": f"{FRONTENDS},{addresses.base_url}",
     }
+    makers = GENERATED
+    if addresses.offline_stripe_url:
+        values["STRIPE_API_BASE"] = addresses.offline_stripe_url
+        makers = {**GENERATED, **OFFLINE}
     present = given()
-    for name, make in GENERATED.items():
+    for name, make in makers.items():
         replaced = name in present or REPLACED_BY.get(name) in present
         value = kept.get(name) or (None if replaced else make())
         if value:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 import psycopg2
@@ -19,10 +20,10 @@ from sqlalchemy.exc import OperationalError
 import metrics
 import settings
 from dev import environment
-from dev.application import Application, Receiver
-from dev.banner import banner
+from dev.application import Background, Server
+from dev.banner import WEBHOOK_PATH, banner
 from dev.console import Console
-from dev.engine import EngineError, lock_within, port_is_free
+from dev.engine import EngineError, free_port, lock_within, port_is_free
 from dev.engines import PostgresEngine, ValkeyEngine
 from dev.environment import Addresses
 from dev.supervisor import NotReadyError, StoppedEarlyError, Supervisor
@@ -32,6 +33,9 @@ LOCK_NAME = "up.lock"
 PROBE_TIMEOUT_SECONDS = 3.0
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
+LAST_PORT = 65_535
+# The product's own application, with a page to try it on.
+DEMO = "dev.demo.wsgi:app"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,8 @@ def _run(plan: Plan, started_at: float) -> None:
         _prepare_database(addresses.database_url, console)
         environment.write(plan.directory, addresses)
         _start_applications(plan, addresses, supervisor, console)
+        if addresses.offline_stripe_url:
+            _put_plans_on_sale(plan, console)
         console.print(banner(plan.directory, addresses, time.monotonic() - started_at))
         supervisor.run()
     finally:
@@ -131,7 +137,15 @@ def _start_engines(plan: Plan, supervisor: Supervisor) -> Addresses:
         redis_url=valkey.url if valkey else plan.given["REDIS_URL"],
         host=plan.host,
         port=plan.port,
+        offline_stripe_url=_offline_stripe_url(plan),
     )
+
+
+def _offline_stripe_url(plan: Plan) -> str:
+    """Where the offline Stripe is to answer; empty where a real one is named, or none is wanted."""
+    if not environment.wants_offline_stripe(plan.given):
+        return ""
+    return f"http://{DEFAULT_HOST}:{free_port(min(plan.port + 1, LAST_PORT))}"
 
 
 def _require_redis(url: str) -> None:
@@ -184,7 +198,38 @@ def _start_applications(
     }
     names = ["worker"] if plan.workers == 1 else [f"worker {n + 1}" for n in range(plan.workers)]
     supervisor.start(
-        Receiver(["web"], environ, console, addresses.base_url),
-        *(Application(name, ["worker"], environ, console) for name in names),
-        Application("beat", ["beat"], environ, console),
+        Server(
+            "receiver", ["web", "--app", DEMO], environ, console, f"{addresses.base_url}/readyz"
+        ),
+        *_offline_stripe(addresses, environ, console),
+        *(Background(name, ["worker"], environ, console, plan.directory) for name in names),
+        Background("beat", ["beat"], environ, console, plan.directory),
     )
+
+
+def _offline_stripe(
+    addresses: Addresses, environ: Mapping[str, str], console: Console
+) -> list[Server]:
+    url = addresses.offline_stripe_url
+    if not url:
+        return []
+    words = ["offline_stripe", "--port", str(urlsplit(url).port)]
+    words += ["--webhook-url", addresses.base_url + WEBHOOK_PATH]
+    return [Server("stripe", words, environ, console, url)]
+
+
+def _put_plans_on_sale(plan: Plan, console: Console) -> None:
+    """Give every plan its price at the offline Stripe, so that its portal can switch plans."""
+    from db.engine import make_engine  # noqa: PLC0415 - slow to import; the processes start meanwhile.
+    from stripe_gateway import StripeGateway  # noqa: PLC0415 - as above.
+    from workers.catalogue_sync import CatalogueSync  # noqa: PLC0415 - as above.
+
+    configured = settings.load(environ={**os.environ, "BILLING_DATA": str(plan.directory)})
+    engine = make_engine(configured.database_url, pool_size=1, application_name="fiko-up")
+    sync = CatalogueSync(engine, StripeGateway(configured), configured.stripe_test_mode)
+    try:
+        made = list(sync.carry_out(sync.plan()))
+    finally:
+        engine.dispose()
+    if made:
+        console.say("up", f"told the offline Stripe what is on sale ({len(made)} changes)")
