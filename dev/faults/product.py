@@ -42,6 +42,10 @@ ROLES: Mapping[str, Callable[[Sequence[str]], bool]] = {
 CHILDREN_MIN = {"receiver": 1, "worker": 2}
 
 
+# A Stripe that is named is not played by `up`, and without a key nobody asks it.
+NO_STRIPE = {"STRIPE_API_BASE": "http://127.0.0.1:1"}
+
+
 class ProductError(Exception):
     """The product did not start, come back or stop; the text says which and where its log is."""
 
@@ -185,7 +189,8 @@ class Product:
 def _environment() -> dict[str, str]:
     """Ours, without anything that would name an engine or a secret."""
     named = {variable(field.name) for field in fields(Settings)}
-    return {name: value for name, value in os.environ.items() if name not in named}
+    ours = {name: value for name, value in os.environ.items() if name not in named}
+    return ours | NO_STRIPE
 
 
 def _words(process: psutil.Process) -> list[str]:
