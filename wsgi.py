@@ -2,7 +2,7 @@
 
 import settings
 import telemetry
-from ingest import create_app
+from ingest.app import create_app
 
 NEEDS = ("database_url", "redis_url")
 

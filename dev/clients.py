@@ -16,7 +16,7 @@ from flask import Response
 import settings
 from dev import node
 from dev.node import NodeFailedError, NodeUnavailableError
-from ingest import create_app
+from ingest.app import create_app
 from ingest.docs import DOCUMENT
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -18,6 +18,8 @@ from stripe_gateway import StripeGateway, open_gateway
 
 # The receiver must answer Stripe soon, with or without Redis.
 REDIS_TIMEOUT_SECONDS = 0.25
+# Fewer than there are threads: whoever waits for Stripe holds none.
+DATABASE_CONNECTIONS = 8
 
 _KEY = "billing"
 
@@ -40,7 +42,9 @@ class Edge:
 
 def open_edge(settings: Settings) -> Edge:
     """An edge on the configured database, Redis and broker; make it after fork."""
-    engine = make_engine(settings.database_url, application_name="fiko-billing web")
+    engine = make_engine(
+        settings.database_url, pool_size=DATABASE_CONNECTIONS, application_name="fiko-billing web"
+    )
     client = connect(settings.redis_url, timeout_seconds=REDIS_TIMEOUT_SECONDS)
     durability = DurabilityCheck(client, settings.intake)
     celery = celery_config.make_app(settings, publisher=True)

@@ -1,4 +1,4 @@
-"""The command that serves the HTTP edge: granian with one worker process of four threads.
+"""The command that serves the HTTP edge: granian with one worker process of several threads.
 
 More cores are used by more of these processes behind a proxy, not by more workers in one.
 """
@@ -21,7 +21,9 @@ from granian.http import HTTP1Settings
 import settings
 import telemetry
 
-THREADS = 4
+# Four are as fast; the others are for requests that wait, for Stripe to answer above all, so that
+# a Stripe that hangs does not keep its own webhooks out.
+THREADS = 16
 BACKLOG = 1024
 # A client that dawdles over its headers, or idles on a kept connection, is cut off after this.
 HEADER_TIMEOUT_MS = 15_000

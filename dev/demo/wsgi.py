@@ -5,7 +5,7 @@ from dataclasses import replace
 import settings
 import telemetry
 from dev.demo import demo_pages
-from ingest import create_app
+from ingest.app import create_app
 
 NEEDS = ("database_url", "redis_url")
 

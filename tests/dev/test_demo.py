@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 
 import settings
 from dev.demo import demo_pages
-from ingest import create_app
+from ingest.app import create_app
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL = "http://127.0.0.1:8000"

@@ -13,7 +13,7 @@ import pytest
 from flask.testing import FlaskClient
 
 import settings
-from ingest import create_app
+from ingest.app import create_app
 from tests.ingest.builders import ENVIRONMENT, a_signature, as_user
 from tests.pipeline import a_wiring, empty, sell
 from tests.play import CATALOGUE

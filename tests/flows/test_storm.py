@@ -25,7 +25,7 @@ from dev.simulate.engine import Event
 from dev.simulate.plans import read_file
 from dev.simulate.play import play
 from dev.simulate.versions import BY_CHOICE
-from ingest import create_app
+from ingest.app import create_app
 from tests.ingest.builders import ENVIRONMENT, SECRET
 from tests.pipeline import a_delivery, a_wiring, balances, empty
 from tests.stripe_objects import a_refund, a_session, an_event

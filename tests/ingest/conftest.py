@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 import settings
 from db.stream import STREAM, EventStream
 from domain.events import Delivery
-from ingest import create_app
+from ingest.app import create_app
 from ingest.auth import Authenticator
 from ingest.durability import DurabilityCheck
 from ingest.edge import Edge

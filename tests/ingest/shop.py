@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 import settings
 from db.stream import STREAM
 from domain.catalogue import Catalogue
-from ingest import create_app
+from ingest.app import create_app
 from ingest.edge import Edge, open_edge
 from tests.ingest.builders import ENVIRONMENT, as_user
 from tests.pipeline import a_wiring, empty, sell, work

@@ -11,7 +11,8 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from db import purchases
-from ingest import create_app, selling
+from ingest import selling
+from ingest.app import create_app
 from tests.ingest.builders import as_user
 from tests.ingest.shop import (
     CHECKOUT,

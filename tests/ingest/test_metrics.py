@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 from db.engine import make_engine
 from db.heartbeat import Heartbeat
 from db.stream import connect
-from ingest import create_app
+from ingest.app import create_app
 from ingest.edge import open_edge
 from settings import Settings
 from tests.ingest.builders import a_body, a_signature, a_token, as_user

@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 import settings
-from ingest import create_app
+from ingest.app import create_app
 from tests.ingest.builders import ENVIRONMENT, a_token
 from workers.commands.catalogue import load_file
 

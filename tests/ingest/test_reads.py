@@ -9,7 +9,7 @@ from sqlalchemy import Engine, text
 
 from db.engine import make_engine
 from db.stream import STREAM
-from ingest import create_app
+from ingest.app import create_app
 from ingest.edge import open_edge
 from settings import Settings
 from tests.ingest.builders import a_body, a_signature, as_user

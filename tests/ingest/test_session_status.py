@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from ingest import create_app, session_status
+from ingest import session_status
+from ingest.app import create_app
 from ingest.intake import NotStoredError
 from tests.ingest.shop import PACKAGE, PRO, TRIED, Shop, opened, problem, stock, swept
 from tests.pipeline import balances, statuses

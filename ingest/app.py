@@ -1,0 +1,79 @@
+"""Puts the WSGI application together: routes, guards, logs, errors, in the order they act.
+
+Connects to nothing until it is asked something.
+"""
+
+from flask import Flask
+from flask_cors import CORS
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from ingest import (
+    checkout,
+    debit,
+    docs,
+    document,
+    edge,
+    entry,
+    exposition,
+    portal,
+    problems,
+    public,
+    rate_limit,
+    reads,
+    request_log,
+    session_status,
+    stripe_problems,
+    webhook,
+)
+from ingest.inputs import BODY_BYTES_MAX
+from settings import Settings
+
+PREFLIGHT_SECONDS = 600
+
+
+def create_app(settings: Settings, *, opened: edge.Edge | None = None) -> Flask:
+    """The WSGI application on these settings; connects to nothing until it is asked something.
+
+    `opened` replaces the connections that the settings name.
+    """
+    app = Flask(__name__, static_folder=None)
+    # Both /path/ and /path answer, and neither redirects: a redirect loses a webhook's body.
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    app.config["MAX_CONTENT_LENGTH"] = BODY_BYTES_MAX
+    here = opened or edge.open_edge(settings)
+    edge.attach(app.extensions, here)
+    request_log.register(app)
+    rate_limit.register(app, here.authenticator)
+    _register_blueprints(app)
+    problems.register(app)
+    stripe_problems.register(app)
+    _allow_origins(app, settings.cors_origins)
+    _trust_proxies(app, settings.trusted_proxies)
+    app.wsgi_app = entry.WebhookEntry(app.wsgi_app, here)  # type: ignore[method-assign]
+    return app
+
+
+def _register_blueprints(app: Flask) -> None:
+    api = document.open_document(app)
+    for group in (webhook, checkout, session_status, portal, reads, debit, public, exposition):
+        api.register_blueprint(group.routes.blueprint)
+    app.register_blueprint(docs.blueprint())
+
+
+def _allow_origins(app: Flask, origins: tuple[str, ...]) -> None:
+    if origins:
+        CORS(
+            app,
+            origins=list(origins),
+            methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
+            expose_headers=["Retry-After", request_log.HEADER],
+            max_age=PREFLIGHT_SECONDS,
+        )
+
+
+def _trust_proxies(app: Flask, proxies: int) -> None:
+    """Believe what this many proxies say of the caller's address, and nobody else."""
+    if proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies)  # type: ignore[method-assign]  # As Flask documents it.
