@@ -6,10 +6,15 @@ of errors stay the client's.
 """
 
 import threading
+import time
 from typing import Any
 
 import redis
 from redis.connection import ConnectionInterface
+
+# A connection that was used so lately is not looked at before it is used again: should its server
+# have been restarted since, the question fails and is answered elsewhere.
+FRESH_SECONDS = 0.5
 
 
 class RedisLine:
@@ -17,7 +22,7 @@ class RedisLine:
 
     def __init__(self, client: redis.Redis) -> None:
         self._pool = client.connection_pool
-        self._own = threading.local()
+        self._own = _Own()
 
     def ask(self, *commands: bytes) -> list[Any]:
         """Send packed commands in one packet; returns their answers, in order.
@@ -28,25 +33,36 @@ class RedisLine:
         try:
             packet = [b"".join(commands)]
             connection.send_packed_command(packet, check_health=False)  # type: ignore[no-untyped-call]  # The client types half.
-            return [connection.read_response() for _ in commands]
+            answers = [connection.read_response() for _ in commands]
         except BaseException:
             # An answer that was left unread would be taken for that of the next question.
             connection.disconnect()  # type: ignore[no-untyped-call]  # As above.
             raise
+        self._own.used_at = time.monotonic()
+        return answers
 
     def _connection(self) -> ConnectionInterface:
-        connection: ConnectionInterface | None = getattr(self._own, "connection", None)
+        connection = self._own.connection
         if connection is None:
             connection = self._own.connection = self._pool.make_connection()
-            return connection
-        # A server that was restarted since left a closed socket, which shows before it is used.
-        try:
-            is_stale = connection.can_read()
-        except (redis.ConnectionError, redis.TimeoutError, OSError):
-            is_stale = True
-        if is_stale:
+        elif time.monotonic() - self._own.used_at > FRESH_SECONDS and _is_stale(connection):
             connection.disconnect()  # type: ignore[no-untyped-call]  # As above.
         return connection
+
+
+class _Own(threading.local):
+    """A thread's connection, and when it was used last (monotonic)."""
+
+    connection: ConnectionInterface | None = None
+    used_at: float = 0.0
+
+
+def _is_stale(connection: ConnectionInterface) -> bool:
+    """Whether the other end is gone: a server that was restarted left a closed socket."""
+    try:
+        return connection.can_read()
+    except (redis.ConnectionError, redis.TimeoutError, OSError):
+        return True
 
 
 def packed(*words: bytes) -> bytes:
