@@ -3,32 +3,21 @@
 Real are our app, its engines, the signed webhooks and their HTTP; Stripe is the offline one.
 """
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from tests.offline_stripe import ASKS, BROKE, DAY, GOOD
-from tests.shop_floor import INLINE_PACK, PACK, SHOP, Floor, shop_floor
-
-
-@pytest.fixture(scope="module")
-def floor(
-    database_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Floor]:
-    """One shop for all stories of this module; in the end the audit must agree with it."""
-    with shop_floor(database_url, redis_url, tmp_path_factory.mktemp("stripe")) as opened:
-        yield opened
-        assert opened.differences() == []
+from dev.stripe.views import Declined, NeedsAuthentication, Paid
+from tests.ingest.builders import as_user
+from tests.offline_stripe import ASKS, BROKE, GOOD
+from tests.shop_floor import CHECKOUT, INLINE_PACK, PACK, SHOP, Floor
 
 
 def test_a_package_bought_by_card_is_complete_when_the_buyer_is_back(floor: Floor) -> None:
-    """4.1: open, then paid once, whatever number of events report it."""
+    """4.1: open, then paid once, whatever number of events report it; for its buyer only."""
     ada = floor.buyer("ada")
     session = ada.checkout(PACK)
     assert ada.status(session)["status"] == "open"
     said = floor.stripe.world.pay(session, GOOD)
-    print(said)
+    assert said == Paid(f"{SHOP}/bought?session_id={session}")
     floor.settle()
     assert ada.status(session) == {
         "status": "complete",
@@ -36,4 +25,137 @@ def test_a_package_bought_by_card_is_complete_when_the_buyer_is_back(floor: Floo
         "tokens_granted": 1_000,
         "subscription_id": None,
     }
-    print(ada.payments, ada.ledger)
+    [payment] = ada.payments
+    assert (payment["id"], payment["currency"], payment["plan_id"]) == (session, "usd", PACK)
+    assert (ada.paid, ada.ledger) == ([("paid", 500, 1_000)], [("grant", 1_000)])
+    client = floor.app.test_client()
+    assert client.get(f"{CHECKOUT}{session}/", headers=as_user("eve")).status_code == 404
+    assert floor.buyer("eve").payments == []
+
+
+def test_a_double_click_is_one_purchase_and_buying_again_is_another(floor: Floor) -> None:
+    """The open session is handed out again; a paid one is not."""
+    bob = floor.buyer("bob")
+    first = bob.buy(PACK)
+    second, again = bob.checkout(PACK), bob.checkout(PACK)
+    assert (first != second, second == again) == (True, True)
+    floor.stripe.world.pay(second, GOOD)
+    floor.settle()
+    assert bob.ledger == [("grant", 1_000), ("grant", 1_000)]
+    assert {each["id"] for each in bob.payments} == {first, second}
+
+
+def test_a_card_that_is_declined_leaves_the_session_open_for_another(floor: Floor) -> None:
+    """A failed attempt is neither a payment nor an end."""
+    cara = floor.buyer("cara")
+    session = cara.checkout(PACK)
+    assert isinstance(floor.stripe.world.pay(session, BROKE), Declined)
+    floor.settle()
+    assert (cara.status(session)["status"], cara.payments) == ("open", [])
+    assert isinstance(floor.stripe.world.pay(session, GOOD), Paid)
+    floor.settle()
+    assert (cara.status(session)["status"], cara.balance) == ("complete", 1_000)
+
+
+def test_a_bank_that_asks_the_buyer_is_waited_for(floor: Floor) -> None:
+    """Refused authentication leaves the session open; authenticated, it is paid once."""
+    dan = floor.buyer("dan")
+    session = dan.checkout(PACK)
+    assert isinstance(floor.stripe.world.pay(session, ASKS), NeedsAuthentication)
+    floor.stripe.world.refuse_authentication(session)
+    floor.settle()
+    assert (dan.status(session)["status"], dan.balance) == ("open", 0)
+    assert isinstance(floor.stripe.world.pay(session, ASKS, authenticated=True), Paid)
+    floor.settle()
+    assert (dan.status(session)["status"], dan.ledger) == ("complete", [("grant", 1_000)])
+
+
+def test_a_bank_debit_is_pending_until_the_bank_has_paid(floor: Floor) -> None:
+    """4.2: what was completed unpaid counts nothing until days later, and then once."""
+    eli = floor.buyer("eli")
+    session = eli.checkout(PACK)
+    assert isinstance(floor.stripe.world.pay_delayed(session), Paid)
+    floor.settle()
+    found = eli.status(session)
+    assert (found["status"], found["tokens_granted"]) == ("processing", 0)
+    assert (eli.paid, eli.ledger) == ([("pending", 500, 0)], [])
+    floor.pass_days(4)
+    found = eli.status(session)
+    assert (found["status"], found["tokens_granted"]) == ("complete", 1_000)
+    assert (eli.paid, eli.ledger) == ([("paid", 500, 1_000)], [("grant", 1_000)])
+
+
+def test_a_bank_debit_that_fails_is_shown_as_failed_and_can_be_bought_again(floor: Floor) -> None:
+    """4.2: nothing was granted, so nothing is taken back."""
+    fay = floor.buyer("fay")
+    session = fay.checkout(PACK)
+    floor.stripe.world.pay_delayed(session)
+    floor.stripe.world.settle_delayed(session, succeeds=False)
+    floor.settle()
+    found = fay.status(session)
+    assert (found["status"], found["tokens_granted"]) == ("failed", 0)
+    assert (fay.paid, fay.ledger) == ([("failed", 500, 0)], [])
+    assert fay.buy(PACK) != session
+    assert (fay.balance, len(fay.payments)) == (1_000, 2)
+
+
+def test_a_session_that_nobody_pays_expires_and_the_next_is_a_new_one(floor: Floor) -> None:
+    """After a day Stripe closes it; it is no payment."""
+    gus = floor.buyer("gus")
+    session = gus.checkout(PACK)
+    floor.pass_days(1.1)
+    assert gus.status(session)["status"] == "expired"
+    assert gus.payments == []
+    assert isinstance(floor.stripe.world.pay(session, GOOD), Declined)
+    assert gus.buy(PACK) != session
+    assert gus.balance == 1_000
+
+
+@pytest.mark.parametrize(("currency", "amount"), [("eur", 460), ("jpy", 800)])
+def test_a_package_is_sold_in_the_currency_that_is_asked_for(
+    floor: Floor, currency: str, amount: int
+) -> None:
+    """The catalogue's price of that currency, a currency without minor units too."""
+    buyer = floor.buyer(f"of {currency}")
+    session = buyer.checkout(PACK, currency=currency.upper())
+    page = buyer.page(session)
+    assert (page.amount_minor, page.currency) == (amount, currency)
+    floor.stripe.world.pay(session, GOOD)
+    floor.settle()
+    [payment] = buyer.payments
+    assert (payment["currency"], payment["amount"], payment["tokens"]) == (currency, amount, 1_000)
+    assert buyer.ask(PACK, currency="gbp").status_code == 422
+
+
+@pytest.mark.parametrize(("currency", "amount"), [("usd", 700), ("jpy", 900)])
+def test_a_price_that_stripe_does_not_have_is_spelled_out_and_worth_the_same(
+    floor: Floor, currency: str, amount: int
+) -> None:
+    """Without synchronised prices a sale differs in nothing that its buyer sees."""
+    buyer = floor.buyer(f"inline {currency}")
+    session = buyer.buy(INLINE_PACK, currency=currency)
+    [payment] = buyer.payments
+    assert (payment["id"], payment["plan_id"]) == (session, INLINE_PACK)
+    assert (payment["currency"], payment["amount"]) == (currency, amount)
+    assert buyer.ledger == [("grant", 700)]
+
+
+def test_the_buyer_who_is_back_before_the_webhooks_sees_the_purchase_complete(
+    floor: Floor,
+) -> None:
+    """The status asks Stripe, its answer takes effect; the late events change nothing more."""
+    hal = floor.buyer("hal")
+    session = hal.checkout(PACK)
+    floor.settle()
+    floor.stripe.world.set_switches(delay_seconds=3_600.0)
+    floor.stripe.world.pay(session, GOOD)
+    floor.stripe.world.set_switches(delay_seconds=0.0)
+    found = hal.status(session)
+    assert (found["status"], found["tokens_granted"]) == ("complete", 1_000)
+    before = (hal.payments, hal.ledger)
+    floor.release()
+    assert (hal.payments, hal.ledger) == before
+    [(sources,)] = floor.rows(
+        "SELECT count(*) FROM webhook_events WHERE id LIKE :fetched", fetched=f"fetched_{session}%"
+    )
+    assert sources == 1
