@@ -37,14 +37,6 @@ class Held:
     attempts: int
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A stored event that is due; `attempts` counts the tries before this one."""
-
-    delivery: Delivery
-    attempts: int
-
-
 def store(connection: Connection, deliveries: Sequence[Delivery], *, source: str) -> int:
     """Keep deliveries as `received`, to be applied by the next drain; returns how many were new.
 
@@ -107,29 +99,15 @@ def _indexable(name: str | None) -> str | None:
     return name if name is None or len(name) <= NAME_LENGTH_MAX else None
 
 
-def finish(connection: Connection, outcomes: Mapping[str, Outcome]) -> None:
-    """Write what became of events that were stored before, and count the attempt."""
+def finish(
+    connection: Connection, outcomes: Mapping[str, Outcome], tries: Mapping[str, int]
+) -> None:
+    """Write what became of events that were stored before, and how many tries that makes."""
     if not outcomes:
         return
     ids = sorted(outcomes)
-    connection.execute(_FINISH, {"ids": ids, **_columns([outcomes[each] for each in ids])})
-
-
-def due(connection: Connection, limit: int) -> list[Waiting]:
-    """Up to `limit` events that wait and should be tried now, longest first. Claims nothing."""
-    rows = connection.execute(_DUE, {"limit": limit})
-    return [
-        Waiting(
-            Delivery(row.id, row.type, int(row.created), int(row.received_ms), bytes(row.body)),
-            row.attempts,
-        )
-        for row in rows
-    ]
-
-
-def claim(connection: Connection, ids: Collection[str]) -> set[str]:
-    """Those of these events that still wait and are nobody else's; ours until the commit."""
-    return {row.id for row in connection.execute(_CLAIM, {"ids": list(ids)})}
+    columns = _columns([outcomes[each] for each in ids])
+    connection.execute(_FINISH, {"ids": ids, "tries": [tries[each] for each in ids], **columns})
 
 
 def annotate(connection: Connection, notes: Mapping[str, str]) -> None:
@@ -185,36 +163,14 @@ _FINISH = text(
         user_id = coalesce(new.user_id, event.user_id),
         applied_at = CASE WHEN new.status IN ('applied', 'ignored') AND new.status <> event.status
                           THEN clock_timestamp() ELSE event.applied_at END,
-        attempts = event.attempts + 1,
+        attempts = new.tries,
         next_attempt_at = now() + new.delay * interval '1 second',
         note = new.note, error = new.error
     FROM unnest(CAST(:ids AS text[]), CAST(:statuses AS text[]), CAST(:object_ids AS text[]),
                 CAST(:customer_ids AS text[]), CAST(:user_ids AS text[]), CAST(:notes AS text[]),
-                CAST(:errors AS text[]), CAST(:delays AS float8[]))
-         AS new (id, status, object_id, customer_id, user_id, note, error, delay)
+                CAST(:errors AS text[]), CAST(:delays AS float8[]), CAST(:tries AS integer[]))
+         AS new (id, status, object_id, customer_id, user_id, note, error, delay, tries)
     WHERE event.id = new.id
-    """
-)
-_DUE = text(
-    """
-    SELECT id, type, extract(epoch FROM created_at) AS created,
-           extract(epoch FROM received_at) * 1000 AS received_ms, body, attempts
-    FROM webhook_events
-    WHERE status IN ('received', 'failed') AND next_attempt_at <= now()
-      AND type <> ALL (ARRAY(SELECT type FROM paused_types))
-    ORDER BY next_attempt_at, id
-    LIMIT :limit
-    FOR UPDATE SKIP LOCKED
-    """
-)
-_CLAIM = text(
-    """
-    SELECT id FROM webhook_events
-    WHERE id = ANY(CAST(:ids AS text[]))
-      AND status IN ('received', 'failed') AND next_attempt_at <= now()
-      AND type <> ALL (ARRAY(SELECT type FROM paused_types))
-    ORDER BY id
-    FOR UPDATE SKIP LOCKED
     """
 )
 _HOLD = text(

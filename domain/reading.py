@@ -52,3 +52,17 @@ def list_of(value: object) -> list[Mapping[str, Any]]:
     """The objects of an embedded Stripe list (`{"data": [...]}`); anything else is left out."""
     found = mapping_of(value).get("data")
     return [item for item in found if isinstance(item, Mapping)] if isinstance(found, list) else []
+
+
+def is_deeper_than(found: Mapping[str, Any], levels: int) -> bool:
+    """Whether objects and lists lie in one another more than so many levels deep."""
+    level: list[Any] = [found]
+    for _ in range(levels):
+        inside: list[Any] = []
+        for outer in level:
+            entries = outer if isinstance(outer, list) else outer.values()
+            inside += [each for each in entries if isinstance(each, dict | list)]
+        if not inside:
+            return False
+        level = inside
+    return True

@@ -1,7 +1,8 @@
 """Empties the stream and the inbox in batches: what the bell asks for.
 
 Stream entries are acknowledged only after their batch is committed, so a worker that dies at any
-point leaves them to be claimed by the next drain.
+point leaves them to be claimed by the next drain. Stored events are due again when the lease of a
+try that never ended has run out.
 """
 
 import time
@@ -14,10 +15,9 @@ from sqlalchemy import exc
 
 import metrics
 import telemetry
-from db import inbox, pauses
-from db.inbox import Outcome
+from db import inbox, pauses, tries
 from db.stream import Entry
-from domain.errors import BillingError
+from db.tries import Taken
 from domain.events import Delivery, EventStatus
 from workers.apply import Applied, apply
 from workers.batch import apply_each
@@ -25,11 +25,13 @@ from workers.failure import is_away
 from workers.fetch import completed
 from workers.measure import committed
 from workers.wiring import Wiring
-from workers.work import Work, failed, prepare
+from workers.work import Work, killer, prepare
 
 BATCH = 500
 # Well under the task's soft time limit; what is left is left to a further drain.
 SECONDS_MAX = 6.0
+# Suspects are applied one by one; after this long the stream is looked at again first.
+SUSPECTS_SECONDS_MAX = 1.0
 # An entry handed out this often has taken its worker down with it; it is applied alone.
 SUSPECT_DELIVERIES = 2
 # And after this often it is recorded as failed without another try.
@@ -40,9 +42,13 @@ log = telemetry.get_logger("drain")
 
 @dataclass(slots=True)
 class Drained:
-    """What one drain did, for its log line; `paused` are the event types it only kept."""
+    """What one drain did, for its log line.
+
+    `paused` are the event types it only kept; `in_hand` stored events it has not finished.
+    """
 
     paused: frozenset[str] = frozenset()
+    in_hand: Sequence[Taken] = ()
     applied: int = 0
     ignored: int = 0
     failed: int = 0
@@ -83,6 +89,7 @@ def drain(wiring: Wiring, ring: Callable[[], object]) -> Drained:
         if not is_away(error):
             raise
         log.warning("database away, events wait", error=type(error).__name__)
+        wiring.left.extend(done.in_hand)
         _give_back(wiring)
     finally:
         _log_drained(done, started)
@@ -91,8 +98,11 @@ def drain(wiring: Wiring, ring: Callable[[], object]) -> Drained:
 
 def _drain_all(wiring: Wiring, ring: Callable[[], object], done: Drained, deadline: float) -> None:
     # While the database is away nothing is taken from the stream, where it is safe.
-    with wiring.engine.connect() as connection:
+    with wiring.engine.begin() as connection:
         done.paused = pauses.paused(connection)
+        if wiring.left:
+            tries.give_back(connection, wiring.left)
+    wiring.left.clear()
     try:
         _drain_stream(wiring, ring, done, deadline)
     except redis.RedisError as error:
@@ -170,10 +180,8 @@ def _take_over(wiring: Wiring, claim: Callable[[str, int], list[Entry]], done: D
 
 
 def _record_hopeless(wiring: Wiring, entry: Entry, count: int, done: Drained) -> None:
-    error = BillingError(f"Handed out {count} times without being finished: it kills its worker.")
-    # Not even looked into: that may be what kills.
-    unread = Work(entry.delivery, (), Outcome(EventStatus.RECEIVED))
-    _apply_works(wiring, [failed(unread, error)], done)
+    note = f"handed out {count} times by the stream and never finished"
+    _apply_works(wiring, [killer(entry.delivery, note=note)], done)
     wiring.events.acknowledge([entry.entry_id])
 
 
@@ -204,13 +212,10 @@ def _hold(wiring: Wiring, deliveries: Sequence[Delivery], done: Drained) -> None
         done.duplicates += len(deliveries) - new
 
 
-def _apply_works(wiring: Wiring, works: Sequence[Work], done: Drained) -> bool:
-    """Apply a batch, split where it must be; says whether anything was applied or recorded."""
-    has_done = False
+def _apply_works(wiring: Wiring, works: Sequence[Work], done: Drained) -> None:
+    """Apply a batch, split where it must be."""
     for applied in apply_each(works, partial(_attempt, wiring)):
         done.count(applied)
-        has_done |= bool(applied.works)
-    return has_done
 
 
 def _attempt(wiring: Wiring, works: Sequence[Work]) -> Applied:
@@ -220,20 +225,27 @@ def _attempt(wiring: Wiring, works: Sequence[Work]) -> Applied:
 
 def _drain_inbox(wiring: Wiring, done: Drained, deadline: float) -> None:
     """Apply stored events that are due: those kept while Redis was away, and retries."""
-    while True:
-        with wiring.engine.begin() as connection:
-            waiting = inbox.due(connection, BATCH)
-        works = [
-            prepare(
-                each.delivery,
-                attempts=each.attempts,
-                is_stored=True,
-                test_mode=wiring.test_mode,
-            )
-            for each in waiting
-        ]
-        if not _apply_works(wiring, completed(works, wiring.gateway), done):
-            return  # Nothing waits, or another worker has it.
-        if time.monotonic() > deadline:
+    started = time.monotonic()
+    while taken := _take(wiring):
+        done.in_hand = taken
+        works = [_prepared(each, wiring) for each in taken]
+        _apply_works(wiring, completed(works, wiring.gateway), done)
+        done.in_hand = ()
+        ends = min(deadline, started + SUSPECTS_SECONDS_MAX) if taken[0].is_suspect else deadline
+        if time.monotonic() > ends:
             done.is_unfinished = True
             return
+
+
+def _take(wiring: Wiring) -> Sequence[Taken]:
+    """Commit that these are being tried, so that it is known whatever becomes of this process."""
+    with wiring.engine.begin() as connection:
+        return tries.take(connection, BATCH, wiring.retry_delays_seconds)
+
+
+def _prepared(taken: Taken, wiring: Wiring) -> Work:
+    if taken.is_hopeless:
+        return killer(taken.delivery, attempts=taken.attempts, is_stored=True)
+    return prepare(
+        taken.delivery, attempts=taken.attempts, is_stored=True, test_mode=wiring.test_mode
+    )

@@ -5,18 +5,22 @@ need no network. Nothing here runs inside a transaction.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import orjson
+from celery.exceptions import SoftTimeLimitExceeded
+from sqlalchemy import Connection
 
 import telemetry
+from db import subscription_check as tables
 from db.deliveries import as_delivery
 from db.records import decompress
 from domain.errors import BillingError
+from domain.events import Delivery
 from domain.fetched import PREFIX, as_event
-from stripe_gateway import StripeGateway, StripeUnavailable
+from stripe_gateway import StripeGateway
 from workers.apply import Work, failed, prepare
 
 log = telemetry.get_logger("fetch")
@@ -37,18 +41,24 @@ def _complete(work: Work, gateway: StripeGateway | None) -> list[Work]:
     if gateway is None:
         reason = "a list in it is cut (has_more), and without STRIPE_SECRET_KEY nobody can be asked"
         return [failed(work, BillingError(f"{work.delivery.event_type}: {reason}."))]
-    event = orjson.loads(decompress(work.delivery.body))
     try:
-        whole = _with_whole_lists(event["data"]["object"], gateway)
-    except StripeUnavailable as error:
+        answer = _whole(work, gateway)
+    except SoftTimeLimitExceeded:
+        raise  # The task must end; the event is not to blame.
+    except Exception as error:  # noqa: BLE001 - whatever is odd about one event stops no other.
         return [failed(work, error)]
-    event["data"]["object"] = whole
-    answer = as_delivery(event | {"id": PREFIX + work.delivery.event_id})
     note = f"completed by {answer.event_id}"
     return [
         replace(work, outcome=replace(work.outcome, note=note)),
         prepare(answer, source="fetch"),
     ]
+
+
+def _whole(work: Work, gateway: StripeGateway) -> Delivery:
+    """The event with its whole lists, as one more delivery."""
+    event = orjson.loads(decompress(work.delivery.body))
+    event["data"]["object"] = _with_whole_lists(event["data"]["object"], gateway)
+    return as_delivery(event | {"id": PREFIX + work.delivery.event_id})
 
 
 def _with_whole_lists(found: Mapping[str, Any], gateway: StripeGateway) -> dict[str, Any]:
@@ -59,18 +69,31 @@ def _with_whole_lists(found: Mapping[str, Any], gateway: StripeGateway) -> dict[
     return {**found, key: {"object": "list", "data": entries, "has_more": False}}
 
 
-def subscription_now(subscription_id: str, gateway: StripeGateway) -> Work:
-    """What Stripe says of a subscription now, as an event of this second.
+def answer_times(
+    connection: Connection, subscription_ids: Collection[str], *, skew_seconds: int = 0
+) -> dict[str, int]:
+    """The second of what Stripe is about to say of each subscription; call before it is asked.
+
+    It is this one; but where Stripe's last report lies further ahead of our clock than
+    `skew_seconds` (a test clock, or a clock that was moved), the one after that report.
+    """
+    newest = tables.newest_reports(connection, list(subscription_ids))
+    now = int(time.time())
+    later = {name: newest.get(name, 0) + 1 for name in subscription_ids}
+    return {name: each if each > now + skew_seconds else now for name, each in later.items()}
+
+
+def subscription_now(subscription_id: str, gateway: StripeGateway, created: int) -> Work:
+    """What Stripe says of a subscription now, as an event of the second `created`.
 
     Raises `StripeUnavailable`.
     """
     found = gateway.subscription(subscription_id)
-    now = int(time.time())
     event = as_event(
         "customer.subscription.updated",
         found,
-        event_id=f"{subscription_id}_{now}",
-        created=now,
+        event_id=f"{subscription_id}_{created}",
+        created=created,
         api_version=gateway.api_version,
     )
     return prepare(as_delivery(event), source="fetch")

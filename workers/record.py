@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from db import attempts, inbox
+from db import attempts, inbox, tries
 from db.attempts import Attempt
 from db.inbox import Held
 from domain.events import EventStatus
@@ -15,14 +15,14 @@ from workers.work import Work
 def claimed(connection: Connection, works: Sequence[Work]) -> Sequence[Work]:
     """Those of the works that are ours until the commit.
 
-    Left out is what is stored and no longer waits or is in other hands, unless a person asked
-    for it; then it is waited for.
+    Left out is what is stored and has passed into other hands since it was taken, or no longer
+    waits, unless a person asked for it; then it is waited for.
     """
     stored = [work for work in works if work.is_stored]
     if not stored:
         return works
-    waiting = [work.delivery.event_id for work in stored if work.request is None]
-    ours = inbox.claim(connection, waiting) if waiting else set()
+    taken = {work.delivery.event_id: work.attempts + 1 for work in stored if work.request is None}
+    ours = tries.claim(connection, taken) if taken else set()
     asked_for = [work.delivery.event_id for work in stored if work.request is not None]
     held = inbox.hold(connection, asked_for) if asked_for else {}
     return [
@@ -48,7 +48,7 @@ def record(connection: Connection, works: Iterable[Work]) -> set[str]:
 def _to_inbox(connection: Connection, known: Mapping[str, Work]) -> set[str]:
     stored = {key: work for key, work in known.items() if work.is_stored}
     changed = {key: work.outcome for key, work in stored.items() if not work.keeps_status}
-    inbox.finish(connection, changed)
+    inbox.finish(connection, changed, {key: stored[key].attempts + 1 for key in changed})
     new = {key: work for key, work in known.items() if not work.is_stored}
     outcomes = {key: work.outcome for key, work in new.items()}
     sources = {key: work.source for key, work in new.items()}

@@ -34,7 +34,7 @@ from domain.subscription_check import (
 from stripe_gateway import StripeGateway, StripeMissing
 from workers.apply import Applied, CatalogueCache, apply
 from workers.batch import apply_each
-from workers.fetch import completed
+from workers.fetch import answer_times, completed
 from workers.patience import patiently
 from workers.work import Work, prepare
 
@@ -183,10 +183,7 @@ class SubscriptionCheck:
         Where Stripe's clock was moved far ahead (a test clock), later than the last report.
         """
         with self.engine.connect() as connection:
-            newest = tables.newest_reports(connection, list(ids))
-        now = int(time.time())
-        is_ahead = {name for name, created in newest.items() if created > now + SKEW_SECONDS_MAX}
-        return {name: newest[name] + 1 if name in is_ahead else now for name in ids}
+            return answer_times(connection, ids, skew_seconds=SKEW_SECONDS_MAX)
 
     def _repaired(
         self,

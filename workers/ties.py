@@ -7,7 +7,7 @@ import telemetry
 from db import subscriptions
 from stripe_gateway import StripeMissing, StripeUnavailable
 from workers.apply import apply
-from workers.fetch import subscription_now
+from workers.fetch import answer_times, subscription_now
 from workers.measure import committed
 from workers.wiring import Wiring
 
@@ -23,10 +23,11 @@ def settle_ties(wiring: Wiring) -> int:
         return 0
     with wiring.engine.connect() as connection:
         undecided = subscriptions.undecided(connection, QUESTIONS_MAX)
+        times = answer_times(connection, undecided)
     settled = 0
-    for subscription_id in undecided:
+    for subscription_id, created in times.items():
         try:
-            work = subscription_now(subscription_id, wiring.gateway)
+            work = subscription_now(subscription_id, wiring.gateway, created)
         except StripeMissing:
             # Of another account or mode: nobody can say more than the fixed order does.
             with wiring.engine.begin() as connection:

@@ -11,6 +11,7 @@ from db import stream
 from db.engine import make_engine
 from db.heartbeat import Heartbeat
 from db.stream import EventStream
+from db.tries import Taken
 from stripe_gateway import StripeGateway, open_gateway
 from workers import identity
 from workers.apply import CatalogueCache
@@ -31,7 +32,7 @@ class Wiring:
     Without a `gateway` (no Stripe key) nothing is asked of Stripe. `test_mode` is the mode whose
     events are applied; None takes both. `beat` notes that a sweep runs. A failed event is tried
     again after `retry_delays_seconds`. `is_gone` says of a consumer's name whether it has certainly
-    ended.
+    ended. `left` are stored events that this process took when the database went away.
     """
 
     engine: Engine
@@ -43,6 +44,7 @@ class Wiring:
     beat: Callable[[], object] = _nothing
     retry_delays_seconds: Sequence[float] = RETRY_DELAYS_SECONDS
     is_gone: Callable[[str], bool] = identity.is_gone
+    left: list[Taken] = field(default_factory=list)
 
 
 @cache

@@ -9,6 +9,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from db.attempts import Request
 from db.inbox import Outcome
 from db.records import decompress
+from db.tries import KILLED
 from domain.decode import Decoded, decode, parse
 from domain.decode.facts import Fact
 from domain.events import Delivery, Event, EventStatus
@@ -89,6 +90,17 @@ def failed(work: Work, error: Exception) -> Work:
         work.outcome, status=EventStatus.FAILED, error=described(error), traceback=traced(error)
     )
     return replace(work, facts=(), outcome=outcome)
+
+
+def killer(
+    delivery: Delivery, *, attempts: int = 0, is_stored: bool = False, note: str | None = None
+) -> Work:
+    """An event that takes its process down with it, as one that failed once more.
+
+    It is not even looked into: that may be what kills.
+    """
+    outcome = Outcome(EventStatus.FAILED, error=KILLED, note=note)
+    return Work(delivery, (), outcome, attempts, is_stored)
 
 
 def scheduled(work: Work, delays_seconds: Sequence[float]) -> Work:

@@ -66,6 +66,7 @@ DECODERS: Mapping[str, Decoder] = {
 class Decoded:
     """What an event says, and for the inbox: whom and what it is about.
 
+    `object_id` is the object of the event; for one that only links an invoice, that invoice.
     `is_cut`: a list in the object must be completed before the event says all it has to say.
     """
 
@@ -113,13 +114,20 @@ def decode(event: Event) -> Decoded:
     claim = source.user_claim()
     return Decoded(
         facts=facts,
-        object_id=text_of(event.object.get("id")),
+        object_id=_object_id(source),
         customer_id=source.customer_id(),
         user_id=claim.user_id if claim else None,
         note="; ".join(source.notes) or None,
         is_handled=decoder is not None,
         is_cut=source.is_cut,
     )
+
+
+def _object_id(source: Source) -> str | None:
+    """What the inbox finds the event by; a link between two objects is told of the invoice."""
+    if source.object.get("object") == "invoice_payment":
+        return source.reference("invoice")
+    return text_of(source.object.get("id"))
 
 
 __all__ = ["DECODERS", "Decoded", "Fact", "decode", "parse"]

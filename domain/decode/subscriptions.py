@@ -2,8 +2,13 @@
 
 from domain.decode.facts import Fact
 from domain.decode.source import Source
-from domain.reading import mapping_of
+from domain.errors import DecodeError
+from domain.reading import is_deeper_than, mapping_of
 from domain.subscriptions import STATUSES, Subscription, Version, state_of
+
+# Stripe nests a few levels. What is kept whole must be readable and writable by everyone later on,
+# and some JSON libraries stop at 254.
+_LEVELS_MAX = 100
 
 
 def version(source: Source) -> list[Fact]:
@@ -23,6 +28,8 @@ def version(source: Source) -> list[Fact]:
         previous=event.previous_attributes,
     )
     _note_items(source, report)
+    if not source.is_cut:
+        _require_shallow(report)
     return [
         *source.customer_link(),
         Subscription(
@@ -32,6 +39,15 @@ def version(source: Source) -> list[Fact]:
             versions=() if source.is_cut else (report,),
         ),
     ]
+
+
+def _require_shallow(report: Version) -> None:
+    parts = {"data.object": report.object, "data.previous_attributes": report.previous}
+    for place, part in parts.items():
+        if is_deeper_than(part, _LEVELS_MAX):
+            raise DecodeError(
+                f"{report.event_type}: {place} is nested more than {_LEVELS_MAX} levels deep."
+            )
 
 
 def _note_items(source: Source, report: Version) -> None:

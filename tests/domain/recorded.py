@@ -259,7 +259,7 @@ SUBJECTS: Mapping[str, tuple[str, bool, bool]] = {
     "invoice.payment_failed": ("in_1T5fikoInv02", True, True),
     "invoice.payment_action_required": ("in_1T5fikoInv05", True, True),
     "invoice.voided": ("in_1T5fikoInv06", True, True),
-    "invoice_payment.paid": ("inpay_1T5fikoPaid01", False, False),
+    "invoice_payment.paid": (INVOICE, False, False),
     "payment_intent.succeeded": (INTENT, True, False),
     "payment_intent.payment_failed": ("pi_3T5fikoPack07", True, True),
     "charge.refunded": (CHARGE, True, False),

@@ -7,7 +7,14 @@ import pytest
 
 from domain.decode import decode, parse
 from domain.errors import DecodeError
-from domain.reading import integer_of, list_of, reference_of, text_of, time_of
+from domain.reading import (
+    integer_of,
+    is_deeper_than,
+    list_of,
+    reference_of,
+    text_of,
+    time_of,
+)
 from tests.stripe_objects import an_event
 
 
@@ -69,3 +76,13 @@ def test_a_value_is_read_as_what_it_can_be(
 ) -> None:
     """Or as nothing, at the very edges of what is possible."""
     assert read(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("found", "levels"),
+    [({}, 1), ({"a": 1}, 1), ({"a": {}}, 2), ({"a": [1, {"b": []}], "c": {}}, 4)],
+)
+def test_levels_of_nesting_are_counted(found: dict[str, Any], levels: int) -> None:
+    """Objects and lists alike, along the deepest path."""
+    assert is_deeper_than(found, levels - 1)
+    assert not is_deeper_than(found, levels)

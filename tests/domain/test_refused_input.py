@@ -85,6 +85,29 @@ def test_a_dispute_that_names_no_payment_is_refused() -> None:
     )
 
 
+def nested(levels: int) -> Json:
+    """An object of so many levels."""
+    found: Json = {}
+    for _ in range(levels - 1):
+        found = {"deeper": found}
+    return found
+
+
+@pytest.mark.parametrize("place", ["data.object", "data.previous_attributes"])
+def test_a_report_that_could_not_be_kept_is_refused(place: str) -> None:
+    """A subscription's reports are kept whole: what is nested without end harms only itself."""
+
+    def report(levels: int) -> Json:
+        deep = {"metadata": nested(levels - 1)}
+        if place == "data.object":
+            return an_event(UPDATED, a_subscription() | deep)
+        return an_event(UPDATED, a_subscription(), previous=deep)
+
+    assert decode(parse(report(100))).facts
+    with pytest.raises(DecodeError, match=f"{place} is nested more than 100 levels deep"):
+        decode(parse(report(101)))
+
+
 def test_a_refund_that_names_no_payment_takes_from_none_and_says_so() -> None:
     """Stripe has them for money that a customer keeps with it."""
     found = a_refund(payment_intent=None, charge=None)

@@ -118,6 +118,8 @@ def test_the_story_of_a_renewal_its_refund_and_a_debit(wiring: Wiring, run: Run)
         f"2023-11-14 22:13:30  invoice in_1 was paid: 29.00 usd for {PRO}  [invoice.paid evt_2]\n"
         f"{margin}+10,000 tokens: invoice in_1 paid 29.00 usd for {PRO};"
         f" balance 10,000  [grant {ids[0]}]\n"
+        "2023-11-14 22:13:31  payment pi_1 paid 5.00 usd of invoice in_1"
+        "  [invoice_payment.paid evt_3]\n"
         "2023-11-15 22:13:20  refund re_1 of 14.50 usd began and is succeeded"
         "  [refund.created evt_4]\n"
         f"{margin}{MINUS}5,000 tokens: half of invoice in_1 (29.00 usd) was refunded (re_1);"

@@ -15,7 +15,7 @@ import settings
 from db import attempts, inbox, pauses
 from tests.pipeline import a_delivery, a_wiring, balances, empty, put, sell, statuses, work
 from tests.play import CATALOGUE
-from tests.stripe_objects import a_line, a_session, an_event, an_invoice
+from tests.stripe_objects import a_line, a_session, a_subscription, an_event, an_invoice
 from workers.commands.events import events as command
 from workers.drain import drain
 from workers.failure import is_away, is_worth_waiting, traced
@@ -156,6 +156,23 @@ def test_a_poison_event_costs_its_batch_nothing(wiring: Wiring) -> None:
     assert set(found.values()) == {"applied"}
     assert len(balances(wiring.engine)) == 99
     assert "workers/apply.py:" in tries(wiring, "evt_poison")[0].traceback
+
+
+def test_a_report_nested_without_end_fails_before_its_batch_is_applied(
+    wiring: Wiring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is refused while it is read, so no batch is split because of it."""
+    monkeypatch.setattr("workers.batch._in_parts", refuse)
+    deep: dict[str, Any] = {}
+    for _ in range(240):
+        deep = {"deeper": deep}
+    subscription = a_subscription(metadata={"user_id": "user_1", "deep": deep})
+    report = an_event("customer.subscription.updated", subscription, event_id="evt_deep")
+    work(wiring, [package(1), report, package(2)])
+    found = statuses(wiring.engine)
+    assert found.pop("evt_deep") == "failed"
+    assert set(found.values()) == {"applied"}
+    assert "data.object is nested more than 100 levels deep" in tries(wiring, "evt_deep")[0].error
 
 
 def test_a_customer_that_is_locked_for_long_holds_up_nobody_else(wiring: Wiring) -> None:

@@ -1,0 +1,315 @@
+"""A stored event that kills its process: it is met a few times, alone, and holds up nobody."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Row, exc, text
+
+from db import attempts, inbox, pauses, tries
+from db.tries import KILLED, UNDER_WAY
+from tests.pipeline import a_delivery, a_wiring, balances, empty, put, sell, statuses, work
+from tests.play import CATALOGUE
+from tests.stripe_objects import a_session, an_event, an_invoice
+from workers.audit import audit
+from workers.drain import HOPELESS_DELIVERIES, drain
+from workers.wiring import Wiring
+
+ROOT = Path(__file__).resolve().parents[2]
+# Three retries; the time between them is not what is tested here.
+DELAYS = (0.01, 0.01, 0.01)
+KILLER = "evt_killer"
+# Lives of a worker one after the other, until one ends by itself with nothing left to try.
+LIVES = """
+import os, signal, sys, time
+from dataclasses import replace
+from sqlalchemy import text
+from db import tries
+from domain.decode import DECODERS
+from tests.pipeline import a_wiring
+from workers.drain import drain
+
+DECODERS["invoice.paid"] = lambda _source: os.kill(os.getpid(), signal.SIGKILL)
+tries.LEASE_SECONDS = 0.0
+waits = text("SELECT count(*) FROM webhook_events WHERE status IN ('received', 'failed')")
+deaths, left = 0, 1
+while left and deaths < 20:
+    child = os.fork()
+    if not child:
+        wiring = replace(a_wiring(*sys.argv[1:]), retry_delays_seconds=(0.01, 0.01, 0.01))
+        drain(wiring, lambda: None)
+        with wiring.engine.connect() as connection:
+            os._exit(min(1, connection.execute(waits).scalar_one()))
+    _, status = os.waitpid(child, 0)
+    deaths += os.WIFSIGNALED(status)
+    left = status != 0
+    time.sleep(0.02)
+print(deaths)
+"""
+
+
+@pytest.fixture(scope="module")
+def shop(database_url: str, redis_url: str) -> Iterator[Wiring]:
+    """A worker's ports on a database that sells the test catalogue."""
+    wiring = a_wiring(database_url, redis_url)
+    sell(wiring.engine, CATALOGUE)
+    yield wiring
+    wiring.engine.dispose()
+
+
+@pytest.fixture
+def wiring(shop: Wiring) -> Wiring:
+    """The same, with nothing in it."""
+    empty(shop.engine)
+    shop.events._client.flushdb()
+    return shop
+
+
+def packages(count: int) -> list[dict[str, Any]]:
+    """So many packages, sold to so many users, with ids on both sides of the killer's."""
+    return [
+        an_event(
+            "checkout.session.completed",
+            a_session(
+                id=f"cs_{n}",
+                payment_intent=f"pi_{n}",
+                customer=f"cus_{n}",
+                client_reference_id=f"user_{n}",
+                metadata={"user_id": f"user_{n}", "plan_id": "4"},
+            ),
+            event_id=f"evt_{'az'[n % 2]}_{n}",
+        )
+        for n in range(count)
+    ]
+
+
+def a_killer() -> dict[str, Any]:
+    """An event whose type kills whoever decodes it, in the script above."""
+    return an_event("invoice.paid", an_invoice([]), event_id=KILLER)
+
+
+def keep(wiring: Wiring, *events: dict[str, Any]) -> None:
+    """Store events in the inbox, as the receiver does without Redis."""
+    with wiring.engine.begin() as connection:
+        inbox.store(connection, [a_delivery(event) for event in events], source="webhook")
+
+
+def row_of(wiring: Wiring, event_id: str) -> Row[Any]:
+    """What the inbox says of an event."""
+    with wiring.engine.connect() as connection:
+        query = text("SELECT * FROM webhook_events WHERE id = :id")
+        return connection.execute(query, {"id": event_id}).one()
+
+
+def told(wiring: Wiring, event_id: str) -> list[tuple[str, str, str | None]]:
+    """The attempts that are kept of an event: cause, status, error."""
+    with wiring.engine.connect() as connection:
+        return [(each.cause, each.status, each.error) for each in attempts.of(connection, event_id)]
+
+
+def die_under(wiring: Wiring) -> None:
+    """Take what is due and go no further; then let every lease run out."""
+    with wiring.engine.begin() as connection:
+        tries.take(connection, 100, DELAYS)
+    make_due(wiring)
+
+
+def make_due(wiring: Wiring) -> None:
+    """Let the time of every next try come."""
+    with wiring.engine.begin() as connection:
+        connection.execute(
+            text(
+                "UPDATE webhook_events SET next_attempt_at = now()"
+                " WHERE status IN ('received', 'failed')"
+            )
+        )
+
+
+def test_an_event_that_kills_its_process_dies_after_its_schedule(
+    wiring: Wiring, database_url: str, redis_url: str
+) -> None:
+    """Real deaths: once in a batch and three times alone, then never again; the rest is applied."""
+    good = packages(10)
+    keep(wiring, *good[:5], a_killer(), *good[5:])
+    lives = subprocess.run(
+        [sys.executable, "-c", LIVES, database_url, redis_url],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert lives.stdout.splitlines()[-1] == str(1 + len(DELAYS))
+    found = statuses(wiring.engine)
+    assert found.pop(KILLER) == "dead"
+    assert set(found.values()) == {"applied"}
+    assert balances(wiring.engine) == {f"user_{n}": 1_000 for n in range(len(good))}
+    assert row_of(wiring, KILLER).attempts == 1 + len(DELAYS)
+    assert told(wiring, KILLER) == [
+        ("delivery", "failed", KILLED),
+        ("retry", "failed", KILLED),
+        ("retry", "failed", KILLED),
+        ("retry", "dead", KILLED),
+    ]
+    assert work(wiring, good).duplicates == len(good)
+    assert audit(wiring.engine, print, lambda *_: None).is_clean
+
+
+def test_an_event_in_hand_is_counted_and_nobody_elses(wiring: Wiring) -> None:
+    """What is known of it whatever becomes of the process: a try, and when the next one is due."""
+    keep(wiring, *packages(1))
+    with wiring.engine.begin() as connection:
+        (taken,) = tries.take(connection, 100, DELAYS)
+        assert (taken.attempts, taken.is_suspect, taken.is_hopeless) == (0, False, False)
+    row = row_of(wiring, "evt_a_0")
+    assert (row.status, row.attempts, row.error) == ("received", 1, UNDER_WAY)
+    assert drain(wiring, lambda: None).applied == 0
+    assert not told(wiring, "evt_a_0")
+
+
+def test_what_a_process_died_under_is_taken_alone_after_everything_else(wiring: Wiring) -> None:
+    """One suspect at a time, so the next death is no other event's."""
+    keep(wiring, *packages(2))
+    die_under(wiring)
+    fresh = packages(4)[2:]
+    keep(wiring, *fresh)
+    taken = []
+    for _ in range(3):
+        with wiring.engine.begin() as connection:
+            taken.append(tries.take(connection, 100, DELAYS))
+    assert [[each.delivery.event_id for each in batch] for batch in taken] == [
+        ["evt_a_2", "evt_z_3"],
+        ["evt_a_0"],
+        ["evt_z_1"],
+    ]
+    assert row_of(wiring, "evt_a_0").status == "failed"
+    assert told(wiring, "evt_a_0") == [("delivery", "failed", KILLED)]
+
+
+def test_a_suspect_that_is_innocent_is_applied_and_its_story_is_whole(wiring: Wiring) -> None:
+    """Two tries are counted, and two are told of."""
+    keep(wiring, *packages(1))
+    die_under(wiring)
+    assert drain(wiring, lambda: None).applied == 1
+    row = row_of(wiring, "evt_a_0")
+    assert (row.status, row.attempts, row.error) == ("applied", 2, None)
+    assert told(wiring, "evt_a_0") == [("delivery", "failed", KILLED), ("retry", "applied", None)]
+
+
+def test_suspects_do_not_keep_a_drain_from_the_stream(
+    wiring: Wiring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a while a further drain is asked for, which begins with what is new."""
+    keep(wiring, *packages(2))
+    die_under(wiring)
+    monkeypatch.setattr("workers.drain.SUSPECTS_SECONDS_MAX", 0.0)
+    rung: list[int] = []
+    assert drain(wiring, lambda: rung.append(1)).applied == 1
+    assert rung == [1]
+
+
+def test_a_suspect_waits_by_the_plan_before_it_is_tried_again(wiring: Wiring) -> None:
+    """Its second death puts it off by the second delay, should that be longer than the lease."""
+    keep(wiring, *packages(1))
+    die_under(wiring)
+    with wiring.engine.begin() as connection:
+        tries.take(connection, 100, (10, 60, 600))
+        waits = text("SELECT extract(epoch FROM next_attempt_at - now()) FROM webhook_events")
+        assert connection.execute(waits).scalar_one() == 60
+
+
+def test_a_retry_that_is_not_finished_makes_a_suspect_too(wiring: Wiring) -> None:
+    """An event that failed before and now takes its process down is not met in a batch again."""
+    broken = an_event("invoice.paid", {"id": "in_8", "object": "invoice"}, event_id="evt_broken")
+    work(wiring, [broken])
+    make_due(wiring)
+    die_under(wiring)
+    with wiring.engine.begin() as connection:
+        (taken,) = tries.take(connection, 100, DELAYS)
+    assert taken.is_suspect
+    assert [error for _, _, error in told(wiring, "evt_broken")][1:] == [KILLED]
+
+
+def test_what_the_stream_gave_up_is_a_suspect_in_the_inbox(
+    wiring: Wiring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is counted once, and its first retry is alone already."""
+    put(wiring, packages(1))
+    wiring.events.create_group()
+    wiring.events.read("a worker that died", 10)
+    monkeypatch.setattr("db.stream.EventStream.claim_stale.__defaults__", (0,))
+    for _ in range(HOPELESS_DELIVERIES - 1):
+        wiring.events.claim_stale("another that died", 10)
+    drain(wiring, lambda: None)
+    row = row_of(wiring, "evt_a_0")
+    assert (row.status, row.attempts, row.error) == ("failed", 1, KILLED)
+    assert "handed out 11 times by the stream" in row.note
+    make_due(wiring)
+    with wiring.engine.begin() as connection:
+        (taken,) = tries.take(connection, 100, DELAYS)
+    assert taken.is_suspect
+    assert len(told(wiring, "evt_a_0")) == 1
+
+
+def test_what_was_in_hand_when_the_database_went_away_is_given_back_uncounted(
+    wiring: Wiring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process lives, so nothing it held has killed it: no try is counted and nobody suspected.
+
+    A suspect stays one.
+    """
+    keep(wiring, *packages(1))
+    die_under(wiring)
+    keep(wiring, *packages(3)[1:])
+
+    def broken(*_: object, **__: object) -> None:
+        raise exc.OperationalError("INSERT", {}, Exception("server closed the connection"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("workers.drain.apply", broken)
+        patch.setattr("workers.batch.TRANSIENT_WAITS_SECONDS", ())
+        drain(wiring, lambda: None)
+        assert row_of(wiring, "evt_z_1").error == UNDER_WAY
+        drain(wiring, lambda: None)
+    assert drain(wiring, lambda: None).applied == 3
+    assert (row_of(wiring, "evt_z_1").attempts, told(wiring, "evt_z_1")) == (1, [])
+    assert row_of(wiring, "evt_a_0").attempts == 2
+    assert wiring.left == []
+
+
+def test_a_suspect_given_back_is_still_a_suspect(wiring: Wiring) -> None:
+    """It must not be met in a batch because the database went away."""
+    keep(wiring, *packages(1))
+    die_under(wiring)
+    for _ in range(2):
+        with wiring.engine.begin() as connection:
+            taken = tries.take(connection, 100, DELAYS)
+            assert [(each.attempts, each.is_suspect) for each in taken] == [(1, True)]
+            tries.give_back(connection, taken)
+    assert len(told(wiring, "evt_a_0")) == 1
+
+
+def test_who_outlived_the_lease_has_no_say_any_more(wiring: Wiring) -> None:
+    """An event that passed into other hands is claimed by the number of its newest try only."""
+    keep(wiring, *packages(1))
+    with wiring.engine.begin() as connection:
+        late = tries.take(connection, 100, DELAYS)
+    make_due(wiring)
+    with wiring.engine.begin() as connection:
+        tries.take(connection, 100, DELAYS)
+        assert tries.claim(connection, {"evt_a_0": 1}) == set()
+        assert tries.claim(connection, {"evt_a_0": 2}) == {"evt_a_0"}
+        tries.give_back(connection, late)
+    assert row_of(wiring, "evt_a_0").attempts == 2
+
+
+def test_a_type_that_is_paused_while_its_event_is_in_hand_makes_no_suspect(wiring: Wiring) -> None:
+    """The try that has begun ends; the pause is for the next event."""
+    keep(wiring, *packages(1))
+    with wiring.engine.begin() as connection:
+        tries.take(connection, 100, DELAYS)
+        pauses.pause(connection, "checkout.session.completed", by="ada", reason=None)
+        assert tries.claim(connection, {"evt_a_0": 1}) == {"evt_a_0"}
