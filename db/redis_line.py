@@ -44,7 +44,10 @@ class RedisLine:
     def _connection(self) -> ConnectionInterface:
         connection = self._own.connection
         if connection is None:
-            connection = self._own.connection = self._pool.make_connection()
+            # Not made by the pool, which counts what it makes and would never hear of a thread's
+            # end: servers end idle threads and begin others, until the pool would make no more.
+            connection = self._pool.connection_class(**self._pool.connection_kwargs)
+            self._own.connection = connection
         elif time.monotonic() - self._own.used_at > FRESH_SECONDS and _is_stale(connection):
             connection.disconnect()  # type: ignore[no-untyped-call]  # As above.
         return connection
