@@ -56,10 +56,10 @@ def get_checkout_session(session_id: str) -> dict[str, Any]:
     """
     here, user_id = edge(), current_caller().user_id
     found = _read(here, user_id, session_id)
-    if found.known.status in WAITING and _ask_stripe(here, found, session_id):
+    if found.known.status in WAITING and (passing := _ask_stripe(here, found, session_id)):
         end = time.monotonic() + APPLY_SECONDS
         found = _read(here, user_id, session_id)
-        while found.known.status in WAITING and time.monotonic() < end:
+        while found.known.status in passing and time.monotonic() < end:
             time.sleep(POLL_SECONDS)
             found = _read(here, user_id, session_id)
     return {
@@ -80,25 +80,27 @@ def _read(here: Edge, user_id: str, session_id: str) -> Session:
     raise Problem(UNKNOWN.status, UNKNOWN.code, UNKNOWN.detail)
 
 
-def _ask_stripe(here: Edge, found: Session, session_id: str) -> bool:
-    """Whether Stripe told of something that is now on its way into our tables."""
+def _ask_stripe(here: Edge, found: Session, session_id: str) -> tuple[str, ...]:
+    """The statuses that what Stripe told, on its way into our tables, will soon end; or none."""
     gateway, purchase_id = here.gateway, found.purchase_id
     if gateway is None or purchase_id is None:
-        return False
+        return ()
     with here.engine.begin() as connection:
         if not sessions.may_ask(connection, purchase_id, every_seconds=ASK_EVERY_SECONDS):
-            return False
+            return ()
     try:
         session = Deadline(ASK_SECONDS).ask(
             lambda: gateway.checkout_session(session_id, expand=feeding.EXPAND)
         )
     except StripeUnavailable as error:
         _log.warning("stripe cannot be asked", detail=error.detail)
-        return False
+        return ()
     status = session.get("status")
     if status not in ("complete", "expired"):
-        return False
+        return ()
     feeding.feed(here.intake, session, gateway.api_version)
     with here.engine.begin() as connection:
         purchases.end(connection, purchase_id, status)
-    return True
+    # A bank debit is processing for days, so that is not waited out.
+    is_debit = status == "complete" and session.get("payment_status") == "unpaid"
+    return ("open",) if is_debit else WAITING

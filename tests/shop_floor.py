@@ -1,8 +1,7 @@
 """The whole shop for flow tests: our app over HTTP, a worker, and the offline Stripe beside them.
 
-Tests act as people do: a buyer asks our API and pays on Stripe's pages, a seller uses Stripe's
-dashboard, and time passes. Webhooks come signed over a socket; a worker's thread drains when its
-bell rings.
+Webhooks come signed over a socket; a worker's thread drains when its bell rings. Who buys in it
+is in `tests.buyers`.
 """
 
 import threading
@@ -10,25 +9,22 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from pathlib import Path
-from re import search
 from typing import Any
 
 from flask import Flask
 from sqlalchemy import text
 from werkzeug.serving import make_server
-from werkzeug.test import TestResponse
 
 import settings
-from dev.simulate.records import Customer, Subscription
+from db import sales
+from dev.simulate.records import Subscription
 from dev.stripe.server import _Quiet
-from dev.stripe.views import Checkout, Paid, PaymentLine, Portal
 from domain.catalogue import Catalogue, Plan
 from ingest.app import create_app
 from ingest.edge import Edge, open_edge
-from tests.ingest.builders import ENVIRONMENT, as_user
-from tests.offline_stripe import DAY, GOOD, KEY, SECRET, Offline, offline_stripe
+from tests.ingest.builders import ENVIRONMENT
+from tests.offline_stripe import DAY, KEY, SECRET, Offline, offline_stripe
 from tests.pipeline import a_wiring, sell
 from tests.play import a_plan
 from workers.audit import Finding, audit
@@ -37,8 +33,6 @@ from workers.drain import drain
 from workers.ties import settle_ties
 from workers.wiring import Wiring
 
-CHECKOUT = "/billing/stripe/checkout-session/"
-PORTAL = "/billing/stripe/customer-portal/"
 WEBHOOK = "/billing/stripe/webhook/"
 SHOP = "https://shop.example.com"
 
@@ -63,7 +57,7 @@ UNSYNCED = (
     _package(INLINE_PACK, 700, prices={"usd": 700, "jpy": 900}),
     _package(INLINE_REFILL, 500, interval="month", prices={"usd": 600}),
 )
-_PLANS = {plan.id: plan for plan in (*SYNCED, *UNSYNCED)}
+PLANS = {plan.id: plan for plan in (*SYNCED, *UNSYNCED)}
 
 _PATIENCE_SECONDS = 20.0
 _POLL_SECONDS = 0.01
@@ -115,23 +109,24 @@ class Worker:
 
 @dataclass(frozen=True, slots=True)
 class Floor:
-    """The shop, and the Stripe account that it sells through."""
+    """The shop, and the Stripe account that it sells through; `environment` is its settings."""
 
+    environment: Mapping[str, str]
     app: Flask
     edge: Edge
     wiring: Wiring
     worker: Worker
     stripe: Offline
 
-    def buyer(self, user: str) -> "Buyer":
-        """Someone with a token of ours."""
-        return Buyer(self, user)
+    def settle(self, *, asks: bool = True) -> None:
+        """Wait until every webhook is delivered and applied.
 
-    def settle(self) -> None:
-        """Wait until every webhook is delivered and applied, undecided ties too."""
+        Where the order of a second is left open Stripe is asked, unless nobody `asks`.
+        """
         wait_for(self._is_delivered, "webhooks delivered")
         wait_for(self._is_drained, "events applied")
-        settle_ties(self.wiring)
+        if asks:
+            settle_ties(self.wiring)
 
     def pass_days(self, days: float) -> None:
         """Put Stripe's clock forward, and wait for what that causes."""
@@ -145,8 +140,24 @@ class Floor:
                 if each.ended_at is None:
                     act.shop.close(each)
 
-    def release(self) -> None:
-        """Deliver at once what a delay holds back."""
+    def price_of(self, plan_id: int, currency: str = "usd") -> str:
+        """The id of the price at which a synchronised plan is sold."""
+        with self.wiring.engine.connect() as connection:
+            offer = sales.offer(connection, PLANS[plan_id].type, plan_id)
+        assert offer is not None
+        return offer.price_ids[currency]
+
+    @contextmanager
+    def webhooks_held(self) -> Iterator[None]:
+        """Hold back what Stripe tells while the block runs; deliver it all at its end."""
+        self.stripe.world.set_switches(delay_seconds=3_600.0)
+        try:
+            yield
+        finally:
+            self.stripe.world.set_switches(delay_seconds=0.0)
+            self._release()
+
+    def _release(self) -> None:
         log = self.stripe.world.log
         with self.stripe.world.reading():
             # All at one time keeps the heap in the order in which the events happened.
@@ -174,149 +185,12 @@ class Floor:
 
     def _is_drained(self) -> bool:
         assert self.worker.broken == []
-        if self.wiring.events.length():
-            return False
-        rest = "SELECT id, type, error FROM webhook_events WHERE status NOT IN ('applied', 'ignored')"
-        assert self.rows(rest) == []
-        return True
-
-
-@dataclass(frozen=True, slots=True)
-class Buyer:
-    """A user of the shop: asks our API with a token, and acts on Stripe's pages."""
-
-    floor: Floor
-    user: str
-
-    # What the frontend asks.
-
-    def ask(self, plan_id: int, **body: Any) -> TestResponse:
-        """Ask for a checkout session."""
-        wanted = {"plan_type": _PLANS[plan_id].type, "plan_id": plan_id} | body
-        client = self.floor.app.test_client()
-        return client.post(CHECKOUT, json=wanted, headers=as_user(self.user))
-
-    def checkout(self, plan_id: int, **body: Any) -> str:
-        """Open a checkout page, which Stripe has; the session's id."""
-        answer = self.ask(plan_id, **body)
-        assert answer.status_code == 200, answer.text
-        found: Json = answer.get_json()
-        assert found["url"].startswith(self.floor.stripe.url), found
-        return str(found["session_id"])
-
-    def get(self, path: str) -> Any:
-        """What an endpoint shows."""
-        answer = self.floor.app.test_client().get(path, headers=as_user(self.user))
-        assert answer.status_code == 200, answer.text
-        return answer.get_json()
-
-    def status(self, session_id: str) -> Json:
-        """What the success page is told."""
-        found: Json = self.get(f"{CHECKOUT}{session_id}/")
-        assert found.pop("session_id") == session_id
-        return found
-
-    def visit(self, **body: Any) -> str:
-        """Open the portal; the visit's id at Stripe."""
-        client = self.floor.app.test_client()
-        answer = client.post(PORTAL, json=body, headers=as_user(self.user))
-        assert answer.status_code == 200, answer.text
-        found = search(r"bps_\w+", answer.get_json()["url"])
-        assert found, answer.text
-        return found[0]
-
-    @property
-    def balance(self) -> int:
-        """Tokens."""
-        return int(self.get("/billing/tokens/")["balance"])
-
-    @property
-    def ledger(self) -> list[tuple[str, int]]:
-        """Kind and delta of every entry, oldest first; they must add up to the balance."""
-        entries = self.get("/billing/tokens/ledger/")["items"][::-1]
-        total = 0
-        for entry in entries:
-            total += entry["delta"]
-            assert entry["balance_after"] == total
-        assert total == self.balance
-        return [(entry["kind"], entry["delta"]) for entry in entries]
-
-    @property
-    def payments(self) -> list[Json]:
-        """Payments, oldest first."""
-        found: list[Json] = self.get("/billing/payments/")["items"]
-        return found[::-1]
-
-    @property
-    def paid(self) -> list[tuple[str, int, int]]:
-        """Status, amount and tokens of every payment, oldest first."""
-        return [(each["status"], each["amount"], each["tokens"]) for each in self.payments]
-
-    @property
-    def subscription(self) -> Json:
-        """The one subscription."""
-        [found] = self.get("/billing/subscriptions/")["items"]
-        return dict(found)
-
-    # What is done on Stripe's pages.
-
-    def buy(self, plan_id: int, card: str = GOOD, **body: Any) -> str:
-        """Buy by card, and come back to a page that finds it complete; the session's id."""
-        session_id = self.checkout(plan_id, **body)
-        assert isinstance(self.floor.stripe.world.pay(session_id, card), Paid)
-        self.floor.settle()
-        found = self.status(session_id)
-        assert (found["status"], found["plan_id"]) == ("complete", plan_id)
-        return session_id
-
-    def subscribe(self, plan_id: int, card: str = GOOD, **body: Any) -> str:
-        """Buy what renews; the subscription's id, the same for us and for Stripe."""
-        session_id = self.buy(plan_id, card, **body)
-        known: str = self.status(session_id)["subscription_id"]
-        stripes = self.floor.stripe.client.v1.checkout.sessions.retrieve(session_id)
-        assert known == stripes.subscription
-        return known
-
-    def page(self, session_id: str) -> Checkout:
-        """The checkout page as it shows itself."""
-        shown = self.floor.stripe.world.checkout(session_id)
-        assert shown is not None
-        return shown
-
-    def portal(self, visit: str) -> Portal:
-        """The portal as it shows itself."""
-        shown = self.floor.stripe.world.portal(visit)
-        assert shown is not None
-        return shown
-
-    def pass_period(self) -> None:
-        """Let time pass until the subscription has been renewed, or failed to be."""
-        ends = int(datetime.fromisoformat(self.subscription["current_period_end"]).timestamp())
-        self.floor.stripe.world.advance(ends - self.floor.stripe.world.now)
-        self.floor.settle()
-
-    # What the seller sees.
-
-    @property
-    def customer(self) -> str:
-        """The living Stripe customer of this user."""
-        with self.floor.stripe.world.reading() as shop:
-            found = [each for each in shop.every(Customer) if each.user_id == self.user]
-        [living] = [each.id for each in found if not each.deleted]
-        return living
-
-    @property
-    def charge(self) -> PaymentLine:
-        """The newest charge of this user."""
-        customer = self.customer
-        lines = self.floor.stripe.world.dashboard().payments
-        return next(line for line in lines if line.customer_id == customer)
-
-    def refund(self, amount_minor: int | None = None) -> str:
-        """Give some of the newest charge back, or all that is left; the refund's id."""
-        refund = self.floor.stripe.world.refund(self.charge.charge_id, amount_minor)
-        self.floor.settle()
-        return refund
+        found = self.rows(
+            "SELECT id, error, status FROM webhook_events"
+            " WHERE status NOT IN ('applied', 'ignored')"
+        )
+        assert [each for each in found if each.status != "received"] == []
+        return not found and self.wiring.events.length() == 0
 
 
 @contextmanager
@@ -327,7 +201,8 @@ def shop_floor(database_url: str, redis_url: str, folder: Path) -> Iterator[Floo
     url = f"http://127.0.0.1:{server.server_port}{WEBHOOK}"
     serving = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     with offline_stripe(folder / "stripe.sqlite", webhook_url=url) as stripe:
-        found = settings.load(environ=_environment(database_url, redis_url, stripe.url))
+        environment = _environment(database_url, redis_url, stripe.url)
+        found = settings.load(environ=environment)
         edge = open_edge(found)
         plain = a_wiring(database_url, redis_url)
         wiring = replace(plain, gateway=edge.gateway, test_mode=found.stripe_test_mode)
@@ -339,7 +214,7 @@ def shop_floor(database_url: str, redis_url: str, folder: Path) -> Iterator[Floo
         serving.start()
         try:
             with worker.at_work():
-                floor = Floor(app, edge, wiring, worker, stripe)
+                floor = Floor(environment, app, edge, wiring, worker, stripe)
                 _stock(floor)
                 yield floor
         finally:

@@ -36,7 +36,10 @@ class Product:
 
 @dataclass(slots=True)
 class Visit:
-    """A customer's visit to the portal; `flow` names the page it opens."""
+    """A customer's visit to the portal; `flow` names the page it opens.
+
+    `after_flow` is where it leads once that page's task is done; None stays in the portal.
+    """
 
     id: str
     customer: Customer
@@ -44,6 +47,7 @@ class Visit:
     return_url: str | None
     flow: str | None = None
     flow_subscription: str | None = None
+    after_flow: str | None = None
 
 
 Kept = Record | Product | Visit

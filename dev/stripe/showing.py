@@ -68,6 +68,7 @@ def portal(shop: Shop, visit: Visit) -> Portal:
             if each.customer is customer and each.status != "draft"
         ),
         card_last4=customer.card_last4 or None,
+        after_flow=visit.after_flow,
     )
 
 

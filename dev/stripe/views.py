@@ -93,7 +93,8 @@ class Portal:
     """A visit to the portal; `flow` is None or the page to open first.
 
     Flows: `subscription_cancel`, `subscription_update`, `payment_method_update`; the first two
-    may name their subscription in `flow_subscription`.
+    may name their subscription in `flow_subscription`. Once its task is done the buyer goes on to
+    `after_flow`, or stays where it is None.
     """
 
     return_url: str
@@ -104,6 +105,7 @@ class Portal:
     subscriptions: tuple[PortalSubscription, ...]
     invoices: tuple[PortalInvoice, ...]
     card_last4: str | None
+    after_flow: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import stripe
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
@@ -267,6 +268,21 @@ def test_a_deep_link_opens_its_page_once(
     root = f"/p/session/{portal}"
     assert place(visitor.get(root)) == root + page.format(subscription)
     assert visitor.get(f"{root}?done=kept").status_code == 200
+
+
+def test_a_deep_link_leads_back_to_the_shop_once_its_task_is_done(
+    offline: Offline, visitor: Visitor
+) -> None:
+    """Where the visit says so; without that the buyer stays in the portal."""
+    customer, subscription, _ = subscribed(offline)
+    back = {"type": "redirect", "redirect": {"return_url": "http://shop.test/kept"}}
+    named = {"subscription_cancel": {"subscription": subscription}}
+    flow = {"type": "subscription_cancel", "after_completion": back, **named}
+    with pytest.raises(stripe.InvalidRequestError, match="redirect"):
+        offline.portal(customer, flow_data={**flow, "after_completion": {"type": "redirect"}})
+    portal = offline.portal(customer, flow_data=flow)
+    done = visitor.post(f"/p/session/{portal}/subscriptions/{subscription}/cancel")
+    assert (done.status_code, done.location) == (303, "http://shop.test/kept")
 
 
 def test_nobody_sees_the_subscription_of_another_customer(

@@ -6,14 +6,15 @@ Real are our app, its engines, the signed webhooks and their HTTP; Stripe is the
 import pytest
 
 from dev.stripe.views import Declined, NeedsAuthentication, Paid
+from tests.buyers import CHECKOUT, Buyer
 from tests.ingest.builders import as_user
 from tests.offline_stripe import ASKS, BROKE, GOOD
-from tests.shop_floor import CHECKOUT, INLINE_PACK, PACK, SHOP, Floor
+from tests.shop_floor import INLINE_PACK, PACK, SHOP, Floor
 
 
 def test_a_package_bought_by_card_is_complete_when_the_buyer_is_back(floor: Floor) -> None:
     """4.1: open, then paid once, whatever number of events report it; for its buyer only."""
-    ada = floor.buyer("ada")
+    ada = Buyer(floor, "ada")
     session = ada.checkout(PACK)
     assert ada.status(session)["status"] == "open"
     said = floor.stripe.world.pay(session, GOOD)
@@ -30,12 +31,12 @@ def test_a_package_bought_by_card_is_complete_when_the_buyer_is_back(floor: Floo
     assert (ada.paid, ada.ledger) == ([("paid", 500, 1_000)], [("grant", 1_000)])
     client = floor.app.test_client()
     assert client.get(f"{CHECKOUT}{session}/", headers=as_user("eve")).status_code == 404
-    assert floor.buyer("eve").payments == []
+    assert Buyer(floor, "eve").payments == []
 
 
 def test_a_double_click_is_one_purchase_and_buying_again_is_another(floor: Floor) -> None:
     """The open session is handed out again; a paid one is not."""
-    bob = floor.buyer("bob")
+    bob = Buyer(floor, "bob")
     first = bob.buy(PACK)
     second, again = bob.checkout(PACK), bob.checkout(PACK)
     assert (first != second, second == again) == (True, True)
@@ -47,7 +48,7 @@ def test_a_double_click_is_one_purchase_and_buying_again_is_another(floor: Floor
 
 def test_a_card_that_is_declined_leaves_the_session_open_for_another(floor: Floor) -> None:
     """A failed attempt is neither a payment nor an end."""
-    cara = floor.buyer("cara")
+    cara = Buyer(floor, "cara")
     session = cara.checkout(PACK)
     assert isinstance(floor.stripe.world.pay(session, BROKE), Declined)
     floor.settle()
@@ -59,7 +60,7 @@ def test_a_card_that_is_declined_leaves_the_session_open_for_another(floor: Floo
 
 def test_a_bank_that_asks_the_buyer_is_waited_for(floor: Floor) -> None:
     """Refused authentication leaves the session open; authenticated, it is paid once."""
-    dan = floor.buyer("dan")
+    dan = Buyer(floor, "dan")
     session = dan.checkout(PACK)
     assert isinstance(floor.stripe.world.pay(session, ASKS), NeedsAuthentication)
     floor.stripe.world.refuse_authentication(session)
@@ -72,7 +73,7 @@ def test_a_bank_that_asks_the_buyer_is_waited_for(floor: Floor) -> None:
 
 def test_a_bank_debit_is_pending_until_the_bank_has_paid(floor: Floor) -> None:
     """4.2: what was completed unpaid counts nothing until days later, and then once."""
-    eli = floor.buyer("eli")
+    eli = Buyer(floor, "eli")
     session = eli.checkout(PACK)
     assert isinstance(floor.stripe.world.pay_delayed(session), Paid)
     floor.settle()
@@ -87,7 +88,7 @@ def test_a_bank_debit_is_pending_until_the_bank_has_paid(floor: Floor) -> None:
 
 def test_a_bank_debit_that_fails_is_shown_as_failed_and_can_be_bought_again(floor: Floor) -> None:
     """4.2: nothing was granted, so nothing is taken back."""
-    fay = floor.buyer("fay")
+    fay = Buyer(floor, "fay")
     session = fay.checkout(PACK)
     floor.stripe.world.pay_delayed(session)
     floor.stripe.world.settle_delayed(session, succeeds=False)
@@ -101,7 +102,7 @@ def test_a_bank_debit_that_fails_is_shown_as_failed_and_can_be_bought_again(floo
 
 def test_a_session_that_nobody_pays_expires_and_the_next_is_a_new_one(floor: Floor) -> None:
     """After a day Stripe closes it; it is no payment."""
-    gus = floor.buyer("gus")
+    gus = Buyer(floor, "gus")
     session = gus.checkout(PACK)
     floor.pass_days(1.1)
     assert gus.status(session)["status"] == "expired"
@@ -116,7 +117,7 @@ def test_a_package_is_sold_in_the_currency_that_is_asked_for(
     floor: Floor, currency: str, amount: int
 ) -> None:
     """The catalogue's price of that currency, a currency without minor units too."""
-    buyer = floor.buyer(f"of {currency}")
+    buyer = Buyer(floor, f"of {currency}")
     session = buyer.checkout(PACK, currency=currency.upper())
     page = buyer.page(session)
     assert (page.amount_minor, page.currency) == (amount, currency)
@@ -132,7 +133,7 @@ def test_a_price_that_stripe_does_not_have_is_spelled_out_and_worth_the_same(
     floor: Floor, currency: str, amount: int
 ) -> None:
     """Without synchronised prices a sale differs in nothing that its buyer sees."""
-    buyer = floor.buyer(f"inline {currency}")
+    buyer = Buyer(floor, f"inline {currency}")
     session = buyer.buy(INLINE_PACK, currency=currency)
     [payment] = buyer.payments
     assert (payment["id"], payment["plan_id"]) == (session, INLINE_PACK)
@@ -144,16 +145,14 @@ def test_the_buyer_who_is_back_before_the_webhooks_sees_the_purchase_complete(
     floor: Floor,
 ) -> None:
     """The status asks Stripe, its answer takes effect; the late events change nothing more."""
-    hal = floor.buyer("hal")
+    hal = Buyer(floor, "hal")
     session = hal.checkout(PACK)
     floor.settle()
-    floor.stripe.world.set_switches(delay_seconds=3_600.0)
-    floor.stripe.world.pay(session, GOOD)
-    floor.stripe.world.set_switches(delay_seconds=0.0)
-    found = hal.status(session)
-    assert (found["status"], found["tokens_granted"]) == ("complete", 1_000)
-    before = (hal.payments, hal.ledger)
-    floor.release()
+    with floor.webhooks_held():
+        floor.stripe.world.pay(session, GOOD)
+        found = hal.status(session)
+        assert (found["status"], found["tokens_granted"]) == ("complete", 1_000)
+        before = (hal.payments, hal.ledger)
     assert (hal.payments, hal.ledger) == before
     [(sources,)] = floor.rows(
         "SELECT count(*) FROM webhook_events WHERE id LIKE :fetched", fetched=f"fetched_{session}%"

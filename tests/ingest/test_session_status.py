@@ -1,5 +1,6 @@
 """What the success page is told, in every state, by real events through the real pipeline."""
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -275,6 +276,18 @@ def test_the_page_waits_for_a_worker_that_is_quick(
     session_id = shop.bought(PACKAGE)["session_id"]
     shop.told(session_id, **PAID)
     assert seen(shop, session_id) == ("complete", 1_000, None)
+
+
+def test_a_page_does_not_wait_for_a_bank(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A debit takes days: what Stripe tells of it is kept, and the answer given at once."""
+    monkeypatch.setattr(session_status, "APPLY_SECONDS", 5.0)
+    session_id = shop.bought(PACKAGE)["session_id"]
+    shop.told(session_id, **UNPAID)
+    began = time.monotonic()
+    assert seen(shop, session_id) == ("processing", 0, None)
+    assert time.monotonic() - began < 3
+    shop.work()
+    assert list(statuses(shop.wiring.engine)) == [f"fetched_{session_id}_complete_unpaid"]
 
 
 def test_a_page_never_fails_because_of_stripe(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -210,8 +210,8 @@ def _flow(visit: Visit) -> Json | None:
     return {
         "after_completion": {
             "hosted_confirmation": None,
-            "redirect": None,
-            "type": "portal_homepage",
+            "redirect": {"return_url": visit.after_flow} if visit.after_flow else None,
+            "type": "redirect" if visit.after_flow else "portal_homepage",
         },
         "subscription_cancel": details if visit.flow == "subscription_cancel" else None,
         "subscription_update": details if visit.flow == "subscription_update" else None,

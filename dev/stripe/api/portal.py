@@ -13,6 +13,13 @@ from dev.stripe.goods import Visit
 
 _FLOWS = ("subscription_cancel", "subscription_update", "payment_method_update")
 _OF_SUBSCRIPTION = Group({"subscription": text}, required=("subscription",))
+_AFTER = Group(
+    {
+        "type": one_of("portal_homepage", "redirect"),
+        "redirect": Group({"return_url": web_url}, required=("return_url",)),
+    },
+    required=("type",),
+)
 _VISIT = Group(
     {
         "customer": text,
@@ -20,6 +27,7 @@ _VISIT = Group(
         "flow_data": Group(
             {
                 "type": one_of(*_FLOWS),
+                "after_completion": _AFTER,
                 "subscription_cancel": _OF_SUBSCRIPTION,
                 "subscription_update": _OF_SUBSCRIPTION,
             },
@@ -48,9 +56,20 @@ def _visit(call: Call) -> Found:
         return_url=params.get("return_url"),
         flow=kind,
         flow_subscription=named,
+        after_flow=_after(flow.get("after_completion") or {}),
     )
     call.shop.keep(visit)
     return visit
+
+
+def _after(completion: Mapping[str, Any]) -> str | None:
+    """Where a flow leads once it is done; None for a page of the portal's own."""
+    if completion.get("type") != "redirect":
+        return None
+    if not completion.get("redirect"):
+        raise missing_parameter("flow_data[after_completion][redirect]")
+    url: str = completion["redirect"]["return_url"]
+    return url
 
 
 def _check_flow(call: Call, customer: Customer, kind: str, named: str) -> None:

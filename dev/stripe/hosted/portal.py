@@ -93,10 +93,10 @@ class PortalPages:
 
     def cancel(self, portal_id: str, subscription_id: str) -> Page:
         """Cancel at the end of the period, or at once."""
-        self._subscription(portal_id, subscription_id)
+        portal, _ = self._subscription(portal_id, subscription_id)
         now = request.form.get("when") == "now"
         self._world.cancel(portal_id, subscription_id, now=now)
-        return _back(portal_id, "ended" if now else "canceled")
+        return _on(portal_id, portal, "ended" if now else "canceled")
 
     def undo_cancel(self, portal_id: str, subscription_id: str) -> Page:
         """Take a cancellation back."""
@@ -123,7 +123,7 @@ class PortalPages:
                     "plans", portal_id, portal, subscription=subscription, wrong=wrong
                 )
                 return page, HTTPStatus.PAYMENT_REQUIRED
-        return _back(portal_id, "switched")
+        return _on(portal_id, portal, "switched")
 
     def card(self, portal_id: str) -> Page:
         """The page to enter another card on."""
@@ -140,7 +140,7 @@ class PortalPages:
                 return self._card_page(
                     portal_id, portal, message=message
                 ), HTTPStatus.PAYMENT_REQUIRED
-        return _back(portal_id, "card")
+        return _on(portal_id, portal, "card")
 
     def invoice(self, portal_id: str, invoice_id: str) -> Page:
         """The page to pay an open invoice on."""
@@ -272,6 +272,11 @@ def _card_action(portal_id: str, invoice: PortalInvoice | None) -> str:
 
 def _option(subscription: PortalSubscription, price_id: str) -> PlanOption | None:
     return next((option for option in subscription.options if option.price_id == price_id), None)
+
+
+def _on(portal_id: str, portal: Portal, done: str) -> Response:
+    """To where a deep link leads once something is done, or back into the portal."""
+    return redirect(portal.after_flow, 303) if portal.after_flow else _back(portal_id, done)
 
 
 def _back(portal_id: str, done: str = "") -> Response:
