@@ -32,11 +32,13 @@ from dev.simulate.scene import DAY
 from dev.simulate.settle import settle
 from dev.simulate.versions import BY_CHOICE
 from dev.simulate.wire import BROKEN, Wire
+from ingest.webhook import BODY_BYTES_MAX
 
 PLANS = ROOT / "dev" / "sample_plans.toml"
 CUSTOMERS = 40
 # A valid event among nonsense may wait for its batch to be split, not for a retry.
 SETTLE_SECONDS_MAX = 60.0
+TOO_LARGE = 413
 SERVER_ERROR_MIN = 500
 
 
@@ -168,7 +170,9 @@ def _status(wire: Wire, body: bytes, secret: str) -> int:
     try:
         return wire.request("POST", PATH, {"Stripe-Signature": header}, body)[0]
     except BROKEN:
-        return NO_ANSWER
+        # Who is told that a body is too large may be hung up on while still sending it, and never
+        # read the answer (RFC 9110, section 15.5.14).
+        return TOO_LARGE if len(body) > BODY_BYTES_MAX else NO_ANSWER
 
 
 def _await_applied(product: Product, accepted: dict[str, float]) -> tuple[list[str], float, int]:
