@@ -8,11 +8,12 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from itertools import count
-from threading import Thread
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+
+from tests.local_server import serving
 
 Json = dict[str, Any]
 
@@ -198,16 +199,8 @@ def serve() -> Iterator[Server]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name.
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    stripe.url = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
+    with serving(Handler) as stripe.url:
         yield stripe
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def nested(body: str) -> Json:

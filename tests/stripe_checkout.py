@@ -9,11 +9,13 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from itertools import count
-from threading import Event, Lock, Thread
+from threading import Event, Lock
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
+
+from tests.local_server import serving
 
 Json = dict[str, Any]
 
@@ -226,18 +228,11 @@ def serve() -> Iterator[StripeAccount]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name.
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    stripe.url = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
-        yield stripe
-    finally:
-        stripe.over.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(Handler) as stripe.url:
+        try:
+            yield stripe
+        finally:
+            stripe.over.set()
 
 
 def nested(form: str) -> Json:

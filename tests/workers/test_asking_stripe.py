@@ -13,7 +13,7 @@ import settings
 from db.records import compress
 from stripe_gateway import open_gateway
 from tests.ingest.builders import ENVIRONMENT
-from tests.pipeline import a_delivery, a_wiring, balances, empty, put, sell, statuses, work
+from tests.pipeline import a_delivery, a_wiring, balances, put, sell, statuses, work
 from tests.play import CATALOGUE
 from tests.stripe_objects import a_line, a_subscription, an_event, an_invoice
 from tests.stripe_server import StripeServer, serve
@@ -52,14 +52,6 @@ def shop(database_url: str, redis_url: str, stripe_server: StripeServer) -> Iter
     sell(wiring.engine, CATALOGUE)
     yield wiring
     wiring.engine.dispose()
-
-
-@pytest.fixture
-def wiring(shop: Wiring) -> Wiring:
-    """The same, with nothing in it."""
-    empty(shop.engine)
-    shop.events._client.flushdb()
-    return shop
 
 
 def a_cut_invoice() -> dict[str, Any]:

@@ -16,8 +16,7 @@ from db import inbox
 from db.differences import WHOLE_ROW
 from domain.events import Delivery, EventStatus
 from tests.domain.test_convergence import account_stories, shuffled
-from tests.pipeline import a_delivery, a_wiring, balances, empty, sell, work
-from tests.play import CATALOGUE
+from tests.pipeline import a_delivery, balances, empty, work
 from tests.stripe_objects import (
     a_customer,
     a_dispute,
@@ -37,23 +36,6 @@ from workers.drain import drain
 from workers.wiring import Wiring
 
 Change = Callable[[str], None]
-
-
-@pytest.fixture(scope="module")
-def shop(database_url: str, redis_url: str) -> Iterator[Wiring]:
-    """A worker's ports on a database that sells the test catalogue."""
-    wiring = a_wiring(database_url, redis_url)
-    sell(wiring.engine, CATALOGUE)
-    yield wiring
-    wiring.engine.dispose()
-
-
-@pytest.fixture
-def wiring(shop: Wiring) -> Wiring:
-    """The same, with nothing in it."""
-    empty(shop.engine)
-    shop.events._client.flushdb()
-    return shop
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The drain on real engines: what is put on the stream ends in the tables, exactly once."""
 
-from collections.abc import Iterator
 from threading import Thread
 from typing import Any
 
@@ -12,29 +11,12 @@ from sqlalchemy import text
 from db import inbox, records
 from domain.settlement import Payment
 from tests.domain.test_convergence import account_stories, shuffled
-from tests.pipeline import a_delivery, a_wiring, balances, empty, put, sell, statuses, work
-from tests.play import CATALOGUE, play
+from tests.pipeline import a_delivery, a_wiring, balances, empty, put, statuses, work
+from tests.play import play
 from tests.stripe_objects import a_line, a_refund, a_session, an_event, an_intent, an_invoice
 from workers.drain import drain
 from workers.sweep import sweep
 from workers.wiring import Wiring
-
-
-@pytest.fixture(scope="module")
-def shop(database_url: str, redis_url: str) -> Iterator[Wiring]:
-    """A worker's ports on a database that sells the test catalogue."""
-    wiring = a_wiring(database_url, redis_url)
-    sell(wiring.engine, CATALOGUE)
-    yield wiring
-    wiring.engine.dispose()
-
-
-@pytest.fixture
-def wiring(shop: Wiring) -> Wiring:
-    """The same, with nothing in it."""
-    empty(shop.engine)
-    shop.events._client.flushdb()
-    return shop
 
 
 def payments_in(wiring: Wiring) -> dict[str, Payment]:

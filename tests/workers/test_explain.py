@@ -1,7 +1,7 @@
 """A user's story on real engines: every figure and sentence by literal."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,8 +9,7 @@ from click.testing import CliRunner, Result
 from sqlalchemy import text
 
 from domain.decode import DECODERS
-from tests.pipeline import a_wiring, empty, sell, work
-from tests.play import CATALOGUE
+from tests.pipeline import work
 from tests.stripe_objects import (
     OLD,
     a_charge,
@@ -34,23 +33,6 @@ START = 1_700_000_000
 TIMES, MINUS = "\N{MULTIPLICATION SIGN}", "\N{MINUS SIGN}"
 PRO, PACK = f"1 {TIMES} Plan 2", f"1 {TIMES} Plan 4"
 Run = Callable[..., Result]
-
-
-@pytest.fixture(scope="module")
-def shop(database_url: str, redis_url: str) -> Iterator[Wiring]:
-    """A worker's ports on a database that sells the test catalogue."""
-    wiring = a_wiring(database_url, redis_url)
-    sell(wiring.engine, CATALOGUE)
-    yield wiring
-    wiring.engine.dispose()
-
-
-@pytest.fixture
-def wiring(shop: Wiring) -> Wiring:
-    """The same, with nothing in it."""
-    empty(shop.engine)
-    shop.events._client.flushdb()
-    return shop
 
 
 @pytest.fixture

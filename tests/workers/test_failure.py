@@ -1,7 +1,7 @@
 """What fails is kept, tried again by plan, and harms nobody else; types of events can wait."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,8 +13,7 @@ from sqlalchemy import Row, exc, text
 
 import settings
 from db import attempts, inbox, pauses
-from tests.pipeline import a_delivery, a_wiring, balances, empty, put, sell, statuses, work
-from tests.play import CATALOGUE
+from tests.pipeline import a_delivery, balances, put, statuses, work
 from tests.stripe_objects import a_line, a_session, a_subscription, an_event, an_invoice
 from workers.commands.events import events as command
 from workers.drain import drain
@@ -23,25 +22,6 @@ from workers.sweep import sweep
 from workers.wiring import Wiring
 
 SESSION = "checkout.session.completed"
-
-
-@pytest.fixture(scope="module")
-def shop(database_url: str, redis_url: str) -> Iterator[Wiring]:
-    """A worker's ports on a database that sells the test catalogue."""
-    wiring = a_wiring(database_url, redis_url)
-    sell(wiring.engine, CATALOGUE)
-    yield wiring
-    wiring.engine.dispose()
-
-
-@pytest.fixture
-def wiring(shop: Wiring) -> Wiring:
-    """The same, with nothing in it."""
-    empty(shop.engine)
-    with shop.engine.begin() as connection:
-        connection.execute(text("TRUNCATE event_attempts, paused_types"))
-    shop.events._client.flushdb()
-    return shop
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,7 @@ from sqlalchemy import Row, exc, text
 
 from db import attempts, inbox, pauses, tries
 from db.tries import KILLED, UNDER_WAY
-from tests.pipeline import a_delivery, a_wiring, balances, empty, put, sell, statuses, work
-from tests.play import CATALOGUE
+from tests.pipeline import a_delivery, balances, put, statuses, work
 from tests.stripe_objects import a_session, an_event, an_invoice
 from workers.audit import audit
 from workers.drain import HOPELESS_DELIVERIES, drain
@@ -49,23 +47,6 @@ while left and deaths < 20:
     time.sleep(0.02)
 print(deaths)
 """
-
-
-@pytest.fixture(scope="module")
-def shop(database_url: str, redis_url: str) -> Iterator[Wiring]:
-    """A worker's ports on a database that sells the test catalogue."""
-    wiring = a_wiring(database_url, redis_url)
-    sell(wiring.engine, CATALOGUE)
-    yield wiring
-    wiring.engine.dispose()
-
-
-@pytest.fixture
-def wiring(shop: Wiring) -> Wiring:
-    """The same, with nothing in it."""
-    empty(shop.engine)
-    shop.events._client.flushdb()
-    return shop
 
 
 def packages(count: int) -> list[dict[str, Any]]:

@@ -1,28 +1,17 @@
 """Test mode and live mode: what is of the other one is kept, and never applied."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 from sqlalchemy import text
 
-from tests.pipeline import a_delivery, a_wiring, balances, empty, sell, work
-from tests.play import CATALOGUE
+from tests.pipeline import a_delivery, balances, empty, work
 from tests.stripe_objects import a_session, an_event
 from workers.wiring import Wiring
 from workers.work import prepare
 
 LIVE_IN_TEST = "livemode event in test mode"
 TEST_IN_LIVE = "test mode event in live mode"
-
-
-@pytest.fixture(scope="module")
-def shop(database_url: str, redis_url: str) -> Iterator[Wiring]:
-    """A worker's ports on a database that sells the test catalogue."""
-    wiring = a_wiring(database_url, redis_url)
-    sell(wiring.engine, CATALOGUE)
-    yield wiring
-    wiring.engine.dispose()
 
 
 @pytest.mark.parametrize("test_mode", [True, False])

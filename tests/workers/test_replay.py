@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,8 +15,7 @@ from db import attempts, pauses
 from db.attempts import Request
 from db.replay import Selection
 from domain.decode import DECODERS
-from tests.pipeline import a_wiring, balances, empty, sell, statuses, work
-from tests.play import CATALOGUE
+from tests.pipeline import balances, statuses, work
 from tests.stripe_objects import (
     a_line,
     a_refund,
@@ -34,25 +33,6 @@ from workers.wiring import Wiring
 ADA = Request("ada", "the decoder is mended")
 SESSION = "checkout.session.completed"
 TABLES = ("customers", "subscriptions", "payments", "refunds", "disputes", "ledger_entries")
-
-
-@pytest.fixture(scope="module")
-def shop(database_url: str, redis_url: str) -> Iterator[Wiring]:
-    """A worker's ports on a database that sells the test catalogue."""
-    wiring = a_wiring(database_url, redis_url)
-    sell(wiring.engine, CATALOGUE)
-    yield wiring
-    wiring.engine.dispose()
-
-
-@pytest.fixture
-def wiring(shop: Wiring) -> Wiring:
-    """The same, with nothing in it."""
-    empty(shop.engine)
-    with shop.engine.begin() as connection:
-        connection.execute(text("TRUNCATE event_attempts, paused_types"))
-    shop.events._client.flushdb()
-    return shop
 
 
 @pytest.fixture

@@ -1,14 +1,11 @@
 """The sweep: whatever waits that nobody works on is found within seconds."""
 
-from collections.abc import Iterator
-
 import pytest
 from sqlalchemy import text
 
 import celery_config
 from db import inbox, stream
-from tests.pipeline import a_delivery, a_wiring, balances, empty, put, sell, statuses, work
-from tests.play import CATALOGUE
+from tests.pipeline import a_delivery, balances, put, statuses, work
 from tests.stripe_objects import a_session, an_event
 from workers import tasks
 from workers.drain import drain
@@ -16,23 +13,6 @@ from workers.sweep import sweep
 from workers.wiring import Wiring
 
 EVENT = an_event("checkout.session.completed", a_session())
-
-
-@pytest.fixture(scope="module")
-def shop(database_url: str, redis_url: str) -> Iterator[Wiring]:
-    """A worker's ports on a database that sells the test catalogue."""
-    wiring = a_wiring(database_url, redis_url)
-    sell(wiring.engine, CATALOGUE)
-    yield wiring
-    wiring.engine.dispose()
-
-
-@pytest.fixture
-def wiring(shop: Wiring) -> Wiring:
-    """The same, with nothing in it."""
-    empty(shop.engine)
-    shop.events._client.flushdb()
-    return shop
 
 
 def rings(wiring: Wiring) -> bool:

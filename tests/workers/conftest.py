@@ -1,0 +1,26 @@
+"""What most tests of the workers start from: a worker's ports, on tables with nothing in them."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.pipeline import a_wiring, empty, sell
+from tests.play import CATALOGUE
+from workers.wiring import Wiring
+
+
+@pytest.fixture(scope="module")
+def shop(database_url: str, redis_url: str) -> Iterator[Wiring]:
+    """A worker's ports on a database that sells the test catalogue."""
+    wiring = a_wiring(database_url, redis_url)
+    sell(wiring.engine, CATALOGUE)
+    yield wiring
+    wiring.engine.dispose()
+
+
+@pytest.fixture
+def wiring(shop: Wiring) -> Wiring:
+    """The same, with nothing in it."""
+    empty(shop.engine)
+    shop.events._client.flushdb()
+    return shop
