@@ -27,6 +27,7 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "STRIPE_SUCCESS_URL": lambda: "http://localhost:3000/billing/success",
     "STRIPE_CANCEL_URL": lambda: "http://localhost:3000/billing/cancel",
     "STRIPE_PORTAL_RETURN_URL": lambda: "http://localhost:3000/billing",
+    "ALLOWED_REDIRECT_ORIGINS": lambda: FRONTENDS,
     "CORS_ORIGINS": lambda: FRONTENDS,
 }
 # The keys of the offline Stripe, which stands in where no secret key is set.
@@ -82,8 +83,6 @@ def write(directory: Path, addresses: Addresses) -> None:
         "HOST": addresses.host,
         "PORT": str(addresses.port),
         "BASE_URL": addresses.base_url,
-        # The pages of /demo/ are of this origin.
-        "ALLOWED_REDIRECT_ORIGINS": f"{FRONTENDS},{addresses.base_url}",
     }
     makers = GENERATED
     if addresses.offline_stripe_url:
