@@ -68,7 +68,10 @@ def _product_made(there: PlanInStripe) -> Action:
     params: dict[str, Any] = {"name": plan.name, "metadata": _product_marks(there)}
     if plan.description.strip():
         params["description"] = plan.description
-    known = tuple(sorted(there.bound_price_ids))
+    # A product that lost its marks by hand still carries our prices; asked for with its own key,
+    # Stripe would give that one again.
+    stood_on = {price.product_id for price in there.own_prices}
+    known = tuple(sorted(there.bound_price_ids | stood_on))
     return Action(Do.CREATE_PRODUCT, plan, ("no product yet",), params=params, known=known)
 
 

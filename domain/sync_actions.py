@@ -28,8 +28,8 @@ class Action:
 
     `params` are Stripe's. Where `target_id` is None something is made. A `product` or a
     `default_price` that they lack is what an earlier action for the same plan and currency makes.
-    `known` are the price ids that are bound here already: with them in its idempotency key, what
-    was deleted by hand can be made again.
+    `known` are ids of what was made or bound already: with them in its idempotency key, what was
+    deleted or unmarked by hand can be made again.
     """
 
     do: Do

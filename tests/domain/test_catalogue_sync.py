@@ -350,6 +350,18 @@ def test_the_idempotency_key_follows_the_content(shop: Shop) -> None:
     assert len(keys | {idempotency_key(first, first.params, 2)}) == 4
 
 
+def test_a_product_whose_marks_were_removed_is_made_again_for_prices_that_are_forgotten(
+    shop: Shop,
+) -> None:
+    """Not asked for with the key of the first one, which would give that one again."""
+    first = shop.price(2, "usd")
+    shop.account.products[first["product"]]["metadata"] = {}
+    del shop.current[2, 1, "usd"]
+    shop.plans[2, 1] = replace(shop.plans[2, 1], stripe_price_ids={})
+    assert shop.sync() == [Do.CREATE_PRODUCT, Do.CREATE_PRICE, Do.ARCHIVE_PRICE]
+    assert shop.price(2, "usd")["product"] != first["product"]
+
+
 def test_objects_of_the_other_mode_are_refused() -> None:
     """The message says which setting to change; an object that tells no mode passes."""
     require_mode({"id": "prod_1", "livemode": False}, test_mode=True)
