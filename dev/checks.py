@@ -36,6 +36,9 @@ FAULTS = ("-m", "pytest", "-n", str(PROCESSES), "-m", "faults", "tests/faults")
 # One browser with one product, with nothing else to wait for.
 BROWSER = ("-m", "pytest", "-m", "browser", "tests/browser")
 TESTS = ("-n", str(PROCESSES), "-m", "not faults and not faults_long and not browser")
+# How many times as many examples each property is tried with when new ones are looked for.
+EXPLORE_FACTOR = 20
+EXPLORE = ("-n", str(PROCESSES), "-m", "hypothesis", "--timeout", "3600", "tests")
 # Each starts engines of its own, to kill them.
 FAULTS_LONG = (
     ("faults", ("-m", "dev.faults.long")),
@@ -74,12 +77,16 @@ class Finding(Protocol):
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.option("--faults-long", is_flag=True, help="Only the long fault runs; writes the page.")
+@click.option("--explore", is_flag=True, help="Only properties, with many examples never tried.")
 @click.argument("pytest_arguments", nargs=-1, type=click.UNPROCESSED)
-def test(pytest_arguments: tuple[str, ...], *, faults_long: bool) -> None:
+def test(pytest_arguments: tuple[str, ...], *, faults_long: bool, explore: bool) -> None:
     """Run every check and every test; with arguments, pytest with those and nothing else."""
     if faults_long:
         steps = [_step(name, words) for name, words in FAULTS_LONG]
         sys.exit(1 if any(step.status for step in steps) else 0)
+    if explore:
+        os.environ["TEST_EXAMPLES_FACTOR"] = str(EXPLORE_FACTOR)
+        pytest_arguments = EXPLORE
     steps = [] if pytest_arguments else _checked()
     try:
         with _engines() as named:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.catalogue import Catalogue, Plan
@@ -14,6 +14,7 @@ from domain.modes import WrongModeError, require_mode
 from domain.stripe_catalogue import Account as Found
 from domain.stripe_catalogue import interval_of, price_of, product_of
 from domain.sync_actions import Action, Do, SyncPlan, idempotency_key
+from tests.examples import examples
 from tests.play import a_plan
 from tests.stripe_catalogue import Account
 
@@ -408,7 +409,7 @@ def histories(draw: st.DrawFn) -> list[tuple[str, Any]]:
 
 
 @given(histories())
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_whatever_happened_one_run_is_enough(history: list[tuple[str, Any]]) -> None:
     """Afterwards nothing is to be done, and no plan has two active prices in one currency."""
     shop, other = Shop(), Account(prefix="other_")

@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from itertools import permutations
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.play import Player, play
 from tests.stripe_objects import (
     NEW,
@@ -212,7 +213,7 @@ def shuffled(draw: Callable[..., Any], events: Sequence[Event]) -> list[Event]:
     return list(draw(st.permutations([*events, *repeats])))
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(data=st.data())
 def test_any_order_and_any_duplicates_reach_the_same_tables(data: st.DataObject) -> None:
     """The whole of law 3, and the net of contract §5 worked out from the story."""
@@ -223,7 +224,7 @@ def test_any_order_and_any_duplicates_reach_the_same_tables(data: st.DataObject)
     assert tables.balances == {user: total for user, total in story.expected.items() if total}
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(story=account_stories())
 def test_every_order_of_a_short_story_reaches_the_same_tables(story: Story) -> None:
     """No sampling: all permutations of the first events of a story."""
@@ -233,7 +234,7 @@ def test_every_order_of_a_short_story_reaches_the_same_tables(story: Story) -> N
         assert play(order) == expected
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(data=st.data())
 def test_batches_of_any_size_reach_the_same_tables(data: st.DataObject) -> None:
     """A batch merges first and settles once; that must not show."""
@@ -247,7 +248,7 @@ def test_batches_of_any_size_reach_the_same_tables(data: st.DataObject) -> None:
     assert player.tables() == play(story.events)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(data=st.data())
 def test_at_every_step_the_ledger_sums_to_the_net_of_every_payment(data: st.DataObject) -> None:
     """What was posted for a payment's objects is what the payment stands for, at any moment."""
@@ -263,7 +264,7 @@ def test_at_every_step_the_ledger_sums_to_the_net_of_every_payment(data: st.Data
         assert tables.balances == {user: total for user, total in worth.items() if total}
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(story=account_stories())
 def test_replaying_everything_posts_nothing(story: Story) -> None:
     """An event applied again is the same knowledge again."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.claims import Customer, PlanClaim, UserClaim
@@ -27,6 +27,7 @@ from domain.payments import (
     SessionDetails,
 )
 from domain.subscriptions import Subscription, Version
+from tests.examples import examples
 
 # Small ranges, so that values meet often.
 small = st.integers(0, 3)
@@ -172,7 +173,7 @@ Strategy = Callable[[], st.SearchStrategy[Any]]
 def test_the_order_in_which_two_are_joined_does_not_matter(values: Strategy) -> None:
     """Commutative: a with b is b with a."""
 
-    @settings(max_examples=150, deadline=None)
+    @examples(150)
     @given(values(), values())
     def check(one: Any, other: Any) -> None:
         assert one.join(other) == other.join(one)
@@ -184,7 +185,7 @@ def test_the_order_in_which_two_are_joined_does_not_matter(values: Strategy) -> 
 def test_the_grouping_of_three_does_not_matter(values: Strategy) -> None:
     """Associative: a batch that merges first ends as one event after the other."""
 
-    @settings(max_examples=250, deadline=None)
+    @examples(250)
     @given(values(), values(), values())
     def check(one: Any, two: Any, three: Any) -> None:
         assert one.join(two).join(three) == one.join(two.join(three))
@@ -196,7 +197,7 @@ def test_the_grouping_of_three_does_not_matter(values: Strategy) -> None:
 def test_what_is_known_already_changes_nothing(values: Strategy) -> None:
     """Idempotent: a duplicate, also one that was joined with others since."""
 
-    @settings(max_examples=100, deadline=None)
+    @examples(100)
     @given(values(), values())
     def check(one: Any, other: Any) -> None:
         joined = one.join(other)
@@ -206,7 +207,7 @@ def test_what_is_known_already_changes_nothing(values: Strategy) -> None:
     check()
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.lists(subscriptions(), min_size=1, max_size=6), st.randoms(use_true_random=False))
 def test_the_report_that_stands_does_not_depend_on_the_order(
     found: list[Subscription], random: Any

@@ -14,6 +14,7 @@ from domain.redirects import (
     RedirectRules,
     with_session_placeholder,
 )
+from tests.examples import examples
 
 APP = "https://app.example.com"
 RULES = RedirectRules.of(
@@ -150,6 +151,7 @@ PIECES = st.sampled_from(
 )
 
 
+@examples()
 @given(st.lists(PIECES, max_size=8).map("".join) | st.text(max_size=60))
 @example(f"{APP}@evil.example")
 def test_whatever_is_allowed_leads_where_it_says(url: str) -> None:
@@ -174,6 +176,7 @@ def test_whatever_is_allowed_leads_where_it_says(url: str) -> None:
     assert not re.search(r"[\s\\]", url)
 
 
+@examples()
 @given(
     st.from_regex(
         r"(/[a-z]{0,3}){0,3}(\?([a-z]=[a-z0-9%]{0,3}&?){0,3})?(#[a-z/?=]{0,6})?", fullmatch=True

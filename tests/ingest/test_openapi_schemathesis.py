@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given
-from hypothesis import settings as limits
 from schemathesis import GenerationMode
 from schemathesis.checks import CheckContext, not_a_server_error
 from schemathesis.core.result import Ok
@@ -21,18 +20,13 @@ from schemathesis.specs.openapi.checks import (
 
 import settings
 from ingest.app import create_app
+from tests.examples import examples
 from tests.ingest.builders import ENVIRONMENT, a_token
 from workers.commands.catalogue import load_file
 
 PLANS = Path(__file__).resolve().parents[2] / "dev" / "sample_plans.toml"
 WEBHOOK = "/billing/stripe/webhook/"
-LIMITS = limits(
-    max_examples=40,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
+LIMITS = examples(40, database=None, suppress_health_check=list(HealthCheck))
 
 
 def not_a_failure(context: CheckContext, response: Any, case: Any) -> bool | None:

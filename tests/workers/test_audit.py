@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
@@ -16,6 +16,7 @@ from db import inbox
 from db.differences import WHOLE_ROW
 from domain.events import Delivery, EventStatus
 from tests.domain.test_convergence import account_stories, shuffled
+from tests.examples import examples
 from tests.pipeline import a_delivery, balances, empty, work
 from tests.stripe_objects import (
     a_customer,
@@ -110,9 +111,7 @@ def an_account() -> list[dict[str, Any]]:
     ]
 
 
-@settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_what_the_pipeline_made_is_clean_in_whatever_order_it_came(
     wiring: Wiring, data: st.DataObject

@@ -4,13 +4,14 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
 from db import inbox, records
 from domain.settlement import Payment
 from tests.domain.test_convergence import account_stories, shuffled
+from tests.examples import examples
 from tests.pipeline import a_delivery, a_wiring, balances, empty, put, statuses, work
 from tests.play import play
 from tests.stripe_objects import a_line, a_refund, a_session, an_event, an_intent, an_invoice
@@ -26,9 +27,7 @@ def payments_in(wiring: Wiring) -> dict[str, Payment]:
         return {row.id: records.payment_from(row) for row in rows}
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_the_tables_end_as_the_pure_core_says(wiring: Wiring, data: st.DataObject) -> None:
     """Real rows, real locks, real batches: the same end as the core in memory."""
