@@ -18,7 +18,7 @@ from bench import corpus
 from bench.stand import Place, StandError, product_settings
 from bench.trees import CpuMeter, Tree
 from db import inbox
-from db.records import compress
+from db.bodies import compress
 from db.stream import STREAM, EventStream, connect
 from dev.simulate.engine import Event
 from settings import load

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from db.records import compress
+from db.bodies import compress
 from domain.events import Delivery
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
-from db.records import decompress
+from db.bodies import decompress
 
 
 def listed(

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-import zstandard
 
+from db.bodies import compress, decompress
 from domain.claims import Customer, PlanClaim, UserClaim
 from domain.events import Stamp
 from domain.payments import (
@@ -25,20 +25,6 @@ from domain.settlement import Payment
 from domain.subscriptions import Subscription, Version, state_of
 
 Row = dict[str, Any]
-
-BODY_COMPRESSION_LEVEL = 3
-# Stripe's bodies are limited at the edge to 1 MiB; anything larger was not put there by us.
-BODY_BYTES_MAX = 4 * 1024 * 1024
-
-
-def compress(body: bytes) -> bytes:
-    """A body as it is kept."""
-    return zstandard.ZstdCompressor(level=BODY_COMPRESSION_LEVEL).compress(body)
-
-
-def decompress(kept: bytes) -> bytes:
-    """A body as Stripe signed it."""
-    return zstandard.ZstdDecompressor().decompress(kept, max_output_size=BODY_BYTES_MAX)
 
 
 def when(seconds: int | None) -> datetime | None:

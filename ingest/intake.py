@@ -4,12 +4,10 @@ When `accept` returns, the event is on disk. When neither store takes it, `NotSt
 and nothing may be promised. What the event says is no concern of this module.
 """
 
-import threading
 from collections.abc import Callable
 from typing import Literal
 
 import redis
-import zstandard
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -20,15 +18,12 @@ from domain.events import Delivery
 from ingest.breaker import Breaker
 from ingest.durability import DurabilityCheck
 
-COMPRESSION_LEVEL = 3
-
 # The two durable stores, by the names that the log and the metrics use.
 Store = Literal["stream", "inbox"]
 
 # What a Redis that is away, slow, full or misconfigured makes its client raise.
 _REDIS_REFUSES = (redis.RedisError, OSError)
 _log = telemetry.get_logger("ingest.intake")
-_thread = threading.local()
 
 
 class NotStoredError(Exception):
@@ -100,12 +95,3 @@ class Intake:
     def _redis_answered(self) -> None:
         if self._breaker.succeeded():
             _log.info("redis answers again")
-
-
-def compress(body: bytes) -> bytes:
-    """The body as it is stored: one zstd frame that knows its size."""
-    if not hasattr(_thread, "compressor"):
-        # A compressor is not safe to share between threads, and costs more than one use of it.
-        _thread.compressor = zstandard.ZstdCompressor(level=COMPRESSION_LEVEL)
-    compressed: bytes = _thread.compressor.compress(body)
-    return compressed

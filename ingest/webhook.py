@@ -13,10 +13,11 @@ from flask import Response, g, request
 from stripe import SignatureVerificationError, WebhookSignature
 
 import metrics
+from db.bodies import compress
 from domain.events import Delivery
 from ingest import webhook_document
 from ingest.edge import Edge, edge
-from ingest.intake import Intake, NotStoredError, compress
+from ingest.intake import Intake, NotStoredError
 from ingest.problems import Problem
 from ingest.routes import Routes
 from ingest.schemas import ReceivedSchema

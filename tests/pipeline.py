@@ -8,8 +8,8 @@ import orjson
 from sqlalchemy import Engine, text
 
 import db.catalogue
+from db.bodies import compress
 from db.engine import make_engine
-from db.records import compress
 from db.stream import EventStream, connect
 from domain.catalogue import Catalogue, CatalogueChange
 from domain.events import Delivery

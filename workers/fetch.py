@@ -15,8 +15,8 @@ from sqlalchemy import Connection
 
 import telemetry
 from db import subscription_check as tables
+from db.bodies import decompress
 from db.deliveries import as_delivery
-from db.records import decompress
 from domain.errors import BillingError
 from domain.events import Delivery
 from domain.fetched import PREFIX, as_event

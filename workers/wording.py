@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Row
 
-from db.records import decompress
+from db.bodies import decompress
 from domain.catalogue import Catalogue
 from domain.decode import decode, parse
 from domain.decode.facts import Fact

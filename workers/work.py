@@ -7,8 +7,8 @@ import orjson
 from celery.exceptions import SoftTimeLimitExceeded
 
 from db.attempts import Request
+from db.bodies import decompress
 from db.inbox import Outcome
-from db.records import decompress
 from db.tries import KILLED
 from domain.decode import Decoded, decode, parse
 from domain.decode.facts import Fact

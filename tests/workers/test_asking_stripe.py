@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 import settings
-from db.records import compress
+from db.bodies import compress
 from stripe_gateway import open_gateway
 from tests.ingest.builders import ENVIRONMENT
 from tests.pipeline import a_delivery, a_wiring, balances, put, sell, statuses, work

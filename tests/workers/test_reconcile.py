@@ -15,8 +15,8 @@ import celery_config
 import settings
 from db import attempts
 from db import reconcile as places
+from db.bodies import decompress
 from db.reconcile import Progress
-from db.records import decompress
 from stripe_gateway import StripeBusy, open_gateway
 from tests.ingest.builders import ENVIRONMENT
 from tests.pipeline import a_delivery, a_wiring, balances, empty, sell, statuses, work

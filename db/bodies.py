@@ -1,0 +1,64 @@
+"""Bodies as they are kept: zstd frames, written with a dictionary of what events have in common.
+
+Most of an event is names of fields that every other event has too. A dictionary, trained on
+simulated events by `python -m dev.dictionary`, holds them, so that a frame does not. Each frame
+names its dictionary, so one that was ever written with is never changed and never removed.
+Frames without one are read as well.
+"""
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+import zstandard
+
+LEVEL = 3
+# Stripe's bodies are limited at the edge to 1 MiB; anything larger was not put there by us.
+BYTES_MAX = 4 * 1024 * 1024
+DIRECTORY = Path(__file__).parent / "dictionaries"
+
+
+class UnknownDictionaryError(Exception):
+    """A frame was written with a dictionary that this release does not have."""
+
+
+def _dictionaries() -> Mapping[int, zstandard.ZstdCompressionDict]:
+    found = map(zstandard.ZstdCompressionDict, map(Path.read_bytes, DIRECTORY.glob("*.zdict")))
+    return {each.dict_id(): each for each in found}
+
+
+_DICTIONARIES = _dictionaries()
+_NEWEST = max(_DICTIONARIES)
+# Digested once for all threads.
+_DICTIONARIES[_NEWEST].precompute_compress(level=LEVEL)
+
+
+class _Thread(threading.local):
+    """Compressors are not safe to share between threads, and cost more than one use of them."""
+
+    def __init__(self) -> None:
+        self.compressor = zstandard.ZstdCompressor(level=LEVEL, dict_data=_DICTIONARIES[_NEWEST])
+        self.decompressors = {
+            number: zstandard.ZstdDecompressor(dict_data=dictionary)
+            for number, dictionary in _DICTIONARIES.items()
+        } | {0: zstandard.ZstdDecompressor()}
+
+
+_thread = _Thread()
+
+
+def compress(body: bytes) -> bytes:
+    """A body as it is kept: one frame, which knows its size and its dictionary."""
+    return _thread.compressor.compress(body)
+
+
+def decompress(kept: bytes) -> bytes:
+    """A body as it was; `UnknownDictionaryError` when a later release of this product wrote it."""
+    number = zstandard.get_frame_parameters(kept).dict_id
+    decompressor = _thread.decompressors.get(number)
+    if decompressor is None:
+        raise UnknownDictionaryError(
+            f"dictionary {number} is not in {DIRECTORY.name}: a newer release of this product"
+            " compressed this body; deploy that release here too, then replay"
+        )
+    return decompressor.decompress(kept, max_output_size=BYTES_MAX)

@@ -1,0 +1,83 @@
+"""Trains the dictionary that bodies are compressed with, on what `dev.simulate` makes Stripe send.
+
+Run by hand (`python -m dev.dictionary`), and only where it brings something: every dictionary that
+was ever released stays in the product for good.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import orjson
+import zstandard
+
+from db import bodies
+from dev.simulate.account import Account
+from dev.simulate.plans import read_file
+from dev.simulate.play import play
+from dev.simulate.versions import BY_CHOICE
+
+PLANS = Path(__file__).parent / "sample_plans.toml"
+BYTES = 32 * 1024
+# zstd keeps the numbers below for dictionaries that are registered with it.
+FIRST_NUMBER = 32_768
+CUSTOMERS = 300
+# 1 March 2026: a fixed day, so that the same code trains the same dictionary.
+TODAY = 1_772_323_200
+
+
+def simulated(seed: int) -> list[bytes]:
+    """What is kept of some thousand events: bodies as signed, and objects as subscriptions do."""
+    account = Account(seed=seed, run=f"dictionary{seed}", starts_at=TODAY)
+    play(account, read_file(PLANS), BY_CHOICE["mixed"], customers=CUSTOMERS, today=TODAY)
+    found = [event.body for event in account.events]
+    versions = (
+        orjson.dumps(event.payload["data"]["object"])
+        for event in account.events
+        if event.type.startswith("customer.subscription.")
+    )
+    return [*found, *versions]
+
+
+def mean_bytes(chosen: Sequence[bytes], compressor: zstandard.ZstdCompressor) -> float:
+    """How large the chosen are on average once they are compressed."""
+    return sum(len(compressor.compress(each)) for each in chosen) / len(chosen)
+
+
+@click.command()
+@click.option("--write", is_flag=True, help="Keep it, as the one that is written with.")
+def main(*, write: bool) -> None:
+    """Train a dictionary, and say what it brings on other events."""
+    others = simulated(seed=2)
+    number = max((int(each.stem) for each in bodies.DIRECTORY.glob("*.zdict")), default=0) + 1
+    number = max(number, FIRST_NUMBER)
+    trained = zstandard.train_dictionary(
+        BYTES, [*simulated(seed=1)], level=bodies.LEVEL, dict_id=number
+    )
+    click.echo(f"{len(others):,} other events, mean bytes")
+    without = zstandard.ZstdCompressor(level=bodies.LEVEL)
+    for name, figure in (
+        ("as signed", sum(map(len, others)) / len(others)),
+        ("without dictionary", mean_bytes(others, without)),
+        *((each.stem, mean_bytes(others, _with(each.read_bytes()))) for each in _kept()),
+        ("trained now", mean_bytes(others, _with(trained.as_bytes()))),
+    ):
+        click.echo(f"  {name:<20} {figure:8.0f}")
+    if write:
+        path = bodies.DIRECTORY / f"{number}.zdict"
+        path.write_bytes(trained.as_bytes())
+        click.echo(f"{path.name}: commit it; it stays for as long as anything it compressed")
+
+
+def _kept() -> list[Path]:
+    return sorted(bodies.DIRECTORY.glob("*.zdict"))
+
+
+def _with(dictionary: bytes) -> zstandard.ZstdCompressor:
+    return zstandard.ZstdCompressor(
+        level=bodies.LEVEL, dict_data=zstandard.ZstdCompressionDict(dictionary)
+    )
+
+
+if __name__ == "__main__":
+    main()
