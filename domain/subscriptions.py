@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Any
 
 from domain.claims import PlanClaim, earliest
-from domain.reading import list_of, mapping_of, quantity_of, text_of, time_of
+from domain.reading import list_of, mapping_of, quantity_of, reference_of, text_of, time_of
 
 FINAL_STATUSES = frozenset({"canceled", "incomplete_expired"})
 STATUSES = FINAL_STATUSES | {"incomplete", "trialing", "active", "past_due", "unpaid", "paused"}
@@ -200,17 +200,18 @@ def state_of(version: Version) -> SubscriptionState:
     )
 
 
-def _items(found: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    listed = list_of(found.get("items"))
+def _items(found: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    if listed := list_of(found.get("items")):
+        return listed
     # Very old shapes have one plan and no items.
-    return listed or ([found] if found.get("plan") else [])
+    return [found] if found.get("plan") else []
 
 
 def _item(item: Mapping[str, Any], found: Mapping[str, Any]) -> Item:
     price = item.get("price") or item.get("plan")
     return Item(
         id=text_of(item.get("id")),
-        price_id=text_of(price.get("id") if isinstance(price, Mapping) else price),
+        price_id=reference_of(price),
         quantity=quantity_of(item),
         period_start=_period(item, found, "current_period_start"),
         period_end=_period(item, found, "current_period_end"),

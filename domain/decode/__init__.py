@@ -96,8 +96,8 @@ def parse(found: Any) -> Event:  # noqa: ANN401 - parsed JSON may be anything.
         created=created,
         api_version=text_of(envelope.get("api_version")) or "",
         livemode=livemode if isinstance(livemode := envelope.get("livemode"), bool) else None,
-        object=dict(mapping_of(data.get("object"))),
-        previous_attributes=dict(mapping_of(data.get("previous_attributes"))),
+        object=mapping_of(data.get("object")),
+        previous_attributes=mapping_of(data.get("previous_attributes")),
     )
 
 
@@ -111,7 +111,7 @@ def decode(event: Event) -> Decoded:
     facts = tuple(decoder(source)) if decoder else ()
     if decoder and (odd := doubt(event)):
         source.note(odd)
-    claim = source.user_claim()
+    claim = source.user_claim
     return Decoded(
         facts=facts,
         object_id=_object_id(source),

@@ -26,7 +26,7 @@ def session(source: Source) -> list[Fact]:
         parents=frozenset({invoice_id} if invoice_id else ()),
         customer_id=source.customer_id(),
         subscription_id=source.reference("subscription"),
-        claim=source.user_claim(),
+        claim=source.user_claim,
         created=source.created(),
         session=_details(source, is_one_time=mode == "payment"),
     )

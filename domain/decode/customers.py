@@ -7,7 +7,7 @@ from domain.decode.source import Source
 
 def customer(source: Source) -> list[Fact]:
     """A customer; its metadata may name our user."""
-    claim = source.user_claim()
+    claim = source.user_claim
     customer_id = source.required_id()
     if claim is None:
         return [Customer(customer_id)]

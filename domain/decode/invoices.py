@@ -59,7 +59,7 @@ def _invoice(source: Source, rank: int) -> list[Fact]:
             kind=Kind.INVOICE,
             customer_id=customer_id,
             subscription_id=subscription_id,
-            claim=source.user_claim(),
+            claim=source.user_claim,
             created=source.created(),
             invoice=_details(source, rank),
         ),

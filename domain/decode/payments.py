@@ -65,7 +65,7 @@ def _intent(source: Source, *, has_failed: bool) -> list[Fact]:
         kind=Kind.INTENT,
         parents=frozenset({invoice_id} if invoice_id else ()),
         customer_id=source.customer_id(),
-        claim=source.user_claim(),
+        claim=source.user_claim,
         created=source.created(),
         intent=details,
     )
@@ -100,7 +100,7 @@ def refunded_charge(source: Source) -> list[Fact]:
         kind=Kind.INTENT if intent_id else Kind.CHARGE,
         parents=frozenset({invoice_id} if invoice_id else ()),
         customer_id=source.customer_id(),
-        claim=source.user_claim(),
+        claim=source.user_claim,
         intent=details,
     )
     facts: list[Fact] = [*source.customer_link(), found, *_invoice_stub(invoice_id)]

@@ -1,6 +1,7 @@
 """An event as decoders read it: tolerant of what is optional, clear about what is missing."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, TypeVar
 
 from domain.claims import (
@@ -112,6 +113,7 @@ class Source:
             return text_of(self.object.get("id"))
         return self.reference("customer")
 
+    @cached_property
     def user_claim(self) -> UserClaim | None:
         """The user that the object names, from the first place that has one (contract §4)."""
         named = mapping_of(self.object.get("metadata")).get("user_id")
@@ -128,7 +130,7 @@ class Source:
 
     def customer_link(self) -> list[Customer]:
         """The link that an object with both a user and a customer teaches."""
-        customer_id, claim = self.customer_id(), self.user_claim()
+        customer_id, claim = self.customer_id(), self.user_claim
         if customer_id is None or claim is None:
             return []
         return [Customer(customer_id, claim.user_id, claim.stamp)]
