@@ -167,7 +167,8 @@ def _claim_stale(wiring: Wiring, done: Drained) -> None:
 
 def _take_over(wiring: Wiring, claim: Callable[[str, int], list[Entry]], done: Drained) -> None:
     """Apply what can be claimed; what may have killed its consumer is applied alone."""
-    while entries := claim(wiring.consumer, BATCH):
+    while claimed := claim(wiring.consumer, BATCH):
+        entries = _without_known(wiring, claimed, done)
         times = wiring.events.times_delivered(entries)
         calm = [entry for entry in entries if times.get(entry.entry_id, 0) <= SUSPECT_DELIVERIES]
         _apply_entries(wiring, calm, done)
@@ -177,6 +178,17 @@ def _take_over(wiring: Wiring, claim: Callable[[str, int], list[Entry]], done: D
                 _record_hopeless(wiring, entry, count, done)
             elif count > SUSPECT_DELIVERIES:
                 _apply_entries(wiring, [entry], done)
+
+
+def _without_known(wiring: Wiring, entries: Sequence[Entry], done: Drained) -> list[Entry]:
+    """Drop what the inbox has, done or kept: what killed once is not looked into again."""
+    with wiring.engine.begin() as connection:
+        known = inbox.known(connection, [entry.delivery.event_id for entry in entries])
+    twice = [entry.entry_id for entry in entries if entry.delivery.event_id in known]
+    done.duplicates += len(twice)
+    metrics.duplicates_met(len(twice))
+    wiring.events.acknowledge(twice)
+    return [entry for entry in entries if entry.delivery.event_id not in known]
 
 
 def _record_hopeless(wiring: Wiring, entry: Entry, count: int, done: Drained) -> None:

@@ -10,6 +10,9 @@ from sqlalchemy import Row, exc, text
 
 from db import attempts, inbox, pauses, tries
 from db.tries import KILLED, UNDER_WAY
+from domain.decode import DECODERS
+from domain.decode.facts import Fact
+from domain.decode.source import Source
 from tests.pipeline import a_delivery, balances, put, statuses, work
 from tests.stripe_objects import a_session, an_event, an_invoice
 from workers.audit import audit
@@ -27,6 +30,9 @@ from dataclasses import replace
 from sqlalchemy import text
 from db import tries
 from domain.decode import DECODERS
+from domain.decode import DECODERS
+from domain.decode.facts import Fact
+from domain.decode.source import Source
 from tests.pipeline import a_wiring
 from workers.drain import drain
 
@@ -233,6 +239,30 @@ def test_what_the_stream_gave_up_is_a_suspect_in_the_inbox(
         (taken,) = tries.take(connection, 100, DELAYS)
     assert taken.is_suspect
     assert len(told(wiring, "evt_a_0")) == 1
+
+
+def test_a_killer_that_stripe_sends_again_is_not_looked_into_after_the_first_death(
+    wiring: Wiring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The inbox has it, so who takes over from the dead drops it; its neighbours are applied."""
+    keep(wiring, a_killer())
+    monkeypatch.setattr("db.stream.EventStream.claim_stale.__defaults__", (0,))
+    with wiring.engine.begin() as connection:
+        connection.execute(
+            text("UPDATE webhook_events SET status = 'dead', next_attempt_at = NULL")
+        )
+    put(wiring, [a_killer(), *packages(1)])
+    wiring.events.create_group()
+    wiring.events.read("a worker that died", 10)
+    monkeypatch.setitem(DECODERS, "invoice.paid", _kill)
+    done = drain(wiring, lambda: None)
+    assert (done.applied, done.failed, done.duplicates) == (1, 0, 1)
+    assert statuses(wiring.engine) == {KILLER: "dead", "evt_a_0": "applied"}
+    assert wiring.events.length() == 0
+
+
+def _kill(_source: Source) -> list[Fact]:
+    pytest.fail("it was looked into")
 
 
 def test_what_was_in_hand_when_the_database_went_away_is_given_back_uncounted(
