@@ -13,7 +13,6 @@ from ingest.asking import Deadline
 from ingest.auth import current_caller
 from ingest.checkout import guard
 from ingest.edge import Edge, edge
-from ingest.problems import Problem
 from ingest.refusals import Refusal
 from ingest.routes import Routes
 from ingest.selling_schemas import PortalBodySchema, PortalSchema
@@ -75,7 +74,7 @@ def create_portal_session(body: Answer) -> Answer:
         session = Deadline(REQUEST_SECONDS).ask(lambda: gateway.create_portal_session(params))
     except StripeUnavailable as error:
         if error.code == "resource_missing" and error.param == "customer":
-            raise _problem(NO_CUSTOMER) from error
+            raise NO_CUSTOMER.problem() from error
         raise
     if not isinstance(session.get("url"), str):
         raise stripe_problems.failed()
@@ -90,9 +89,9 @@ def _params(here: Edge, body: Answer, return_url: str) -> Answer:
         subscription = sales.subscription(connection, user_id, asked)
         customer_id = sales.customer(connection, user_id, subscription.id if subscription else None)
     if asked and subscription is None:
-        raise _problem(UNKNOWN_SUBSCRIPTION)
+        raise UNKNOWN_SUBSCRIPTION.problem()
     if customer_id is None:
-        raise _problem(NO_CUSTOMER)
+        raise NO_CUSTOMER.problem()
     params: Answer = {"customer": customer_id, "return_url": return_url}
     if flow:
         params["flow_data"] = _flow_data(flow, subscription, return_url)
@@ -107,11 +106,7 @@ def _flow_data(flow: str, subscription: Subscription | None, return_url: str) ->
     if flow not in _OF_SUBSCRIPTION:
         return task
     if subscription is None or subscription.status not in LIVE_STATUSES:
-        raise _problem(NO_SUBSCRIPTION)
+        raise NO_SUBSCRIPTION.problem()
     if flow == "cancel" and (subscription.cancel_at_period_end or subscription.cancel_at):
-        raise _problem(ENDS_ALREADY)
+        raise ENDS_ALREADY.problem()
     return task | {kind: {"subscription": subscription.id}}
-
-
-def _problem(refusal: Refusal) -> Problem:
-    return Problem(refusal.status, refusal.code, refusal.detail)

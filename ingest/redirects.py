@@ -40,9 +40,7 @@ def checked(body: dict[str, Any], name: str, settings: Settings) -> str:
     try:
         return _rules(settings).check(url)
     except RedirectRefusedError as error:
-        raise Problem(
-            REFUSED.status, REFUSED.code, REFUSED.detail, errors={"body": {name: [str(error)]}}
-        ) from error
+        raise REFUSED.problem(errors={"body": {name: [str(error)]}}) from error
 
 
 def _rules(settings: Settings) -> RedirectRules:

@@ -11,7 +11,7 @@ from typing import Any
 from marshmallow import Schema
 
 from ingest.inputs import BODY_BYTES_MAX
-from ingest.problems import CONTENT_TYPE, RETRY_AFTER_SECONDS
+from ingest.problems import CONTENT_TYPE, RETRY_AFTER_SECONDS, Problem
 
 _TYPES = {bool: "boolean", int: "integer", str: "string", dict: "object", list: "array"}
 _WAITS = (http.HTTPStatus.TOO_MANY_REQUESTS, http.HTTPStatus.SERVICE_UNAVAILABLE)
@@ -36,6 +36,18 @@ class Refusal:
     code: str
     detail: str
     members: Mapping[str, Any] = field(default_factory=dict)
+
+    def problem(
+        self,
+        *,
+        headers: Mapping[str, str] | None = None,
+        errors: object = None,
+        members: Mapping[str, object] | None = None,
+    ) -> Problem:
+        """The problem to raise, with what it tells this time."""
+        return Problem(
+            self.status, self.code, self.detail, headers=headers, errors=errors, members=members
+        )
 
 
 def of_everyone() -> tuple[Refusal, ...]:

@@ -15,7 +15,6 @@ from ingest import feeding
 from ingest.asking import Deadline
 from ingest.auth import authenticate_with, current_caller
 from ingest.edge import Edge, edge
-from ingest.problems import Problem
 from ingest.refusals import Refusal
 from ingest.routes import Routes
 from ingest.selling_schemas import SessionSchema
@@ -77,7 +76,7 @@ def _read(here: Edge, user_id: str, session_id: str) -> Session:
             found = sessions.of_user(connection, user_id, session_id)
         if found:
             return found
-    raise Problem(UNKNOWN.status, UNKNOWN.code, UNKNOWN.detail)
+    raise UNKNOWN.problem()
 
 
 def _ask_stripe(here: Edge, found: Session, session_id: str) -> tuple[str, ...]:

@@ -47,12 +47,12 @@ def register(app: Flask) -> None:
 
 def disabled() -> Problem:
     """The problem where Stripe is not enabled or has no key."""
-    return _problem(DISABLED, {"Retry-After": str(RETRY_AFTER_SECONDS)})
+    return DISABLED.problem(headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
 def failed() -> Problem:
     """The problem where Stripe answered with something that is no answer."""
-    return _problem(FAILED, {"Retry-After": str(RETRY_AFTER_SECONDS)})
+    return FAILED.problem(headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
 def problem_of(error: StripeUnavailable) -> Problem:
@@ -63,13 +63,7 @@ def problem_of(error: StripeUnavailable) -> Problem:
         wished = error.wait_seconds if isinstance(error, StripeBusy) else None
         headers["Retry-After"] = str(wished or RETRY_AFTER_SECONDS)
     members = {"stripe_request_id": error.request_id} if error.request_id else {}
-    return _problem(refusal, headers, members)
-
-
-def _problem(
-    refusal: Refusal, headers: dict[str, str], members: dict[str, str] | None = None
-) -> Problem:
-    return Problem(refusal.status, refusal.code, refusal.detail, headers=headers, members=members)
+    return refusal.problem(headers=headers, members=members)
 
 
 def _refusal_of(error: StripeUnavailable) -> Refusal:
