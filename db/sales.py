@@ -49,6 +49,13 @@ def had_plan(connection: Connection, user_id: str, plan_id: int) -> bool:
     )
 
 
+def recurring_currency(connection: Connection, user_id: str) -> str | None:
+    """The currency that a user pays subscriptions in; Stripe takes no second one beside it."""
+    live = [each.id for each in _subscriptions(connection, user_id) if each.status in LIVE_STATUSES]
+    found: str | None = connection.execute(_CURRENCY, {"ids": live}).scalar()
+    return found
+
+
 def subscription(
     connection: Connection, user_id: str, subscription_id: str | None
 ) -> queries.Subscription | None:
@@ -89,6 +96,14 @@ _OFFER = text(
               AND bound.is_current) AS price_ids
     FROM plans
     WHERE plans.id = :plan_id AND plans.type = :plan_type AND plans.is_current AND plans.active
+    """
+)
+_CURRENCY = text(
+    """
+    SELECT currency FROM payments
+    WHERE subscription_id = ANY(:ids) AND listed AND currency IS NOT NULL
+    ORDER BY created_at DESC NULLS LAST, id
+    LIMIT 1
     """
 )
 _FULL_PLANS = text("SELECT id FROM plans WHERE is_current AND type = 'full'")

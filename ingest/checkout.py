@@ -14,10 +14,9 @@ from domain.selling import Offer, Order, hash_of
 from ingest import inputs, redirects, stripe_problems
 from ingest.auth import authenticate_with, current_caller
 from ingest.edge import Edge, edge
-from ingest.problems import Problem
 from ingest.refusals import Refusal
 from ingest.routes import Routes
-from ingest.selling import BUSY, KEY_REUSED, SUBSCRIBED, Sale, subscribed
+from ingest.selling import BUSY, KEY_REUSED, OTHER_CURRENCY, SUBSCRIBED, Sale, subscribed
 from ingest.selling_schemas import CheckoutBodySchema, CheckoutSchema
 
 Answer = dict[str, Any]
@@ -54,6 +53,7 @@ routes = Routes("checkout", "How users buy.", prefix="/billing", guard=guard)
         KEY_INVALID,
         NO_PLAN,
         SUBSCRIBED,
+        OTHER_CURRENCY,
         KEY_REUSED,
         redirects.REFUSED,
         NO_CURRENCY,
@@ -78,7 +78,7 @@ def create_checkout_session(body: Answer) -> Answer:
     order = Order(
         user_id=user_id,
         offer=offer,
-        currency=_currency(offer, body["currency"], here.settings.stripe_currency),
+        currency=_currency(offer, body["currency"], _usual_currency(here, user_id, offer)),
         success_url=with_session_placeholder(success_url),
         cancel_url=cancel_url,
     )
@@ -101,15 +101,23 @@ def _offer(here: Edge, user_id: str, body: Answer) -> Offer:
     with here.engine.connect() as connection:
         offer = sales.offer(connection, body["plan_type"], body["plan_id"])
         if offer is None:
-            raise Problem(NO_PLAN.status, NO_PLAN.code, NO_PLAN.detail)
+            raise NO_PLAN.problem()
         if offer.type == "full" and sales.has_full_plan(connection, user_id):
             raise subscribed()
     return offer
 
 
+def _usual_currency(here: Edge, user_id: str, offer: Offer) -> str:
+    """The currency for who asks for none: what renews goes on in that of what renews already."""
+    known = None
+    if offer.interval:
+        with here.engine.connect() as connection:
+            known = sales.recurring_currency(connection, user_id)
+    return known or here.settings.stripe_currency
+
+
 def _currency(offer: Offer, asked: str | None, usual: str) -> str:
     currency = offer.currency(asked.lower() if asked else None, usual)
     if currency is None:
-        members = {"currencies": sorted(offer.prices)}
-        raise Problem(NO_CURRENCY.status, NO_CURRENCY.code, NO_CURRENCY.detail, members=members)
+        raise NO_CURRENCY.problem(members={"currencies": sorted(offer.prices)})
     return currency

@@ -48,6 +48,12 @@ SUBSCRIBED = Refusal(
     " /billing/stripe/customer-portal/.",
     {"portal": "/billing/stripe/customer-portal/"},
 )
+OTHER_CURRENCY = Refusal(
+    409,
+    "other_currency",
+    "There is a subscription in another currency, see currency; Stripe takes no second one.",
+    {"currency": "eur"},
+)
 BUSY = Refusal(
     503, "checkout_busy", "Another request of this user is still under way; try again soon."
 )
@@ -97,7 +103,7 @@ class Sale:
             with self._here.engine.begin() as connection:
                 return purchases.enter(connection, order.user_id, order.fingerprint, self._keyed)
         except KeyReusedError as error:
-            raise Problem(KEY_REUSED.status, KEY_REUSED.code, KEY_REUSED.detail) from error
+            raise KEY_REUSED.problem() from error
 
     def _take_turn(self, turn: Turn) -> Purchase:
         known = turn.purchase
@@ -174,6 +180,7 @@ class Sale:
                 self._end(purchase, "refused")
                 if self._mend(turn, purchase, error):
                     return None
+                self._refuse_second_currency(error)
             raise
         return self._record(purchase, session)
 
@@ -214,6 +221,14 @@ class Sale:
             self._spells_price_out = True
             return True
         return False
+
+    def _refuse_second_currency(self, error: StripeUnavailable) -> None:
+        """Raise a 409 where that must be why Stripe refused, which it says in words only."""
+        if self._order.mode == "subscription":
+            with self._here.engine.connect() as connection:
+                currency = sales.recurring_currency(connection, self._order.user_id)
+            if currency not in (None, self._order.currency):
+                raise OTHER_CURRENCY.problem(members={"currency": currency}) from error
 
     def _customer(self, turn: Turn) -> str:
         """The user's Stripe customer, made where there is none."""
@@ -260,9 +275,7 @@ class Sale:
 
 def subscribed() -> Problem:
     """The problem of who wants a second plan."""
-    return Problem(
-        SUBSCRIBED.status, SUBSCRIBED.code, SUBSCRIBED.detail, members=SUBSCRIBED.members
-    )
+    return SUBSCRIBED.problem(members=SUBSCRIBED.members)
 
 
 def _is_stored(error: StripeUnavailable) -> bool:

@@ -50,7 +50,7 @@ SYNCED = (
     a_plan(PRO, 6_000, prices={"usd": 5_000, "eur": 4_500, "jpy": 7_000}),
     a_plan(YEARLY, 80_000, interval="year", prices={"usd": 50_000}),
     a_plan(TRIED, 4_000, prices={"usd": 3_000}, trial_days=14, trial_tokens=500),
-    _package(REFILL, 3_000, interval="month", prices={"usd": 1_200}),
+    _package(REFILL, 3_000, interval="month", prices={"usd": 1_200, "eur": 1_100}),
     _package(PACK, 1_000, prices={"usd": 500, "eur": 460, "jpy": 800}),
 )
 UNSYNCED = (

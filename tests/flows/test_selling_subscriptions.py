@@ -44,6 +44,20 @@ def test_who_has_a_full_plan_is_led_to_the_portal(floor: Floor) -> None:
     assert bob.balance == 2_000 + 3_000
 
 
+def test_what_renews_is_sold_in_the_currency_of_what_renews_already(floor: Floor) -> None:
+    """Stripe takes no second one: without a wish the first is kept, another one is refused."""
+    eva = Buyer(floor, "eva in euros")
+    eva.subscribe(BASIC, currency="eur")
+    for plan_id, wish in ((REFILL, {"currency": "usd"}), (INLINE_REFILL, {})):
+        refused = eva.ask(plan_id, **wish)
+        assert refused.status_code == 409, refused.text
+        told = refused.get_json()
+        assert (told["code"], told["currency"]) == ("other_currency", "eur")
+    eva.buy(REFILL)
+    assert eva.balance == 2_000 + 3_000
+    assert {payment["currency"] for payment in eva.payments} == {"eur"}
+
+
 def test_a_renewal_moves_the_period_and_brings_the_tokens_again(floor: Floor) -> None:
     """4.4: one invoice more for each period, by itself."""
     cara = Buyer(floor, "cara")

@@ -868,7 +868,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description Conflict: already_subscribed, idempotency_key_reused. */
+            /** @description Conflict: already_subscribed, other_currency, idempotency_key_reused. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -878,8 +878,9 @@ export interface operations {
                         /** @constant */
                         status?: 409;
                         /** @enum {unknown} */
-                        code?: "already_subscribed" | "idempotency_key_reused";
+                        code?: "already_subscribed" | "other_currency" | "idempotency_key_reused";
                         portal?: string;
+                        currency?: string;
                     };
                 };
             };
