@@ -28,10 +28,10 @@ BELL_TTL_SECONDS = 3
 SNOOZE_MS = 1_000
 _APPEND = (b"XADD", STREAM.encode(), b"*")
 _ARM = packed(b"SET", BELL.encode(), b"1", b"NX", b"EX", b"%d" % BELL_TTL_SECONDS)
-# What a consumer held this long without acknowledging is taken over: it must be dead. With the
-# sweep that notices, a killed worker delays its events by 30 s at most; by less where it is known
-# for certain that it is dead.
-LEASE_MS = 25_000
+# What a consumer held this long without acknowledging is taken over: no task may take so long. With
+# the sweep that notices, a killed worker delays its events by well under 30 s, also one that had
+# them from another; by less where it is known for certain that it is dead.
+LEASE_MS = 18_000
 # A consumer that holds nothing and has not asked for this long will not come back: consumers are
 # named after processes.
 FORGET_AFTER_MS = 3_600_000

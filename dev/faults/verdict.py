@@ -39,6 +39,7 @@ class Verdict:
     `lost` were accepted and had no effect in the end, `strangers` are stored and were never sent,
     `doubled` are payments whose ledger holds more than the books say, `wrong_users` those who see
     anything that is not in the books, `wrong_answers` what a good event must never be told.
+    `slowest` tells of the event with the longest delay: when it was accepted, and its tries.
     """
 
     events: int
@@ -55,6 +56,7 @@ class Verdict:
     audit_differences: int
     longest_delay_seconds: float
     median_delay_seconds: float
+    slowest: str
     examples: tuple[str, ...]
 
     @property
@@ -79,11 +81,11 @@ def judge(
         )
     finally:
         engine.dispose()
-    delays = sorted(
-        found[key].applied_at - accepted_at
+    slow = sorted(
+        (found[key].applied_at - accepted_at, key)
         for key, accepted_at in load.accepted.items()
         if key in found and found[key].is_finished
-    ) or [0.0]
+    ) or [(0.0, "")]
     lost = [key for key in load.accepted if key not in found or not found[key].is_finished]
     return Verdict(
         events=events,
@@ -98,8 +100,9 @@ def judge(
         users=len(expectations),
         wrong_users=len({each.user_id for each in differences}),
         audit_differences=verdict.differences,
-        longest_delay_seconds=delays[-1],
-        median_delay_seconds=delays[len(delays) // 2],
+        longest_delay_seconds=slow[-1][0],
+        median_delay_seconds=slow[len(slow) // 2][0],
+        slowest=_history(product, slow[-1][1]),
         examples=(*lost[:5], *(str(each) for each in differences[:5]), *audited[:5]),
     )
 
@@ -148,6 +151,24 @@ def _stored(product: Product) -> dict[str, _Row]:
             "SELECT id, status, coalesce(extract(epoch FROM applied_at), 0) FROM webhook_events"
         )
         return {key: _Row(status, float(moment)) for key, status, moment in cursor}
+
+
+def _history(product: Product, event_id: str) -> str:
+    """An event's tries in a line, as the inbox keeps them."""
+    with (
+        closing(
+            psycopg2.connect(product.settings["DATABASE_URL"], connect_timeout=5)
+        ) as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(
+            "SELECT format('%%s, received %%s, tried %%s times', type, received_at, attempts)"
+            " FROM webhook_events WHERE id = %s"
+            " UNION ALL SELECT format('%%s: %%s %%s', at, status, left(error, 100))"
+            " FROM event_attempts WHERE event_id = %s",
+            (event_id, event_id),
+        )
+        return "; ".join(str(row[0]) for row in cursor)
 
 
 def _compared(product: Product, expectations: Sequence[Expectation]) -> tuple[Difference, ...]:

@@ -23,6 +23,7 @@ CLEAN = Verdict(
     wrong_users=0,
     audit_differences=0,
     longest_delay_seconds=31.4,
+    slowest="",
     median_delay_seconds=0.05,
     examples=(),
 )
