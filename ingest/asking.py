@@ -18,8 +18,8 @@ T = TypeVar("T")
 
 # Of one process: more than its requests can ask at once, so that some stuck ones stop no others.
 QUESTIONS_MAX = 16
-# Stripe nearly always answers in less. Who waits longer than this is stuck, and when so
-# many are, nobody else is let wait: half of the receiver's threads.
+# Stripe nearly always answers in less. Who waits longer than this is stuck, and when so many are,
+# half of the receiver's threads, nobody else is let wait.
 STUCK_AFTER_SECONDS = 2.0
 STUCK_MAX = 8
 

@@ -78,7 +78,7 @@ def create_checkout_session(body: Answer) -> Answer:
     order = Order(
         user_id=user_id,
         offer=offer,
-        currency=_currency(offer, body["currency"], _usual_currency(here, user_id, offer)),
+        currency=_currency(here, user_id, offer, body["currency"]),
         success_url=with_session_placeholder(success_url),
         cancel_url=cancel_url,
     )
@@ -107,16 +107,12 @@ def _offer(here: Edge, user_id: str, body: Answer) -> Offer:
     return offer
 
 
-def _usual_currency(here: Edge, user_id: str, offer: Offer) -> str:
-    """The currency for who asks for none: what renews goes on in that of what renews already."""
-    known = None
-    if offer.interval:
+def _currency(here: Edge, user_id: str, offer: Offer, asked: str | None) -> str:
+    """What is asked for, or else: what renews goes on in the currency of what renews already."""
+    usual = here.settings.stripe_currency
+    if not asked and offer.interval:
         with here.engine.connect() as connection:
-            known = sales.recurring_currency(connection, user_id)
-    return known or here.settings.stripe_currency
-
-
-def _currency(offer: Offer, asked: str | None, usual: str) -> str:
+            usual = sales.recurring_currency(connection, user_id) or usual
     currency = offer.currency(asked.lower() if asked else None, usual)
     if currency is None:
         raise NO_CURRENCY.problem(members={"currencies": sorted(offer.prices)})
