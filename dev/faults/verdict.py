@@ -5,8 +5,8 @@ and the product's audit.
 """
 
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 import psycopg2
@@ -140,13 +140,18 @@ def _is_busy(product: Product, found: Mapping[str, "_Row"]) -> bool:
     return bool(in_stream) or any(not row.is_finished for row in found.values())
 
 
-def _stored(product: Product) -> dict[str, _Row]:
+@contextmanager
+def _cursor(product: Product) -> Iterator[psycopg2.extensions.cursor]:
+    url = product.settings["DATABASE_URL"]
     with (
-        closing(
-            psycopg2.connect(product.settings["DATABASE_URL"], connect_timeout=5)
-        ) as connection,
+        closing(psycopg2.connect(url, connect_timeout=5)) as connection,
         connection.cursor() as cursor,
     ):
+        yield cursor
+
+
+def _stored(product: Product) -> dict[str, _Row]:
+    with _cursor(product) as cursor:
         cursor.execute(
             "SELECT id, status, coalesce(extract(epoch FROM applied_at), 0) FROM webhook_events"
         )
@@ -155,12 +160,7 @@ def _stored(product: Product) -> dict[str, _Row]:
 
 def _history(product: Product, event_id: str) -> str:
     """An event's tries in a line, as the inbox keeps them."""
-    with (
-        closing(
-            psycopg2.connect(product.settings["DATABASE_URL"], connect_timeout=5)
-        ) as connection,
-        connection.cursor() as cursor,
-    ):
+    with _cursor(product) as cursor:
         cursor.execute(
             "SELECT format('%%s, received %%s, tried %%s times', type, received_at, attempts)"
             " FROM webhook_events WHERE id = %s"

@@ -10,8 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import text
 
-from tests.pipeline import a_wiring, balances, empty, sell, statuses, work
-from tests.play import CATALOGUE
+from tests.pipeline import balances, statuses, work
 from tests.stripe_objects import a_customer, a_line, a_subscription, an_event, an_invoice
 from tests.stripe_server import StripeServer, serve
 from workers import subscription_check as module
@@ -80,23 +79,6 @@ def there(server: StripeServer) -> There:
     found = There(server)
     server.answers[LIST] = found
     return found
-
-
-@pytest.fixture(scope="module")
-def shop(database_url: str, redis_url: str) -> Iterator[Wiring]:
-    """A worker's ports, and a catalogue."""
-    wiring = a_wiring(database_url, redis_url)
-    sell(wiring.engine, CATALOGUE)
-    yield wiring
-    wiring.engine.dispose()
-
-
-@pytest.fixture
-def wiring(shop: Wiring) -> Wiring:
-    """The same, with nothing sold."""
-    empty(shop.engine)
-    shop.events._client.flushdb()
-    return shop
 
 
 @pytest.fixture

@@ -12,8 +12,7 @@ from db import health
 from db.heartbeat import Heartbeat
 from domain.decode import DECODERS
 from tests.ingest.builders import ENVIRONMENT
-from tests.pipeline import a_wiring, empty, put, sell
-from tests.play import CATALOGUE
+from tests.pipeline import put
 from tests.stripe_objects import an_event
 from tests.stripe_server import StripeServer, serve
 from workers.commands.doctor import doctor
@@ -30,28 +29,17 @@ def stripe() -> Iterator[StripeServer]:
         yield found
 
 
-@pytest.fixture(scope="module")
-def shop(database_url: str, redis_url: str) -> Iterator[Wiring]:
-    """A worker's ports on the test catalogue."""
-    found = a_wiring(database_url, redis_url)
-    sell(found.engine, CATALOGUE)
-    yield found
-    found.engine.dispose()
-
-
 @pytest.fixture
-def wiring(shop: Wiring, monkeypatch: pytest.MonkeyPatch) -> Wiring:
+def wiring(wiring: Wiring, monkeypatch: pytest.MonkeyPatch) -> Wiring:
     """An installation where everything has just been swept, on a disk that is waited for."""
-    empty(shop.engine)
-    shop.events._client.flushdb()
-    Heartbeat(shop.events._client).beat()
+    Heartbeat(wiring.events._client).beat()
     ask = health.ask
     # The engine of the tests does not wait for its disk, which is what a test below is about.
     monkeypatch.setattr(
         "workers.doctor.health.ask",
         lambda connection: replace(ask(connection), fsync="on", synchronous_commit="on"),
     )
-    return shop
+    return wiring
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from db.bodies import decompress
 from db.reconcile import Progress
 from stripe_gateway import StripeBusy, open_gateway
 from tests.ingest.builders import ENVIRONMENT
-from tests.pipeline import a_delivery, a_wiring, balances, empty, sell, statuses, work
+from tests.pipeline import a_delivery, a_wiring, balances, sell, statuses, work
 from tests.play import CATALOGUE
 from tests.stripe_objects import a_session, an_event
 from tests.stripe_server import StripeServer, serve
@@ -106,16 +106,6 @@ def shop(database_url: str, redis_url: str, stripe_server: StripeServer) -> Iter
     sell(wiring.engine, CATALOGUE)
     yield wiring
     wiring.engine.dispose()
-
-
-@pytest.fixture
-def wiring(shop: Wiring) -> Wiring:
-    """The same, with nothing in it."""
-    empty(shop.engine)
-    with shop.engine.begin() as connection:
-        connection.execute(text("TRUNCATE event_attempts, reconcile_progress"))
-    shop.events._client.flushdb()
-    return shop
 
 
 @pytest.fixture

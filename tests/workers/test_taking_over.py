@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import create_engine, exc
 
 from db.stream import BELL, GROUP, LEASE_MS, STREAM, EventStream, connect
-from tests.pipeline import a_wiring, empty, put, sell, statuses
+from tests.pipeline import a_wiring, put, sell, statuses
 from tests.play import CATALOGUE
 from tests.stripe_objects import a_session, an_event
 from workers.drain import SUSPECT_DELIVERIES, drain
@@ -24,14 +24,6 @@ def shop(database_url: str, redis_url: str) -> Iterator[Wiring]:
     sell(wiring.engine, CATALOGUE)
     yield replace(wiring, is_gone=lambda name: name == DEAD)
     wiring.engine.dispose()
-
-
-@pytest.fixture
-def wiring(shop: Wiring) -> Wiring:
-    """The same, with nothing in its stores."""
-    empty(shop.engine)
-    shop.events._client.flushdb()
-    return shop
 
 
 def packages(count: int) -> list[dict[str, Any]]:
