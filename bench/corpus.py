@@ -9,20 +9,18 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import orjson
 
 from dev.simulate.account import Account
 from dev.simulate.delivery import PATH, signature_header
 from dev.simulate.engine import Event
-from dev.simulate.plans import read_file
+from dev.simulate.plans import SAMPLE_PLANS, read_file
 from dev.simulate.play import play
 from dev.simulate.versions import BY_CHOICE
 from domain.decode import DECODERS
 from domain.events import Delivery
 
-PLANS = Path(__file__).resolve().parents[1] / "dev" / "sample_plans.toml"
 SEED = 5
 # 1 September 2026: a fixed day, so that the bytes are the same in every run.
 TODAY = 1_788_220_800
@@ -43,7 +41,7 @@ def events(count: int, run: str) -> list[Event]:
     """So many events in the order they happened; another `run` has other ids throughout."""
     account = Account(seed=SEED, run=run, starts_at=TODAY)
     customers = max(30, count // EVENTS_A_CUSTOMER)
-    play(account, read_file(PLANS), BY_CHOICE["mixed"], customers=customers, today=TODAY)
+    play(account, read_file(SAMPLE_PLANS), BY_CHOICE["mixed"], customers=customers, today=TODAY)
     handled = sorted(
         (event for event in account.events if event.type in DECODERS),
         key=lambda event: event.created,

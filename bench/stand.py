@@ -23,13 +23,13 @@ import psutil  # type: ignore[import-untyped]  # It ships no types.
 import psycopg2
 import redis
 
-from bench.corpus import PLANS
 from bench.trees import Tree
 from db.migrate import upgrade
 from db.stream import BELL, STREAM
 from dev.engine import free_port
 from dev.engines import PostgresEngine, ValkeyEngine
 from dev.processes import Steps, end, spawn
+from dev.simulate.plans import SAMPLE_PLANS
 from settings import Settings, variable
 from workers.commands.catalogue import load_file
 
@@ -128,7 +128,7 @@ class Stand:
             connection.cursor().execute(f'CREATE DATABASE "{name}"')
         url = self._postgres.url_of(name).replace("postgresql", "postgresql+psycopg2", 1)
         upgrade(url)
-        load_file(url, PLANS)
+        load_file(url, SAMPLE_PLANS)
         return Place(url, self._valkey.url_of(self._made))
 
     def require_durable(self) -> str:

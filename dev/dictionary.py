@@ -5,7 +5,6 @@ was ever released stays in the product for good.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
 import orjson
@@ -13,14 +12,11 @@ import zstandard
 
 from db import bodies
 from dev.simulate.account import Account
-from dev.simulate.plans import read_file
+from dev.simulate.plans import SAMPLE_PLANS, read_file
 from dev.simulate.play import play
 from dev.simulate.versions import BY_CHOICE
 
-PLANS = Path(__file__).parent / "sample_plans.toml"
 BYTES = 32 * 1024
-# zstd keeps the numbers below for dictionaries that are registered with it.
-FIRST_NUMBER = 32_768
 CUSTOMERS = 300
 # 1 March 2026: a fixed day, so that the same code trains the same dictionary.
 TODAY = 1_772_323_200
@@ -29,7 +25,7 @@ TODAY = 1_772_323_200
 def simulated(seed: int) -> list[bytes]:
     """What is kept of some thousand events: bodies as signed, and objects as subscriptions do."""
     account = Account(seed=seed, run=f"dictionary{seed}", starts_at=TODAY)
-    play(account, read_file(PLANS), BY_CHOICE["mixed"], customers=CUSTOMERS, today=TODAY)
+    play(account, read_file(SAMPLE_PLANS), BY_CHOICE["mixed"], customers=CUSTOMERS, today=TODAY)
     found = [event.body for event in account.events]
     versions = (
         orjson.dumps(event.payload["data"]["object"])
@@ -47,19 +43,19 @@ def mean_bytes(chosen: Sequence[bytes], compressor: zstandard.ZstdCompressor) ->
 @click.command()
 @click.option("--write", is_flag=True, help="Keep it, as the one that is written with.")
 def main(*, write: bool) -> None:
-    """Train a dictionary, and say what it brings on other events."""
+    """Train a dictionary, and say what it brings on others than it was trained on."""
     others = simulated(seed=2)
-    number = max((int(each.stem) for each in bodies.DIRECTORY.glob("*.zdict")), default=0) + 1
-    number = max(number, FIRST_NUMBER)
+    kept = sorted(bodies.DIRECTORY.glob("*.zdict"))
+    number = int(kept[-1].stem) + 1
     trained = zstandard.train_dictionary(
         BYTES, [*simulated(seed=1)], level=bodies.LEVEL, dict_id=number
     )
-    click.echo(f"{len(others):,} other events, mean bytes")
+    click.echo(f"{len(others):,} other bodies and objects, mean bytes")
     without = zstandard.ZstdCompressor(level=bodies.LEVEL)
     for name, figure in (
         ("as signed", sum(map(len, others)) / len(others)),
         ("without dictionary", mean_bytes(others, without)),
-        *((each.stem, mean_bytes(others, _with(each.read_bytes()))) for each in _kept()),
+        *((each.stem, mean_bytes(others, _with(each.read_bytes()))) for each in kept),
         ("trained now", mean_bytes(others, _with(trained.as_bytes()))),
     ):
         click.echo(f"  {name:<20} {figure:8.0f}")
@@ -67,10 +63,6 @@ def main(*, write: bool) -> None:
         path = bodies.DIRECTORY / f"{number}.zdict"
         path.write_bytes(trained.as_bytes())
         click.echo(f"{path.name}: commit it; it stays for as long as anything it compressed")
-
-
-def _kept() -> list[Path]:
-    return sorted(bodies.DIRECTORY.glob("*.zdict"))
 
 
 def _with(dictionary: bytes) -> zstandard.ZstdCompressor:

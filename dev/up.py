@@ -26,9 +26,9 @@ from dev.console import Console
 from dev.engine import EngineError, free_port, lock_within, port_is_free
 from dev.engines import PostgresEngine, ValkeyEngine
 from dev.environment import Addresses
+from dev.simulate.plans import SAMPLE_PLANS
 from dev.supervisor import NotReadyError, StoppedEarlyError, Supervisor
 
-SAMPLE_PLANS = Path(__file__).with_name("sample_plans.toml")
 LOCK_NAME = "up.lock"
 PROBE_TIMEOUT_SECONDS = 3.0
 DEFAULT_HOST = "127.0.0.1"

@@ -25,7 +25,7 @@ from dev.faults.product import ROOT, Product
 from dev.simulate.account import Account
 from dev.simulate.delivery import PATH, signature_header
 from dev.simulate.engine import Event
-from dev.simulate.plans import read_file
+from dev.simulate.plans import SAMPLE_PLANS, read_file
 from dev.simulate.play import play
 from dev.simulate.reading import Reader, token_maker
 from dev.simulate.scene import DAY
@@ -34,7 +34,6 @@ from dev.simulate.versions import BY_CHOICE
 from dev.simulate.wire import BROKEN, Wire
 from ingest.webhook import BODY_BYTES_MAX
 
-PLANS = ROOT / "dev" / "sample_plans.toml"
 CUSTOMERS = 40
 # A valid event among nonsense may wait for its batch to be split, not for a retry.
 SETTLE_SECONDS_MAX = 60.0
@@ -112,7 +111,7 @@ def fuzz(count: int, seed: int, *, root: Path = ROOT, log_path: Path | None = No
 def _account(seed: int, name: str) -> Account:
     today = int(time.time()) // DAY * DAY
     account = Account(seed=seed, run=name, starts_at=today)
-    play(account, read_file(PLANS), BY_CHOICE["mixed"], customers=CUSTOMERS, today=today)
+    play(account, read_file(SAMPLE_PLANS), BY_CHOICE["mixed"], customers=CUSTOMERS, today=today)
     return account
 
 

@@ -15,12 +15,11 @@ from dev.faults.product import ROOT, Product
 from dev.faults.stage import FaultError, Stage
 from dev.faults.verdict import Verdict, judge
 from dev.simulate.account import Account
-from dev.simulate.plans import read_file
+from dev.simulate.plans import SAMPLE_PLANS, read_file
 from dev.simulate.play import play
 from dev.simulate.scene import DAY
 from dev.simulate.versions import BY_CHOICE
 
-PLANS = ROOT / "dev" / "sample_plans.toml"
 # The load is spread over the faults and some of it is left for after them.
 SPREAD = 1.2
 PAUSE_SECONDS = (0.3, 1.5)
@@ -100,7 +99,7 @@ def _account(seed: int, *, deliveries: float) -> Account:
     customers = max(20, round(deliveries / 29))
     today = int(time.time()) // DAY * DAY
     account = Account(seed=seed, run=f"faults{seed}", starts_at=today)
-    play(account, read_file(PLANS), BY_CHOICE["mixed"], customers=customers, today=today)
+    play(account, read_file(SAMPLE_PLANS), BY_CHOICE["mixed"], customers=customers, today=today)
     return account
 
 

@@ -18,7 +18,7 @@ from rich.console import Console
 import settings
 from dev.simulate.account import Account
 from dev.simulate.delivery import Delivered, Delivery, DeliveryError, plan_lanes
-from dev.simulate.plans import CatalogueError, Offer, from_listing, offer, read_file
+from dev.simulate.plans import SAMPLE_PLANS, CatalogueError, Offer, from_listing, offer, read_file
 from dev.simulate.play import play
 from dev.simulate.progress import meter
 from dev.simulate.reading import Reader, ReadError, token_maker
@@ -26,8 +26,6 @@ from dev.simulate.report import Report, make_report, show
 from dev.simulate.scene import DAY
 from dev.simulate.settle import settle
 from dev.simulate.versions import BY_CHOICE
-
-SAMPLE_PLANS = Path(__file__).resolve().parent.parent / "sample_plans.toml"
 
 
 @dataclass(frozen=True, slots=True)

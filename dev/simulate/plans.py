@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+# What `up` sells until somebody loads a catalogue.
+SAMPLE_PLANS = Path(__file__).resolve().parent.parent / "sample_plans.toml"
+
 
 class CatalogueError(Exception):
     """The catalogue file cannot be read, or nothing the server lists can be sold."""

@@ -8,6 +8,7 @@ from bench import corpus
 from bench.growth import grow
 from bench.rivals import usual
 from bench.stand import Place
+from dev.simulate.plans import SAMPLE_PLANS
 from workers.commands.catalogue import load_file
 
 COUNT = 200
@@ -16,7 +17,7 @@ COUNT = 200
 @pytest.fixture(scope="module")
 def place(database_url: str, redis_url: str) -> Place:
     """A database into which the usual form has applied some events, each of them twice."""
-    load_file(database_url, corpus.PLANS)
+    load_file(database_url, SAMPLE_PLANS)
     engine = create_engine(database_url)
     try:
         for event in corpus.events(COUNT, "usual") * 2:

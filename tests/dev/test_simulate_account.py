@@ -1,7 +1,6 @@
 """The simulated account: what it emits, in which shape, and what its books say must follow."""
 
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +8,7 @@ import pytest
 from dev.simulate.account import Account
 from dev.simulate.engine import after_interval, changed
 from dev.simulate.expected import Expectation
-from dev.simulate.plans import CatalogueError, Plan, from_listing, offer, read_file
+from dev.simulate.plans import SAMPLE_PLANS, CatalogueError, Plan, from_listing, offer, read_file
 from dev.simulate.play import play
 from dev.simulate.records import Charge, Customer, Subscription
 from dev.simulate.report import _HANDLED
@@ -335,7 +334,7 @@ def test_only_confirmed_plans_are_sold_by_their_price_ids() -> None:
 
 def test_the_sample_catalogue_can_play_every_story() -> None:
     """The file that `up` loads sells something to every story, in every currency."""
-    plans = read_file(Path(__file__).parents[2] / "dev" / "sample_plans.toml")
+    plans = read_file(SAMPLE_PLANS)
     account = Account(seed=3, run="test", starts_at=START)
     cast = play(account, plans, OLD + NEW, customers=200, today=TODAY)
     assert set(cast) == set(ENABLED)

@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 from dev.simulate import command
 from dev.simulate.account import Account
 from dev.simulate.expected import Expectation, is_active
-from dev.simulate.plans import read_file
+from dev.simulate.plans import SAMPLE_PLANS, read_file
 from dev.simulate.records import Subscription
 
 SECRET = "whsec_simulated"
@@ -76,7 +76,7 @@ class Receiver:
         """Answer a read endpoint."""
         if path.startswith("/billing/plans/"):
             kind = path.split("/")[3]
-            plans = [plan for plan in read_file(command.SAMPLE_PLANS) if plan.type == kind]
+            plans = [plan for plan in read_file(SAMPLE_PLANS) if plan.type == kind]
             listed = [{**asdict(plan), "plan_type": plan.type} for plan in plans]
             return {"items": listed, "next_cursor": None}
         assert self.account is not None

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 from threading import Event as Flag
 from threading import Thread
 from typing import Any
@@ -22,7 +21,7 @@ import settings
 from dev.simulate.account import Account
 from dev.simulate.delivery import Delivery
 from dev.simulate.engine import Event
-from dev.simulate.plans import read_file
+from dev.simulate.plans import SAMPLE_PLANS, read_file
 from dev.simulate.play import play
 from dev.simulate.versions import BY_CHOICE
 from ingest.app import create_app
@@ -34,7 +33,6 @@ from workers.commands.catalogue import load_file
 from workers.drain import drain
 from workers.wiring import Wiring
 
-PLANS = Path(__file__).parent.parent.parent / "dev" / "sample_plans.toml"
 CUSTOMERS = 200
 DUPLICATES = 0.3
 LANES = 8
@@ -60,7 +58,7 @@ def events() -> list[Event]:
     account = Account(seed=20_261_123, run="storm", starts_at=1_790_000_000)
     play(
         account,
-        read_file(PLANS),
+        read_file(SAMPLE_PLANS),
         BY_CHOICE["mixed"],
         customers=CUSTOMERS,
         today=1_790_000_000,
@@ -71,7 +69,7 @@ def events() -> list[Event]:
 @pytest.fixture(scope="module")
 def wiring(database_url: str, redis_url: str) -> Iterator[Wiring]:
     """A worker's ports on the sample catalogue."""
-    load_file(database_url, PLANS)
+    load_file(database_url, SAMPLE_PLANS)
     found = a_wiring(database_url, redis_url)
     yield found
     found.engine.dispose()

@@ -3,7 +3,6 @@
 Everything but the webhook, whose bodies have a fuzz of their own in tests/faults.
 """
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,12 +18,12 @@ from schemathesis.specs.openapi.checks import (
 )
 
 import settings
+from dev.simulate.plans import SAMPLE_PLANS
 from ingest.app import create_app
 from tests.examples import examples
 from tests.ingest.builders import ENVIRONMENT, a_token
 from workers.commands.catalogue import load_file
 
-PLANS = Path(__file__).resolve().parents[2] / "dev" / "sample_plans.toml"
 WEBHOOK = "/billing/stripe/webhook/"
 LIMITS = examples(40, database=None, suppress_health_check=list(HealthCheck))
 
@@ -47,7 +46,7 @@ CHECKS = [
 @pytest.fixture(scope="module")
 def document(database_url: str, redis_url: str) -> schemathesis.BaseSchema:
     """The document of the real application, on real stores, with plans to show."""
-    load_file(database_url, PLANS)
+    load_file(database_url, SAMPLE_PLANS)
     environment = ENVIRONMENT | {
         "DATABASE_URL": database_url.replace("+psycopg2", ""),
         "REDIS_URL": redis_url,
