@@ -17,6 +17,7 @@ _SHADOWED = (
     "payments",
     "refunds",
     "disputes",
+    "credit_notes",
     "token_accounts",
     "ledger_entries",
 )

@@ -19,21 +19,31 @@ _ROWS_AT_A_TIME = 200
 # A row that one side lacks differs as a whole, not in a column.
 WHOLE_ROW = ""
 
+# Without what only the worth of payments is derived from.
+_ITEMS = (
+    "(SELECT jsonb_agg(item - CAST('{metered,unit_amount,currency}' AS text[]) ORDER BY place)"
+    " FROM jsonb_array_elements(items) WITH ORDINALITY AS each (item, place)) AS items"
+)
+
 _COMPARED: Mapping[str, Sequence[str]] = {
-    "customers": ("user_id", "other_user_ids", "deleted_at"),
+    "customers": ("user_id", "other_user_ids", "deleted_at", "alias_ids"),
     "subscriptions": (
-        *("customer_id", "user_id", "claimed_plan_id", "status", "items", "cancel_at_period_end"),
-        *("cancel_at", "canceled_at", "trial_end", "started_at"),
+        *("customer_id", "user_id", "claimed_plan_id", "status", _ITEMS, "cancel_at_period_end"),
+        *("cancel_at", "canceled_at", "trial_end", "started_at", "pause_collection"),
+        "coalesce(named_plan_id, claimed_plan_id) AS named_plan_id",
     ),
     "payments": (
         *("kind", "root_id", "customer_id", "subscription_id", "listed", "user_id", "status"),
         *("currency", "amount_minor", "refunded_minor", "disputed_minor", "plan_id"),
         *("plan_version", "tokens", "lacks_user", "lacks_plan", "receipt_url", "created_at"),
+        *("credited_minor", "note", "loose_ends", "question"),
     ),
     "refunds": ("target_id", "status", "amount_minor", "failed_created"),
     "disputes": (
         *("target_id", "status", "status_created", "amount_minor", "funds", "funds_created"),
+        "currency",
     ),
+    "credit_notes": ("target_id", "amount_minor", "is_void", "refunds"),
 }
 
 
@@ -211,6 +221,8 @@ _EVENTS_BEHIND = text(
         UNION SELECT id FROM public.refunds WHERE target_id IN (SELECT id FROM members)
         UNION SELECT id FROM pg_temp.disputes WHERE target_id IN (SELECT id FROM members)
         UNION SELECT id FROM public.disputes WHERE target_id IN (SELECT id FROM members)
+        UNION SELECT id FROM pg_temp.credit_notes WHERE target_id IN (SELECT id FROM members)
+        UNION SELECT id FROM public.credit_notes WHERE target_id IN (SELECT id FROM members)
     ), parties AS (
         SELECT customer_id AS id FROM members UNION SELECT subscription_id FROM members
         UNION SELECT id FROM public.customers WHERE user_id = :user

@@ -56,7 +56,7 @@ def kept_about(connection: Connection, user_id: str) -> Kept:
     found = connection.execute(_SUBSCRIPTIONS, wanted | {"customers": own})
     subscriptions = [row.id for row in found]
     books = _books(connection, user_id, own, subscriptions)
-    ids = {*books.objects, *books.refunds, *books.disputes, *subscriptions}
+    ids = {*books.objects, *books.refunds, *books.disputes, *books.credit_notes, *subscriptions}
     named = {"ids": list(ids), "customers": own}
     causes = [row.event_id for row in entries if row.event_id]
     events = connection.execute(_EVENTS, {**wanted, **named, "causes": causes}).all()
@@ -79,9 +79,9 @@ def _books(
     """The pipeline's own working set, loaded as if everything of this user had been touched."""
     books = unit_of_work.load_parties(connection, [Customer(each) for each in own])
     touched = Touched(
-        objects={row.id: "" for row in connection.execute(_OBJECTS, {"user": user_id})},
-        owners=dict.fromkeys(own, ""),
-        plans=dict.fromkeys(subscriptions, ""),
+        objects={row.id: None for row in connection.execute(_OBJECTS, {"user": user_id})},
+        owners=dict.fromkeys(own),
+        plans=dict.fromkeys(subscriptions),
     )
     unit_of_work.load_money(connection, books, touched, (), None)
     unit_of_work.load_owners(connection, books)

@@ -4,12 +4,16 @@ Nothing here writes. Lists are read by keyset: give the position of the last row
 get the rows after it. Amounts are in minor units, times in UTC.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, text
+
+import db.catalogue
+from domain.catalogue import Catalogue
+from domain.line_plans import claimed_item
 
 ACTIVE_STATUSES = frozenset({"active", "trialing", "past_due"})
 
@@ -40,6 +44,14 @@ class SubscriptionItem:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """A pause of collection: what becomes of its invoices, and when it ends, if that is known."""
+
+    behavior: str
+    resumes_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Subscription:
     """A subscription as Stripe last reported it; `position` is its place in the list."""
 
@@ -56,6 +68,7 @@ class Subscription:
     cancel_at: datetime | None
     canceled_at: datetime | None
     trial_end: datetime | None
+    pause_collection: Pause | None
     position: TimedPosition
 
 
@@ -74,6 +87,7 @@ class Payment:
     subscription_id: str | None
     tokens: int
     receipt_url: str | None
+    note: str | None
     created_at: datetime | None
     position: TimedPosition
 
@@ -127,17 +141,15 @@ _SUBSCRIPTIONS = text(
         WHERE status IS NOT NULL
     )
     SELECT listed.id, listed.status, listed.cancel_at_period_end, listed.cancel_at,
-           listed.canceled_at, listed.trial_end, listed.listed_at,
-           (SELECT coalesce(jsonb_agg(jsonb_build_object(
+           listed.canceled_at, listed.trial_end, listed.pause_collection, listed.listed_at,
+           coalesce(listed.named_plan_id, listed.claimed_plan_id) AS named_plan_id,
+           coalesce(listed.named_plan_created, listed.claimed_plan_created) AS named_plan_created,
+           (SELECT coalesce(jsonb_agg(each.item || jsonb_build_object(
                        'plan_id', plans.id,
-                       'plan_type', plans.type,
-                       'quantity', each.item -> 'quantity',
-                       'period_start', each.item -> 'period_start',
-                       'period_end', each.item -> 'period_end') ORDER BY each.place), '[]')
+                       'plan_type', plans.type) ORDER BY each.place), '[]')
             FROM jsonb_array_elements(listed.items) WITH ORDINALITY AS each (item, place)
             LEFT JOIN stripe_prices ON stripe_prices.id = each.item ->> 'price_id'
-            LEFT JOIN plans ON plans.is_current
-                AND plans.id = coalesce(stripe_prices.plan_id, listed.claimed_plan_id)) AS items
+            LEFT JOIN plans ON plans.is_current AND plans.id = stripe_prices.plan_id) AS items
     FROM listed
     WHERE CAST(:after_time AS timestamptz) IS NULL
        OR (listed.listed_at, listed.id) < (:after_time, :after_id)
@@ -155,7 +167,8 @@ _PAYMENTS = text(
     )
     SELECT listed.id, listed.amount_minor, listed.refunded_minor, listed.disputed_minor,
            listed.currency, listed.status, listed.plan_id, plans.type AS plan_type,
-           listed.subscription_id, listed.tokens, listed.receipt_url, listed.created_at,
+           listed.subscription_id, listed.tokens, listed.receipt_url, listed.note,
+           listed.created_at,
            listed.listed_at
     FROM listed LEFT JOIN plans ON plans.id = listed.plan_id AND plans.is_current
     WHERE CAST(:after_time AS timestamptz) IS NULL
@@ -204,7 +217,42 @@ def subscriptions(
 ) -> list[Subscription]:
     """A user's subscriptions, newest first; those Stripe has not yet described are left out."""
     rows = connection.execute(_SUBSCRIPTIONS, _timed(user_id, limit, after)).mappings()
-    return [_subscription(row) for row in rows]
+    return [_subscription(row, items) for row, items in _with_plans(connection, rows.all())]
+
+
+def _with_plans(
+    connection: Connection, rows: Sequence[RowMapping]
+) -> Iterator[tuple[RowMapping, list[dict[str, Any]]]]:
+    """Each row with its items; where no price is known, one item is the plan that is claimed."""
+    catalogue: Catalogue | None = None
+    for row in rows:
+        items = row["items"]
+        if row["named_plan_id"] is not None and all(item["plan_id"] is None for item in items):
+            catalogue = catalogue or db.catalogue.load(connection)
+            _claim(items, row, catalogue)
+        yield row, items
+
+
+def _claim(items: list[dict[str, Any]], row: RowMapping, catalogue: Catalogue) -> None:
+    plan = catalogue.by_id(row["named_plan_id"], row["named_plan_created"] or 0)
+    if plan is None:
+        return
+    claimed_id = claimed_item(
+        [
+            (
+                item["id"] or "",
+                item.get("metered", False),
+                item.get("unit_amount"),
+                item.get("currency", ""),
+            )
+            for item in items
+            if not catalogue.sells_no_tokens(item["price_id"])
+        ],
+        plan.prices,
+    )
+    for item in items:
+        if (item["id"] or "") == claimed_id:
+            item |= {"plan_id": plan.id, "plan_type": plan.type}
 
 
 def payments(
@@ -252,8 +300,7 @@ def _plan(row: RowMapping, currencies: tuple[str, ...]) -> Plan:
     )
 
 
-def _subscription(row: RowMapping) -> Subscription:
-    items = row["items"]
+def _subscription(row: RowMapping, items: Sequence[Mapping[str, Any]]) -> Subscription:
     planned = (item for item in items if item["plan_id"] is not None)
     main = next(planned, items[0] if items else {})
     return Subscription(
@@ -270,8 +317,13 @@ def _subscription(row: RowMapping) -> Subscription:
         cancel_at=row["cancel_at"],
         canceled_at=row["canceled_at"],
         trial_end=row["trial_end"],
+        pause_collection=_pause(row["pause_collection"]),
         position=(row["listed_at"], row["id"]),
     )
+
+
+def _pause(kept: Mapping[str, Any] | None) -> Pause | None:
+    return Pause(kept["behavior"], _moment(kept["resumes_at"])) if kept else None
 
 
 def _payment(row: RowMapping) -> Payment:
@@ -287,6 +339,7 @@ def _payment(row: RowMapping) -> Payment:
         subscription_id=row["subscription_id"],
         tokens=row["tokens"],
         receipt_url=row["receipt_url"],
+        note=row["note"],
         created_at=row["created_at"],
         position=(row["listed_at"], row["id"]),
     )

@@ -2,26 +2,30 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from fractions import Fraction
 from typing import Any
 
 import orjson
 
 from db.bodies import compress, decompress
-from domain.claims import Customer, PlanClaim, UserClaim
+from domain.claims import Assigned, Customer, UserClaim
+from domain.credit_notes import CreditNote
 from domain.events import Stamp
+from domain.lines import Line
 from domain.payments import (
     Dispute,
     Funds,
     IntentDetails,
     InvoiceDetails,
     Kind,
-    Line,
     MoneyObject,
     Refund,
     RefundedSoFar,
     SessionDetails,
+    SessionLine,
 )
 from domain.settlement import Payment
+from domain.sold import ItemPrice, Sold, SoldItem
 from domain.subscriptions import Subscription, Version, state_of
 
 Row = dict[str, Any]
@@ -46,6 +50,7 @@ def customer_row(customer: Customer) -> Row:
         "claimed_event_id": customer.stamp.event_id if customer.stamp else None,
         "other_user_ids": sorted(customer.other_user_ids),
         "deleted_at": when(customer.deleted_created),
+        "alias_ids": sorted(customer.alias_ids),
     }
 
 
@@ -60,19 +65,23 @@ def customer_from(row: Any) -> Customer:  # noqa: ANN401 - rows are typed by the
         stamp,
         frozenset(orjson.loads(row.other_user_ids)),
         seconds(row.deleted_at),
+        frozenset(orjson.loads(row.alias_ids)),
     )
 
 
 def subscription_row(subscription: Subscription) -> Row:
     """A subscription as its row: what the standing version says, and the newest versions."""
     version, undecided = subscription.newest()
-    claim = subscription.plan_claim
+    claim, named = subscription.plan_claim, subscription.row_claim
     row: Row = {
         "id": subscription.id,
         "customer_id": subscription.customer_id,
         "claimed_plan_id": claim.plan_id if claim else None,
         "claimed_plan_created": claim.stamp.created if claim else None,
         "claimed_plan_event_id": claim.stamp.event_id if claim else None,
+        "named_plan_id": named.plan_id if named else None,
+        "named_plan_created": named.stamp.created if named else None,
+        "sold": _sold_kept(subscription.sold),
         "versions": _versions_kept(subscription.versions),
         "undecided": undecided,
         "items": [],
@@ -93,6 +102,9 @@ def _state_columns(version: Version) -> Row:
                 "quantity": item.quantity,
                 "period_start": item.period_start,
                 "period_end": item.period_end,
+                "metered": item.is_metered,
+                "unit_amount": item.unit_amount_minor,
+                "currency": item.currency,
             }
             for item in state.items
         ],
@@ -101,7 +113,42 @@ def _state_columns(version: Version) -> Row:
         "canceled_at": when(state.canceled_at),
         "trial_end": when(state.trial_end),
         "started_at": when(state.started),
+        "pause_collection": {
+            "behavior": state.pause.behavior,
+            "resumes_at": state.pause.resumes_at,
+        }
+        if state.pause
+        else None,
     }
+
+
+def _sold_kept(sold: Sold) -> Row:
+    kept = {
+        "claims": {str(plan_id): list(stamp) for plan_id, stamp in sold.claims.items()},
+        "trials": sorted((list(trial) for trial in sold.trials), key=str),
+        "items": {
+            item_id: [
+                sorted((list(price) for price in item.prices), key=str),
+                sorted(list(period) for period in item.periods),
+            ]
+            for item_id, item in sold.items.items()
+        },
+    }
+    return {key: value for key, value in kept.items() if value}
+
+
+def _sold_from(kept: Mapping[str, Any]) -> Sold:
+    return Sold(
+        claims={int(plan_id): Stamp(*stamp) for plan_id, stamp in kept.get("claims", {}).items()},
+        trials=frozenset((start, end) for start, end in kept.get("trials", ())),
+        items={
+            item_id: SoldItem(
+                frozenset(ItemPrice(*price) for price in prices),
+                frozenset((start, end) for start, end in periods),
+            )
+            for item_id, (prices, periods) in kept.get("items", {}).items()
+        },
+    )
 
 
 def _versions_kept(versions: Sequence[Version]) -> str | None:
@@ -114,13 +161,14 @@ def _versions_kept(versions: Sequence[Version]) -> str | None:
 
 def subscription_from(row: Any) -> Subscription:  # noqa: ANN401 - as above.
     """A subscription from its row."""
-    claim = None
+    sold = _sold_from(orjson.loads(row.sold))
     if row.claimed_plan_id is not None:
+        # Kept alone before 0.2.
         stamp = Stamp(row.claimed_plan_created, row.claimed_plan_event_id)
-        claim = PlanClaim(stamp, row.claimed_plan_id)
+        sold = sold.join(Sold(claims={row.claimed_plan_id: stamp}))
     kept = orjson.loads(decompress(bytes(row.versions))) if row.versions else []
     versions = tuple(Version(*each) for each in kept)
-    return Subscription(row.id, row.customer_id, claim, versions)
+    return Subscription(row.id, row.customer_id, sold, versions)
 
 
 def money_facts(known: MoneyObject) -> Row:
@@ -134,8 +182,45 @@ def money_facts(known: MoneyObject) -> Row:
         "invoice": _invoice_facts(known.invoice) if known.invoice else None,
         "session": _session_facts(known.session) if known.session else None,
         "intent": _intent_facts(known.intent) if known.intent else None,
+        "user": _assigned(known.assigned_user),
+        "plan": _assigned(known.assigned_plan),
+        # Tells which payments a newly known period of a subscription concerns.
+        "prorated": (known.invoice is not None and known.invoice.is_prorated) or None,
     }
     return {key: value for key, value in facts.items() if value is not None}
+
+
+def _assigned(assigned: Assigned | None) -> list[Any] | None:
+    return [*assigned.stamp, assigned.value] if assigned else None
+
+
+def _assigned_from(kept: Sequence[Any] | None) -> Assigned | None:
+    return Assigned(Stamp(kept[0], kept[1]), kept[2]) if kept else None
+
+
+def _line_kept(line: Line) -> list[Any]:
+    """A line without what it leaves open at its end, which is most of it."""
+    kept = [line.amount_minor, _number(line.quantity), *line[2:]]
+    while len(kept) > _LINE_FIELDS_MIN and kept[-1] == _LINE_DEFAULTS[len(kept) - 1]:
+        kept.pop()
+    return kept
+
+
+_LINE_FIELDS_MIN = len(Line._fields) - len(Line._field_defaults)
+_LINE_DEFAULTS = [Line._field_defaults.get(name) for name in Line._fields]
+
+
+def _number(quantity: int | Fraction) -> int | str:
+    return quantity if isinstance(quantity, int) else str(quantity)
+
+
+def _number_from(kept: int | str) -> int | Fraction:
+    return kept if isinstance(kept, int) else Fraction(kept)
+
+
+def _line_from(kept: Sequence[Any]) -> Line:
+    amount_minor, quantity, *rest = kept
+    return Line(amount_minor, _number_from(quantity), *rest)
 
 
 def _invoice_facts(details: InvoiceDetails) -> Row:
@@ -146,9 +231,13 @@ def _invoice_facts(details: InvoiceDetails) -> Row:
         "due": details.amount_due_minor,
         "paid": details.amount_paid_minor,
         "starts": details.starts_subscription,
-        "lines": [list(line) for line in details.lines],
+        "lines": [_line_kept(line) for line in details.lines],
         "failed": details.has_failed,
         "url": details.receipt_url,
+        "total": details.total_minor,
+        **({"noted": details.noted_minor} if details.noted_minor else {}),
+        **({"cut": True} if details.is_cut else {}),
+        **({"old": True} if details.lacks_periods else {}),
     }
 
 
@@ -161,6 +250,11 @@ def _session_facts(details: SessionDetails) -> Row:
         "total": details.amount_total_minor,
         "plan_id": details.plan_id,
         "failed": details.has_failed,
+        "subtotal": details.amount_subtotal_minor,
+        "named": {str(plan_id): created for plan_id, created in details.named.items()},
+        "lines": None
+        if details.lines is None
+        else [[line.price_id, _number(line.quantity)] for line in details.lines],
     }
 
 
@@ -191,6 +285,8 @@ def money_from(row: Any) -> MoneyObject:  # noqa: ANN401 - as above.
         invoice=_invoice_from(invoice) if invoice else None,
         session=_session_from(session) if session else None,
         intent=_intent_from(intent) if intent else None,
+        assigned_user=_assigned_from(facts.get("user")),
+        assigned_plan=_assigned_from(facts.get("plan")),
     )
 
 
@@ -202,9 +298,13 @@ def _invoice_from(facts: Mapping[str, Any]) -> InvoiceDetails:
         amount_due_minor=facts["due"],
         amount_paid_minor=facts["paid"],
         starts_subscription=facts["starts"],
-        lines=tuple(Line(*line) for line in facts["lines"]),
+        lines=tuple(_line_from(line) for line in facts["lines"]),
         has_failed=facts["failed"],
         receipt_url=facts["url"],
+        total_minor=facts.get("total"),
+        noted_minor=facts.get("noted", 0),
+        is_cut=facts.get("cut", False),
+        lacks_periods="total" not in facts or facts.get("old", False),
     )
 
 
@@ -217,7 +317,16 @@ def _session_from(facts: Mapping[str, Any]) -> SessionDetails:
         amount_total_minor=facts["total"],
         plan_id=facts["plan_id"],
         has_failed=facts["failed"],
+        amount_subtotal_minor=facts.get("subtotal"),
+        lines=_session_lines_from(facts.get("lines")),
+        named={int(plan_id): created for plan_id, created in facts.get("named", {}).items()},
     )
+
+
+def _session_lines_from(kept: Sequence[Any] | None) -> tuple[SessionLine, ...] | None:
+    if kept is None:
+        return None
+    return tuple(SessionLine(price_id, _number_from(quantity)) for price_id, quantity in kept)
 
 
 def _intent_from(facts: Mapping[str, Any]) -> IntentDetails:
@@ -263,6 +372,11 @@ def _payment_columns(payment: Payment) -> Row:
         "lacks_user": payment.lacks_user,
         "lacks_plan": payment.lacks_plan,
         "receipt_url": payment.receipt_url,
+        "credited_minor": payment.credited_minor,
+        "note": payment.note,
+        "loose_ends": list(payment.loose_ends) or None,
+        "question": payment.question,
+        "question_subject": payment.question_subject,
     }
 
 
@@ -271,6 +385,7 @@ _NO_PAYMENT: Row = {
     "amount_minor": 0,
     "refunded_minor": 0,
     "disputed_minor": 0,
+    "credited_minor": 0,
     "tokens": 0,
     "lacks_user": False,
     "lacks_plan": False,
@@ -293,6 +408,11 @@ def payment_from(row: Any) -> Payment:  # noqa: ANN401 - as above.
         tokens=row.tokens,
         lacks_plan=row.lacks_plan,
         receipt_url=row.receipt_url,
+        credited_minor=row.credited_minor,
+        note=row.note,
+        loose_ends=tuple(orjson.loads(row.loose_ends)) if row.loose_ends else (),
+        question=row.question,
+        question_subject=row.question_subject,
     )
 
 
@@ -322,6 +442,7 @@ def dispute_row(dispute: Dispute) -> Row:
         "amount_minor": dispute.amount_minor,
         "funds": dispute.funds,
         "funds_created": dispute.funds_created,
+        "currency": dispute.currency,
     }
 
 
@@ -335,4 +456,22 @@ def dispute_from(row: Any) -> Dispute:  # noqa: ANN401 - as above.
         row.amount_minor,
         Funds(row.funds),
         row.funds_created,
+        row.currency,
     )
+
+
+def credit_note_row(note: CreditNote) -> Row:
+    """A credit note as its row."""
+    return {
+        "id": note.id,
+        "target_id": note.target_id,
+        "amount_minor": note.amount_minor,
+        "is_void": note.is_void,
+        "refunds": dict(note.refunds),
+    }
+
+
+def credit_note_from(row: Any) -> CreditNote:  # noqa: ANN401 - as above.
+    """A credit note from its row."""
+    refunds = orjson.loads(row.refunds)
+    return CreditNote(row.id, row.target_id, row.amount_minor, row.is_void, refunds)

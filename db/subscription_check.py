@@ -45,7 +45,7 @@ def invoices_paid(connection: Connection, ids: Sequence[str]) -> dict[str, bool]
 
 def newest_reports(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
     """When Stripe reported a subscription last, by its clock, for those with a report."""
-    found = (subscription_from(row) for row in connection.execute(_BY_ID, {"ids": list(ids)}))
+    found = (subscription_from(row) for row in connection.execute(_REPORTS, {"ids": list(ids)}))
     return {
         each.id: max(version.created for version in each.versions)
         for each in found
@@ -81,6 +81,11 @@ _COLUMNS = """
     SELECT subscriptions.*, coalesce(subscriptions.user_id, customers.user_id) AS owner_id
     FROM subscriptions LEFT JOIN customers ON customers.id = subscriptions.customer_id
 """
+_REPORTS = text(
+    "SELECT id, customer_id, claimed_plan_id, claimed_plan_created, claimed_plan_event_id,"
+    " CAST(sold AS text) AS sold, versions FROM subscriptions"
+    " WHERE id = ANY(:ids) AND versions IS NOT NULL"
+)
 _BY_ID = text(f"{_COLUMNS} WHERE subscriptions.id = ANY(:ids) AND status IS NOT NULL")
 _LIVE = text(
     f"""

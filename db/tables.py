@@ -86,6 +86,7 @@ customers = Table(
     Column("claimed_event_id", Text),
     Column("other_user_ids", JSONB, nullable=False, server_default="[]"),
     _time("deleted_at"),
+    Column("alias_ids", JSONB, nullable=False, server_default="[]"),
     CheckConstraint(
         "(user_id IS NULL) = (claimed_created IS NULL)"
         " AND (user_id IS NULL) = (claimed_event_id IS NULL)",
@@ -176,6 +177,9 @@ subscriptions = Table(
     Column("claimed_plan_id", Integer),
     Column("claimed_plan_created", BigInteger),
     Column("claimed_plan_event_id", Text),
+    Column("named_plan_id", Integer),
+    Column("named_plan_created", BigInteger),
+    Column("sold", JSONB, nullable=False, server_default="{}"),
     Column("status", Text),
     Column("items", JSONB, nullable=False, server_default="[]"),
     Column("cancel_at_period_end", Boolean, nullable=False, server_default="false"),
@@ -183,6 +187,7 @@ subscriptions = Table(
     _time("canceled_at"),
     _time("trial_end"),
     _time("started_at"),
+    Column("pause_collection", JSONB),
     Column("versions", LargeBinary),
     Column("undecided", Boolean, nullable=False, server_default="false"),
     _time("updated_at", nullable=False, default_now=True),
@@ -214,10 +219,16 @@ payments = Table(
     Column("lacks_user", Boolean, nullable=False, server_default="false"),
     Column("lacks_plan", Boolean, nullable=False, server_default="false"),
     Column("receipt_url", Text),
+    Column("credited_minor", BigInteger, nullable=False, server_default="0"),
+    Column("note", Text),
+    Column("loose_ends", JSONB),
+    Column("question", Text),
+    Column("question_subject", Text),
     _time("created_at"),
     _time("updated_at", nullable=False, default_now=True),
     CheckConstraint(
-        "kind IN ('invoice', 'session', 'intent', 'charge')", name="payments_kind_known"
+        "kind IN ('invoice', 'session', 'intent', 'charge', 'payment_record')",
+        name="payments_kind_known",
     ),
     CheckConstraint(
         "status IN ('pending', 'paid', 'failed', 'refunded', 'partially_refunded', 'disputed')",
@@ -228,11 +239,16 @@ payments = Table(
     CheckConstraint(
         "refunded_minor >= 0 AND disputed_minor >= 0", name="payments_taken_not_negative"
     ),
+    CheckConstraint(
+        "(question IS NULL) = (question_subject IS NULL)", name="payments_questions_have_subjects"
+    ),
     Index("payments_root_id", "root_id"),
     Index("payments_customer_id", "customer_id"),
     Index("payments_subscription_id", "subscription_id"),
     Index("payments_user_id", "user_id", "created_at", postgresql_where=text("listed")),
     Index("payments_unlinked", "id", postgresql_where=text("lacks_user OR lacks_plan")),
+    Index("payments_loose", "id", postgresql_where=text("loose_ends IS NOT NULL")),
+    Index("payments_question", "updated_at", postgresql_where=text("question IS NOT NULL")),
     comment=(
         "Invoices, checkout sessions, payment intents and charges: what is known of each,"
         " which payment (root) it belongs to, and on the root what that payment stands for."
@@ -262,10 +278,24 @@ disputes = Table(
     Column("amount_minor", BigInteger, nullable=False),
     Column("funds", Text, nullable=False),
     Column("funds_created", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False, server_default=""),
     CheckConstraint("amount_minor >= 0", name="disputes_not_negative"),
     CheckConstraint("funds IN ('untouched', 'withdrawn', 'reinstated')", name="disputes_funds"),
     Index("disputes_target_id", "target_id"),
     comment="Disputes by id; funds says where the money is, newest report first.",
+)
+
+credit_notes = Table(
+    "credit_notes",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("target_id", Text, nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("is_void", Boolean, nullable=False, server_default="false"),
+    Column("refunds", JSONB, nullable=False, server_default="{}"),
+    CheckConstraint("amount_minor >= 0", name="credit_notes_not_negative"),
+    Index("credit_notes_target_id", "target_id"),
+    comment="Credit notes by id; target_id is the invoice they lower, refunds what paid them out.",
 )
 
 token_accounts = Table(

@@ -14,9 +14,10 @@ from sqlalchemy import Connection, Row, TextClause, text
 
 from db import records
 from db.bulk import Upsert
-from db.tables import customers, disputes, payments, refunds, subscriptions
-from domain.books import Books, Posting, Settled, Touched
+from db.tables import credit_notes, customers, disputes, payments, refunds, subscriptions
+from domain.books import Books, Posting, Settled, Taken, Touched
 from domain.claims import Customer
+from domain.credit_notes import CreditNote
 from domain.decode.facts import Fact
 from domain.payments import Dispute, MoneyObject, Refund
 from domain.subscriptions import Subscription
@@ -39,6 +40,7 @@ def subjects_of(facts: Iterable[Fact]) -> set[str]:
     for fact in facts:
         if isinstance(fact, Customer):
             names.add(fact.id)
+            names.update(fact.alias_ids)
         elif isinstance(fact, Subscription):
             names.add(fact.customer_id or fact.id)
         elif isinstance(fact, MoneyObject):
@@ -67,18 +69,35 @@ def _lock_key(subject: str) -> int:
     return int.from_bytes(digest, "big", signed=True)
 
 
-def load_parties(connection: Connection, facts: Iterable[Fact]) -> Books:
-    """The customers and subscriptions that these facts name."""
+def load_parties(
+    connection: Connection, facts: Iterable[Fact], locked: Collection[str] | None = None
+) -> Books:
+    """The customers and subscriptions that these facts name, and other names of these payers.
+
+    Raises `StaleLocks` when one of those names is not among `locked`.
+    """
     customer_ids, subscription_ids = set(), set()
     for fact in facts:
         if isinstance(fact, Customer):
             customer_ids.add(fact.id)
+            customer_ids.update(fact.alias_ids)
         elif isinstance(fact, Subscription):
             subscription_ids.add(fact.id)
     books = Books()
     _load_customers(connection, books, customer_ids)
+    _check_names(books, locked)
     _load_subscriptions(connection, books, subscription_ids, _SUBSCRIPTIONS)
     return books
+
+
+def _check_names(books: Books, locked: Collection[str] | None) -> None:
+    """What is claimed of a payer by one name holds for the others, so they are locked together."""
+    if locked is None:
+        return
+    names = {alias for each in books.customers.values() for alias in each.alias_ids}
+    missing = names - set(locked)
+    if missing:
+        raise StaleLocks(frozenset(missing))
 
 
 def load_money(
@@ -96,7 +115,11 @@ def load_money(
     ids, taken_ids = _money_ids(facts)
     ids |= touched.objects.keys()
     _load_taken(connection, books, ids=taken_ids, target_ids=())
-    taken: list[Refund | Dispute] = [*books.refunds.values(), *books.disputes.values()]
+    taken: list[Taken] = [
+        *books.refunds.values(),
+        *books.disputes.values(),
+        *books.credit_notes.values(),
+    ]
     ids |= {each.target_id for each in taken}
     rows = _closure(connection, ids, touched)
     if locked is not None:
@@ -125,13 +148,13 @@ def _money_ids(facts: Iterable[Fact]) -> tuple[set[str], set[str]]:
         if isinstance(fact, MoneyObject):
             ids.add(fact.id)
             ids.update(fact.parents)
-        elif isinstance(fact, Refund | Dispute):
+        elif isinstance(fact, Refund | Dispute | CreditNote):
             taken_ids.add(fact.id)
     return ids, taken_ids
 
 
 def _closure(connection: Connection, ids: Collection[str], touched: Touched) -> Sequence[Row[Any]]:
-    if not (ids or touched.owners or touched.plans):
+    if not (ids or touched.owners or touched.plans or touched.periods):
         return []
     return connection.execute(
         _CLOSURE,
@@ -139,23 +162,37 @@ def _closure(connection: Connection, ids: Collection[str], touched: Touched) -> 
             "ids": list(ids),
             "customers": list(touched.owners),
             "subscriptions": list(touched.plans),
+            "periods": list(touched.periods),
         },
     ).all()
 
 
-def load_owners(connection: Connection, books: Books) -> None:
-    """Who owns the merged money objects, and the plans their subscriptions were sold as."""
+def load_owners(
+    connection: Connection, books: Books, locked: Collection[str] | None = None
+) -> None:
+    """Who owns the merged money objects, and what their subscriptions were reported to be.
+
+    Raises `StaleLocks` when another name of an owner is not among `locked`.
+    """
     known = books.objects.values()
     owners = {each.customer_id for each in known if each.customer_id}
     _load_customers(connection, books, owners - books.customers.keys())
+    _check_names(books, locked)
     sold = {each.subscription_id for each in known if each.subscription_id}
     _load_subscriptions(connection, books, sold - books.subscriptions.keys(), _SOLD)
 
 
 def _load_customers(connection: Connection, books: Books, ids: Collection[str]) -> None:
-    if ids:
-        for row in connection.execute(_CUSTOMERS, {"ids": list(ids)}):
+    """Customers with all their other names, in as many steps as these lead on."""
+    wanted = set(ids)
+    while wanted:
+        for row in connection.execute(_CUSTOMERS, {"ids": list(wanted)}):
             books.customers[row.id] = records.customer_from(row)
+        wanted = {
+            alias
+            for each in wanted & books.customers.keys()
+            for alias in books.customers[each].alias_ids
+        } - books.customers.keys()
 
 
 def _load_subscriptions(
@@ -176,6 +213,8 @@ def _load_taken(
         books.refunds[row.id] = records.refund_from(row)
     for row in connection.execute(_DISPUTES, wanted):
         books.disputes[row.id] = records.dispute_from(row)
+    for row in connection.execute(_CREDIT_NOTES, wanted):
+        books.credit_notes[row.id] = records.credit_note_from(row)
 
 
 def save(connection: Connection, books: Books, touched: Touched, settled: Settled) -> None:
@@ -193,6 +232,10 @@ def save(connection: Connection, books: Books, touched: Touched, settled: Settle
     )
     _DISPUTE_ROWS.run(
         connection, [records.dispute_row(books.disputes[each]) for each in touched.disputes]
+    )
+    _CREDIT_NOTE_ROWS.run(
+        connection,
+        [records.credit_note_row(books.credit_notes[each]) for each in touched.credit_notes],
     )
     post(connection, settled.postings)
 
@@ -260,30 +303,35 @@ _RESOLVE = _query(
 )
 _CUSTOMERS = _query(
     "SELECT id, user_id, claimed_created, claimed_event_id,"
-    " CAST(other_user_ids AS text) AS other_user_ids, deleted_at"
+    " CAST(other_user_ids AS text) AS other_user_ids, deleted_at,"
+    " CAST(alias_ids AS text) AS alias_ids"
     " FROM customers WHERE id = ANY(CAST(:ids AS text[]))"
 )
 _SUBSCRIPTIONS = _query(
     "SELECT id, customer_id, claimed_plan_id, claimed_plan_created, claimed_plan_event_id,"
-    " versions FROM subscriptions WHERE id = ANY(CAST(:ids AS text[]))"
+    " CAST(sold AS text) AS sold, versions FROM subscriptions WHERE id = ANY(CAST(:ids AS text[]))"
 )
-# For settling only the claimed plan counts; such a subscription is never saved.
+# For settling only what was sold counts; such a subscription is never saved.
 _SOLD = _query(
     "SELECT id, customer_id, claimed_plan_id, claimed_plan_created, claimed_plan_event_id,"
-    " NULL AS versions FROM subscriptions"
-    " WHERE claimed_plan_id IS NOT NULL AND id = ANY(CAST(:ids AS text[]))"
+    " CAST(sold AS text) AS sold, NULL AS versions FROM subscriptions"
+    " WHERE id = ANY(CAST(:ids AS text[]))"
 )
 _CLOSURE = _query(
     """
     SELECT id, kind, root_id, customer_id, subscription_id, CAST(facts AS text) AS facts,
            listed, user_id, status, currency, amount_minor, refunded_minor, disputed_minor,
-           plan_id, plan_version, tokens, lacks_plan, receipt_url
+           plan_id, plan_version, tokens, lacks_plan, receipt_url, credited_minor, note,
+           CAST(loose_ends AS text) AS loose_ends, question, question_subject
     FROM payments WHERE root_id IN (
         SELECT root_id FROM payments WHERE id = ANY(CAST(:ids AS text[]))
         UNION
         SELECT root_id FROM payments WHERE customer_id = ANY(CAST(:customers AS text[]))
         UNION
         SELECT root_id FROM payments WHERE subscription_id = ANY(CAST(:subscriptions AS text[]))
+        UNION
+        SELECT root_id FROM payments
+        WHERE subscription_id = ANY(CAST(:periods AS text[])) AND jsonb_exists(facts, 'prorated')
     )
     """
 )
@@ -292,8 +340,13 @@ _REFUNDS = _query(
     " WHERE id = ANY(CAST(:ids AS text[])) OR target_id = ANY(CAST(:targets AS text[]))"
 )
 _DISPUTES = _query(
-    "SELECT id, target_id, status, status_created, amount_minor, funds, funds_created"
+    "SELECT id, target_id, status, status_created, amount_minor, funds, funds_created, currency"
     " FROM disputes"
+    " WHERE id = ANY(CAST(:ids AS text[])) OR target_id = ANY(CAST(:targets AS text[]))"
+)
+_CREDIT_NOTES = _query(
+    "SELECT id, target_id, amount_minor, is_void, CAST(refunds AS text) AS refunds"
+    " FROM credit_notes"
     " WHERE id = ANY(CAST(:ids AS text[])) OR target_id = ANY(CAST(:targets AS text[]))"
 )
 _POSTED = _query(
@@ -323,7 +376,7 @@ _POST = _query(
 
 _CUSTOMER_ROWS = Upsert(
     customers,
-    ("id", "user_id", "claimed_created", "claimed_event_id", "other_user_ids", "deleted_at"),
+    [column.name for column in customers.columns],
 )
 _SUBSCRIPTION_ROWS = Upsert(
     subscriptions,
@@ -337,3 +390,4 @@ _PAYMENT_ROWS = Upsert(
 )
 _REFUND_ROWS = Upsert(refunds, [column.name for column in refunds.columns])
 _DISPUTE_ROWS = Upsert(disputes, [column.name for column in disputes.columns])
+_CREDIT_NOTE_ROWS = Upsert(credit_notes, [column.name for column in credit_notes.columns])

@@ -5,18 +5,23 @@ property tests (which hold everything): there is one way from facts to tables.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from domain.catalogue import Catalogue
 from domain.claims import Customer
+from domain.credit_notes import CreditNote
 from domain.decode.facts import Fact
+from domain.entries import Entry, entries_for
 from domain.payments import Dispute, MoneyObject, Refund, root_of
-from domain.settlement import Cluster, Entry, Payment, entries_for, settle, unvalued
+from domain.settlement import Cluster, LooseEnd, Payment, settle, unvalued
+from domain.sold import Sold
 from domain.subscriptions import Subscription
 
-K = TypeVar("K", Customer, Subscription, MoneyObject, Refund, Dispute)
-R = TypeVar("R", Refund, Dispute)
+Taken = Refund | Dispute | CreditNote
+
+K = TypeVar("K", Customer, Subscription, MoneyObject, Refund, Dispute, CreditNote)
+R = TypeVar("R", Refund, Dispute, CreditNote)
 
 
 @dataclass(slots=True)
@@ -32,6 +37,7 @@ class Books:
     objects: dict[str, MoneyObject] = field(default_factory=dict)
     refunds: dict[str, Refund] = field(default_factory=dict)
     disputes: dict[str, Dispute] = field(default_factory=dict)
+    credit_notes: dict[str, CreditNote] = field(default_factory=dict)
     roots: dict[str, str] = field(default_factory=dict)
     payments: dict[str, Payment] = field(default_factory=dict)
     posted: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -39,43 +45,62 @@ class Books:
 
 @dataclass(slots=True)
 class Touched:
-    """What a merge changed, each with the event that changed it last.
+    """What a merge changed, each with the event that changed it last; None where none did.
 
-    `owners` are customers whose user changed, `plans` subscriptions whose claimed plan did: the
-    payments of both must be settled again, wherever they are.
+    `owners` are customers whose user changed, `plans` subscriptions that were reported to have
+    other plans, trials or prices: the payments of both must be settled again, wherever they are.
+    `periods` are subscriptions with a period that was not known: only prorations depend on it.
     """
 
-    customers: dict[str, str] = field(default_factory=dict)
-    subscriptions: dict[str, str] = field(default_factory=dict)
-    objects: dict[str, str] = field(default_factory=dict)
-    refunds: dict[str, str] = field(default_factory=dict)
-    disputes: dict[str, str] = field(default_factory=dict)
-    owners: dict[str, str] = field(default_factory=dict)
-    plans: dict[str, str] = field(default_factory=dict)
+    customers: dict[str, str | None] = field(default_factory=dict)
+    subscriptions: dict[str, str | None] = field(default_factory=dict)
+    objects: dict[str, str | None] = field(default_factory=dict)
+    refunds: dict[str, str | None] = field(default_factory=dict)
+    disputes: dict[str, str | None] = field(default_factory=dict)
+    credit_notes: dict[str, str | None] = field(default_factory=dict)
+    owners: dict[str, str | None] = field(default_factory=dict)
+    plans: dict[str, str | None] = field(default_factory=dict)
+    periods: dict[str, str | None] = field(default_factory=dict)
 
 
 def merge_parties(books: Books, touched: Touched, facts: Iterable[tuple[str, Fact]]) -> None:
     """Join what facts say of customers and subscriptions. Each fact comes with its event's id."""
     for event_id, fact in facts:
         if isinstance(fact, Customer):
-            known = books.customers.get(fact.id)
-            _join(books.customers, touched.customers, fact, event_id)
-            if (known.user_id if known else None) != books.customers[fact.id].user_id:
-                touched.owners[fact.id] = event_id
+            _join_customer(books, touched, fact, event_id)
         elif isinstance(fact, Subscription):
             earlier = books.subscriptions.get(fact.id)
             _join(books.subscriptions, touched.subscriptions, fact, event_id)
-            if _plan_of(earlier) != _plan_of(books.subscriptions[fact.id]):
+            before = earlier.sold if earlier else Sold()
+            after = books.subscriptions[fact.id].sold
+            if before.terms != after.terms:
                 touched.plans[fact.id] = event_id
+            elif before != after:
+                touched.periods[fact.id] = event_id
 
 
-def _plan_of(subscription: Subscription | None) -> int | None:
-    claim = subscription.plan_claim if subscription else None
-    return claim.plan_id if claim else None
+def _join_customer(books: Books, touched: Touched, fact: Customer, event_id: str | None) -> None:
+    """Join a fact of a payer, and what is claimed of it to all its names, and theirs to it."""
+    known = books.customers.get(fact.id)
+    _join(books.customers, touched.customers, fact, event_id)
+    joined = books.customers[fact.id]
+    if (known.user_id if known else None) != joined.user_id:
+        touched.owners[fact.id] = event_id
+    if joined == known:
+        return
+    for alias_id in sorted(joined.alias_ids):
+        of_alias = replace(joined.claimed, id=alias_id, alias_ids=frozenset({fact.id}))
+        alias = books.customers.get(alias_id)
+        if alias is None or alias.join(of_alias) != alias:
+            _join_customer(books, touched, of_alias, event_id)
+        alias = books.customers[alias_id]
+        back = replace(alias.claimed, id=fact.id)
+        if books.customers[fact.id].join(back) != books.customers[fact.id]:
+            _join_customer(books, touched, back, event_id)
 
 
 def merge_money(books: Books, touched: Touched, facts: Iterable[tuple[str, Fact]]) -> None:
-    """Join what facts say of money objects, refunds and disputes."""
+    """Join what facts say of money objects, refunds, disputes and credit notes."""
     for event_id, fact in facts:
         if isinstance(fact, MoneyObject):
             _join(books.objects, touched.objects, fact, event_id)
@@ -85,9 +110,14 @@ def merge_money(books: Books, touched: Touched, facts: Iterable[tuple[str, Fact]
         elif isinstance(fact, Dispute):
             _retarget(books.disputes.get(fact.id), fact, touched, event_id)
             _join(books.disputes, touched.disputes, fact, event_id)
+        elif isinstance(fact, CreditNote):
+            _retarget(books.credit_notes.get(fact.id), fact, touched, event_id)
+            _join(books.credit_notes, touched.credit_notes, fact, event_id)
 
 
-def _join(known: dict[str, K], touched: dict[str, str], fact: K, event_id: str) -> None:
+def _join(
+    known: dict[str, K], touched: dict[str, str | None], fact: K, event_id: str | None
+) -> None:
     earlier = known.get(fact.id)
     joined = fact.join(fact) if earlier is None else earlier.join(fact)
     if joined != earlier:
@@ -95,9 +125,7 @@ def _join(known: dict[str, K], touched: dict[str, str], fact: K, event_id: str) 
         touched[fact.id] = event_id
 
 
-def _retarget(
-    earlier: Refund | Dispute | None, fact: Refund | Dispute, touched: Touched, event_id: str
-) -> None:
+def _retarget(earlier: Taken | None, fact: Taken, touched: Touched, event_id: str | None) -> None:
     for target in (earlier, fact):
         if target is not None:
             touched.objects[target.target_id] = event_id
@@ -105,17 +133,17 @@ def _retarget(
 
 @dataclass(frozen=True, slots=True)
 class Posting:
-    """A ledger entry to be posted, and the event that called for it."""
+    """A ledger entry to be posted, and the event that called for it, if one did."""
 
     entry: Entry
-    event_id: str
+    event_id: str | None
 
 
 @dataclass(slots=True)
 class Settled:
     """What must be written: the root of every object looked at, payments, ledger entries.
 
-    `notes` say, by the event that led to it, what the catalogue could not value and why.
+    `notes` say, by the event that led to it, what is worth nothing yet or hangs in the air.
     """
 
     roots: dict[str, str] = field(default_factory=dict)
@@ -128,10 +156,10 @@ def settle_touched(books: Books, touched: Touched, catalogue: Catalogue) -> Sett
     """Derive every payment that the touched facts belong to, now or before.
 
     `books` must hold all objects that share a root with a touched one, with their refunds,
-    disputes, customers, subscriptions and what the ledger holds for them.
+    disputes, credit notes, customers, subscriptions and what the ledger holds for them.
     """
     causes = _causes(books, touched)
-    concerned: dict[str, str] = {}
+    concerned: dict[str, str | None] = {}
     for object_id, event_id in causes.items():
         for root in (books.roots.get(object_id), root_of(object_id, books.objects)):
             if root is not None:
@@ -142,24 +170,44 @@ def settle_touched(books: Books, touched: Touched, catalogue: Catalogue) -> Sett
         cluster = clusters[root]
         payment = settle(cluster, catalogue)
         settled.payments[root] = payment
-        if payment.lacks_plan:
-            remarks = [f"{root}: {why}" for why in unvalued(cluster, catalogue)]
-            settled.notes.setdefault(concerned[root], []).extend(remarks)
+        cause = concerned[root]
+        if cause and (remarks := _remarks(cluster, payment, catalogue)):
+            settled.notes.setdefault(cause, []).extend(remarks)
         settled.roots.update((member.id, root) for member in cluster.members)
         entries = entries_for(payment, _posted(books, cluster), _was_taken(books, cluster))
         settled.postings.extend(Posting(entry, concerned[root]) for entry in entries)
     return settled
 
 
-def _causes(books: Books, touched: Touched) -> dict[str, str]:
+_WORDS = {
+    LooseEnd.MONEY_BACK: "money went back, and the payment it takes from is not known yet",
+    LooseEnd.CUT_LIST: "it is worth nothing until Stripe is asked for all of its lines",
+    LooseEnd.CREDIT_NOTES: "Stripe counts more credit notes on it than were reported",
+}
+
+
+def _remarks(cluster: Cluster, payment: Payment, catalogue: Catalogue) -> list[str]:
+    """What the inbox keeps of a payment with something missing; an intent is often early."""
+    reasons = list(unvalued(cluster, catalogue)) if payment.lacks_plan else []
+    reasons += [words for end, words in _WORDS.items() if end in payment.loose_ends]
+    return [f"{payment.id}: {why}" for why in reasons]
+
+
+def _causes(books: Books, touched: Touched) -> dict[str, str | None]:
     """Every object to be settled, with the event that is the reason."""
-    causes: dict[str, str] = {}
+    causes: dict[str, str | None] = {}
     for known in books.objects.values():
         if known.customer_id in touched.owners:
             causes[known.id] = touched.owners[known.customer_id]
         elif known.subscription_id in touched.plans:
             causes[known.id] = touched.plans[known.subscription_id]
+        elif known.subscription_id in touched.periods and _is_prorated(known):
+            causes[known.id] = touched.periods[known.subscription_id]
     return causes | touched.objects
+
+
+def _is_prorated(known: MoneyObject) -> bool:
+    return known.invoice is not None and known.invoice.is_prorated
 
 
 def _clusters(books: Books) -> dict[str, Cluster]:
@@ -168,14 +216,16 @@ def _clusters(books: Books) -> dict[str, Cluster]:
         members.setdefault(root_of(known.id, books.objects), []).append(known)
     refunds = _by_target(books.refunds.values())
     disputes = _by_target(books.disputes.values())
+    notes = _by_target(books.credit_notes.values())
     return {
         root: Cluster(
             root_id=root,
             members=found,
             refunds=[refund for member in found for refund in refunds.get(member.id, ())],
             disputes=[dispute for member in found for dispute in disputes.get(member.id, ())],
+            credit_notes=[note for member in found for note in notes.get(member.id, ())],
             owner=_owner(books, found),
-            claimed_plan_id=_claimed_plan(books, root),
+            sold=_sold(books, root),
         )
         for root, found in members.items()
     }
@@ -194,9 +244,10 @@ def _owner(books: Books, members: Iterable[MoneyObject]) -> str | None:
     return next((owner for owner in owners if owner), None)
 
 
-def _claimed_plan(books: Books, root: str) -> int | None:
+def _sold(books: Books, root: str) -> Sold:
     known = books.objects.get(root)
-    return _plan_of(books.subscriptions.get(known.subscription_id or "") if known else None)
+    subscription = books.subscriptions.get(known.subscription_id or "") if known else None
+    return subscription.sold if subscription else Sold()
 
 
 def _was_taken(books: Books, cluster: Cluster) -> int:

@@ -34,6 +34,7 @@ class Plan:
     prices: Mapping[str, int]
     stripe_price_ids: Mapping[str, str] = field(default_factory=dict)
     effective_from: int = 0
+    interval_count: int = 1
 
     @property
     def terms(self) -> tuple[object, ...]:
@@ -46,6 +47,7 @@ class Catalogue:
     """Every version of every plan, ready to be asked."""
 
     plans: tuple[Plan, ...] = ()
+    prices_without_tokens: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, plans: Iterable[Plan]) -> "Catalogue":
@@ -66,6 +68,10 @@ class Catalogue:
     def by_price(self, price_id: str | None) -> Plan | None:
         """The plan version that a Stripe price id is bound to."""
         return self._by_price.get(price_id) if price_id else None
+
+    def sells_no_tokens(self, price_id: str | None) -> bool:
+        """Whether a price is known to sell none: a setup fee, overage."""
+        return price_id in self.prices_without_tokens
 
     def by_id(self, plan_id: int | None, sold_created: int) -> Plan | None:
         """The version of a plan that was in force at a time (seconds since 1970).

@@ -20,6 +20,13 @@ class UserClaim(NamedTuple):
     user_id: str
 
 
+class Assigned(NamedTuple):
+    """A user's id or a plan's, named for a payment by a person; the newest assignment stands."""
+
+    stamp: Stamp
+    value: str
+
+
 METADATA = 1
 CLIENT_REFERENCE = 2
 SUBSCRIPTION_METADATA = 3
@@ -28,7 +35,8 @@ SUBSCRIPTION_METADATA = 3
 class PlanClaim(NamedTuple):
     """A plan named by a subscription's metadata or by the session that made the subscription.
 
-    The earliest stands: later metadata follows later sales, and what was sold keeps its terms.
+    For what a payment is worth the earliest stands where the invoice itself names none: later
+    metadata follows later sales, and what was sold keeps its terms.
     """
 
     stamp: Stamp
@@ -40,7 +48,8 @@ class Customer:
     """What is known of one Stripe customer.
 
     `stamp` and `user_id` are the earliest claim; `other_user_ids` are users claimed by any other
-    event, kept to be flagged.
+    event, kept to be flagged. `alias_ids` are other names of the same payer: Stripe's objects
+    since 2025-12-15 name an account (`customer_account`) beside the customer or in its place.
     """
 
     id: str
@@ -48,6 +57,7 @@ class Customer:
     stamp: Stamp | None = None
     other_user_ids: frozenset[str] = frozenset()
     deleted_created: int | None = None
+    alias_ids: frozenset[str] = frozenset()
 
     def join(self, other: "Customer") -> "Customer":
         """Both bodies of knowledge as one: the earliest claim stands, others are remembered."""
@@ -61,7 +71,13 @@ class Customer:
             stamp=first.stamp,
             other_user_ids=users - {first.user_id or ""},
             deleted_created=earliest(self.deleted_created, other.deleted_created),
+            alias_ids=self.alias_ids | other.alias_ids,
         )
+
+    @property
+    def claimed(self) -> "Customer":
+        """What is claimed of this payer, without what it is called or whether it was deleted."""
+        return Customer(self.id, self.user_id, self.stamp, self.other_user_ids)
 
 
 def earliest(one: T | None, other: T | None) -> T | None:

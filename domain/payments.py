@@ -6,12 +6,15 @@ set of objects that point to one root: charge to intent, intent and session to i
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from fractions import Fraction
 from typing import NamedTuple, TypeVar
 
-from domain.claims import UserClaim, earliest
+from domain.claims import Assigned, UserClaim, earliest
 from domain.events import Stamp
+from domain.lines import Line
+from domain.sold import earliest_by_key
 
 D = TypeVar("D")
 
@@ -23,24 +26,10 @@ class Kind(StrEnum):
     SESSION = "session"
     INTENT = "intent"
     CHARGE = "charge"
+    RECORD = "payment_record"
 
 
 _KIND_ORDER = {kind: order for order, kind in enumerate(Kind)}
-
-
-class Line(NamedTuple):
-    """One invoice line, as far as tokens depend on it.
-
-    `amount_minor` is before discounts and signed. `plan_id` is what the subscription's metadata
-    said on this line or its invoice; only lines of a subscription item have one.
-    """
-
-    amount_minor: int
-    quantity: int
-    price_id: str | None
-    is_proration: bool
-    from_subscription: bool
-    plan_id: int | None
 
 
 INVOICE_RANK = {"draft": 0, "open": 1, "uncollectible": 2, "void": 3, "paid": 4}
@@ -50,9 +39,12 @@ PAYMENT_STATUS_RANK = {"unpaid": 0, "no_payment_required": 1, "paid": 2}
 
 @dataclass(frozen=True, slots=True)
 class InvoiceDetails:
-    """An invoice at its furthest known status; among equals the newest report stands.
+    """An invoice at its furthest known status; among equals a whole report, then the newest.
 
-    `amount_paid_minor` only grows; `has_failed` once true stays.
+    `amount_paid_minor` only grows; `has_failed` once true stays. `total_minor` is before credit
+    and credit notes; `noted_minor` is what Stripe says its credit notes add up to. `is_cut` says
+    that the report shows only some of the lines, `lacks_periods` that it was read before 0.2, which
+    kept neither periods nor items of lines.
     """
 
     rank: int
@@ -64,11 +56,20 @@ class InvoiceDetails:
     lines: tuple[Line, ...]
     has_failed: bool = False
     receipt_url: str | None = None
+    total_minor: int | None = None
+    noted_minor: int = 0
+    is_cut: bool = False
+    lacks_periods: bool = False
 
     @property
     def is_paid(self) -> bool:
-        """Whether Stripe says the invoice is settled."""
+        """Whether Stripe says that nothing more is due."""
         return self.rank == INVOICE_RANK["paid"]
+
+    @property
+    def is_prorated(self) -> bool:
+        """Whether a line is a proration, whose worth may depend on a subscription's periods."""
+        return any(line.is_proration for line in self.lines)
 
     @property
     def is_void(self) -> bool:
@@ -77,7 +78,16 @@ class InvoiceDetails:
 
     def join(self, other: "InvoiceDetails") -> "InvoiceDetails":
         """The further of the two; money paid and failures seen are never forgotten."""
-        further = max(self, other, key=lambda details: (details.rank, details.stamp))
+        further = max(
+            self,
+            other,
+            key=lambda details: (
+                details.rank,
+                not details.is_cut,
+                details.stamp,
+                not details.lacks_periods,
+            ),
+        )
         return replace(
             further,
             amount_paid_minor=max(self.amount_paid_minor, other.amount_paid_minor),
@@ -85,9 +95,21 @@ class InvoiceDetails:
         )
 
 
+class SessionLine(NamedTuple):
+    """One line item of a checkout session."""
+
+    price_id: str | None
+    quantity: int | Fraction
+
+
 @dataclass(frozen=True, slots=True)
 class SessionDetails:
-    """A checkout session at its furthest known status."""
+    """A checkout session at its furthest known status.
+
+    `amount_subtotal_minor` is before discounts and taxes. `lines` are None until they were asked
+    for: no event carries them. `named` maps each plan that the metadata ever named to when the
+    first report did, in seconds since 1970.
+    """
 
     is_one_time: bool
     rank: int
@@ -96,6 +118,9 @@ class SessionDetails:
     amount_total_minor: int
     plan_id: int | None
     has_failed: bool = False
+    amount_subtotal_minor: int | None = None
+    lines: tuple[SessionLine, ...] | None = None
+    named: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def is_complete(self) -> bool:
@@ -118,13 +143,26 @@ class SessionDetails:
             further,
             payment_rank=max(self.payment_rank, other.payment_rank),
             has_failed=self.has_failed or other.has_failed,
+            lines=_joined(self.lines, other.lines, _more_lines),
+            named=earliest_by_key(self.named, other.named),
         )
+
+
+def _more_lines(
+    one: tuple[SessionLine, ...], other: tuple[SessionLine, ...]
+) -> tuple[SessionLine, ...]:
+    return max(one, other, key=lambda lines: (len(lines), [_line_order(line) for line in lines]))
+
+
+def _line_order(line: SessionLine) -> tuple[str, int | Fraction]:
+    return (line.price_id or "", line.quantity)
 
 
 def _session_order(details: SessionDetails) -> tuple[object, ...]:
     return (
         details.rank,
         details.amount_total_minor,
+        -1 if details.amount_subtotal_minor is None else details.amount_subtotal_minor,
         details.currency,
         -1 if details.plan_id is None else details.plan_id,
         details.is_one_time,
@@ -175,10 +213,11 @@ def _newest_by_charge(
 
 @dataclass(frozen=True, slots=True)
 class MoneyObject:
-    """All that is known of one invoice, session, intent or charge.
+    """All that is known of one invoice, session, intent, charge or payment record.
 
     `parents` are the objects it was said to belong to; the first by kind, then id, counts.
-    An object that was only named by another has no details yet.
+    An object that was only named by another has no details yet. `assigned_user` and
+    `assigned_plan` are what a person said.
     """
 
     id: str
@@ -191,6 +230,8 @@ class MoneyObject:
     invoice: InvoiceDetails | None = None
     session: SessionDetails | None = None
     intent: IntentDetails | None = None
+    assigned_user: Assigned | None = None
+    assigned_plan: Assigned | None = None
 
     def join(self, other: "MoneyObject") -> "MoneyObject":
         """Both bodies of knowledge about one object as one."""
@@ -205,6 +246,8 @@ class MoneyObject:
             invoice=_joined(self.invoice, other.invoice, InvoiceDetails.join),
             session=_joined(self.session, other.session, SessionDetails.join),
             intent=_joined(self.intent, other.intent, IntentDetails.join),
+            assigned_user=_joined(self.assigned_user, other.assigned_user, max),
+            assigned_plan=_joined(self.assigned_plan, other.assigned_plan, max),
         )
 
 
@@ -276,6 +319,7 @@ class Dispute:
     amount_minor: int
     funds: Funds = Funds.UNTOUCHED
     funds_created: int = 0
+    currency: str = ""
 
     @property
     def taken_minor(self) -> int:
@@ -296,6 +340,7 @@ class Dispute:
             amount_minor=max(self.amount_minor, other.amount_minor),
             funds=moved.funds,
             funds_created=moved.funds_created,
+            currency=max(self.currency, other.currency),
         )
 
 
@@ -329,8 +374,17 @@ def _parent_order(object_id: str, objects: Mapping[str, MoneyObject]) -> tuple[i
 def kind_of(object_id: str) -> Kind:
     """What an object is, by the prefix of its id; an intent when the prefix is unknown."""
     prefix = object_id.partition("_")[0]
-    kinds = {"in": Kind.INVOICE, "cs": Kind.SESSION, "ch": Kind.CHARGE, "py": Kind.CHARGE}
-    return kinds.get(prefix, Kind.INTENT)
+    return _KIND_OF_PREFIX.get(prefix, Kind.INTENT)
+
+
+_KIND_OF_PREFIX = {
+    "in": Kind.INVOICE,
+    "cs": Kind.SESSION,
+    "ch": Kind.CHARGE,
+    "py": Kind.CHARGE,
+    "prec": Kind.RECORD,
+    "pr": Kind.RECORD,
+}
 
 
 def refunded_minor(target: MoneyObject, refunds: Iterable[Refund]) -> int:

@@ -6,11 +6,14 @@ fast, which is most of what decoding an event costs.
 
 import re
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any
 
 # Larger numbers are no amount and no time, and PostgreSQL's bigint would refuse them.
 _INTEGER_LIMIT = 10**18
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
+_DECIMAL = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,12})?")
+PLAN_ID_MAX = 2**31 - 1
 TIME_MAX = 253_402_300_799
 
 
@@ -32,6 +35,24 @@ def quantity_of(item: Mapping[str, Any]) -> int:
     """How many of a line or item; one where no number says."""
     quantity = integer_of(item.get("quantity"))
     return 1 if quantity is None else quantity
+
+
+def decimal_quantity_of(item: Mapping[str, Any]) -> int | Fraction:
+    """How many of a line, also in parts: `quantity_decimal` (up to 12 decimals) before `quantity`.
+
+    `quantity` is cut off to a whole number since API version 2026-03-25 and will go.
+    """
+    told = item.get("quantity_decimal")
+    if isinstance(told, str) and _DECIMAL.fullmatch(told):
+        exact = Fraction(told)
+        return exact.numerator if exact.denominator == 1 else exact
+    return quantity_of(item)
+
+
+def plan_id_of(value: object) -> int | None:
+    """The value when it can be a plan's id: a whole number that PostgreSQL's integer holds."""
+    plan_id = integer_of(value)
+    return plan_id if plan_id is not None and 0 <= plan_id <= PLAN_ID_MAX else None
 
 
 def time_of(value: object) -> int | None:

@@ -1,42 +1,61 @@
 """From merged facts to what the tables must say of a payment, and to the entries it calls for."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
 
-from domain.catalogue import Catalogue, Plan
+from domain.catalogue import Catalogue
 from domain.claims import UserClaim
-from domain.payments import (
-    Dispute,
-    InvoiceDetails,
-    Line,
-    MoneyObject,
-    Refund,
-    SessionDetails,
-    refunded_minor,
-)
-from domain.valuation import Gross, gross_of_invoice, net_tokens, plan_of_line
+from domain.credit_notes import CreditNote
+from domain.line_plans import Invoiced
+from domain.payment_money import Back, Money, back_of, money_of
+from domain.payments import Dispute, Kind, MoneyObject, Refund
+from domain.sold import Sold
+from domain.valuation import Gross, Ordered, gross_of_invoice, net_tokens
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
     """One payment with everything that belongs to it.
 
-    `members` hold the root where it is known; refunds and disputes are keyed by target id.
-    `claimed_plan_id` is the plan that the subscription of the invoice was sold as, `owner` the
-    user that the Stripe customer belongs to.
+    `members` hold the root where it is known; refunds, disputes and credit notes are keyed by
+    target id. `sold` is what the subscription of the invoice was reported to be, `owner` the user
+    that the payer belongs to.
     """
 
     root_id: str
     members: Sequence[MoneyObject]
     refunds: Sequence[Refund] = ()
     disputes: Sequence[Dispute] = ()
+    credit_notes: Sequence[CreditNote] = ()
     owner: str | None = None
-    claimed_plan_id: int | None = None
+    sold: Sold = field(default_factory=Sold)
+
+
+class Question(StrEnum):
+    """What can be asked of Stripe about a payment that facts leave open."""
+
+    LINE_ITEMS = "line_items"
+    INVOICE_LINES = "invoice_lines"
+    PAYMENT_OF = "payment_of"
+
+
+class LooseEnd(StrEnum):
+    """What of a payment hangs in the air, besides a missing user or plan."""
+
+    MONEY_BACK = "money_back"
+    UNCLAIMED_INTENT = "unclaimed_intent"
+    CUT_LIST = "cut_list"
+    CREDIT_NOTES = "credit_notes"
 
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """What the tables say of one payment; amounts in minor units of `currency`."""
+    """What the tables say of one payment; amounts in minor units of `currency`.
+
+    `credited_minor` is what credit notes took besides refunds. `note` says in words why a paid
+    payment is worth nothing yet. `question` is what Stripe can be asked, of `question_subject`.
+    """
 
     id: str
     listed: bool
@@ -51,6 +70,11 @@ class Payment:
     tokens: int
     lacks_plan: bool
     receipt_url: str | None
+    credited_minor: int = 0
+    note: str | None = None
+    loose_ends: tuple[str, ...] = ()
+    question: str | None = None
+    question_subject: str | None = None
 
     @property
     def lacks_user(self) -> bool:
@@ -59,19 +83,8 @@ class Payment:
 
     @property
     def taken_minor(self) -> int:
-        """Refunded and disputed money together."""
-        return self.refunded_minor + self.disputed_minor
-
-
-@dataclass(frozen=True, slots=True)
-class _Money:
-    """The money side of a payment, before refunds and disputes."""
-
-    is_paid: bool
-    has_failed: bool
-    amount_minor: int
-    paid_minor: int
-    currency: str
+        """Money that went back, however it did."""
+        return self.refunded_minor + self.disputed_minor + self.credited_minor
 
 
 def settle(cluster: Cluster, catalogue: Catalogue) -> Payment:
@@ -79,32 +92,40 @@ def settle(cluster: Cluster, catalogue: Catalogue) -> Payment:
     members = sorted(cluster.members, key=lambda member: member.id)
     invoice = _invoice(cluster.root_id, members)
     session = _one_time_session(members)
-    money = _money(invoice, session)
-    gross = _gross(cluster, invoice, session, catalogue)
-    refunded, disputed = _taken(cluster, members)
-    paid = money.paid_minor if money else 0
+    money = money_of(invoice, session, members)
+    gross = _gross(cluster, members, invoice, session, catalogue)
+    back = back_of(members, cluster.refunds, cluster.disputes, cluster.credit_notes, money)
+    is_paid = money is not None and money.is_paid
+    tokens = net_tokens(gross.tokens, back.total, money.base_minor) if money and is_paid else 0
+    ends = _loose_ends(cluster, members, money, back)
+    question, subject = _question(cluster, session, gross, ends, is_paid=is_paid)
     return Payment(
         id=cluster.root_id,
         listed=money is not None,
         user_id=_user(cluster, members),
-        status=_status(money, refunded, disputed) if money else None,
+        status=_status(money, back) if money else None,
         currency=money.currency if money else None,
         amount_minor=money.amount_minor if money else 0,
-        refunded_minor=refunded,
-        disputed_minor=disputed,
+        refunded_minor=back.refunded,
+        disputed_minor=back.disputed,
         plan_id=gross.plan.id if gross.plan else None,
         plan_version=gross.plan.version if gross.plan else None,
-        tokens=net_tokens(gross.tokens, refunded + disputed, paid),
+        tokens=tokens,
         lacks_plan=bool(gross.unvalued),
         receipt_url=_receipt_url(invoice, members),
+        credited_minor=back.credited,
+        note="; ".join(gross.unvalued) if is_paid and gross.unvalued and not gross.tokens else None,
+        loose_ends=ends,
+        question=question,
+        question_subject=subject,
     )
 
 
 def unvalued(cluster: Cluster, catalogue: Catalogue) -> tuple[str, ...]:
-    """What of a payment the catalogue gives no worth to, and why, in words."""
+    """What of a payment nothing gives a worth to, and why, in words."""
     members = sorted(cluster.members, key=lambda member: member.id)
     invoice, session = _invoice(cluster.root_id, members), _one_time_session(members)
-    return _gross(cluster, invoice, session, catalogue).unvalued
+    return _gross(cluster, members, invoice, session, catalogue).unvalued
 
 
 def _invoice(root_id: str, members: Iterable[MoneyObject]) -> MoneyObject | None:
@@ -122,91 +143,99 @@ def _one_time_session(members: Iterable[MoneyObject]) -> MoneyObject | None:
     return next(iter(paid or found), None)
 
 
-def _money(invoice: MoneyObject | None, session: MoneyObject | None) -> _Money | None:
-    """The invoice tells of the money, unless only the session knows yet that it is paid."""
-    of_session = _money_of_session(session.session) if session and session.session else None
-    of_invoice = _money_of_invoice(invoice.invoice) if invoice and invoice.invoice else None
-    if of_invoice and of_session and of_session.is_paid and not of_invoice.is_paid:
-        return of_session
-    return of_invoice or of_session
-
-
-def _money_of_invoice(details: InvoiceDetails) -> _Money:
-    paid = details.amount_paid_minor if details.is_paid else 0
-    return _Money(
-        is_paid=details.is_paid,
-        has_failed=details.has_failed or details.is_void,
-        amount_minor=paid if details.is_paid else details.amount_due_minor,
-        paid_minor=paid,
-        currency=details.currency,
-    )
-
-
-def _money_of_session(details: SessionDetails) -> _Money:
-    return _Money(
-        is_paid=details.is_paid,
-        has_failed=details.has_failed,
-        amount_minor=details.amount_total_minor,
-        paid_minor=details.amount_total_minor if details.is_paid else 0,
-        currency=details.currency,
-    )
-
-
-def _status(money: _Money, refunded: int, disputed: int) -> str:
+def _status(money: Money, back: Back) -> str:
     if not money.is_paid:
         return "failed" if money.has_failed else "pending"
-    if disputed > 0:
+    if back.disputed > 0:
         return "disputed"
-    if refunded > 0:
-        return "refunded" if refunded >= money.paid_minor else "partially_refunded"
+    if back.refunded > 0:
+        return "refunded" if back.refunded >= money.paid_minor else "partially_refunded"
     return "paid"
 
 
 def _gross(
     cluster: Cluster,
+    members: Sequence[MoneyObject],
     invoice: MoneyObject | None,
     session: MoneyObject | None,
     catalogue: Catalogue,
 ) -> Gross:
-    """The session's plan counts first: it and its invoice are one payment and count once."""
-    from_session = _gross_of_session(session, catalogue)
-    if from_session and from_session.plan:
-        return from_session
-    if invoice and invoice.invoice:
-        return _gross_of_invoice(cluster, invoice, invoice.invoice, catalogue)
-    return from_session or Gross(0, None)
+    """The session's worth counts first: it and its invoice are one payment and count once."""
+    assigned_plan_id = _assigned_plan_id(members)
+    ordered = None
+    if session and session.session:
+        created = session.created or 0
+        ordered = Ordered(session.id, session.session, created, catalogue, assigned_plan_id)
+        of_lines = ordered.gross_of_lines()
+        if of_lines:
+            return of_lines
+    if invoice and invoice.invoice and (ordered is None or ordered.plan_id is None):
+        invoiced = Invoiced(
+            lines=invoice.invoice.lines,
+            currency=invoice.invoice.currency,
+            created=invoice.created or 0,
+            catalogue=catalogue,
+            sold=cluster.sold,
+            assigned_plan_id=assigned_plan_id,
+        )
+        return gross_of_invoice(invoice.invoice, invoiced)
+    return ordered.gross_of_plan() if ordered else Gross(0, None)
 
 
-def _gross_of_session(session: MoneyObject | None, catalogue: Catalogue) -> Gross | None:
-    if session is None or session.session is None:
-        return None
-    plan = catalogue.by_id(session.session.plan_id, session.created or 0)
-    if plan is not None:
-        return Gross(plan.tokens if session.session.is_paid else 0, plan)
-    named = session.session.plan_id
-    why = "names no plan" if named is None else f"names plan {named}, which the catalogue lacks"
-    return Gross(0, None, (f"session {session.id} {why}",))
+def _assigned_plan_id(members: Iterable[MoneyObject]) -> int | None:
+    assigned = [member.assigned_plan for member in members if member.assigned_plan]
+    return int(max(assigned).value) if assigned else None
 
 
-def _gross_of_invoice(
-    cluster: Cluster, invoice: MoneyObject, details: InvoiceDetails, catalogue: Catalogue
-) -> Gross:
-    def plan_of(line: Line) -> Plan | None:
-        return plan_of_line(line, cluster.claimed_plan_id, catalogue, invoice.created or 0)
+def _loose_ends(
+    cluster: Cluster, members: Sequence[MoneyObject], money: Money | None, back: Back
+) -> tuple[str, ...]:
+    ends = []
+    invoice = _invoice(cluster.root_id, members)
+    if money is None and back.total > 0:
+        ends.append(LooseEnd.MONEY_BACK)
+    elif money is None and _is_unclaimed(cluster.root_id, members):
+        ends.append(LooseEnd.UNCLAIMED_INTENT)
+    if invoice and invoice.invoice and invoice.invoice.is_cut and invoice.invoice.is_paid:
+        ends.append(LooseEnd.CUT_LIST)
+    noted = sum(note.amount_minor for note in cluster.credit_notes)
+    if invoice and invoice.invoice and invoice.invoice.noted_minor > noted:
+        ends.append(LooseEnd.CREDIT_NOTES)
+    return tuple(end.value for end in ends)
 
-    gross = gross_of_invoice(details, plan_of)
-    return gross if details.is_paid else replace(gross, tokens=0)
+
+def _is_unclaimed(root_id: str, members: Iterable[MoneyObject]) -> bool:
+    """Whether the root is an intent that collected money for nothing that we know."""
+    return any(
+        member.id == root_id
+        and member.kind is Kind.INTENT
+        and member.intent is not None
+        and member.intent.received_minor > 0
+        for member in members
+    )
 
 
-def _taken(cluster: Cluster, members: Sequence[MoneyObject]) -> tuple[int, int]:
-    by_target: dict[str, list[Refund]] = {}
-    for refund in cluster.refunds:
-        by_target.setdefault(refund.target_id, []).append(refund)
-    refunded = sum(refunded_minor(member, by_target.get(member.id, ())) for member in members)
-    return refunded, sum(dispute.taken_minor for dispute in cluster.disputes)
+def _question(
+    cluster: Cluster,
+    session: MoneyObject | None,
+    gross: Gross,
+    ends: Sequence[str],
+    *,
+    is_paid: bool,
+) -> tuple[str | None, str | None]:
+    if LooseEnd.CUT_LIST in ends:
+        return Question.INVOICE_LINES.value, cluster.root_id
+    if is_paid and gross.asks_line_items and session:
+        return Question.LINE_ITEMS.value, session.id
+    if LooseEnd.MONEY_BACK in ends or LooseEnd.UNCLAIMED_INTENT in ends:
+        return Question.PAYMENT_OF.value, cluster.root_id
+    return None, None
 
 
-def _user(cluster: Cluster, members: Iterable[MoneyObject]) -> str | None:
+def _user(cluster: Cluster, members: Sequence[MoneyObject]) -> str | None:
+    assigned = [member.assigned_user for member in members if member.assigned_user]
+    if assigned:
+        return max(assigned).value
     claims: list[UserClaim] = [member.claim for member in members if member.claim]
     return min(claims).user_id if claims else cluster.owner
 
@@ -216,52 +245,3 @@ def _receipt_url(invoice: MoneyObject | None, members: Iterable[MoneyObject]) ->
         return invoice.invoice.receipt_url
     urls = (member.intent.receipt_url for member in members if member.intent)
     return next((url for url in urls if url), None)
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A ledger entry to be posted; what is posted is never changed."""
-
-    user_id: str
-    delta: int
-    kind: str
-    payment_id: str
-    reason: str
-
-
-def entries_for(payment: Payment, posted: Mapping[str, int], was_taken_minor: int) -> list[Entry]:
-    """The entries that bring the ledger from what it holds to the payment's net.
-
-    `posted` is the sum of this payment's entries by user; `was_taken_minor` what was refunded or
-    disputed when they were posted, which tells a reversal from another correction.
-    """
-    wanted = {payment.user_id: payment.tokens} if payment.user_id and payment.tokens else {}
-    entries = []
-    for user_id in sorted(posted.keys() | wanted.keys()):
-        delta = wanted.get(user_id, 0) - posted.get(user_id, 0)
-        if delta:
-            kind = _entry_kind(delta, payment, was_taken_minor, has_entries=user_id in posted)
-            entries.append(Entry(user_id, delta, kind, payment.id, _reason(kind, payment)))
-    return entries
-
-
-def _entry_kind(delta: int, payment: Payment, was_taken_minor: int, *, has_entries: bool) -> str:
-    if delta > 0 and not has_entries:
-        return "grant"
-    if delta < 0 and payment.taken_minor > was_taken_minor and has_entries:
-        return "reversal"
-    if delta > 0 and payment.taken_minor < was_taken_minor:
-        return "restore"
-    return "adjustment"
-
-
-_REASONS = {
-    "grant": "Payment {id} is paid",
-    "reversal": "Money of payment {id} was refunded or disputed",
-    "restore": "Refunded or disputed money of payment {id} came back",
-    "adjustment": "Payment {id} now stands for {tokens} tokens of this user",
-}
-
-
-def _reason(kind: str, payment: Payment) -> str:
-    return _REASONS[kind].format(id=payment.id, tokens=payment.tokens)

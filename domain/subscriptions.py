@@ -6,12 +6,23 @@ which report came first (contract §5).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
 from domain.claims import PlanClaim, earliest
-from domain.reading import list_of, mapping_of, quantity_of, reference_of, text_of, time_of
+from domain.events import Stamp
+from domain.reading import (
+    integer_of,
+    list_of,
+    mapping_of,
+    plan_id_of,
+    quantity_of,
+    reference_of,
+    text_of,
+    time_of,
+)
+from domain.sold import ItemPrice, Sold, SoldItem
 
 FINAL_STATUSES = frozenset({"canceled", "incomplete_expired"})
 STATUSES = FINAL_STATUSES | {"incomplete", "trialing", "active", "past_due", "unpaid", "paused"}
@@ -48,15 +59,37 @@ class Version:
         """Whether nothing can precede it."""
         return self.event_type == "customer.subscription.created"
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether it shows only some of the items."""
+        return mapping_of(self.object.get("items")).get("has_more") is True
+
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """What is known of one subscription: the reports of its two newest seconds."""
+    """What is known of one subscription: the reports of its two newest seconds, and all they sold.
+
+    `sold` is what every report said of plans, trials and items, also those that were let go.
+    """
 
     id: str
     customer_id: str | None = None
-    plan_claim: PlanClaim | None = None
+    sold: Sold = field(default_factory=Sold)
     versions: tuple[Version, ...] = ()
+
+    @property
+    def plan_claim(self) -> PlanClaim | None:
+        """The plan that metadata named first."""
+        return self.sold.claim
+
+    @property
+    def row_claim(self) -> PlanClaim | None:
+        """The plan that the newest report names, else the first; with who named it first."""
+        version, _ = self.newest()
+        named = state_of(version).plan_id if version else None
+        if named is None or named not in self.sold.claims:
+            return self.plan_claim
+        return PlanClaim(self.sold.claims[named], named)
 
     def join(self, other: "Subscription") -> "Subscription":
         """Both bodies of knowledge as one; older seconds are let go."""
@@ -64,17 +97,21 @@ class Subscription:
         return Subscription(
             id=self.id,
             customer_id=earliest(self.customer_id, other.customer_id),
-            plan_claim=earliest(self.plan_claim, other.plan_claim),
+            sold=self.sold.join(other.sold),
             versions=_newest_seconds(by_event.values()),
         )
 
     def newest(self) -> "tuple[Version | None, bool]":
-        """The report that stands, and whether the order of its second stayed undecided."""
+        """The report that stands, and whether Stripe must be asked for the state.
+
+        So it is where the order of its second stays undecided, or where its items are cut.
+        """
         if not self.versions:
             return None, False
         seconds = [list(group) for _, group in groupby(self.versions, key=_second)]
         base = _pick(seconds[1], None)[0] if len(seconds) > 1 else None
-        return _pick(seconds[0], base)
+        version, is_toss = _pick(seconds[0], base)
+        return version, is_toss or version.is_cut
 
 
 def _second(version: Version) -> tuple[bool, int]:
@@ -162,13 +199,27 @@ def matches(previous: object, state: object) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One subscription item; times are seconds since 1970."""
+    """One subscription item; times are seconds since 1970, amounts minor units.
+
+    `unit_amount_minor` is None where the price is no whole one a unit (tiers, decimals).
+    """
 
     id: str | None
     price_id: str | None
     quantity: int
     period_start: int | None
     period_end: int | None
+    is_metered: bool = False
+    unit_amount_minor: int | None = None
+    currency: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A pause of collection: what becomes of invoices, and when it ends (seconds since 1970)."""
+
+    behavior: str
+    resumes_at: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +234,8 @@ class SubscriptionState:
     canceled_at: int | None
     trial_end: int | None
     started: int | None
+    plan_id: int | None = None
+    pause: Pause | None = None
 
 
 def state_of(version: Version) -> SubscriptionState:
@@ -197,7 +250,33 @@ def state_of(version: Version) -> SubscriptionState:
         canceled_at=time_of(found.get("canceled_at")),
         trial_end=time_of(found.get("trial_end")),
         started=time_of(found.get("created")) or time_of(found.get("start_date")),
+        plan_id=plan_id_of(mapping_of(found.get("metadata")).get("plan_id")),
+        pause=_pause(mapping_of(found.get("pause_collection"))),
     )
+
+
+def _pause(found: Mapping[str, Any]) -> Pause | None:
+    behavior = text_of(found.get("behavior"))
+    return Pause(behavior, time_of(found.get("resumes_at"))) if behavior else None
+
+
+def sold_of(version: Version) -> Sold:
+    """What a report says of plans, trials and items."""
+    found, state = version.object, state_of(version)
+    trial = (time_of(found.get("trial_start")), state.trial_end)
+    stamp = Stamp(version.created, version.event_id)
+    return Sold(
+        claims={} if state.plan_id is None else {state.plan_id: stamp},
+        trials=frozenset({trial} if any(trial) else ()),
+        items={item.id: _sold_item(item) for item in state.items if item.id},
+    )
+
+
+def _sold_item(item: Item) -> SoldItem:
+    price = ItemPrice(item.price_id or "", item.is_metered, item.unit_amount_minor, item.currency)
+    start, end = item.period_start, item.period_end
+    periods = {(start, end)} if start is not None and end is not None else set()
+    return SoldItem(frozenset({price}), frozenset(periods))
 
 
 def _items(found: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
@@ -209,12 +288,17 @@ def _items(found: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
 
 def _item(item: Mapping[str, Any], found: Mapping[str, Any]) -> Item:
     price = item.get("price") or item.get("plan")
+    told = mapping_of(price)
+    usage = mapping_of(told.get("recurring")).get("usage_type") or told.get("usage_type")
     return Item(
         id=text_of(item.get("id")),
         price_id=reference_of(price),
         quantity=quantity_of(item),
         period_start=_period(item, found, "current_period_start"),
         period_end=_period(item, found, "current_period_end"),
+        is_metered=usage == "metered",
+        unit_amount_minor=integer_of(told.get("unit_amount", told.get("amount"))),
+        currency=(text_of(told.get("currency")) or "").lower(),
     )
 
 

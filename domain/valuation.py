@@ -1,76 +1,52 @@
-"""What a payment is worth in tokens: gross from what was bought, net after what was taken back.
+"""What a payment is worth in tokens: gross from what was bought, net after what went back.
 
 The rule is contract §5, "tokens follow money": a function of facts, never of their order.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 from domain.catalogue import Catalogue, Plan
-from domain.payments import InvoiceDetails, Line
-
-PlanOfLine = Callable[[Line], Plan | None]
+from domain.line_plans import Invoiced
+from domain.line_worth import UnknownWorth, tokens_of_line
+from domain.lines import Line
+from domain.money import money
+from domain.payments import InvoiceDetails, SessionDetails
 
 
 @dataclass(frozen=True, slots=True)
 class Gross:
     """Tokens bought, and the plan that the payment is shown under.
 
-    `unvalued` says in words what could not be valued and why: no plan is known (yet), or none
-    with a price in the invoice's currency.
+    `unvalued` says in words what could not be valued and why: no plan is known (yet), or the
+    money does not fit it. `asks_line_items` says that a session's line items would tell.
     """
 
     tokens: int
     plan: Plan | None
     unvalued: tuple[str, ...] = ()
+    asks_line_items: bool = False
 
 
-def plan_of_line(
-    line: Line, claimed_plan_id: int | None, catalogue: Catalogue, sold: int
-) -> Plan | None:
-    """The plan of an invoice line: by its price id, else by the subscription's metadata.
-
-    `claimed_plan_id` is what the subscription or its session named; `sold` is when, in seconds.
-    """
-    plan = catalogue.by_price(line.price_id)
-    if plan is None and line.from_subscription:
-        named = claimed_plan_id if line.plan_id is None else line.plan_id
-        plan = catalogue.by_id(named, sold)
-    return plan
-
-
-def gross_of_invoice(invoice: InvoiceDetails, plan_of: PlanOfLine) -> Gross:
+def gross_of_invoice(details: InvoiceDetails, invoiced: Invoiced) -> Gross:
     """Tokens that a paid invoice stands for: the sum over its lines, truncated once."""
     total = Fraction(0)
     unvalued: list[str] = []
     valued: list[tuple[Line, Plan]] = []
-    for line in invoice.lines:
-        plan = plan_of(line)
-        unit_amount = plan.prices.get(invoice.currency) if plan else None
-        if plan is None or unit_amount is None:
-            unvalued.append(_why_unvalued(line, plan, invoice.currency))
+    for line in invoiced.lines:
+        found = invoiced.plan_of(line)
+        if found.plan is None:
+            unvalued += [found.why_none] if found.why_none else []
             continue
-        valued.append((line, plan))
-        total += _tokens_of_line(line, plan, unit_amount, starts=invoice.starts_subscription)
+        valued.append((line, found.plan))
+        try:
+            total += tokens_of_line(line, found.plan, invoiced, details)
+        except UnknownWorth as why:
+            unvalued.append(str(why))
+    if details.is_cut:
+        return Gross(0, _shown_plan(valued), ("not all of its lines are known",))
     return Gross(int(total), _shown_plan(valued), tuple(unvalued))
-
-
-def _why_unvalued(line: Line, plan: Plan | None, currency: str) -> str:
-    if plan is not None:
-        return f"plan {plan.id} has no price in {currency}"
-    if line.price_id is None:
-        return "a line without a price names no plan of the catalogue"
-    return f"price {line.price_id} is in no plan of the catalogue"
-
-
-def _tokens_of_line(line: Line, plan: Plan, unit_amount: int, *, starts: bool) -> Fraction | int:
-    if unit_amount == 0:
-        return 0 if line.is_proration else plan.tokens * line.quantity
-    if line.amount_minor == 0:
-        # Nothing is charged for a trial; the price itself is above zero.
-        return plan.trial_tokens if starts and not line.is_proration else 0
-    return Fraction(plan.tokens * line.amount_minor, unit_amount)
 
 
 def _shown_plan(valued: Sequence[tuple[Line, Plan]]) -> Plan | None:
@@ -79,13 +55,87 @@ def _shown_plan(valued: Sequence[tuple[Line, Plan]]) -> Plan | None:
     return next(iter(charged or [plan for _, plan in valued]), None)
 
 
-def net_tokens(gross: int, taken_minor: int, paid_minor: int) -> int:
-    """What is left of `gross` when `taken_minor` of `paid_minor` went back.
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """A one-time session with what must be known to tell its worth.
 
-    `gross - ceil(gross * taken / paid)`, taken capped at paid. Nothing paid or a negative gross:
+    `created` is when the session was made (seconds since 1970), `assigned_plan_id` the plan that
+    a person named for the payment.
+    """
+
+    id: str
+    details: SessionDetails
+    created: int
+    catalogue: Catalogue
+    assigned_plan_id: int | None = None
+
+    @property
+    def plan_id(self) -> int | None:
+        """The plan that is named: by a person, else by the metadata."""
+        if self.assigned_plan_id is not None:
+            return self.assigned_plan_id
+        return self.details.plan_id
+
+    def gross_of_lines(self) -> Gross | None:
+        """What the line items are worth, where they are known and one is of the catalogue."""
+        planned = [
+            (plan, line.quantity)
+            for line in self.details.lines or ()
+            if (plan := self.catalogue.by_price(line.price_id))
+        ]
+        if not planned:
+            return None
+        return Gross(int(sum(plan.tokens * number for plan, number in planned)), planned[0][0])
+
+    def gross_of_plan(self) -> Gross:
+        """What the named plan is worth, as often as the subtotal pays for it; else nothing yet."""
+        for plan in self._versions():
+            if times := self._times(plan):
+                return Gross(plan.tokens * times, plan)
+        named = self.catalogue.by_id(self.plan_id, self.created)
+        if self.assigned_plan_id is not None and named is not None:
+            return Gross(named.tokens, named)
+        asks = self.details.lines is None
+        return Gross(0, named, (self._why_nothing(named),), asks_line_items=asks)
+
+    def _versions(self) -> Sequence[Plan]:
+        """The terms in force when the plan was first named, then when the session was made."""
+        named = self.details.named.get(self.plan_id) if self.plan_id is not None else None
+        moments = (self.created if named is None else named, self.created)
+        found = [self.catalogue.by_id(self.plan_id, moment) for moment in moments]
+        return [plan for index, plan in enumerate(found) if plan and plan not in found[:index]]
+
+    def _times(self, plan: Plan) -> int:
+        subtotal = self.details.amount_subtotal_minor
+        if subtotal is None:
+            subtotal = self.details.amount_total_minor
+        price = plan.prices.get(self.details.currency)
+        if price == 0:
+            return int(subtotal == 0)
+        return subtotal // price if price and subtotal % price == 0 else 0
+
+    def _why_nothing(self, plan: Plan | None) -> str:
+        paid = money(self.details.amount_total_minor, self.details.currency)
+        if self.plan_id is None:
+            return f"session {self.id} was paid with {paid} and names no plan"
+        if plan is None:
+            return f"session {self.id} names plan {self.plan_id}, which the catalogue lacks"
+        price = plan.prices.get(self.details.currency)
+        costs = (
+            f"costs {money(price, self.details.currency)}"
+            if price is not None
+            else f"has no price in {self.details.currency}"
+        )
+        return f"session {self.id} was paid with {paid} and names plan {plan.id}, which {costs}"
+
+
+def net_tokens(gross: int, back_minor: int, base_minor: int) -> int:
+    """What is left of `gross` when `back_minor` of `base_minor` went back.
+
+    `gross - ceil(gross * back / base)`, back capped at base. Nothing paid or a negative gross:
     net is gross.
     """
-    if paid_minor <= 0 or gross <= 0:
+    if base_minor <= 0 or gross <= 0:
         return gross
-    taken = min(taken_minor, paid_minor)
-    return gross - -(-gross * taken // paid_minor)
+    back = min(back_minor, base_minor)
+    return gross - -(-gross * back // base_minor)

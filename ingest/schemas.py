@@ -97,6 +97,15 @@ class SubscriptionItemSchema(AnswerSchema):
     quantity = whole("How many; null where Stripe did not tell.", allow_none=True)
 
 
+class PauseSchema(AnswerSchema):
+    """A pause of collection."""
+
+    example = shown(behavior="void", resumes_at="2026-05-01T00:00:00+00:00")
+
+    behavior = word("What becomes of invoices meanwhile: keep_as_draft, mark_uncollectible, void.")
+    resumes_at = time("When collection begins again, if that is known.")
+
+
 class SubscriptionSchema(AnswerSchema):
     """A subscription as Stripe last reported it."""
 
@@ -114,10 +123,11 @@ class SubscriptionSchema(AnswerSchema):
         cancel_at=None,
         canceled_at=None,
         trial_end=None,
+        pause_collection=None,
     )
 
     id = word("Stripe's sub_… id.")
-    plan_id = whole("The plan of the first item that has one.", allow_none=True)
+    plan_id = whole("Of the first item whose price is known, else the one named.", allow_none=True)
     plan_type = one_of(*PLAN_TYPES, what=_PLAN_TYPE, allow_none=True)
     status = word("As Stripe reports it; more words may come.")
     is_active = truth("Whether the status is active, trialing or past_due.")
@@ -129,6 +139,9 @@ class SubscriptionSchema(AnswerSchema):
     cancel_at = time("When it will end, if that is known.")
     canceled_at = time("When it was canceled.")
     trial_end = time("When the trial ends or ended.")
+    pause_collection = fields.Nested(
+        PauseSchema, allow_none=True, metadata={"description": "Null while Stripe collects."}
+    )
 
 
 class SubscriptionsSchema(PageSchema):
@@ -154,6 +167,7 @@ class PaymentSchema(AnswerSchema):
         subscription_id="sub_1QkX2eLkdIwHu7ix",
         tokens=10000,
         receipt_url=None,
+        note=None,
         created_at="2026-03-01T00:00:07+00:00",
     )
 
@@ -168,6 +182,7 @@ class PaymentSchema(AnswerSchema):
     subscription_id = word("Stripe's sub_… id; null for a one-time purchase.", allow_none=True)
     tokens = whole("What this payment stands for now.")
     receipt_url = word("Where Stripe shows the receipt or invoice.", allow_none=True)
+    note = word("Why a paid payment is worth nothing yet, in words.", allow_none=True)
     created_at = time("When it was made.")
 
 

@@ -19,6 +19,8 @@ from tests.local_server import serving
 
 Json = dict[str, Any]
 
+# What the package of the tests costs, wherever a test does not say otherwise.
+SOLD = {"amount_subtotal": 500, "amount_total": 500, "currency": "usd"}
 EXPIRES = 4_000_000_000
 
 
@@ -155,7 +157,7 @@ class StripeAccount:
     def _shown(self, session_id: str, params: Json) -> Answer:
         if session_id not in self.sessions:
             return Answer(404, {"error": _error("resource_missing", 404)})
-        found = dict(self.sessions[session_id])
+        found = {**SOLD, **self.sessions[session_id]}
         for key in params.get("expand", {}).values():
             found[key] = self.objects.get(found.get(key) or "", found.get(key))
         return Answer(200, found)

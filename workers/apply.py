@@ -144,7 +144,7 @@ def apply_facts(
     cache: CatalogueCache,
     subjects: Collection[str] = (),
     *,
-    again: Mapping[str, str] | None = None,
+    again: Mapping[str, str | None] | None = None,
     is_alone: bool = False,
 ) -> Settled:
     """Lock, load, join, settle, save: inside an open transaction.
@@ -158,12 +158,12 @@ def apply_facts(
     if not names:
         return Settled()
     locked = None if is_alone else _lock(connection, names)
-    books = unit_of_work.load_parties(connection, plain)
+    books = unit_of_work.load_parties(connection, plain, locked)
     touched = Touched(objects=dict(again or {}))
     merge_parties(books, touched, facts)
     unit_of_work.load_money(connection, books, touched, plain, locked)
     merge_money(books, touched, facts)
-    unit_of_work.load_owners(connection, books)
+    unit_of_work.load_owners(connection, books, locked)
     settled = settle_touched(books, touched, cache.get(connection))
     unit_of_work.save(connection, books, touched, settled)
     return settled
@@ -193,11 +193,11 @@ def settle_after(
             rows = connection.execute(_CONCERNED, concerned | {"after": last, "limit": batch}).all()
         if not rows:
             return looked_at
-        _settle_again(engine, {row.id: "" for row in rows}, cache)
+        _settle_again(engine, dict.fromkeys([row.id for row in rows]), cache)
         last, looked_at = rows[-1].id, looked_at + len(rows)
 
 
-def _settle_again(engine: Engine, ids: Mapping[str, str], cache: CatalogueCache) -> None:
+def _settle_again(engine: Engine, ids: Mapping[str, str | None], cache: CatalogueCache) -> None:
     def run(subjects: Collection[str]) -> Settled:
         with engine.begin() as connection:
             return apply_facts(connection, (), cache, subjects, again=ids)

@@ -13,9 +13,11 @@ from sqlalchemy import Row
 
 from db.explain import Kept
 from domain.decode.facts import Fact
+from domain.money import money
 from domain.payments import Dispute, Funds, MoneyObject, Refund
 from domain.settlement import Cluster, Payment, settle, unvalued
-from workers.wording import Saying, bought, money, said
+from domain.sold import Sold
+from workers.wording import Saying, bought, said
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +186,7 @@ class _Teller:
             replace(each, intent=replace(each.intent, refunded=None)) if each.intent else each
             for each in cluster.members
         ]
-        untouched = replace(cluster, members=members, refunds=(), disputes=())
+        untouched = replace(cluster, members=members, refunds=(), disputes=(), credit_notes=())
         return settle(untouched, self._kept.catalogue).tokens
 
     def loose_ends(self) -> Iterator[str]:
@@ -221,13 +223,14 @@ def _clusters(kept: Kept) -> dict[str, Cluster]:
 
 def _cluster(kept: Kept, root: str, members: Sequence[MoneyObject]) -> Cluster:
     ids = {member.id for member in members}
-    sold = kept.books.subscriptions.get(kept.books.objects[root].subscription_id or "")
+    known = kept.books.subscriptions.get(kept.books.objects[root].subscription_id or "")
     return Cluster(
         root_id=root,
         members=members,
         refunds=[each for each in kept.books.refunds.values() if each.target_id in ids],
         disputes=[each for each in kept.books.disputes.values() if each.target_id in ids],
-        claimed_plan_id=sold.plan_claim.plan_id if sold and sold.plan_claim else None,
+        credit_notes=[each for each in kept.books.credit_notes.values() if each.target_id in ids],
+        sold=known.sold if known else Sold(),
     )
 
 

@@ -1,8 +1,9 @@
-"""What an event says, in a sentence, and amounts as people write them. Pure."""
+"""What an event says, in a sentence. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from fractions import Fraction
 from typing import Any
 
 import orjson
@@ -13,21 +14,14 @@ from domain.catalogue import Catalogue
 from domain.decode import decode, parse
 from domain.decode.facts import Fact
 from domain.events import Event
-from domain.payments import Line, MoneyObject
+from domain.line_plans import Invoiced
+from domain.lines import Line
+from domain.money import money
+from domain.payments import MoneyObject
 from domain.reading import integer_of, mapping_of, reference_of, text_of, time_of
 from domain.settlement import Cluster
+from domain.sold import Sold
 from domain.subscriptions import Subscription, state_of
-from domain.valuation import plan_of_line
-
-# How Stripe counts these in minor units; every other currency has a hundred of them in one.
-# The króna and the Ugandan shilling have none by law, but Stripe writes them with two.
-_WITHOUT_MINOR_UNITS = frozenset(
-    {
-        *("bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv"),
-        *("xaf", "xof", "xpf"),
-    }
-)
-_WITH_THOUSANDTHS = frozenset({"bhd", "jod", "kwd", "omr", "tnd"})
 
 # What is said of each type; the words in braces are those of `_words`.
 SENTENCES: Mapping[str, str] = {
@@ -41,10 +35,14 @@ SENTENCES: Mapping[str, str] = {
     "customer.subscription.paused": "subscription {id} is {status}",
     "customer.subscription.resumed": "subscription {id} goes on and is {status}{what}",
     "customer.subscription.trial_will_end": "the trial of subscription {id} ends on {trial_end}",
+    "customer.subscription.pending_update_applied": "subscription {id} is {status}{what}",
+    "customer.subscription.pending_update_expired": "a change of subscription {id} was not paid",
     "invoice.paid": "invoice {id} was paid: {amount}{what}",
     "invoice.payment_failed": "an attempt to collect {amount} for invoice {id} failed",
     "invoice.payment_action_required": "the buyer must confirm {amount} for invoice {id}",
+    "invoice.payment_succeeded": "invoice {id} was paid: {amount}{what}",
     "invoice.voided": "invoice {id} over {amount} was withdrawn",
+    "invoice.marked_uncollectible": "invoice {id} over {amount} was given up",
     "invoice_payment.paid": "{payer} paid {amount} of invoice {invoice}",
     "payment_intent.succeeded": "payment {id} collected {amount}",
     "payment_intent.payment_failed": "an attempt to collect {amount} by payment {id} failed",
@@ -53,6 +51,9 @@ SENTENCES: Mapping[str, str] = {
     "refund.created": "refund {id} of {amount} began and is {status}",
     "refund.updated": "refund {id} of {amount} is {status}",
     "refund.failed": "refund {id} of {amount} failed",
+    "credit_note.created": "credit note {id} lowered invoice {invoice} by {amount}",
+    "credit_note.updated": "credit note {id} over {amount} is {status}",
+    "credit_note.voided": "credit note {id} over {amount} was withdrawn",
     "charge.dispute.created": "dispute {id} over {amount} was opened and is {status}",
     "charge.dispute.updated": "dispute {id} over {amount} is {status}",
     "charge.dispute.closed": "dispute {id} over {amount} was closed: {status}",
@@ -67,6 +68,7 @@ SENTENCES: Mapping[str, str] = {
 _AMOUNTS = (
     ("checkout.", "amount_total"),
     ("invoice.paid", "amount_paid"),
+    ("invoice.payment_succeeded", "amount_paid"),
     ("invoice_payment.", "amount_paid"),
     ("invoice.", "amount_due"),
     ("payment_intent.succeeded", "amount_received"),
@@ -81,14 +83,6 @@ class Saying:
 
     text: str
     facts: Sequence[Fact]
-
-
-def money(amount_minor: int, currency: str | None) -> str:
-    """An amount as people write it: `29.00 usd`, `4,400 jpy`, `1.250 kwd`."""
-    digits = 0 if currency in _WITHOUT_MINOR_UNITS else 3 if currency in _WITH_THOUSANDTHS else 2
-    whole, rest = divmod(abs(amount_minor), 10**digits)
-    point = f".{rest:0{digits}d}" if digits else ""
-    return f"{'-' * (amount_minor < 0)}{whole:,}{point} {currency or ''}".rstrip()
 
 
 def said(row: Row[Any], catalogue: Catalogue) -> Saying:
@@ -143,7 +137,7 @@ def _what(facts: Sequence[Fact], catalogue: Catalogue) -> str:
         if isinstance(fact, Subscription) and fact.versions:
             return _subscribed(fact, catalogue)
         if isinstance(fact, MoneyObject) and (fact.invoice or fact.session):
-            return _of_object(fact, None, catalogue)
+            return _of_object(fact, Sold(), catalogue)
     return ""
 
 
@@ -160,26 +154,30 @@ def _subscribed(known: Subscription, catalogue: Catalogue) -> str:
 def bought(cluster: Cluster, catalogue: Catalogue) -> str:
     """What a payment was for: quantities and names of plans."""
     members = sorted(cluster.members, key=lambda member: member.id != cluster.root_id)
-    told = (_of_object(each, cluster.claimed_plan_id, catalogue) for each in members)
+    told = (_of_object(each, cluster.sold, catalogue) for each in members)
     return next((what for what in told if what), "")
 
 
-def _of_object(known: MoneyObject, claimed_plan_id: int | None, catalogue: Catalogue) -> str:
-    sold = known.created or 0
+def _of_object(known: MoneyObject, sold: Sold, catalogue: Catalogue) -> str:
+    created = known.created or 0
     if known.session and known.session.plan_id is not None:
-        plan = catalogue.by_id(known.session.plan_id, sold)
+        plan = catalogue.by_id(known.session.plan_id, created)
         return _times(1, plan.name if plan else None)
-    lines = known.invoice.lines if known.invoice else ()
-    return ", ".join(_line(line, claimed_plan_id, catalogue, sold) for line in lines)
+    if known.invoice is None:
+        return ""
+    invoiced = Invoiced(known.invoice.lines, known.invoice.currency, created, catalogue, sold)
+    return ", ".join(_line(line, invoiced) for line in invoiced.lines)
 
 
-def _line(line: Line, claimed_plan_id: int | None, catalogue: Catalogue, sold: int) -> str:
-    plan = plan_of_line(line, claimed_plan_id, catalogue, sold)
+def _line(line: Line, invoiced: Invoiced) -> str:
+    plan = invoiced.plan_of(line).plan
     told = _times(line.quantity, plan.name if plan else None)
     if line.is_proration:
-        return f"{told} ({'credit for' if line.amount_minor < 0 else 'for'} a part of the period)"
+        takes = line.credits or line.amount_minor < 0
+        return f"{told} ({'credit for' if takes else 'for'} a part of the period)"
     return told
 
 
-def _times(quantity: int, name: str | None) -> str:
-    return f"{quantity:,} \N{MULTIPLICATION SIGN} {name or 'something in no plan'}"
+def _times(quantity: int | Fraction, name: str | None) -> str:
+    shown = f"{quantity:,}" if isinstance(quantity, int) else f"{float(quantity):,}"
+    return f"{shown} \N{MULTIPLICATION SIGN} {name or 'something in no plan'}"

@@ -8,13 +8,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from domain.decode import checkout, customers, invoices, payments, subscriptions
+from domain.decode import (
+    assignments,
+    checkout,
+    credit_notes,
+    customers,
+    invoices,
+    payments,
+    subscriptions,
+)
 from domain.decode.facts import Fact
 from domain.decode.shape import doubt
 from domain.decode.source import Source
 from domain.errors import DecodeError
 from domain.events import Event
 from domain.reading import mapping_of, text_of, time_of
+
+ASSIGNED = "fiko.payment.assigned"
 
 Decoder = Callable[[Source], list[Fact]]
 
@@ -33,11 +43,15 @@ DECODERS: Mapping[str, Decoder] = {
     "customer.subscription.paused": subscriptions.version,
     "customer.subscription.resumed": subscriptions.version,
     "customer.subscription.trial_will_end": subscriptions.version,
+    "customer.subscription.pending_update_applied": subscriptions.version,
+    "customer.subscription.pending_update_expired": subscriptions.version,
     # Subscription money, and attempts at it.
     "invoice.paid": invoices.paid,
+    "invoice.payment_succeeded": invoices.paid,
     "invoice.payment_failed": invoices.failed,
     "invoice.payment_action_required": invoices.reported,
     "invoice.voided": invoices.reported,
+    "invoice.marked_uncollectible": invoices.reported,
     # Since 2025-05-28 the only event that says which intent paid which invoice.
     "invoice_payment.paid": invoices.invoice_payment,
     # One intent collected money, or an attempt at it failed. Never grants by itself.
@@ -49,6 +63,10 @@ DECODERS: Mapping[str, Decoder] = {
     "refund.created": payments.refund,
     "refund.updated": payments.refund,
     "refund.failed": payments.refund,
+    # An invoice made smaller, before it was paid or after.
+    "credit_note.created": credit_notes.credit_note,
+    "credit_note.updated": credit_notes.credit_note,
+    "credit_note.voided": credit_notes.credit_note,
     # The bank contests; only the funds events move money.
     "charge.dispute.created": payments.dispute,
     "charge.dispute.updated": payments.dispute,
@@ -59,6 +77,11 @@ DECODERS: Mapping[str, Decoder] = {
     "customer.created": customers.customer,
     "customer.updated": customers.customer,
     "customer.deleted": customers.deleted_customer,
+}
+
+# Events of ours, never sent by Stripe: what a person said where Stripe's objects do not.
+OWN_DECODERS: Mapping[str, Decoder] = {
+    ASSIGNED: assignments.assignment,
 }
 
 
@@ -107,7 +130,7 @@ def decode(event: Event) -> Decoded:
     Raises `DecodeError` when the object lacks what its type must carry.
     """
     source = Source(event)
-    decoder = DECODERS.get(event.type)
+    decoder = DECODERS.get(event.type) or OWN_DECODERS.get(event.type)
     facts = tuple(decoder(source)) if decoder else ()
     if decoder and (odd := doubt(event)):
         source.note(odd)
@@ -127,7 +150,9 @@ def _object_id(source: Source) -> str | None:
     """What the inbox finds the event by; a link between two objects is told of the invoice."""
     if source.object.get("object") == "invoice_payment":
         return source.reference("invoice")
+    if source.object.get("object") == "payment_assignment":
+        return source.reference("payment")
     return text_of(source.object.get("id"))
 
 
-__all__ = ["DECODERS", "Decoded", "Fact", "decode", "parse"]
+__all__ = ["ASSIGNED", "DECODERS", "OWN_DECODERS", "Decoded", "Fact", "decode", "parse"]

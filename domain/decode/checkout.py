@@ -10,8 +10,17 @@ from domain.payments import (
     Kind,
     MoneyObject,
     SessionDetails,
+    SessionLine,
 )
-from domain.reading import mapping_of, text_of
+from domain.reading import (
+    decimal_quantity_of,
+    integer_of,
+    list_of,
+    mapping_of,
+    reference_of,
+    text_of,
+)
+from domain.sold import Sold
 from domain.subscriptions import Subscription
 
 
@@ -36,9 +45,9 @@ def session(source: Source) -> list[Fact]:
     if invoice_id:
         facts.append(MoneyObject(invoice_id, Kind.INVOICE))
     if found.subscription_id:
-        facts.append(
-            Subscription(found.subscription_id, found.customer_id, plan_claim=source.plan_claim())
-        )
+        plan_id = source.own_plan_id()
+        sold = Sold() if plan_id is None else Sold(claims={plan_id: source.event.stamp})
+        facts.append(Subscription(found.subscription_id, found.customer_id, sold))
     return facts
 
 
@@ -54,6 +63,7 @@ def failed_session(source: Source) -> list[Fact]:
 
 def _details(source: Source, *, is_one_time: bool) -> SessionDetails:
     default = "complete" if source.event.type != "checkout.session.expired" else "expired"
+    plan_id = source.own_plan_id()
     return SessionDetails(
         is_one_time=is_one_time,
         # Sessions made before 2021 carry no status; the event's type tells.
@@ -61,5 +71,19 @@ def _details(source: Source, *, is_one_time: bool) -> SessionDetails:
         payment_rank=source.rank("payment_status", PAYMENT_STATUS_RANK, "unpaid"),
         currency=(text_of(source.object.get("currency")) or "").lower(),
         amount_total_minor=source.amount("amount_total"),
-        plan_id=source.plan_id(mapping_of(source.object.get("metadata"))),
+        plan_id=plan_id,
+        amount_subtotal_minor=integer_of(source.object.get("amount_subtotal")),
+        lines=_lines(source),
+        named={} if plan_id is None else {plan_id: source.event.created},
+    )
+
+
+def _lines(source: Source) -> tuple[SessionLine, ...] | None:
+    """The line items of a session that was asked for with them; a list that is cut says nothing."""
+    listed = mapping_of(source.object.get("line_items"))
+    if not isinstance(listed.get("data"), list) or listed.get("has_more") is True:
+        return None
+    return tuple(
+        SessionLine(reference_of(line.get("price")), decimal_quantity_of(line))
+        for line in list_of(listed)
     )

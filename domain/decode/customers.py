@@ -7,11 +7,8 @@ from domain.decode.source import Source
 
 def customer(source: Source) -> list[Fact]:
     """A customer; its metadata may name our user."""
-    claim = source.user_claim
     customer_id = source.required_id()
-    if claim is None:
-        return [Customer(customer_id)]
-    return [Customer(customer_id, claim.user_id, claim.stamp)]
+    return list(source.customer_link()) or [Customer(customer_id)]
 
 
 def deleted_customer(source: Source) -> list[Fact]:

@@ -6,25 +6,29 @@ from typing import Any
 
 from domain.decode.facts import Fact
 from domain.decode.source import Source
-from domain.payments import INVOICE_RANK, InvoiceDetails, Kind, Line, MoneyObject
-from domain.reading import integer_of, list_of, mapping_of, reference_of, text_of
+from domain.lines import Line
+from domain.payments import INVOICE_RANK, InvoiceDetails, Kind, MoneyObject, kind_of
+from domain.reading import (
+    decimal_quantity_of,
+    integer_of,
+    list_of,
+    mapping_of,
+    reference_of,
+    text_of,
+    time_of,
+)
+
+_DEFAULT_STATUS = {"invoice.voided": "void", "invoice.marked_uncollectible": "uncollectible"}
 
 
 def reported(source: Source) -> list[Fact]:
     """An invoice in whatever status it says it has."""
-    default = "void" if source.event.type == "invoice.voided" else "open"
+    default = _DEFAULT_STATUS.get(source.event.type, "open")
     return _invoice(source, source.rank("status", INVOICE_RANK, default))
 
 
 def paid(source: Source) -> list[Fact]:
     """A settled invoice: charged, covered by credit, free, or paid outside Stripe."""
-    if mapping_of(source.object.get("lines")).get("has_more") is True:
-        # Valued by some of its lines it would be worth too little; the links hold all the same.
-        source.is_cut = True
-        return [
-            replace(fact, invoice=None) if isinstance(fact, MoneyObject) else fact
-            for fact in _invoice(source, INVOICE_RANK["paid"])
-        ]
     return _invoice(source, INVOICE_RANK["paid"])
 
 
@@ -39,11 +43,11 @@ def failed(source: Source) -> list[Fact]:
 
 
 def invoice_payment(source: Source) -> list[Fact]:
-    """Which intent (or charge) paid which invoice."""
+    """Which intent (or charge, or payment record) paid which invoice."""
     invoice_id = source.required_reference("invoice")
     payer = _payer_id(mapping_of(source.object.get("payment")))
     if payer is None:
-        source.note("payment names no intent and no charge; money from outside Stripe")
+        source.note("payment names nothing that we know; money from outside Stripe")
         return [MoneyObject(invoice_id, Kind.INVOICE)]
     return [MoneyObject(invoice_id, Kind.INVOICE), _payer(payer, invoice_id)]
 
@@ -75,12 +79,15 @@ def _payer_ids(source: Source) -> list[str]:
 
 
 def _payer_id(payment: Mapping[str, Any]) -> str | None:
-    return reference_of(payment.get("payment_intent")) or reference_of(payment.get("charge"))
+    names = (reference_of(payment.get(key)) for key in _PAYERS)
+    return next((name for name in names if name), None)
+
+
+_PAYERS = ("payment_intent", "charge", "payment_record")
 
 
 def _payer(payer_id: str, invoice_id: str) -> MoneyObject:
-    kind = Kind.CHARGE if payer_id.startswith(("ch_", "py_")) else Kind.INTENT
-    return MoneyObject(payer_id, kind, parents=frozenset({invoice_id}))
+    return MoneyObject(payer_id, kind_of(payer_id), parents=frozenset({invoice_id}))
 
 
 def _subscription_id(source: Source) -> str | None:
@@ -96,6 +103,8 @@ def _details(source: Source, rank: int) -> InvoiceDetails:
     if not all(isinstance(line, Mapping) for line in listed):
         raise source.missing("lines.data[]")
     plan_id = source.plan_id(mapping_of(source.subscription_details().get("metadata")))
+    # Valued by some of its lines it would be worth too little, so it waits for the others.
+    source.is_cut = mapping_of(source.object.get("lines")).get("has_more") is True
     return InvoiceDetails(
         rank=rank,
         stamp=source.event.stamp,
@@ -105,6 +114,12 @@ def _details(source: Source, rank: int) -> InvoiceDetails:
         starts_subscription=source.object.get("billing_reason") == "subscription_create",
         lines=tuple(_line(source, line, plan_id) for line in listed),
         receipt_url=text_of(source.object.get("hosted_invoice_url")),
+        total_minor=integer_of(source.object.get("total")),
+        noted_minor=sum(
+            integer_of(source.object.get(key)) or 0
+            for key in ("pre_payment_credit_notes_amount", "post_payment_credit_notes_amount")
+        ),
+        is_cut=source.is_cut,
     )
 
 
@@ -114,23 +129,71 @@ def _line(source: Source, line: Mapping[str, Any], invoice_plan_id: int | None) 
         raise source.missing("lines.data[].amount")
     parent = _line_parent(line)
     is_proration = bool(parent.get("proration") or line.get("proration"))
-    from_subscription = bool(
+    from_subscription = _is_of_subscription(line, parent, is_proration=is_proration)
+    own_plan_id = source.plan_id(mapping_of(line.get("metadata"))) if from_subscription else None
+    named_plan_id = invoice_plan_id if own_plan_id is None else own_plan_id
+    period = mapping_of(line.get("period"))
+    source.quantity(line, "lines")  # Notes one that is no number.
+    return Line(
+        amount_minor=amount,
+        quantity=decimal_quantity_of(line),
+        price_id=_price_id(line),
+        is_proration=is_proration,
+        from_subscription=from_subscription,
+        plan_id=named_plan_id if from_subscription else None,
+        item_id=reference_of(parent.get("subscription_item"))
+        or reference_of(line.get("subscription_item")),
+        period_start=time_of(period.get("start")),
+        period_end=time_of(period.get("end")),
+        unit_amount_minor=_unit_amount_minor(line, is_proration=is_proration),
+        is_metered=_is_metered(line),
+        credits=_credits(line, parent),
+        hides_discount=is_proration and _hides_discount(line),
+    )
+
+
+def _is_of_subscription(
+    line: Mapping[str, Any], parent: Mapping[str, Any], *, is_proration: bool
+) -> bool:
+    return bool(
         parent.get("subscription_item")
         or line.get("subscription_item")
         or line.get("type") == "subscription"
         # Since 2025-03-31 a classic proration is an invoice item that names its subscription.
         or (is_proration and parent.get("subscription"))
     )
-    own_plan_id = source.plan_id(mapping_of(line.get("metadata"))) if from_subscription else None
-    return Line(
-        amount_minor=amount,
-        quantity=source.quantity(line, "lines"),
-        price_id=_price_id(line),
-        is_proration=is_proration,
-        from_subscription=from_subscription,
-        plan_id=(invoice_plan_id if own_plan_id is None else own_plan_id)
-        if from_subscription
-        else None,
+
+
+def _unit_amount_minor(line: Mapping[str, Any], *, is_proration: bool) -> int | None:
+    """What one unit costs: as the price says (before 2025-03-31), else as an ordinary line does.
+
+    A proration's own unit amount is the proration's.
+    """
+    price = mapping_of(line.get("price") or line.get("plan"))
+    told = integer_of(price.get("unit_amount", price.get("amount")))
+    if told is None and not is_proration:
+        told = integer_of(mapping_of(line.get("pricing")).get("unit_amount_decimal"))
+    return told
+
+
+def _is_metered(line: Mapping[str, Any]) -> bool:
+    """Whether the line says that its price is charged by use; since 2025-03-31 none does."""
+    price = mapping_of(line.get("price") or line.get("plan"))
+    usage = mapping_of(price.get("recurring")).get("usage_type") or price.get("usage_type")
+    return usage == "metered"
+
+
+def _credits(line: Mapping[str, Any], parent: Mapping[str, Any]) -> bool:
+    details = mapping_of(parent.get("proration_details") or line.get("proration_details"))
+    return bool(details.get("credited_items"))
+
+
+def _hides_discount(line: Mapping[str, Any]) -> bool:
+    """Whether a discount applied that no figure shows: the amount is what was left of it."""
+    shown = line.get("discount_amounts")
+    amounts = shown if isinstance(shown, list) else []
+    return bool(line.get("discounts")) and not any(
+        mapping_of(each).get("amount") for each in amounts
     )
 
 

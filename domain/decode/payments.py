@@ -12,6 +12,7 @@ from domain.payments import (
     MoneyObject,
     Refund,
     RefundedSoFar,
+    kind_of,
 )
 from domain.reading import list_of, text_of
 
@@ -154,18 +155,21 @@ def dispute(source: Source) -> list[Fact]:
             amount_minor=source.required_amount("amount"),
             funds=funds,
             funds_created=0 if funds is Funds.UNTOUCHED else source.event.created,
+            currency=(text_of(source.object.get("currency")) or "").lower(),
         ),
     ]
 
 
 def _target(source: Source) -> tuple[str | None, list[Fact]]:
-    """What a refund or dispute takes from: the intent, or the charge where there is none."""
+    """What a refund or dispute takes from: the intent, else the charge, else a payment record."""
     intent_id, charge_id = source.reference("payment_intent"), source.reference("charge")
-    target_id = intent_id or charge_id
+    target_id = intent_id or charge_id or source.reference("payment_record")
     if target_id is None:
         return None, []
-    kind = Kind.INTENT if intent_id else Kind.CHARGE
-    return target_id, [MoneyObject(target_id, kind), *_charge_of(charge_id, intent_id)]
+    return target_id, [
+        MoneyObject(target_id, kind_of(target_id)),
+        *_charge_of(charge_id, intent_id),
+    ]
 
 
 def _charge_of(charge_id: str | None, intent_id: str | None) -> list[Fact]:

@@ -9,7 +9,6 @@ from domain.claims import (
     METADATA,
     SUBSCRIPTION_METADATA,
     Customer,
-    PlanClaim,
     UserClaim,
 )
 from domain.errors import DecodeError
@@ -18,6 +17,7 @@ from domain.reading import (
     integer_of,
     list_of,
     mapping_of,
+    plan_id_of,
     quantity_of,
     reference_of,
     text_of,
@@ -26,8 +26,6 @@ from domain.reading import (
 
 V = TypeVar("V", int, str)
 
-# PostgreSQL's integer; a plan id beyond it is no plan of ours.
-_PLAN_ID_MAX = 2**31 - 1
 # A note quotes what it found, but not a page of it.
 _SHOWN_CHARACTERS_MAX = 40
 
@@ -108,10 +106,10 @@ class Source:
         return self.required_text("currency").lower()
 
     def customer_id(self) -> str | None:
-        """The Stripe customer that the object is about."""
+        """The payer that the object is about: a Stripe customer, else an account."""
         if self.object.get("object") == "customer":
             return text_of(self.object.get("id"))
-        return self.reference("customer")
+        return self.reference("customer") or self.reference("customer_account")
 
     @cached_property
     def user_claim(self) -> UserClaim | None:
@@ -129,26 +127,28 @@ class Source:
         return UserClaim(SUBSCRIPTION_METADATA, self.event.stamp, inherited) if inherited else None
 
     def customer_link(self) -> list[Customer]:
-        """The link that an object with both a user and a customer teaches."""
+        """The links that an object teaches: of user and payer, and of a payer's two names."""
         customer_id, claim = self.customer_id(), self.user_claim
-        if customer_id is None or claim is None:
+        if customer_id is None:
             return []
-        return [Customer(customer_id, claim.user_id, claim.stamp)]
+        account_id = self.reference("customer_account")
+        aliases = frozenset({account_id} if account_id and account_id != customer_id else ())
+        links = [Customer(alias, alias_ids=frozenset({customer_id})) for alias in sorted(aliases)]
+        if claim is None:
+            return [Customer(customer_id, alias_ids=aliases), *links] if links else []
+        return [Customer(customer_id, claim.user_id, claim.stamp, alias_ids=aliases), *links]
 
     def plan_id(self, metadata: Mapping[str, Any]) -> int | None:
         """The plan that metadata names; a name that is no plan id is noted, not fatal."""
         named = metadata.get("plan_id")
-        plan_id = integer_of(named)
-        if plan_id is None or not 0 <= plan_id <= _PLAN_ID_MAX:
-            if named is not None:
-                self.note(f"metadata.plan_id {_shown(named)} is no plan id")
-            return None
+        plan_id = plan_id_of(named)
+        if plan_id is None and named is not None:
+            self.note(f"metadata.plan_id {_shown(named)} is no plan id")
         return plan_id
 
-    def plan_claim(self) -> PlanClaim | None:
-        """The plan that the object's own metadata names, with when it did."""
-        plan_id = self.plan_id(mapping_of(self.object.get("metadata")))
-        return None if plan_id is None else PlanClaim(self.event.stamp, plan_id)
+    def own_plan_id(self) -> int | None:
+        """The plan that the object's own metadata names."""
+        return self.plan_id(mapping_of(self.object.get("metadata")))
 
     def subscription_details(self) -> Mapping[str, Any]:
         """What an invoice says of its subscription, in the shape since 2025-03-31 or before."""

@@ -4,7 +4,7 @@ from domain.decode.facts import Fact
 from domain.decode.source import Source
 from domain.errors import DecodeError
 from domain.reading import is_deeper_than, mapping_of
-from domain.subscriptions import STATUSES, Subscription, Version, state_of
+from domain.subscriptions import STATUSES, Subscription, Version, sold_of, state_of
 
 # Stripe nests a few levels. What is kept whole must be readable and writable by everyone later on,
 # and some JSON libraries stop at 254.
@@ -27,16 +27,16 @@ def version(source: Source) -> list[Fact]:
         object=event.object,
         previous=event.previous_attributes,
     )
+    source.own_plan_id()  # Notes one that is no plan id.
     _note_items(source, report)
-    if not source.is_cut:
-        _require_shallow(report)
+    _require_shallow(report)
     return [
         *source.customer_link(),
         Subscription(
             id=subscription_id,
             customer_id=source.customer_id(),
-            plan_claim=source.plan_claim(),
-            versions=() if source.is_cut else (report,),
+            sold=sold_of(report),
+            versions=(report,),
         ),
     ]
 
@@ -60,8 +60,7 @@ def _note_items(source: Source, report: Version) -> None:
         source.note("items.data has no item; no plan and no period can be shown")
     elif len(items) < len(entries):
         source.note("items.data has entries that are no items; left out")
-    if listed.get("has_more") is True:
-        source.is_cut = True
+    source.is_cut = report.is_cut
     if any(item.price_id is None for item in items):
         source.note("items.data[].price is missing; the item has no plan")
     for entry in entries:

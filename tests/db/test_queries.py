@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, text
 
 from db import queries, tables
 from db.engine import make_engine
@@ -167,15 +167,38 @@ def test_a_subscription_without_a_plan_shows_its_first_item(connection: Connecti
 
 
 def test_an_item_of_unknown_price_has_the_claimed_plan(connection: Connection) -> None:
-    """A claim counts where the price says nothing, and only for a plan that exists."""
+    """A claim counts for one item, where no price is known, and only for a plan that exists."""
     a_plan(connection, 1)
     a_plan(connection, 2)
     items = [an_item("price_inline"), an_item("price_2_1_usd")]
     a_subscription(connection, "sub_1", items=items, claimed_plan_id=1)
     a_subscription(connection, "sub_2", items=items[:1], claimed_plan_id=99, started_at=APRIL)
-    unknown, claimed = queries.subscriptions(connection, "user_1", limit=10)
-    assert [item.plan_id for item in claimed.items] == [1, 2]
-    assert (claimed.plan_id, unknown.plan_id) == (1, None)
+    a_subscription(connection, "sub_3", items=items[:1], claimed_plan_id=1, started_at=MAY)
+    claimed, unknown, known = queries.subscriptions(connection, "user_1", limit=10)
+    assert [item.plan_id for item in known.items] == [None, 2]
+    assert (known.plan_id, unknown.plan_id, claimed.plan_id) == (2, None, 1)
+
+
+def test_a_claim_stands_for_the_licensed_item_that_costs_what_the_plan_does(
+    connection: Connection,
+) -> None:
+    """Metered items never; of several the one at the plan's price; none where none has it."""
+    a_plan(connection, 1)
+    amount = connection.execute(text("SELECT amount_minor FROM plan_prices")).scalar_one()
+    costs = {"unit_amount": amount, "currency": "usd"}
+    metered = an_item("price_m") | {"id": "si_0", "metered": True} | costs
+    other = an_item("price_o") | {"id": "si_1"} | costs | {"unit_amount": amount + 1}
+    plan = an_item("price_p", 3) | {"id": "si_2"} | costs
+    items = [metered, other, plan]
+    a_subscription(connection, "sub_1", items=items, named_plan_id=1)
+    a_subscription(connection, "sub_2", items=items[:2], named_plan_id=1, started_at=APRIL)
+    several = [other, other | {"id": "si_3"}]
+    a_subscription(connection, "sub_3", items=several, named_plan_id=1, started_at=MAY)
+    none, only, at_price = queries.subscriptions(connection, "user_1", limit=10)
+    assert [item.plan_id for item in at_price.items] == [None, None, 1]
+    assert (at_price.plan_id, at_price.quantity) == (1, 3)
+    assert [item.plan_id for item in only.items] == [None, 1]
+    assert (none.plan_id, [item.plan_id for item in none.items]) == (None, [None, None])
 
 
 def test_a_price_of_an_old_version_still_names_its_plan(connection: Connection) -> None:
@@ -271,6 +294,7 @@ def test_a_payment_shows_what_was_paid_and_what_was_taken_back(connection: Conne
         subscription_id="sub_1",
         tokens=700,
         receipt_url="https://pay.example.com/r",
+        note=None,
         created_at=MARCH,
         position=(MARCH, "cs_1"),
     )

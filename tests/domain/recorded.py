@@ -7,16 +7,17 @@ from typing import Any
 import orjson
 
 from domain.claims import Customer, UserClaim
+from domain.credit_notes import CreditNote
 from domain.decode import Decoded, decode, parse
 from domain.decode.facts import Fact
 from domain.events import Stamp
+from domain.lines import Line
 from domain.payments import (
     Dispute,
     Funds,
     IntentDetails,
     InvoiceDetails,
     Kind,
-    Line,
     MoneyObject,
     Refund,
     RefundedSoFar,
@@ -68,7 +69,17 @@ def a_session_fact(session_id: str, rank: int, payment_rank: int, **changes: Any
         customer_id=CUSTOMER,
         claim=said_by(1),
         created=START - 120,
-        session=SessionDetails(is_one_time, rank, payment_rank, "usd", total, plan, has_failed),
+        session=SessionDetails(
+            is_one_time,
+            rank,
+            payment_rank,
+            "usd",
+            total,
+            plan,
+            has_failed,
+            amount_subtotal_minor=total,
+            named={plan: AT},
+        ),
     )
 
 
@@ -88,10 +99,27 @@ def an_invoice_fact(invoice_id: str, rank: int, paid: int, **changes: Any) -> Mo
             amount_due_minor=2_900,
             amount_paid_minor=paid,
             starts_subscription=changes.get("starts_subscription", False),
-            lines=(Line(2_900, 1, "price_1T5fikoProUsd", False, True, 2),),  # noqa: FBT003 - a row.
+            lines=(a_month_of_pro(START if changes.get("starts_subscription") else START + MONTH),),
             has_failed=changes.get("has_failed", False),
             receipt_url=HOSTED + invoice_id,
+            total_minor=2_900,
         ),
+    )
+
+
+def a_month_of_pro(start: int) -> Line:
+    """A line over one month of the pro plan."""
+    return Line(
+        2_900,
+        1,
+        "price_1T5fikoProUsd",
+        is_proration=False,
+        from_subscription=True,
+        plan_id=2,
+        item_id="si_T5fikoItem01",
+        period_start=start,
+        period_end=start + MONTH,
+        unit_amount_minor=2_900,
     )
 
 
@@ -133,8 +161,15 @@ def a_dispute_fact(status: str, funds: Funds = Funds.UNTOUCHED) -> tuple[Fact, .
     return (
         a_stub(intent, Kind.INTENT),
         a_stub(charge, Kind.CHARGE, intent),
-        Dispute("dp_1T5fikoPack01", intent, status, AT, 500, funds, moved),
+        Dispute("dp_1T5fikoPack01", intent, status, AT, 500, funds, moved, "usd"),
     )
+
+
+def a_credit_note_fact(*, is_void: bool = False) -> tuple[Fact, ...]:
+    """A credit note of 10.00 on the first invoice, paid out by the refund."""
+    refunds = {"re_3T5fikoInvoice01": 1_000}
+    note = CreditNote("cn_1T5fikoNote01", INVOICE, 1_000, is_void, refunds)
+    return (a_stub(INVOICE, Kind.INVOICE), note)
 
 
 PACK, SEPA_PAID, SEPA_FAILED, LEFT = (
@@ -164,6 +199,14 @@ NEW_FACTS: Mapping[str, Sequence[Fact]] = {
     ],
     "checkout.session.expired": [LINK, a_session_fact(LEFT, 1, 0, is_one_time=False)],
     "invoice.paid": [LINK, an_invoice_fact(INVOICE, 4, 2_900, starts_subscription=True)],
+    "invoice.payment_succeeded": [
+        LINK,
+        an_invoice_fact(INVOICE, 4, 2_900, starts_subscription=True),
+    ],
+    "invoice.marked_uncollectible": [LINK, an_invoice_fact("in_1T5fikoInv08", 2, 0)],
+    "credit_note.created": a_credit_note_fact(),
+    "credit_note.updated": a_credit_note_fact(),
+    "credit_note.voided": a_credit_note_fact(is_void=True),
     "invoice.payment_failed": [LINK, an_invoice_fact("in_1T5fikoInv02", 1, 0, has_failed=True)],
     "invoice.payment_action_required": [LINK, an_invoice_fact("in_1T5fikoInv05", 1, 0)],
     "invoice.voided": [LINK, an_invoice_fact("in_1T5fikoInv06", 3, 0)],
@@ -200,6 +243,8 @@ def paid_by(event_type: str, number: str) -> Sequence[Fact]:
 OLD_FACTS: Mapping[str, Sequence[Fact]] = {
     **NEW_FACTS,
     "invoice.paid": paid_by("invoice.paid", "01"),
+    "invoice.payment_succeeded": paid_by("invoice.payment_succeeded", "01"),
+    "invoice.marked_uncollectible": paid_by("invoice.marked_uncollectible", "08"),
     "invoice.payment_failed": paid_by("invoice.payment_failed", "02"),
     "invoice.payment_action_required": paid_by("invoice.payment_action_required", "05"),
     "invoice.voided": paid_by("invoice.voided", "06"),
@@ -217,7 +262,7 @@ OLD_FACTS: Mapping[str, Sequence[Fact]] = {
 
 def a_state(status: str, start: int, end: int, **changes: Any) -> SubscriptionState:
     """The buyer's subscription to the pro plan in one period."""
-    item = Item("si_T5fikoItem01", "price_1T5fikoProUsd", 1, start, end)
+    item = Item("si_T5fikoItem01", "price_1T5fikoProUsd", 1, start, end, False, 2_900, "usd")  # noqa: FBT003 - a row.
     return SubscriptionState(
         status=status,
         user_id=USER,
@@ -227,6 +272,7 @@ def a_state(status: str, start: int, end: int, **changes: Any) -> SubscriptionSt
         canceled_at=changes.get("canceled_at"),
         trial_end=changes.get("trial_end"),
         started=START,
+        plan_id=2,
     )
 
 
@@ -244,6 +290,12 @@ STATES: Mapping[str, SubscriptionState] = {
     "customer.subscription.resumed": a_state(
         "active", RESUMED, RESUMED + MONTH, trial_end=TRIAL_END
     ),
+    "customer.subscription.pending_update_applied": a_state(
+        "active", START + MONTH, START + 2 * MONTH
+    ),
+    "customer.subscription.pending_update_expired": a_state(
+        "active", START + MONTH, START + 2 * MONTH
+    ),
 }
 
 # Stripe had no such object before basil: invoices named their intent themselves.
@@ -256,6 +308,11 @@ SUBJECTS: Mapping[str, tuple[str, bool, bool]] = {
     "checkout.session.async_payment_failed": (SEPA_FAILED, True, True),
     "checkout.session.expired": (LEFT, True, True),
     "invoice.paid": (INVOICE, True, True),
+    "invoice.payment_succeeded": (INVOICE, True, True),
+    "invoice.marked_uncollectible": ("in_1T5fikoInv08", True, True),
+    "credit_note.created": ("cn_1T5fikoNote01", True, False),
+    "credit_note.updated": ("cn_1T5fikoNote01", True, False),
+    "credit_note.voided": ("cn_1T5fikoNote01", True, False),
     "invoice.payment_failed": ("in_1T5fikoInv02", True, True),
     "invoice.payment_action_required": ("in_1T5fikoInv05", True, True),
     "invoice.voided": ("in_1T5fikoInv06", True, True),

@@ -265,14 +265,20 @@ def test_one_remark_is_made_once_and_several_are_told_together() -> None:
     ("event_type", "found", "key"),
     [("invoice.paid", PAID_INVOICE, "lines"), (UPDATED, a_subscription(), "items")],
 )
-def test_a_list_that_shows_only_some_entries_is_told_and_only_the_links_count(
+def test_a_list_that_shows_only_some_entries_is_told_and_marks_its_facts(
     event_type: str, found: Json, key: str
 ) -> None:
-    """Valued by half its lines an invoice would be worth half; the rest is to be fetched."""
+    """Status and links count at once; what needs the rest of the list waits for it."""
     whole = decode(parse(an_event(event_type, found)))
     cut = decode(parse(an_event(event_type, changed(found, key, found[key] | {"has_more": True}))))
     assert (whole.is_cut, cut.is_cut) == (False, True)
-    for fact in cut.facts:
-        assert not (isinstance(fact, MoneyObject) and fact.invoice)
-        assert not (isinstance(fact, Subscription) and fact.versions)
+    marks = [
+        fact.invoice.is_cut for fact in cut.facts if isinstance(fact, MoneyObject) and fact.invoice
+    ] + [
+        version.is_cut
+        for fact in cut.facts
+        if isinstance(fact, Subscription)
+        for version in fact.versions
+    ]
+    assert marks == [True]
     assert [fact.id for fact in cut.facts] == [fact.id for fact in whole.facts]

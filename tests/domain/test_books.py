@@ -1,12 +1,15 @@
 """The working set: what a merge marks as touched, and what is settled because of it."""
 
+from dataclasses import replace
+from itertools import permutations
 from typing import Any
 
 from domain.books import Books, Touched, commit, merge_money, merge_parties, settle_touched
-from domain.claims import Customer, PlanClaim
+from domain.claims import Customer
 from domain.decode.facts import Fact
 from domain.events import Stamp
 from domain.payments import Dispute, Kind, MoneyObject, Refund
+from domain.sold import ItemPrice, Sold, SoldItem
 from domain.subscriptions import Subscription
 from tests.play import CATALOGUE
 
@@ -35,15 +38,41 @@ def test_a_customer_whose_user_changes_touches_what_it_owns() -> None:
 
 
 def test_a_subscription_whose_plan_changes_touches_what_it_sold() -> None:
-    """By the plan, not by the claim."""
+    """By the plan and by when it was first named, which tells the terms."""
     books = Books()
     plain = merged(books, ("e1", Subscription("sub_1")))
     assert (plain.subscriptions, plain.plans) == ({"sub_1": "e1"}, {})
-    claimed = Subscription("sub_1", plan_claim=PlanClaim(Stamp(20, "x"), 2))
+    claimed = Subscription("sub_1", sold=Sold(claims={2: Stamp(20, "x")}))
     assert merged(books, ("e2", claimed)).plans == {"sub_1": "e2"}
-    same = Subscription("sub_1", plan_claim=PlanClaim(Stamp(10, "x"), 2))
-    again = merged(books, ("e3", same))
-    assert (again.subscriptions, again.plans) == ({"sub_1": "e3"}, {})
+    earlier = Subscription("sub_1", sold=Sold(claims={2: Stamp(10, "x")}))
+    assert merged(books, ("e3", earlier)).plans == {"sub_1": "e3"}
+    assert merged(books, ("e4", claimed)) == Touched()
+
+
+def test_a_new_period_touches_prorations_only() -> None:
+    """Nothing else is worth more or less for it."""
+    books = Books()
+    item = SoldItem(frozenset({ItemPrice("price", False, 5, "usd")}), frozenset({(1, 2)}))  # noqa: FBT003 - a row.
+    first = Subscription("sub_1", sold=Sold(items={"si_1": item}))
+    assert merged(books, ("e1", first)).plans == {"sub_1": "e1"}
+    renewed = Subscription(
+        "sub_1", sold=Sold(items={"si_1": replace(item, periods=frozenset({(2, 3)}))})
+    )
+    touched = merged(books, ("e2", renewed))
+    assert (touched.plans, touched.periods) == ({}, {"sub_1": "e2"})
+
+
+def test_what_is_claimed_of_one_name_of_a_payer_holds_for_the_other() -> None:
+    """Whichever comes first: the claim, the alias, or a claim under the other name."""
+    account = Customer("acct_1", alias_ids=frozenset({"cus_1"}))
+    customer = Customer("cus_1", alias_ids=frozenset({"acct_1"}))
+    facts = [ANN, customer, account, Customer("acct_1", "bob", Stamp(20, "b"))]
+    for order in permutations(facts):
+        books = Books()
+        for fact in order:
+            merged(books, ("e1", fact))
+        owners = {each.id: (each.user_id, each.other_user_ids) for each in books.customers.values()}
+        assert owners == {name: ("ann", frozenset({"bob"})) for name in ("cus_1", "acct_1")}
 
 
 def test_a_refund_or_dispute_touches_what_it_takes_from_before_and_now() -> None:

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from domain.settlement import Entry, Payment, entries_for
+from domain.entries import Entry, entries_for
+from domain.settlement import Payment
 from tests.play import Player, play
 from tests.stripe_objects import (
     a_line,

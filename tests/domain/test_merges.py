@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.claims import Customer, PlanClaim, UserClaim
+from domain.claims import Assigned, Customer, UserClaim
+from domain.credit_notes import CreditNote
 from domain.events import Stamp
+from domain.lines import Line
 from domain.payments import (
     REFUND_RANK,
     Dispute,
@@ -20,12 +22,13 @@ from domain.payments import (
     IntentDetails,
     InvoiceDetails,
     Kind,
-    Line,
     MoneyObject,
     Refund,
     RefundedSoFar,
     SessionDetails,
+    SessionLine,
 )
+from domain.sold import ItemPrice, Sold, SoldItem
 from domain.subscriptions import Subscription, Version
 from tests.examples import examples
 
@@ -43,7 +46,13 @@ def optional(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 def customers() -> st.SearchStrategy[Customer]:
     """A customer with or without a claim, alive or deleted."""
     claimed = st.builds(Customer, st.just("cus"), names, stamps)
-    return claimed | st.builds(Customer, st.just("cus"), deleted_created=optional(small))
+    plain = st.builds(
+        Customer,
+        st.just("cus"),
+        deleted_created=optional(small),
+        alias_ids=st.frozensets(names, max_size=2),
+    )
+    return claimed | plain
 
 
 @st.composite
@@ -67,9 +76,21 @@ def versions(draw: st.DrawFn) -> Version:
 
 def subscriptions() -> st.SearchStrategy[Subscription]:
     """One report each, as decoders make them; joins hold more."""
-    claims = optional(st.builds(PlanClaim, stamps, small))
     reports = st.tuples() | st.tuples(versions())
-    return st.builds(Subscription, st.just("sub"), optional(names), claims, reports)
+    return st.builds(Subscription, st.just("sub"), optional(names), what_was_sold(), reports)
+
+
+def what_was_sold() -> st.SearchStrategy[Sold]:
+    """Claims, trials and items that contradict each other."""
+    prices = st.builds(ItemPrice, names, st.booleans(), optional(small), names)
+    periods = st.frozensets(st.tuples(small, small), max_size=2)
+    items = st.builds(SoldItem, st.frozensets(prices, max_size=2), periods)
+    return st.builds(
+        Sold,
+        claims=st.dictionaries(small, stamps, max_size=2),
+        trials=st.frozensets(st.tuples(optional(small), optional(small)), max_size=2),
+        items=st.dictionaries(names, items, max_size=2),
+    )
 
 
 @st.composite
@@ -87,11 +108,15 @@ def invoice_details(draw: st.DrawFn) -> InvoiceDetails:
         lines=(Line(amount, 1, stamp.event_id, False, True, None),),  # noqa: FBT003 - a row.
         has_failed=draw(st.booleans()),
         receipt_url=stamp.event_id,
+        total_minor=amount,
+        noted_minor=stamp.created,
+        is_cut=stamp.event_id == "b",
     )
 
 
 def session_details() -> st.SearchStrategy[SessionDetails]:
     """Sessions that contradict each other in every field."""
+    lines = st.builds(SessionLine, optional(names), small)
     return st.builds(
         SessionDetails,
         is_one_time=st.booleans(),
@@ -101,6 +126,9 @@ def session_details() -> st.SearchStrategy[SessionDetails]:
         amount_total_minor=small,
         plan_id=optional(small),
         has_failed=st.booleans(),
+        amount_subtotal_minor=optional(small),
+        lines=optional(st.lists(lines, max_size=2).map(tuple)),
+        named=st.dictionaries(small, small, max_size=2),
     )
 
 
@@ -126,6 +154,8 @@ def money_objects() -> st.SearchStrategy[MoneyObject]:
         invoice=optional(invoice_details()),
         session=optional(session_details()),
         intent=optional(intent_details()),
+        assigned_user=optional(st.builds(Assigned, stamps, names)),
+        assigned_plan=optional(st.builds(Assigned, stamps, names)),
     )
 
 
@@ -143,7 +173,7 @@ def disputes() -> st.SearchStrategy[Dispute]:
     targets = st.sampled_from(["pi_1", "ch_1"])
     return st.builds(
         lambda target, status, created, amount, funds: Dispute(
-            "dp", target, status, created, amount, *funds
+            "dp", target, status, created, amount, funds[0], funds[1], status
         ),
         targets,
         names,
@@ -151,6 +181,12 @@ def disputes() -> st.SearchStrategy[Dispute]:
         small,
         moved,
     )
+
+
+def credit_notes() -> st.SearchStrategy[CreditNote]:
+    """Credit notes, void or not, with and without refunds."""
+    refunds = st.dictionaries(names, small, max_size=2)
+    return st.builds(CreditNote, st.just("cn"), names, small, st.booleans(), refunds)
 
 
 KINDS = pytest.mark.parametrize(
@@ -164,6 +200,8 @@ KINDS = pytest.mark.parametrize(
         money_objects,
         refunds,
         disputes,
+        credit_notes,
+        what_was_sold,
     ],
 )
 Strategy = Callable[[], st.SearchStrategy[Any]]

@@ -89,10 +89,12 @@ def test_a_price_in_no_plan_counts_nothing_and_is_said() -> None:
     assert (payment.tokens, payment.lacks_plan) == (10_000, True)
 
 
-def test_a_plan_without_a_price_in_the_currency_is_said() -> None:
-    """There is nothing to divide by."""
-    event = an_event("invoice.paid", an_invoice([a_line(2_900)], currency="jpy"), event_id="evt_7")
-    assert notes_after(event) == {"evt_7": ["in_1: plan 2 has no price in jpy"]}
+def test_a_plan_without_a_price_in_the_currency_counts_by_quantity() -> None:
+    """There is nothing to divide by, and nothing to flag: the plan itself was bought."""
+    lines = [a_line(4_400, quantity=3)]
+    event = an_event("invoice.paid", an_invoice(lines, currency="jpy"), event_id="evt_7")
+    assert notes_after(event) == {}
+    assert play([event]).payments["in_1"].tokens == 30_000
 
 
 def test_a_plan_deleted_from_the_catalogue_is_said_and_the_payment_kept() -> None:
@@ -102,7 +104,8 @@ def test_a_plan_deleted_from_the_catalogue_is_said_and_the_payment_kept() -> Non
     said = "cs_1: session cs_1 names plan 4, which the catalogue lacks"
     assert notes_after(session, catalogue=nothing) == {"evt_7": [said]}
     unnamed = an_event(COMPLETED, a_session(metadata={"user_id": "u"}), event_id="evt_7")
-    assert notes_after(unnamed) == {"evt_7": ["cs_1: session cs_1 names no plan"]}
+    why = "cs_1: session cs_1 was paid with 5.00 usd and names no plan"
+    assert notes_after(unnamed) == {"evt_7": [why]}
     player = Player(nothing)
     player.apply(session)
     payment = player.tables().payments["cs_1"]

@@ -120,5 +120,5 @@ def test_an_invoice_paid_outside_stripe_is_remarked() -> None:
     """No refund or dispute will ever find it."""
     found = {"id": "inpay_1", "invoice": "in_1", "payment": {"type": "payment_record"}}
     read = decode(parse(an_event("invoice_payment.paid", found)))
-    assert read.note == "payment names no intent and no charge; money from outside Stripe"
+    assert read.note == "payment names nothing that we know; money from outside Stripe"
     assert [fact.id for fact in read.facts] == ["in_1"]

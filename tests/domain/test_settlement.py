@@ -9,13 +9,13 @@ import pytest
 from domain.catalogue import Catalogue
 from domain.claims import UserClaim
 from domain.events import Stamp
+from domain.lines import Line
 from domain.payments import (
     Dispute,
     Funds,
     IntentDetails,
     InvoiceDetails,
     Kind,
-    Line,
     MoneyObject,
     Refund,
     SessionDetails,
@@ -94,7 +94,7 @@ def test_a_payment_is_pending_failed_or_paid(
     [
         a_session_fact("cs_1", 1, 0),
         a_session_fact("cs_1", 2, 2, is_one_time=False),
-        MoneyObject("pi_1", Kind.INTENT, intent=IntentDetails(500, 500, "usd")),
+        MoneyObject("pi_1", Kind.INTENT, intent=IntentDetails(500, 0, "usd")),
         MoneyObject("in_1", Kind.INVOICE),
     ],
 )

@@ -140,9 +140,24 @@ def test_a_downgrade_takes_tokens_back(shape: str) -> None:
 def test_a_trial_gives_its_own_tokens_only_at_the_start(
     shape: str, reason: str, tokens: dict[str, int]
 ) -> None:
-    """A trial line costs nothing although its price is above zero."""
+    """A trial line costs nothing although its price is above zero, and spans the trial."""
     events = paid_invoice(shape, [a_line(0, api_version=shape)], billing_reason=reason)
-    assert play(events).balances == tokens
+    trial = a_subscription(api_version=shape, status="trialing", trial_end=1_702_592_000)
+    report = an_event("customer.subscription.created", trial, api_version=shape)
+    assert play([*events, report]).balances == play([report, *events]).balances == tokens
+
+
+@SHAPES
+@pytest.mark.parametrize("trial_end", [None, 1_702_591_999])
+def test_an_amount_of_nothing_without_a_trial_of_that_span_is_no_trial(
+    shape: str, trial_end: int | None
+) -> None:
+    """A metered item at its start, a free stretch up to a billing anchor, a quantity of 0."""
+    events = paid_invoice(
+        shape, [a_line(0, api_version=shape)], billing_reason="subscription_create"
+    )
+    report = a_subscription(api_version=shape, trial_end=trial_end)
+    assert play([*events, an_event("customer.subscription.created", report)]).balances == {}
 
 
 @SHAPES
@@ -325,9 +340,9 @@ def test_a_refund_of_an_invoice_finds_it_through_its_intent(shape: str) -> None:
 
 
 def test_nothing_paid_means_nothing_can_be_taken() -> None:
-    """Paid with credit: net stays gross."""
+    """Neither paid nor due anything: net stays gross."""
     events = [
-        *paid_invoice(NEW, [a_line(2_900)], amount_paid=0),
+        *paid_invoice(NEW, [a_line(2_900)], amount_paid=0, total=0),
         an_event("invoice_payment.paid", an_invoice_payment("in_1", "pi_1")),
         an_event("refund.created", a_refund(amount=100)),
     ]

@@ -18,7 +18,7 @@ from ingest.edge import Edge, open_edge
 from tests.ingest.builders import ENVIRONMENT, as_user
 from tests.pipeline import a_wiring, empty, sell, work
 from tests.play import CATALOGUE, a_plan
-from tests.stripe_checkout import StripeAccount
+from tests.stripe_checkout import SOLD, StripeAccount
 from workers.drain import drain
 from workers.wiring import Wiring
 
@@ -87,8 +87,7 @@ class Shop:
         """A session as Stripe's events show it; the changes are Stripe's from now on."""
         session = self.stripe.sessions[session_id]
         session |= {"invoice": None, "subscription": None} | changes
-        sold = {"amount_total": 500, "currency": "usd", "payment_intent": None, "livemode": False}
-        return sold | session
+        return SOLD | {"payment_intent": None, "livemode": False} | session
 
     def work(self, *events: Any) -> None:
         """Have the worker apply these events, and whatever waits."""

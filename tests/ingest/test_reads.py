@@ -107,6 +107,7 @@ def test_subscriptions_have_the_shape_of_the_contract(reader: FlaskClient) -> No
                 "cancel_at": None,
                 "canceled_at": None,
                 "trial_end": None,
+                "pause_collection": None,
             }
         ],
         "next_cursor": None,
@@ -129,6 +130,7 @@ def test_payments_have_the_shape_of_the_contract(reader: FlaskClient) -> None:
         "subscription_id": "sub_1",
         "tokens": 20000,
         "receipt_url": None,
+        "note": None,
         "created_at": "2026-03-04T00:00:00+00:00",
     }
 

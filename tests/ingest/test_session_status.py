@@ -171,7 +171,8 @@ def test_a_subscription_that_never_began_is_failed(shop: Shop) -> None:
 def test_a_trial_is_complete_with_the_tokens_of_the_trial(shop: Shop) -> None:
     """Its first invoice is paid with nothing."""
     session_id = shop.bought(TRIED)["session_id"]
-    subscription, invoice = a_contract(shop, session_id, status="trialing")
+    trial = {"status": "trialing", "trial_start": 1_700_000_000, "trial_end": 1_702_592_000}
+    subscription, invoice = a_contract(shop, session_id, **trial)
     line = a_line(0, "price_5", metadata=subscription["metadata"])
     invoice["lines"]["data"] = [line]
     invoice |= {"amount_due": 0, "amount_paid": 0, "total": 0}

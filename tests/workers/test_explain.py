@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 from sqlalchemy import text
 
 from domain.decode import DECODERS
+from domain.money import money
 from tests.pipeline import work
 from tests.stripe_objects import (
     OLD,
@@ -26,7 +27,7 @@ from tests.stripe_objects import (
 )
 from workers.commands.explain import explain as command
 from workers.wiring import Wiring
-from workers.wording import SENTENCES, money
+from workers.wording import SENTENCES
 
 DAY = 86_400
 START = 1_700_000_000

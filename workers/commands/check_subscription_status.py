@@ -15,13 +15,13 @@ from rich.text import Text
 
 from db.engine import make_engine
 from domain.modes import WrongModeError
+from domain.money import money
 from domain.subscription_check import Mismatch, Money
 from stripe_gateway import StripeUnavailable
 from workers.catalogue_sync import told
 from workers.commands.connected import connected
 from workers.commands.tables import console, table
 from workers.subscription_check import Checked, SubscriptionCheck
-from workers.wording import money
 
 # So many rows are aligned with each other, so that a long list takes no memory.
 _ROWS_MAX = 200

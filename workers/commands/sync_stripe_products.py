@@ -14,12 +14,12 @@ from rich.text import Text
 from db.engine import make_engine
 from domain.catalogue import Plan
 from domain.modes import WrongModeError
+from domain.money import money
 from domain.sync_actions import Action, Do, SyncPlan
 from stripe_gateway import StripeUnavailable
 from workers.catalogue_sync import CatalogueSync, Done, told
 from workers.commands.connected import connected
 from workers.commands.tables import console, table
-from workers.wording import money
 
 _MARKS = {
     Do.CREATE_PRODUCT: ("+", "green"),

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from workers.wording import money as written
+from domain.money import money as written
 
 _SYMBOLS = {"usd": "$", "eur": "€", "gbp": "£", "jpy": "¥"}
 
