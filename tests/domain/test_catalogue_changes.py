@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from domain.catalogue import Catalogue, CatalogueChange, Plan
-from domain.catalogue_file import changes_between
+from domain.catalogue_changes import changes_between
 from tests.play import a_plan
 
 

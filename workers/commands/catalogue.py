@@ -12,7 +12,8 @@ import db.catalogue
 import settings
 from db.engine import make_engine
 from domain.catalogue import CatalogueChange, Plan
-from domain.catalogue_file import changes_between, read_plans
+from domain.catalogue_changes import changes_between
+from domain.catalogue_file import read_plans
 from domain.errors import CatalogueError
 from workers.apply import CatalogueCache, settle_after
 
