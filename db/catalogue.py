@@ -31,6 +31,7 @@ def load(connection: Connection) -> Catalogue:
             description=row.description,
             tokens=row.tokens,
             interval=row.interval,
+            interval_count=row.interval_count,
             trial_days=row.trial_days,
             trial_tokens=row.trial_tokens,
             active=row.active,
@@ -91,6 +92,7 @@ def _plan_columns(plan: Plan) -> dict[str, object]:
         "description": plan.description,
         "tokens": plan.tokens,
         "interval": plan.interval,
+        "interval_count": plan.interval_count,
         "trial_days": plan.trial_days,
         "trial_tokens": plan.trial_tokens,
         "active": plan.active,
@@ -104,10 +106,10 @@ _PRICE_IDS = text("SELECT * FROM stripe_prices")
 _RETIRE = text("UPDATE plans SET is_current = false WHERE id = :id")
 _SAVE_PLAN = text(
     """
-    INSERT INTO plans (id, version, type, name, description, tokens, interval, trial_days,
-                       trial_tokens, active)
-    VALUES (:id, :version, :type, :name, :description, :tokens, :interval, :trial_days,
-            :trial_tokens, :active)
+    INSERT INTO plans (id, version, type, name, description, tokens, interval,
+                       interval_count, trial_days, trial_tokens, active)
+    VALUES (:id, :version, :type, :name, :description, :tokens, :interval,
+            :interval_count, :trial_days, :trial_tokens, :active)
     ON CONFLICT (id, version) DO UPDATE
     SET name = EXCLUDED.name, description = EXCLUDED.description,
         trial_days = EXCLUDED.trial_days, active = EXCLUDED.active

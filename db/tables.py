@@ -109,10 +109,15 @@ plans = Table(
     Column("trial_tokens", BigInteger, nullable=False, server_default="0"),
     Column("active", Boolean, nullable=False, server_default="true"),
     Column("is_current", Boolean, nullable=False, server_default="true"),
+    Column("interval_count", Integer, nullable=False, server_default="1"),
     _time("effective_from", nullable=False, default_now=True),
     PrimaryKeyConstraint("id", "version"),
     CheckConstraint("type IN ('full', 'token')", name="plans_type_known"),
-    CheckConstraint("interval IN ('month', 'year')", name="plans_interval_known"),
+    CheckConstraint("interval IN ('day', 'week', 'month', 'year')", name="plans_interval_known"),
+    CheckConstraint(
+        "interval_count >= 1 AND (interval IS NOT NULL OR interval_count = 1)",
+        name="plans_interval_counted",
+    ),
     CheckConstraint("type = 'token' OR interval IS NOT NULL", name="plans_full_recurs"),
     CheckConstraint(
         "tokens >= 0 AND trial_tokens >= 0 AND trial_days >= 0", name="plans_not_negative"

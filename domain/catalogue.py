@@ -11,14 +11,26 @@ from typing import Literal
 
 PlanType = Literal["full", "token"]
 
+# The intervals that Stripe renews by, each with how many of them one period may have at most:
+# a period lasts three years or less.
+INTERVAL_COUNT_MAX = {"day": 1095, "week": 156, "month": 36, "year": 3}
+
+
+def period_of(interval: str | None, interval_count: int) -> str | None:
+    """How often something renews, in words: `month`, `3 month`; None for once."""
+    if interval is None or interval_count == 1:
+        return interval
+    return f"{interval_count} {interval}"
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """One version of one plan.
 
-    `tokens` are granted per paid period, or per purchase where `interval` is None. `prices` maps
-    a currency to minor units for one unit of the plan; `stripe_price_ids` maps every Stripe
-    price id bound to this version to its currency. `effective_from` is seconds since 1970.
+    `tokens` are granted per paid period, or per purchase where `interval` is None. A period is
+    `interval_count` intervals long. `prices` maps a currency to minor units for one unit of the
+    plan; `stripe_price_ids` maps every Stripe price id bound to this version to its currency.
+    `effective_from` is seconds since 1970.
     """
 
     id: int
@@ -34,11 +46,17 @@ class Plan:
     prices: Mapping[str, int]
     stripe_price_ids: Mapping[str, str] = field(default_factory=dict)
     effective_from: int = 0
+    interval_count: int = 1
+
+    @property
+    def period(self) -> str | None:
+        """How often the plan renews, in words: `month`, `3 month`; None where it never does."""
+        return period_of(self.interval, self.interval_count)
 
     @property
     def terms(self) -> tuple[object, ...]:
         """What a buyer was promised. A change here makes a new version."""
-        return (self.type, self.tokens, self.interval, self.trial_tokens)
+        return (self.type, self.tokens, self.interval, self.interval_count, self.trial_tokens)
 
 
 @dataclass(frozen=True)

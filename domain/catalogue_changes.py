@@ -5,6 +5,19 @@ from dataclasses import replace
 
 from domain.catalogue import Catalogue, CatalogueChange, Plan
 
+# What is compared as it is, in the order in which it is told.
+_FIELDS = (
+    "type",
+    "name",
+    "description",
+    "tokens",
+    "interval",
+    "interval_count",
+    "trial_days",
+    "trial_tokens",
+    "active",
+)
+
 
 def changes_between(catalogue: Catalogue, wanted: Iterable[Plan]) -> list[CatalogueChange]:
     """What must be written so that the catalogue says what the file says.
@@ -66,10 +79,8 @@ def _differences(before: Plan | None, after: Plan, bound: Mapping[str, str]) -> 
     if before is None:
         return ("new plan",)
     found = []
-    for name in ("type", "name", "description", "tokens", "interval", "trial_days"):
+    for name in _FIELDS:
         found.append((name, getattr(before, name), getattr(after, name)))
-    found.append(("trial_tokens", before.trial_tokens, after.trial_tokens))
-    found.append(("active", before.active, after.active))
     for currency in sorted(before.prices.keys() | after.prices.keys()):
         amounts = (before.prices.get(currency), after.prices.get(currency))
         found.append((f"price {currency}", *amounts))

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from domain.catalogue import Plan, PlanType
+from domain.catalogue import INTERVAL_COUNT_MAX, Plan, PlanType
 from domain.errors import CatalogueError
 
 _ID_MAX = 2**31 - 1
@@ -24,6 +24,7 @@ _KEYS = frozenset(
         "description",
         "tokens",
         "interval",
+        "interval_count",
         "prices",
         "stripe_price_ids",
         "trial_days",
@@ -31,7 +32,7 @@ _KEYS = frozenset(
         "active",
     }
 )
-_INTERVALS = (None, "month", "year")
+_INTERVALS = (None, *INTERVAL_COUNT_MAX)
 _CURRENCY = re.compile(r"[a-z]{3}\Z")
 
 
@@ -80,6 +81,24 @@ class _Reader:
                 self.refuse(key, f"has a value for {currency} that is not allowed")
         return read
 
+    def interval(self, *, is_needed: bool) -> tuple[str | None, int]:
+        """The interval and how many of it make a period."""
+        interval = self.choice("interval", _INTERVALS)
+        count = self.table.get("interval_count", 1)
+        if interval is None:
+            if is_needed:
+                self.refuse("interval", "must be day, week, month or year for a full plan")
+            elif "interval_count" in self.table:
+                self.refuse("interval_count", "needs an interval")
+            return None, 1
+        if not isinstance(interval, str) or interval not in INTERVAL_COUNT_MAX:
+            return None, 1
+        maximum = INTERVAL_COUNT_MAX[interval]
+        if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= maximum:
+            self.refuse("interval_count", f"must be a whole number from 1 to {maximum}")
+            return interval, 1
+        return interval, count
+
     def refuse(self, key: str, why: str) -> None:
         self.problems.append(f"{self.place}: {key} {why}.")
 
@@ -112,9 +131,7 @@ def _read_plan(table: object, number: int, problems: list[str]) -> Plan:
     for key in sorted(fields.keys() - _KEYS):
         reader.refuse(key, "is not known")
     plan_type: PlanType = reader.choice("type", ("full", "token"))
-    interval = reader.choice("interval", _INTERVALS)
-    if plan_type == "full" and interval is None:
-        reader.refuse("interval", "must be month or year for a full plan")
+    interval, interval_count = reader.interval(is_needed=plan_type == "full")
     prices = reader.by_currency("prices", int)
     if not prices:
         reader.refuse("prices", "must name at least one currency")
@@ -134,6 +151,7 @@ def _read_plan(table: object, number: int, problems: list[str]) -> Plan:
         description=reader.words("description", ""),
         tokens=reader.whole("tokens"),
         interval=interval,
+        interval_count=interval_count,
         trial_days=reader.whole("trial_days", 0, maximum=730),
         trial_tokens=reader.whole("trial_tokens", 0),
         active=bool(fields.get("active", True)),

@@ -11,6 +11,7 @@ from typing import Any
 
 from domain.catalogue import Catalogue
 from domain.plan_in_stripe import PlanInStripe
+from domain.selling import recurring
 from domain.stripe_catalogue import PLAN_ID, PLAN_TYPE, TOKENS, Account, Price, Product
 from domain.sync_actions import Action, Do, SyncPlan, changes, missing
 
@@ -98,7 +99,7 @@ def _price_made(there: PlanInStripe, currency: str) -> Action:
     if there.product is not None:
         params["product"] = there.product.id
     if plan.interval:
-        params["recurring"] = {"interval": plan.interval}
+        params["recurring"] = recurring(plan.interval, plan.interval_count)
     key = _lookup_key(there, currency)
     if there.foreign_holder(key) is None:
         params |= {"lookup_key": key, "transfer_lookup_key": True}

@@ -88,6 +88,7 @@ def test_what_is_no_term_changes_in_place(changes: dict[str, Any], difference: s
         ({"type": "token"}, "type: full -> token"),
         ({"tokens": 9}, "tokens: 10000 -> 9"),
         ({"interval": "year"}, "interval: month -> year"),
+        ({"interval_count": 3}, "interval_count: 1 -> 3"),
         ({"trial_tokens": 0}, "trial_tokens: 500 -> 0"),
         ({"prices": {"usd": 3_000, "eur": 2_700}}, "price usd: 2900 -> 3000"),
     ],

@@ -92,8 +92,17 @@ def test_a_file_without_plans_is_refused(document: dict[str, Any]) -> None:
         ({"id": 2**31}, "plan 2147483648: id must be a whole number from 0 to 2147483647."),
         ({"id": "x"}, "plan x: id must be a whole number from 0 to 2147483647."),
         ({"type": "half"}, "plan 3: type must be one of: full, token."),
-        ({"interval": "week"}, "plan 3: interval must be one of: month, year."),
-        ({"interval": None}, "plan 3: interval must be month or year for a full plan."),
+        ({"interval": "hour"}, "plan 3: interval must be one of: day, week, month, year."),
+        ({"interval": ["month"]}, "plan 3: interval must be one of: day, week, month, year."),
+        ({"interval": None}, "plan 3: interval must be day, week, month or year for a full plan."),
+        ({"interval_count": 4}, "plan 3: interval_count must be a whole number from 1 to 3."),
+        ({"interval_count": 0}, "plan 3: interval_count must be a whole number from 1 to 3."),
+        ({"interval_count": True}, "plan 3: interval_count must be a whole number from 1 to 3."),
+        ({"interval_count": "3"}, "plan 3: interval_count must be a whole number from 1 to 3."),
+        (
+            {"type": "token", "interval": None, "interval_count": 1},
+            "plan 3: interval_count needs an interval.",
+        ),
         ({"name": ""}, "plan 3: name must be a text."),
         ({"name": 5}, "plan 3: name must be a text."),
         ({"name": "a\0b"}, "plan 3: name must be a text."),
@@ -152,6 +161,9 @@ def test_a_file_without_plans_is_refused(document: dict[str, Any]) -> None:
             "plan 3: stripe_price_ids has p twice; each currency needs its own.",
         ),
         ({"price": 5}, "plan 3: price is not known."),
+        ({"tokens_every": "month"}, "plan 3: tokens_every is not known."),
+        ({"expires": "never"}, "plan 3: expires is not known."),
+        ({"rollover": {"max": 1}}, "plan 3: rollover is not known."),
     ],
 )
 def test_one_mistake_is_one_problem_that_names_plan_and_key(
@@ -179,6 +191,19 @@ def test_the_limits_themselves_are_allowed(changes: dict[str, Any]) -> None:
     (plan,) = read_plans({"plans": [SMALLEST | changes]})
     (key,) = changes
     assert getattr(plan, key) == changes[key]
+
+
+@pytest.mark.parametrize(
+    ("interval", "most"), [("day", 1_095), ("week", 156), ("month", 36), ("year", 3)]
+)
+def test_a_period_lasts_up_to_three_years(interval: str, most: int) -> None:
+    """Stripe allows no longer one."""
+    longest = SMALLEST | {"interval": interval, "interval_count": most}
+    (plan,) = read_plans({"plans": [longest]})
+    assert (plan.interval, plan.interval_count) == (interval, most)
+    assert problems_of(longest | {"interval_count": most + 1}) == [
+        f"plan 3: interval_count must be a whole number from 1 to {most}."
+    ]
 
 
 def test_every_problem_of_every_plan_is_told_at_once() -> None:

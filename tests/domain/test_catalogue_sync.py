@@ -12,7 +12,7 @@ from domain.catalogue import Catalogue, Plan
 from domain.catalogue_sync import plan_sync
 from domain.modes import WrongModeError, require_mode
 from domain.stripe_catalogue import Account as Found
-from domain.stripe_catalogue import interval_of, price_of, product_of
+from domain.stripe_catalogue import period_in, price_of, product_of
 from domain.sync_actions import Action, Do, SyncPlan, idempotency_key
 from tests.examples import examples
 from tests.play import a_plan
@@ -217,6 +217,18 @@ def test_a_foreign_price_on_other_terms_is_replaced_and_not_touched(
     assert shop.account.prices[price_id] == before
 
 
+def test_a_plan_of_three_months_gets_a_price_of_three_months(shop: Shop) -> None:
+    """One a month for the same amount is not what the catalogue says."""
+    monthly = a_foreign_price(shop, recurring={"interval": "month"})
+    bound = {monthly: "usd"}
+    quarterly = a_plan(3, 10, prices={"usd": 100}, interval_count=3, stripe_price_ids=bound)
+    shop.load(quarterly)
+    assert shop.sync() == [Do.CREATE_PRODUCT, Do.CREATE_PRICE]
+    recurring = shop.price(3, "usd")["recurring"]
+    assert (recurring["interval"], recurring["interval_count"]) == ("month", 3)
+    assert shop.account.prices[monthly]["active"]
+
+
 def test_the_price_that_is_sold_at_stays_beside_an_older_one(shop: Shop) -> None:
     """Both are bound to the version: nothing is linked anew, the other is archived."""
     older = shop.price(1, "usd")
@@ -377,7 +389,7 @@ def test_odd_objects_are_read_all_the_same() -> None:
     """Missing fields never crash."""
     assert product_of({}).id == price_of({"recurring": {}, "unit_amount": None}).id == ""
     metered = {"interval": "month", "usage_type": "metered"}
-    assert interval_of({"recurring": metered}) == "month metered"
+    assert period_in({"recurring": metered}) == "month metered"
 
 
 PLANS = st.builds(
@@ -388,6 +400,7 @@ PLANS = st.builds(
     name=st.sampled_from(["A", "B"]),
     active=st.booleans(),
     interval=st.sampled_from(["month", "year"]),
+    interval_count=st.sampled_from([1, 3]),
     prices=st.dictionaries(st.sampled_from(["usd", "eur"]), st.sampled_from([0, 500]), min_size=1),
 )
 

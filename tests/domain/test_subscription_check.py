@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from domain.catalogue import Catalogue
 from domain.subscription_check import Here, Money, compare, state_there, unknown_there
-from tests.play import CATALOGUE
+from tests.play import CATALOGUE, a_plan
 from tests.stripe_objects import NEW, OLD, a_subscription
 
 
@@ -39,6 +40,17 @@ def test_items_of_one_interval_are_summed() -> None:
         Money(1_100, "usd", "month"),
         Money(9_000, "usd", "year"),
     )
+
+
+def test_a_plan_of_three_months_is_told_by_its_period_on_both_sides() -> None:
+    """What is only here costs what the catalogue says, as often as it says."""
+    bound = {"price_pro_usd": "usd"}
+    quarterly = Catalogue.of([a_plan(2, 10_000, interval_count=3, stripe_price_ids=bound)])
+    item = an_item(2_900, "month")
+    item["price"]["id"] = "price_pro_usd"
+    item["price"]["recurring"]["interval_count"] = 3
+    only_here = unknown_there(here(a_subscription(items={"data": [item]})), quarterly)
+    assert only_here.money == costs(item) == (Money(2_900, "usd", "3 month"),)
 
 
 def test_an_amount_that_no_number_says_is_unknown() -> None:

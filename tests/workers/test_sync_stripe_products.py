@@ -105,6 +105,22 @@ def test_a_dry_run_shows_the_same_and_changes_nothing(
     assert (stripe.account.posts, links(engine)) == (0, {})
 
 
+def test_a_plan_of_three_months_is_made_and_found_again(
+    run: Run, stripe: Server, engine: Engine
+) -> None:
+    """Also where the answer that told of its price was lost."""
+    sell(engine, Catalogue.of([a_plan(3, 10, interval_count=3, prices={"usd": 100})]))
+    assert "1.00 usd every 3 month" in run("--dry-run").output
+    # Six things are made for the other two plans and its product; then its price.
+    stripe.faults = [None] * 6 + ["lost"]
+    result = run()
+    assert result.exit_code == 0, result.output
+    price_ids = [key for key, link in links(engine).items() if link[0] == 3]
+    (recurring,) = (stripe.account.prices[each]["recurring"] for each in price_ids)
+    assert (recurring["interval"], recurring["interval_count"]) == ("month", 3)
+    assert run().output == "Nothing to do.\n"
+
+
 def test_a_pipe_gets_an_aligned_table_without_colours(run: Run) -> None:
     """Every row has its columns in the same places."""
     lines = run("--dry-run").output.splitlines()
