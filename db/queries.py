@@ -110,7 +110,8 @@ _PLANS = text(
            CASE WHEN plans.interval IS NOT NULL THEN plans.interval_count END AS interval_count,
            (SELECT coalesce(jsonb_object_agg(prices.currency, prices.amount_minor), '{}')
             FROM plan_prices AS prices
-            WHERE prices.plan_id = plans.id AND prices.version = plans.version) AS prices
+            WHERE prices.plan_id = plans.id AND prices.version = plans.version
+              AND prices.on_sale) AS prices
     FROM plans
     WHERE plans.is_current AND plans.active AND plans.type = :plan_type AND plans.id > :after
     ORDER BY plans.id

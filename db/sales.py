@@ -91,7 +91,8 @@ _OFFER = text(
            plans.interval_count, plans.trial_days,
            (SELECT coalesce(jsonb_object_agg(prices.currency, prices.amount_minor), '{}')
             FROM plan_prices AS prices
-            WHERE prices.plan_id = plans.id AND prices.version = plans.version) AS prices,
+            WHERE prices.plan_id = plans.id AND prices.version = plans.version
+              AND prices.on_sale) AS prices,
            (SELECT coalesce(jsonb_object_agg(bound.currency, bound.id), '{}')
             FROM stripe_prices AS bound
             WHERE bound.plan_id = plans.id AND bound.version = plans.version

@@ -142,6 +142,7 @@ plan_prices = Table(
     Column("version", Integer, nullable=False),
     Column("currency", Text, nullable=False),
     Column("amount_minor", BigInteger, nullable=False),
+    Column("on_sale", Boolean, nullable=False, server_default="true"),
     PrimaryKeyConstraint("plan_id", "version", "currency"),
     ForeignKeyConstraint(["plan_id", "version"], ["plans.id", "plans.version"]),
     CheckConstraint("amount_minor >= 0", name="plan_prices_not_negative"),

@@ -29,7 +29,8 @@ class Plan:
 
     `tokens` are granted per paid period, or per purchase where `interval` is None. A period is
     `interval_count` intervals long. `prices` maps a currency to minor units for one unit of the
-    plan; `stripe_price_ids` maps every Stripe price id bound to this version to its currency.
+    plan: it says what a sale is worth, also in `off_sale_currencies`, in which nobody can buy any
+    more. `stripe_price_ids` maps every Stripe price id bound to this version to its currency.
     `effective_from` is seconds since 1970.
     """
 
@@ -47,6 +48,16 @@ class Plan:
     stripe_price_ids: Mapping[str, str] = field(default_factory=dict)
     effective_from: int = 0
     interval_count: int = 1
+    off_sale_currencies: frozenset[str] = frozenset()
+
+    @property
+    def sale_prices(self) -> dict[str, int]:
+        """What it is offered at now, in minor units by currency; the plan may be inactive."""
+        return {
+            currency: amount
+            for currency, amount in self.prices.items()
+            if currency not in self.off_sale_currencies
+        }
 
     @property
     def period(self) -> str | None:

@@ -17,21 +17,22 @@ _FIELDS = (
     "trial_tokens",
     "active",
 )
+_OFF_SALE = "off sale"
+_TAKEN_OUT = f"{_OFF_SALE}: no longer in the file"
 
 
 def changes_between(catalogue: Catalogue, wanted: Iterable[Plan]) -> list[CatalogueChange]:
     """What must be written so that the catalogue says what the file says.
 
-    A plan that the file no longer has becomes inactive: its payments keep their worth.
+    A plan that the file no longer has becomes inactive, a currency that it no longer has goes off
+    sale: what was sold keeps its worth.
     """
     plans = list(wanted)
     changes = [change for plan in plans if (change := _change(catalogue, plan))]
     kept = {plan.id for plan in plans}
     for plan in catalogue.plans:
         if plan.id not in kept and plan == catalogue.current(plan.id) and plan.active:
-            changes.append(
-                CatalogueChange(plan, replace(plan, active=False), ("active: yes -> no",))
-            )
+            changes.append(CatalogueChange(plan, replace(plan, active=False), (_TAKEN_OUT,)))
     return changes
 
 
@@ -44,7 +45,11 @@ def _change(catalogue: Catalogue, wanted: Plan) -> CatalogueChange | None:
         version = before.version + is_new_version
     after = replace(wanted, version=version)
     if before is not None and not is_new_version:
-        after = replace(after, prices={**before.prices, **wanted.prices})
+        after = replace(
+            after,
+            prices={**before.prices, **wanted.prices},
+            off_sale_currencies=frozenset(before.prices.keys() - wanted.prices.keys()),
+        )
     bound, notes = _bindings(catalogue, after)
     differences = _differences(before, after, bound)
     if not differences:
@@ -81,9 +86,10 @@ def _differences(before: Plan | None, after: Plan, bound: Mapping[str, str]) -> 
     found = []
     for name in _FIELDS:
         found.append((name, getattr(before, name), getattr(after, name)))
-    for currency in sorted(before.prices.keys() | after.prices.keys()):
-        amounts = (before.prices.get(currency), after.prices.get(currency))
-        found.append((f"price {currency}", *amounts))
+    for currency in sorted(before.sale_prices.keys() | after.sale_prices.keys()):
+        was = _OFF_SALE if currency in before.prices else None
+        old = before.sale_prices.get(currency, was)
+        found.append((f"price {currency}", old, after.sale_prices.get(currency, _OFF_SALE)))
     for price_id, currency in sorted(bound.items()):
         found.append((f"stripe price {currency}", None, price_id))
     return tuple(

@@ -13,7 +13,8 @@ from domain.sync_actions import missing
 class PlanInStripe:
     """The current version of a plan in an account.
 
-    `current` are the price ids at which checkout sells now, those of other plans too.
+    `current` are the price ids at which checkout sells now, those of other plans too; what is off
+    sale is not among them.
     """
 
     plan: Plan

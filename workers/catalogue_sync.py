@@ -188,6 +188,8 @@ class _Run:
             holder, now = catalogue.by_price(price_id), catalogue.current(plan.id)
             if now is None or now.version != plan.version or not _is_same(holder, plan):
                 raise CatalogueError("the catalogue was changed meanwhile; run again")
+            if not now.active or currency not in now.sale_prices:
+                raise CatalogueError("it was taken off sale meanwhile; run again")
             change = CatalogueChange(now, now, (), {price_id: currency})
             db.catalogue.save(connection, [change])
         if holder is None and action.do is Do.LINK:

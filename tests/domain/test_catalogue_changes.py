@@ -123,17 +123,51 @@ def test_a_new_version_is_sold_under_its_new_price() -> None:
 
 def test_a_price_left_out_of_the_file_stays_for_what_was_sold_at_it() -> None:
     """Same terms, fewer currencies: nothing is taken away from a running subscription."""
-    assert changed(prices={"usd": 2_900}) is None
     change = changed(prices={"usd": 2_900}, name="Pro")
     assert change is not None
     assert change.after.prices == {"usd": 2_900, "eur": 2_700}
+
+
+def test_a_currency_left_out_of_the_file_goes_off_sale_once_and_comes_back() -> None:
+    """It is told, and the terms stay what they were."""
+    change = changed(prices={"usd": 2_900})
+    assert change is not None
+    assert change.differences == ("price eur: 2700 -> off sale",)
+    assert (change.is_new_version, change.after.sale_prices) == (False, {"usd": 2_900})
+    wanted = [replace(FILE[0], prices={"usd": 2_900}), FILE[1]]
+    without = loaded(LOADED, wanted)
+    assert changes_between(without, wanted) == []
+    (back,) = changes_between(without, FILE)
+    assert back.differences == ("price eur: off sale -> 2700",)
+    assert (back.is_new_version, back.after.sale_prices) == (False, {"usd": 2_900, "eur": 2_700})
+
+
+def test_a_currency_that_comes_back_at_another_price_makes_a_new_version() -> None:
+    """What was sold in it before keeps its worth."""
+    without = loaded(LOADED, [replace(FILE[0], prices={"usd": 2_900}), FILE[1]])
+    dearer = replace(FILE[0], prices={"usd": 2_900, "eur": 9_900}, stripe_price_ids={})
+    (back,) = changes_between(without, [dearer, FILE[1]])
+    assert back.differences == ("price eur: off sale -> 9900",)
+    assert back.is_new_version
+
+
+def test_new_terms_in_fewer_currencies_are_told_as_well() -> None:
+    """The old version keeps the amount; the new one was never sold in it."""
+    change = changed(prices={"usd": 2_900}, tokens=9, stripe_price_ids={})
+    assert change is not None
+    assert change.differences == ("tokens: 10000 -> 9", "price eur: 2700 -> off sale")
+    assert change.after.prices == {"usd": 2_900}
+    after = loaded(LOADED, [change.after, FILE[1]])
+    assert after.plans[0].prices == {"usd": 2_900, "eur": 2_700}
 
 
 def test_a_plan_left_out_of_the_file_becomes_inactive_once() -> None:
     """Its payments keep their worth; coming back makes it active again."""
     (change,) = changes_between(LOADED, FILE[1:])
     assert change == CatalogueChange(
-        LOADED.plans[0], replace(LOADED.plans[0], active=False), ("active: yes -> no",)
+        LOADED.plans[0],
+        replace(LOADED.plans[0], active=False),
+        ("off sale: no longer in the file",),
     )
     assert not change.is_new_version
     without = loaded(LOADED, FILE[1:])

@@ -2,6 +2,8 @@
 
 import tomllib
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from sqlalchemy import Engine
 
 import db.catalogue
 import settings
+from db.catalogue import StillPayable
 from db.engine import make_engine
 from domain.catalogue import CatalogueChange, Plan
 from domain.catalogue_changes import changes_between
@@ -18,7 +21,15 @@ from domain.errors import CatalogueError
 from workers.apply import CatalogueCache, settle_after
 
 
-def load_file(database_url: str, path: Path) -> list[CatalogueChange]:
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a load changed; and what is off sale and can be paid all the same, for a while."""
+
+    plans: Sequence[CatalogueChange]
+    still_payable: Sequence[StillPayable]
+
+
+def load_file(database_url: str, path: Path) -> Loaded:
     """Load a catalogue file; returns what changed, nothing the second time.
 
     Payments that it concerns are valued again. Raises `CatalogueError` naming everything
@@ -32,14 +43,15 @@ def load_file(database_url: str, path: Path) -> list[CatalogueChange]:
         engine.dispose()
 
 
-def _load(engine: Engine, plans: Sequence[Plan]) -> list[CatalogueChange]:
+def _load(engine: Engine, plans: Sequence[Plan]) -> Loaded:
     with engine.begin() as connection:
         db.catalogue.hold(connection)
         changes = changes_between(db.catalogue.load(connection), plans)
         db.catalogue.save(connection, changes)
+        still_payable = db.catalogue.still_payable(connection)
     if changes:
         settle_after(engine, changes, CatalogueCache())
-    return changes
+    return Loaded(changes, still_payable)
 
 
 def _parsed(path: Path) -> dict[str, Any]:
@@ -57,12 +69,15 @@ def load_plans(file: Path) -> None:
     """Load the catalogue in FILE (TOML); idempotent."""
     found = settings.load(needs=("database_url",))
     try:
-        changes = load_file(found.database_url, file)
+        loaded = load_file(found.database_url, file)
     except CatalogueError as error:
         raise click.ClickException(str(error)) from error
-    for change in changes:
+    for change in loaded.plans:
         _show(change)
-    click.echo(f"{len(changes)} plans changed." if changes else "Nothing to change.")
+    for payable in loaded.still_payable:
+        _warn(payable)
+    changed = len(loaded.plans)
+    click.echo(f"{changed} plans changed." if changed else "Nothing to change.")
 
 
 def _show(change: CatalogueChange) -> None:
@@ -72,3 +87,15 @@ def _show(change: CatalogueChange) -> None:
     click.echo(f"{mark} plan {plan.id} version {plan.version}  {plan.name}")
     for difference in change.differences:
         click.echo(f"    {difference}")
+
+
+def _warn(payable: StillPayable) -> None:
+    until = payable.until and f"{payable.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    many = (
+        "1 checkout session" if payable.sessions == 1 else f"{payable.sessions} checkout sessions"
+    )
+    click.echo(
+        f"{click.style('!', fg='yellow')} plan {payable.plan_id} is off sale in"
+        f" {payable.currency}, and {many} opened before can be paid until"
+        f" {until or 'they expire'}: expire them at Stripe if they must not be"
+    )

@@ -1,4 +1,4 @@
-"""The catalogue: periods of any length.
+"""The catalogue: periods of any length, and currencies that are off sale.
 
 Going down refuses where a plan has an interval that the older schema does not know.
 """
@@ -19,6 +19,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("ALTER TABLE plan_prices DROP COLUMN on_sale")
     op.execute(
         "ALTER TABLE plans DROP CONSTRAINT plans_interval_counted,"
         " DROP CONSTRAINT plans_interval_known, DROP COLUMN interval_count,"
