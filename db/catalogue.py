@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 
 from db import unit_of_work
 from db.records import seconds
-from domain.catalogue import Catalogue, CatalogueChange, Plan
+from domain.catalogue import Catalogue, CatalogueChange, Plan, TokenlessChange
 from domain.payments import SESSION_RANK
 
 
@@ -31,7 +31,7 @@ def revision(connection: Connection) -> int:
 
 
 def load(connection: Connection) -> Catalogue:
-    """Every version of every plan."""
+    """Every version of every plan, and the prices that sell no tokens."""
     prices: dict[tuple[int, int], dict[str, int]] = {}
     off_sale: dict[tuple[int, int], set[str]] = {}
     for row in connection.execute(_PRICES):
@@ -41,7 +41,7 @@ def load(connection: Connection) -> Catalogue:
     price_ids: dict[tuple[int, int], dict[str, str]] = {}
     for row in connection.execute(_PRICE_IDS):
         price_ids.setdefault((row.plan_id, row.version), {})[row.id] = row.currency
-    return Catalogue.of(
+    plans = [
         Plan(
             id=row.id,
             version=row.version,
@@ -60,7 +60,8 @@ def load(connection: Connection) -> Catalogue:
             effective_from=seconds(row.effective_from) or 0,
         )
         for row in connection.execute(_PLANS)
-    )
+    ]
+    return Catalogue.of(plans, connection.execute(_WITHOUT_TOKENS).scalars())
 
 
 def current_price_ids(connection: Connection) -> set[str]:
@@ -107,7 +108,17 @@ def save(connection: Connection, changes: Sequence[CatalogueChange]) -> None:
             connection.execute(_UNBIND, bound)
             connection.execute(_BIND, bound | {"id": price_id})
     if changes:
-        connection.execute(text("UPDATE catalogue_revision SET revision = revision + 1"))
+        connection.execute(_REVISE)
+
+
+def save_tokenless(connection: Connection, change: TokenlessChange) -> None:
+    """Write which prices sell no tokens; call `hold` before reading what it was computed from."""
+    if added := [{"price_id": price_id} for price_id in change.added]:
+        connection.execute(_ADD_WITHOUT_TOKENS, added)
+    if removed := [{"price_id": price_id} for price_id in change.removed]:
+        connection.execute(_REMOVE_WITHOUT_TOKENS, removed)
+    if change.price_ids:
+        connection.execute(_REVISE)
 
 
 def _plan_columns(plan: Plan) -> dict[str, object]:
@@ -127,6 +138,12 @@ def _plan_columns(plan: Plan) -> dict[str, object]:
 
 
 _REVISION = text("SELECT revision FROM catalogue_revision")
+_REVISE = text("UPDATE catalogue_revision SET revision = revision + 1")
+_WITHOUT_TOKENS = text("SELECT price_id FROM prices_without_tokens")
+_ADD_WITHOUT_TOKENS = text(
+    "INSERT INTO prices_without_tokens (price_id) VALUES (:price_id) ON CONFLICT DO NOTHING"
+)
+_REMOVE_WITHOUT_TOKENS = text("DELETE FROM prices_without_tokens WHERE price_id = :price_id")
 _PLANS = text("SELECT * FROM plans ORDER BY id, version")
 _PRICES = text("SELECT * FROM plan_prices")
 _PRICE_IDS = text("SELECT * FROM stripe_prices")

@@ -126,6 +126,14 @@ plans = Table(
     comment="The catalogue; changed terms make a new version, what was sold keeps its own.",
 )
 
+prices_without_tokens = Table(
+    "prices_without_tokens",
+    metadata,
+    Column("price_id", Text, primary_key=True),
+    CheckConstraint("price_id <> ''", name="prices_without_tokens_named"),
+    comment="Stripe price ids of other things that are sold: setup fees, use beyond a plan's.",
+)
+
 catalogue_revision = Table(
     "catalogue_revision",
     metadata,

@@ -72,14 +72,20 @@ class Plan:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Every version of every plan, ready to be asked."""
+    """Every version of every plan, ready to be asked.
+
+    `prices_without_tokens` are Stripe price ids of other things that are sold: a setup fee, use
+    beyond what is included.
+    """
 
     plans: tuple[Plan, ...] = ()
+    prices_without_tokens: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, plans: Iterable[Plan]) -> "Catalogue":
+    def of(cls, plans: Iterable[Plan], prices_without_tokens: Iterable[str] = ()) -> "Catalogue":
         """A catalogue of these versions, in a fixed order."""
-        return cls(tuple(sorted(plans, key=lambda plan: (plan.id, plan.version))))
+        in_order = sorted(plans, key=lambda plan: (plan.id, plan.version))
+        return cls(tuple(in_order), frozenset(prices_without_tokens))
 
     @cached_property
     def _by_price(self) -> dict[str, Plan]:
@@ -95,6 +101,13 @@ class Catalogue:
     def by_price(self, price_id: str | None) -> Plan | None:
         """The plan version that a Stripe price id is bound to."""
         return self._by_price.get(price_id) if price_id else None
+
+    def sells_no_tokens(self, price_id: str | None) -> bool:
+        """Whether a price is known to sell none.
+
+        One that was ever bound to a plan goes on selling what it was sold for.
+        """
+        return price_id in self.prices_without_tokens and self.by_price(price_id) is None
 
     def by_id(self, plan_id: int | None, sold_created: int) -> Plan | None:
         """The version of a plan that was in force at a time (seconds since 1970).
@@ -125,3 +138,17 @@ class CatalogueChange:
     differences: tuple[str, ...]
     bound_price_ids: Mapping[str, str] = field(default_factory=dict)
     is_new_version: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TokenlessChange:
+    """Price ids that get into `prices_without_tokens` or out of it, with the same in words."""
+
+    added: frozenset[str] = frozenset()
+    removed: frozenset[str] = frozenset()
+    differences: tuple[str, ...] = ()
+
+    @property
+    def price_ids(self) -> frozenset[str]:
+        """Every price whose sales may have another worth now."""
+        return self.added | self.removed

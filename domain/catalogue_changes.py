@@ -1,9 +1,9 @@
 """A catalogue beside a file that was read: what must be written, with each difference in words."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
-from domain.catalogue import Catalogue, CatalogueChange, Plan
+from domain.catalogue import Catalogue, CatalogueChange, Plan, TokenlessChange
 
 # What is compared as it is, in the order in which it is told.
 _FIELDS = (
@@ -34,6 +34,24 @@ def changes_between(catalogue: Catalogue, wanted: Iterable[Plan]) -> list[Catalo
         if plan.id not in kept and plan == catalogue.current(plan.id) and plan.active:
             changes.append(CatalogueChange(plan, replace(plan, active=False), (_TAKEN_OUT,)))
     return changes
+
+
+def tokenless_between(catalogue: Catalogue, wanted: Collection[str]) -> TokenlessChange:
+    """Which prices without tokens must be written and taken out, so that these are left."""
+    added = frozenset(wanted) - catalogue.prices_without_tokens
+    removed = catalogue.prices_without_tokens - frozenset(wanted)
+    told = [f"{price_id}: {_told(catalogue.by_price(price_id))}" for price_id in added]
+    told += [f"{price_id}: no longer among the prices without tokens" for price_id in removed]
+    return TokenlessChange(added, removed, tuple(sorted(told)))
+
+
+def _told(holder: Plan | None) -> str:
+    if holder is None:
+        return "sells no tokens"
+    return (
+        f"written down, but it stays with plan {holder.id} version {holder.version}, whose terms"
+        " it was sold at"
+    )
 
 
 def _change(catalogue: Catalogue, wanted: Plan) -> CatalogueChange | None:

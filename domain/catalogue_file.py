@@ -16,6 +16,8 @@ _ID_MAX = 2**31 - 1
 # Stands for an id that could not be read, so that two of them are no clash.
 _NO_ID = -1
 _AMOUNT_MAX = 10**15
+_WITHOUT_TOKENS = "prices_without_tokens"
+_TOP_KEYS = frozenset({"plans", _WITHOUT_TOKENS})
 _KEYS = frozenset(
     {
         "id",
@@ -103,33 +105,56 @@ class _Reader:
         self.problems.append(f"{self.place}: {key} {why}.")
 
 
+@dataclass(frozen=True, slots=True)
+class CatalogueFile:
+    """What a file says: plans, each as its version 1, and prices that sell no tokens."""
+
+    plans: tuple[Plan, ...]
+    prices_without_tokens: frozenset[str] = frozenset()
+
+
 def _is_sane(value: int | str) -> bool:
     if isinstance(value, int):
         return 0 <= value <= _AMOUNT_MAX
     return bool(value) and "\0" not in value
 
 
-def read_plans(document: Mapping[str, Any]) -> list[Plan]:
-    """The plans of a parsed catalogue file.
+def read_catalogue(document: Mapping[str, Any]) -> CatalogueFile:
+    """What a parsed catalogue file says.
 
     Raises `CatalogueError` naming every problem found, one a line.
     """
+    problems = [
+        f"The file: {key} is not known; at its top there are {', '.join(sorted(_TOP_KEYS))}."
+        for key in sorted(document.keys() - _TOP_KEYS)
+    ]
     tables = document.get("plans")
     if not isinstance(tables, list) or not tables:
-        raise CatalogueError("The file has no [[plans]] tables.")
-    problems: list[str] = []
+        raise CatalogueError("\n".join([*problems, "The file has no [[plans]] tables."]))
     found = [_read_plan(table, number, problems) for number, table in enumerate(tables, start=1)]
-    problems.extend(_clashes(found))
+    without_tokens = _read_tokenless(document, problems)
+    problems.extend(_clashes(found, without_tokens))
     if problems:
         raise CatalogueError("\n".join(problems))
-    return found
+    return CatalogueFile(tuple(found), without_tokens)
+
+
+def _read_tokenless(document: Mapping[str, Any], problems: list[str]) -> frozenset[str]:
+    found = document.get(_WITHOUT_TOKENS, [])
+    is_list = isinstance(found, list)
+    if not is_list or not all(isinstance(each, str) and _is_sane(each) for each in found):
+        problems.append(f"The file: {_WITHOUT_TOKENS} must be a list of Stripe price ids.")
+        return frozenset()
+    return frozenset(found)
 
 
 def _read_plan(table: object, number: int, problems: list[str]) -> Plan:
     fields = table if isinstance(table, Mapping) else {}
     reader = _Reader(fields, f"plan {fields.get('id', f'number {number}')}")
     for key in sorted(fields.keys() - _KEYS):
-        reader.refuse(key, "is not known")
+        is_of_file = key in _TOP_KEYS
+        place = "belongs above the first [[plans]]"
+        reader.refuse(key, place if is_of_file else "is not known")
     plan_type: PlanType = reader.choice("type", ("full", "token"))
     interval, interval_count = reader.interval(is_needed=plan_type == "full")
     prices = reader.by_currency("prices", int)
@@ -162,7 +187,7 @@ def _read_plan(table: object, number: int, problems: list[str]) -> Plan:
     return plan
 
 
-def _clashes(plans: list[Plan]) -> list[str]:
+def _clashes(plans: list[Plan], without_tokens: frozenset[str]) -> list[str]:
     problems = []
     ids: set[int] = set()
     owners: dict[str, int] = {}
@@ -171,6 +196,11 @@ def _clashes(plans: list[Plan]) -> list[str]:
             problems.append(f"plan {plan.id}: id is used twice.")
         ids.add(plan.id)
         for price_id in plan.stripe_price_ids:
+            if price_id in without_tokens:
+                problems.append(
+                    f"plan {plan.id}: stripe_price_ids has {price_id}, which {_WITHOUT_TOKENS}"
+                    " has too."
+                )
             if price_id and owners.setdefault(price_id, plan.id) != plan.id:
                 problems.append(
                     f"plan {plan.id}: stripe_price_ids has {price_id},"

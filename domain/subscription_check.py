@@ -144,7 +144,10 @@ def _links(here: Here, there: SubscriptionState, catalogue: Catalogue) -> Iterat
     )
     if has_plan and here.owner_id is None:
         yield Difference("user", None, None)
-    if here.owner_id is not None and not has_plan:
+    is_known_to_sell_none = bool(there.items) and all(
+        catalogue.sells_no_tokens(item.price_id) for item in there.items
+    )
+    if here.owner_id is not None and not has_plan and not is_known_to_sell_none:
         yield Difference("plan", None, _items(there))
 
 

@@ -176,15 +176,22 @@ def _lock(connection: Connection, names: Collection[str]) -> set[str]:
 
 
 def settle_after(
-    engine: Engine, changes: Sequence[CatalogueChange], cache: CatalogueCache, *, batch: int = 200
+    engine: Engine,
+    changes: Sequence[CatalogueChange],
+    cache: CatalogueCache,
+    *,
+    price_ids: Collection[str] = (),
+    batch: int = 200,
 ) -> int:
     """Settle every payment that these changes of the catalogue may concern; returns how many.
 
     Those are payments that wait for a plan, that were bought by a price id which now has one, or
-    that are younger than the new versions.
+    that are younger than the new versions. `price_ids` are further ones whose worth has changed:
+    they got into the prices without tokens, or out of them.
     """
+    bound = [price_id for change in changes for price_id in change.bound_price_ids]
     concerned = {
-        "price_ids": [price_id for change in changes for price_id in change.bound_price_ids],
+        "price_ids": [*bound, *price_ids],
         "plan_ids": [change.after.id for change in changes if change.is_new_version],
     }
     last, looked_at = "", 0

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from domain.catalogue import Catalogue, CatalogueChange, Plan
-from domain.catalogue_changes import changes_between
+from domain.catalogue_changes import changes_between, tokenless_between
 from tests.play import a_plan
 
 
@@ -182,3 +182,24 @@ def test_only_the_newest_version_of_a_plan_left_out_becomes_inactive() -> None:
     two = loaded(LOADED, [replace(FILE[0], tokens=9), FILE[1]])
     (change,) = changes_between(two, FILE[1:])
     assert change.after.version == 2
+
+
+def test_prices_without_tokens_come_and_go_and_are_told() -> None:
+    """One that a plan was sold at stays with the plan."""
+    known = Catalogue.of(LOADED.plans, ["fee", "old"])
+    assert tokenless_between(known, {"fee", "old"}).price_ids == frozenset()
+    change = tokenless_between(known, {"fee", "new", "price_1"})
+    assert (set(change.added), set(change.removed)) == ({"new", "price_1"}, {"old"})
+    assert change.price_ids == {"new", "price_1", "old"}
+    assert change.differences == (
+        "new: sells no tokens",
+        "old: no longer among the prices without tokens",
+        ("price_1: written down, but it stays with plan 1 version 1, whose terms it was sold at"),
+    )
+
+
+def test_a_price_without_tokens_is_known_to_sell_none() -> None:
+    """Others are not, nor one that was bound to a plan before."""
+    catalogue = Catalogue.of(LOADED.plans, ["fee", "price_1"])
+    asked = ("fee", "price_1", "other", None)
+    assert [catalogue.sells_no_tokens(price_id) for price_id in asked] == [True, *[False] * 3]

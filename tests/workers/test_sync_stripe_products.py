@@ -114,7 +114,7 @@ def test_a_plan_of_three_months_is_made_and_found_again(
     sell(engine, Catalogue.of([a_plan(3, 10, interval_count=3, prices={"usd": 100})]))
     assert "1.00 usd every 3 month" in run("--dry-run").output
     # Six things are made for the other two plans and its product; then its price.
-    stripe.faults = [None] * 6 + ["lost"]
+    stripe.faults[:] = [*[None] * 6, "lost"]
     result = run()
     assert result.exit_code == 0, result.output
     price_ids = [key for key, link in links(engine).items() if link[0] == 3]

@@ -1,4 +1,4 @@
-"""The catalogue: periods of any length, and currencies that are off sale.
+"""The catalogue: periods of any length, currencies that are off sale, prices without tokens.
 
 Going down refuses where a plan has an interval that the older schema does not know.
 """
@@ -19,6 +19,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("DROP TABLE prices_without_tokens")
     op.execute("ALTER TABLE plan_prices DROP COLUMN on_sale")
     op.execute(
         "ALTER TABLE plans DROP CONSTRAINT plans_interval_counted,"
