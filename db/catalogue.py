@@ -1,12 +1,28 @@
 """The catalogue's tables: read whole, written by version."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import Connection, text
 
 from db import unit_of_work
 from db.records import seconds
-from domain.catalogue import Catalogue, CatalogueChange, Plan
+from domain.catalogue import Catalogue, CatalogueChange, Plan, TokenlessChange
+from domain.payments import SESSION_RANK
+
+
+@dataclass(frozen=True, slots=True)
+class StillPayable:
+    """Checkout sessions of what is off sale, by plan and currency, that were opened before.
+
+    The last of them ends at `until`; None where Stripe did not say when.
+    """
+
+    plan_id: int
+    currency: str
+    sessions: int
+    until: datetime | None
 
 
 def revision(connection: Connection) -> int:
@@ -15,14 +31,17 @@ def revision(connection: Connection) -> int:
 
 
 def load(connection: Connection) -> Catalogue:
-    """Every version of every plan."""
+    """Every version of every plan, and the prices that sell no tokens."""
     prices: dict[tuple[int, int], dict[str, int]] = {}
+    off_sale: dict[tuple[int, int], set[str]] = {}
     for row in connection.execute(_PRICES):
         prices.setdefault((row.plan_id, row.version), {})[row.currency] = row.amount_minor
+        if not row.on_sale:
+            off_sale.setdefault((row.plan_id, row.version), set()).add(row.currency)
     price_ids: dict[tuple[int, int], dict[str, str]] = {}
     for row in connection.execute(_PRICE_IDS):
         price_ids.setdefault((row.plan_id, row.version), {})[row.id] = row.currency
-    return Catalogue.of(
+    plans = [
         Plan(
             id=row.id,
             version=row.version,
@@ -31,6 +50,8 @@ def load(connection: Connection) -> Catalogue:
             description=row.description,
             tokens=row.tokens,
             interval=row.interval,
+            interval_count=row.interval_count,
+            off_sale_currencies=frozenset(off_sale.get((row.id, row.version), ())),
             trial_days=row.trial_days,
             trial_tokens=row.trial_tokens,
             active=row.active,
@@ -39,12 +60,19 @@ def load(connection: Connection) -> Catalogue:
             effective_from=seconds(row.effective_from) or 0,
         )
         for row in connection.execute(_PLANS)
-    )
+    ]
+    return Catalogue.of(plans, connection.execute(_WITHOUT_TOKENS).scalars())
 
 
 def current_price_ids(connection: Connection) -> set[str]:
     """The price ids at which checkout sells, of every version: one for each of its currencies."""
-    return {row.id for row in connection.execute(_PRICE_IDS) if row.is_current}
+    return set(connection.execute(_CURRENT_PRICE_IDS).scalars())
+
+
+def still_payable(connection: Connection) -> list[StillPayable]:
+    """Whatever can be bought yet although it is off sale, as far as events have told."""
+    rows = connection.execute(_STILL_PAYABLE, SESSION_RANK)
+    return [StillPayable(row.plan_id, row.currency, row.sessions, row.until) for row in rows]
 
 
 def hold(connection: Connection) -> None:
@@ -72,6 +100,7 @@ def save(connection: Connection, changes: Sequence[CatalogueChange]) -> None:
                     "version": plan.version,
                     "currency": currency,
                     "amount": amount,
+                    "on_sale": currency in plan.sale_prices,
                 },
             )
         for price_id, currency in change.bound_price_ids.items():
@@ -79,7 +108,17 @@ def save(connection: Connection, changes: Sequence[CatalogueChange]) -> None:
             connection.execute(_UNBIND, bound)
             connection.execute(_BIND, bound | {"id": price_id})
     if changes:
-        connection.execute(text("UPDATE catalogue_revision SET revision = revision + 1"))
+        connection.execute(_REVISE)
+
+
+def save_tokenless(connection: Connection, change: TokenlessChange) -> None:
+    """Write which prices sell no tokens; call `hold` before reading what it was computed from."""
+    if added := [{"price_id": price_id} for price_id in change.added]:
+        connection.execute(_ADD_WITHOUT_TOKENS, added)
+    if removed := [{"price_id": price_id} for price_id in change.removed]:
+        connection.execute(_REMOVE_WITHOUT_TOKENS, removed)
+    if change.price_ids:
+        connection.execute(_REVISE)
 
 
 def _plan_columns(plan: Plan) -> dict[str, object]:
@@ -91,6 +130,7 @@ def _plan_columns(plan: Plan) -> dict[str, object]:
         "description": plan.description,
         "tokens": plan.tokens,
         "interval": plan.interval,
+        "interval_count": plan.interval_count,
         "trial_days": plan.trial_days,
         "trial_tokens": plan.trial_tokens,
         "active": plan.active,
@@ -98,25 +138,35 @@ def _plan_columns(plan: Plan) -> dict[str, object]:
 
 
 _REVISION = text("SELECT revision FROM catalogue_revision")
+_REVISE = text("UPDATE catalogue_revision SET revision = revision + 1")
+_WITHOUT_TOKENS = text("SELECT price_id FROM prices_without_tokens")
+_ADD_WITHOUT_TOKENS = text(
+    "INSERT INTO prices_without_tokens (price_id) VALUES (:price_id) ON CONFLICT DO NOTHING"
+)
+_REMOVE_WITHOUT_TOKENS = text("DELETE FROM prices_without_tokens WHERE price_id = :price_id")
 _PLANS = text("SELECT * FROM plans ORDER BY id, version")
 _PRICES = text("SELECT * FROM plan_prices")
 _PRICE_IDS = text("SELECT * FROM stripe_prices")
+_CURRENT_PRICE_IDS = text(
+    "SELECT stripe_prices.id FROM stripe_prices JOIN plan_prices USING (plan_id, version, currency)"
+    " WHERE is_current AND on_sale"
+)
 _RETIRE = text("UPDATE plans SET is_current = false WHERE id = :id")
 _SAVE_PLAN = text(
     """
-    INSERT INTO plans (id, version, type, name, description, tokens, interval, trial_days,
-                       trial_tokens, active)
-    VALUES (:id, :version, :type, :name, :description, :tokens, :interval, :trial_days,
-            :trial_tokens, :active)
+    INSERT INTO plans (id, version, type, name, description, tokens, interval,
+                       interval_count, trial_days, trial_tokens, active)
+    VALUES (:id, :version, :type, :name, :description, :tokens, :interval,
+            :interval_count, :trial_days, :trial_tokens, :active)
     ON CONFLICT (id, version) DO UPDATE
     SET name = EXCLUDED.name, description = EXCLUDED.description,
         trial_days = EXCLUDED.trial_days, active = EXCLUDED.active
     """
 )
 _SAVE_PRICE = text(
-    "INSERT INTO plan_prices (plan_id, version, currency, amount_minor)"
-    " VALUES (:plan_id, :version, :currency, :amount)"
-    " ON CONFLICT (plan_id, version, currency) DO NOTHING"
+    "INSERT INTO plan_prices (plan_id, version, currency, amount_minor, on_sale)"
+    " VALUES (:plan_id, :version, :currency, :amount, :on_sale)"
+    " ON CONFLICT (plan_id, version, currency) DO UPDATE SET on_sale = EXCLUDED.on_sale"
 )
 _UNBIND = text(
     "UPDATE stripe_prices SET is_current = false"
@@ -128,4 +178,24 @@ _BIND = text(
     " ON CONFLICT (id) DO UPDATE SET is_current = true"
     " WHERE (stripe_prices.plan_id, stripe_prices.version, stripe_prices.currency)"
     " = (EXCLUDED.plan_id, EXCLUDED.version, EXCLUDED.currency)"
+)
+_STILL_PAYABLE = text(
+    """
+    SELECT purchases.plan_id, purchases.currency, count(*) AS sessions,
+           max(purchases.expires_at) AS until
+    FROM purchases
+    WHERE purchases.state = 'open' AND purchases.session_id IS NOT NULL
+      AND coalesce(purchases.expires_at > now(), true)
+      AND NOT EXISTS (
+          SELECT FROM plans JOIN plan_prices AS prices
+              ON prices.plan_id = plans.id AND prices.version = plans.version
+          WHERE plans.id = purchases.plan_id AND plans.is_current AND plans.active
+            AND prices.currency = purchases.currency AND prices.on_sale)
+      AND NOT EXISTS (
+          SELECT FROM payments
+          WHERE payments.id = purchases.session_id
+            AND CAST(payments.facts #>> '{session,rank}' AS integer) > :open)
+    GROUP BY purchases.plan_id, purchases.currency
+    ORDER BY purchases.plan_id, purchases.currency
+    """
 )

@@ -22,7 +22,10 @@ TimedPosition = tuple[datetime, str]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A plan as it is sold now; `amount` is its price in `currency`, None when it has none."""
+    """A plan as it is sold now; `amount` is its price in `currency`, None when it has none.
+
+    A period is `interval_count` intervals long; both are None where it is bought once.
+    """
 
     id: int
     plan_type: str
@@ -30,6 +33,7 @@ class Plan:
     description: str
     tokens: int
     interval: str | None
+    interval_count: int | None
     currency: str | None
     amount: int | None
     prices: Mapping[str, int]
@@ -117,9 +121,11 @@ class LedgerEntry:
 _PLANS = text(
     """
     SELECT plans.id, plans.type, plans.name, plans.description, plans.tokens, plans.interval,
+           CASE WHEN plans.interval IS NOT NULL THEN plans.interval_count END AS interval_count,
            (SELECT coalesce(jsonb_object_agg(prices.currency, prices.amount_minor), '{}')
             FROM plan_prices AS prices
-            WHERE prices.plan_id = plans.id AND prices.version = plans.version) AS prices
+            WHERE prices.plan_id = plans.id AND prices.version = plans.version
+              AND prices.on_sale) AS prices
     FROM plans
     WHERE plans.is_current AND plans.active AND plans.type = :plan_type AND plans.id > :after
     ORDER BY plans.id
@@ -294,6 +300,7 @@ def _plan(row: RowMapping, currencies: tuple[str, ...]) -> Plan:
         description=row["description"],
         tokens=row["tokens"],
         interval=row["interval"],
+        interval_count=row["interval_count"],
         currency=currency,
         amount=prices[currency] if currency else None,
         prices=prices,

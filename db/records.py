@@ -252,9 +252,11 @@ def _session_facts(details: SessionDetails) -> Row:
         "failed": details.has_failed,
         "subtotal": details.amount_subtotal_minor,
         "named": {str(plan_id): created for plan_id, created in details.named.items()},
-        "lines": None
-        if details.lines is None
-        else [[line.price_id, _number(line.quantity)] for line in details.lines],
+        **(
+            {}
+            if details.lines is None
+            else {"lines": [[line.price_id, _number(line.quantity)] for line in details.lines]}
+        ),
     }
 
 

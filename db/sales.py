@@ -23,6 +23,7 @@ def offer(connection: Connection, plan_type: str, plan_id: int) -> Offer | None:
         type=row.type,
         name=row.name,
         interval=row.interval,
+        interval_count=row.interval_count,
         trial_days=row.trial_days,
         prices=row.prices,
         price_ids=row.price_ids,
@@ -86,10 +87,12 @@ def _subscriptions(connection: Connection, user_id: str) -> list[queries.Subscri
 
 _OFFER = text(
     """
-    SELECT plans.id, plans.version, plans.type, plans.name, plans.interval, plans.trial_days,
+    SELECT plans.id, plans.version, plans.type, plans.name, plans.interval,
+           plans.interval_count, plans.trial_days,
            (SELECT coalesce(jsonb_object_agg(prices.currency, prices.amount_minor), '{}')
             FROM plan_prices AS prices
-            WHERE prices.plan_id = plans.id AND prices.version = plans.version) AS prices,
+            WHERE prices.plan_id = plans.id AND prices.version = plans.version
+              AND prices.on_sale) AS prices,
            (SELECT coalesce(jsonb_object_agg(bound.currency, bound.id), '{}')
             FROM stripe_prices AS bound
             WHERE bound.plan_id = plans.id AND bound.version = plans.version

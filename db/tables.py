@@ -110,16 +110,29 @@ plans = Table(
     Column("trial_tokens", BigInteger, nullable=False, server_default="0"),
     Column("active", Boolean, nullable=False, server_default="true"),
     Column("is_current", Boolean, nullable=False, server_default="true"),
+    Column("interval_count", Integer, nullable=False, server_default="1"),
     _time("effective_from", nullable=False, default_now=True),
     PrimaryKeyConstraint("id", "version"),
     CheckConstraint("type IN ('full', 'token')", name="plans_type_known"),
-    CheckConstraint("interval IN ('month', 'year')", name="plans_interval_known"),
+    CheckConstraint("interval IN ('day', 'week', 'month', 'year')", name="plans_interval_known"),
+    CheckConstraint(
+        "interval_count >= 1 AND (interval IS NOT NULL OR interval_count = 1)",
+        name="plans_interval_counted",
+    ),
     CheckConstraint("type = 'token' OR interval IS NOT NULL", name="plans_full_recurs"),
     CheckConstraint(
         "tokens >= 0 AND trial_tokens >= 0 AND trial_days >= 0", name="plans_not_negative"
     ),
     Index("plans_one_current", "id", unique=True, postgresql_where=text("is_current")),
     comment="The catalogue; changed terms make a new version, what was sold keeps its own.",
+)
+
+prices_without_tokens = Table(
+    "prices_without_tokens",
+    metadata,
+    Column("price_id", Text, primary_key=True),
+    CheckConstraint("price_id <> ''", name="prices_without_tokens_named"),
+    comment="Stripe price ids of other things that are sold: setup fees, use beyond a plan's.",
 )
 
 catalogue_revision = Table(
@@ -138,6 +151,7 @@ plan_prices = Table(
     Column("version", Integer, nullable=False),
     Column("currency", Text, nullable=False),
     Column("amount_minor", BigInteger, nullable=False),
+    Column("on_sale", Boolean, nullable=False, server_default="true"),
     PrimaryKeyConstraint("plan_id", "version", "currency"),
     ForeignKeyConstraint(["plan_id", "version"], ["plans.id", "plans.version"]),
     CheckConstraint("amount_minor >= 0", name="plan_prices_not_negative"),

@@ -11,14 +11,27 @@ from typing import Literal
 
 PlanType = Literal["full", "token"]
 
+# The intervals that Stripe renews by, each with how many of them one period may have at most:
+# a period lasts three years or less.
+INTERVAL_COUNT_MAX = {"day": 1095, "week": 156, "month": 36, "year": 3}
+
+
+def period_of(interval: str | None, interval_count: int) -> str | None:
+    """How often something renews, in words: `month`, `3 month`; None for once."""
+    if interval is None or interval_count == 1:
+        return interval
+    return f"{interval_count} {interval}"
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """One version of one plan.
 
-    `tokens` are granted per paid period, or per purchase where `interval` is None. `prices` maps
-    a currency to minor units for one unit of the plan; `stripe_price_ids` maps every Stripe
-    price id bound to this version to its currency. `effective_from` is seconds since 1970.
+    `tokens` are granted per paid period, or per purchase where `interval` is None. A period is
+    `interval_count` intervals long. `prices` maps a currency to minor units for one unit of the
+    plan: it says what a sale is worth, also in `off_sale_currencies`, in which nobody can buy any
+    more. `stripe_price_ids` maps every Stripe price id bound to this version to its currency.
+    `effective_from` is seconds since 1970.
     """
 
     id: int
@@ -35,24 +48,44 @@ class Plan:
     stripe_price_ids: Mapping[str, str] = field(default_factory=dict)
     effective_from: int = 0
     interval_count: int = 1
+    off_sale_currencies: frozenset[str] = frozenset()
+
+    @property
+    def sale_prices(self) -> dict[str, int]:
+        """What it is offered at now, in minor units by currency; the plan may be inactive."""
+        return {
+            currency: amount
+            for currency, amount in self.prices.items()
+            if currency not in self.off_sale_currencies
+        }
+
+    @property
+    def period(self) -> str | None:
+        """How often the plan renews, in words: `month`, `3 month`; None where it never does."""
+        return period_of(self.interval, self.interval_count)
 
     @property
     def terms(self) -> tuple[object, ...]:
         """What a buyer was promised. A change here makes a new version."""
-        return (self.type, self.tokens, self.interval, self.trial_tokens)
+        return (self.type, self.tokens, self.interval, self.interval_count, self.trial_tokens)
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Every version of every plan, ready to be asked."""
+    """Every version of every plan, ready to be asked.
+
+    `prices_without_tokens` are Stripe price ids of other things that are sold: a setup fee, use
+    beyond what is included.
+    """
 
     plans: tuple[Plan, ...] = ()
     prices_without_tokens: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, plans: Iterable[Plan]) -> "Catalogue":
+    def of(cls, plans: Iterable[Plan], prices_without_tokens: Iterable[str] = ()) -> "Catalogue":
         """A catalogue of these versions, in a fixed order."""
-        return cls(tuple(sorted(plans, key=lambda plan: (plan.id, plan.version))))
+        in_order = sorted(plans, key=lambda plan: (plan.id, plan.version))
+        return cls(tuple(in_order), frozenset(prices_without_tokens))
 
     @cached_property
     def _by_price(self) -> dict[str, Plan]:
@@ -70,8 +103,11 @@ class Catalogue:
         return self._by_price.get(price_id) if price_id else None
 
     def sells_no_tokens(self, price_id: str | None) -> bool:
-        """Whether a price is known to sell none: a setup fee, overage."""
-        return price_id in self.prices_without_tokens
+        """Whether a price is known to sell none.
+
+        One that was ever bound to a plan goes on selling what it was sold for.
+        """
+        return price_id in self.prices_without_tokens and self.by_price(price_id) is None
 
     def by_id(self, plan_id: int | None, sold_created: int) -> Plan | None:
         """The version of a plan that was in force at a time (seconds since 1970).
@@ -102,3 +138,17 @@ class CatalogueChange:
     differences: tuple[str, ...]
     bound_price_ids: Mapping[str, str] = field(default_factory=dict)
     is_new_version: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TokenlessChange:
+    """Price ids that get into `prices_without_tokens` or out of it, with the same in words."""
+
+    added: frozenset[str] = frozenset()
+    removed: frozenset[str] = frozenset()
+    differences: tuple[str, ...] = ()
+
+    @property
+    def price_ids(self) -> frozenset[str]:
+        """Every price whose sales may have another worth now."""
+        return self.added | self.removed

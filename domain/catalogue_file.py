@@ -1,4 +1,4 @@
-"""A catalogue file: read from parsed TOML with every problem named, and compared with what is.
+"""A catalogue file: read from parsed TOML with every problem named.
 
 The file's shape is contract §5.
 """
@@ -6,16 +6,18 @@ The file's shape is contract §5.
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
-from domain.catalogue import Catalogue, CatalogueChange, Plan, PlanType
+from domain.catalogue import INTERVAL_COUNT_MAX, Plan, PlanType
 from domain.errors import CatalogueError
 
 _ID_MAX = 2**31 - 1
 # Stands for an id that could not be read, so that two of them are no clash.
 _NO_ID = -1
 _AMOUNT_MAX = 10**15
+_WITHOUT_TOKENS = "prices_without_tokens"
+_TOP_KEYS = frozenset({"plans", _WITHOUT_TOKENS})
 _KEYS = frozenset(
     {
         "id",
@@ -24,6 +26,7 @@ _KEYS = frozenset(
         "description",
         "tokens",
         "interval",
+        "interval_count",
         "prices",
         "stripe_price_ids",
         "trial_days",
@@ -31,7 +34,7 @@ _KEYS = frozenset(
         "active",
     }
 )
-_INTERVALS = (None, "month", "year")
+_INTERVALS = (None, *INTERVAL_COUNT_MAX)
 _CURRENCY = re.compile(r"[a-z]{3}\Z")
 
 
@@ -80,8 +83,34 @@ class _Reader:
                 self.refuse(key, f"has a value for {currency} that is not allowed")
         return read
 
+    def interval(self, *, is_needed: bool) -> tuple[str | None, int]:
+        """The interval and how many of it make a period."""
+        interval = self.choice("interval", _INTERVALS)
+        count = self.table.get("interval_count", 1)
+        if interval is None:
+            if is_needed:
+                self.refuse("interval", "must be day, week, month or year for a full plan")
+            elif "interval_count" in self.table:
+                self.refuse("interval_count", "needs an interval")
+            return None, 1
+        if not isinstance(interval, str) or interval not in INTERVAL_COUNT_MAX:
+            return None, 1
+        maximum = INTERVAL_COUNT_MAX[interval]
+        if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= maximum:
+            self.refuse("interval_count", f"must be a whole number from 1 to {maximum}")
+            return interval, 1
+        return interval, count
+
     def refuse(self, key: str, why: str) -> None:
         self.problems.append(f"{self.place}: {key} {why}.")
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueFile:
+    """What a file says: plans, each as its version 1, and prices that sell no tokens."""
+
+    plans: tuple[Plan, ...]
+    prices_without_tokens: frozenset[str] = frozenset()
 
 
 def _is_sane(value: int | str) -> bool:
@@ -90,31 +119,44 @@ def _is_sane(value: int | str) -> bool:
     return bool(value) and "\0" not in value
 
 
-def read_plans(document: Mapping[str, Any]) -> list[Plan]:
-    """The plans of a parsed catalogue file.
+def read_catalogue(document: Mapping[str, Any]) -> CatalogueFile:
+    """What a parsed catalogue file says.
 
     Raises `CatalogueError` naming every problem found, one a line.
     """
+    problems = [
+        f"The file: {key} is not known; at its top there are {', '.join(sorted(_TOP_KEYS))}."
+        for key in sorted(document.keys() - _TOP_KEYS)
+    ]
     tables = document.get("plans")
     if not isinstance(tables, list) or not tables:
-        raise CatalogueError("The file has no [[plans]] tables.")
-    problems: list[str] = []
+        raise CatalogueError("\n".join([*problems, "The file has no [[plans]] tables."]))
     found = [_read_plan(table, number, problems) for number, table in enumerate(tables, start=1)]
-    problems.extend(_clashes(found))
+    without_tokens = _read_tokenless(document, problems)
+    problems.extend(_clashes(found, without_tokens))
     if problems:
         raise CatalogueError("\n".join(problems))
-    return found
+    return CatalogueFile(tuple(found), without_tokens)
+
+
+def _read_tokenless(document: Mapping[str, Any], problems: list[str]) -> frozenset[str]:
+    found = document.get(_WITHOUT_TOKENS, [])
+    is_list = isinstance(found, list)
+    if not is_list or not all(isinstance(each, str) and _is_sane(each) for each in found):
+        problems.append(f"The file: {_WITHOUT_TOKENS} must be a list of Stripe price ids.")
+        return frozenset()
+    return frozenset(found)
 
 
 def _read_plan(table: object, number: int, problems: list[str]) -> Plan:
     fields = table if isinstance(table, Mapping) else {}
     reader = _Reader(fields, f"plan {fields.get('id', f'number {number}')}")
     for key in sorted(fields.keys() - _KEYS):
-        reader.refuse(key, "is not known")
+        is_of_file = key in _TOP_KEYS
+        place = "belongs above the first [[plans]]"
+        reader.refuse(key, place if is_of_file else "is not known")
     plan_type: PlanType = reader.choice("type", ("full", "token"))
-    interval = reader.choice("interval", _INTERVALS)
-    if plan_type == "full" and interval is None:
-        reader.refuse("interval", "must be month or year for a full plan")
+    interval, interval_count = reader.interval(is_needed=plan_type == "full")
     prices = reader.by_currency("prices", int)
     if not prices:
         reader.refuse("prices", "must name at least one currency")
@@ -134,6 +176,7 @@ def _read_plan(table: object, number: int, problems: list[str]) -> Plan:
         description=reader.words("description", ""),
         tokens=reader.whole("tokens"),
         interval=interval,
+        interval_count=interval_count,
         trial_days=reader.whole("trial_days", 0, maximum=730),
         trial_tokens=reader.whole("trial_tokens", 0),
         active=bool(fields.get("active", True)),
@@ -144,7 +187,7 @@ def _read_plan(table: object, number: int, problems: list[str]) -> Plan:
     return plan
 
 
-def _clashes(plans: list[Plan]) -> list[str]:
+def _clashes(plans: list[Plan], without_tokens: frozenset[str]) -> list[str]:
     problems = []
     ids: set[int] = set()
     owners: dict[str, int] = {}
@@ -153,89 +196,14 @@ def _clashes(plans: list[Plan]) -> list[str]:
             problems.append(f"plan {plan.id}: id is used twice.")
         ids.add(plan.id)
         for price_id in plan.stripe_price_ids:
+            if price_id in without_tokens:
+                problems.append(
+                    f"plan {plan.id}: stripe_price_ids has {price_id}, which {_WITHOUT_TOKENS}"
+                    " has too."
+                )
             if price_id and owners.setdefault(price_id, plan.id) != plan.id:
                 problems.append(
                     f"plan {plan.id}: stripe_price_ids has {price_id},"
                     f" which plan {owners[price_id]} has too."
                 )
     return problems
-
-
-def changes_between(catalogue: Catalogue, wanted: Iterable[Plan]) -> list[CatalogueChange]:
-    """What must be written so that the catalogue says what the file says.
-
-    A plan that the file no longer has becomes inactive: its payments keep their worth.
-    """
-    plans = list(wanted)
-    changes = [change for plan in plans if (change := _change(catalogue, plan))]
-    kept = {plan.id for plan in plans}
-    for plan in catalogue.plans:
-        if plan.id not in kept and plan == catalogue.current(plan.id) and plan.active:
-            changes.append(
-                CatalogueChange(plan, replace(plan, active=False), ("active: yes -> no",))
-            )
-    return changes
-
-
-def _change(catalogue: Catalogue, wanted: Plan) -> CatalogueChange | None:
-    before = catalogue.current(wanted.id)
-    version = 1
-    is_new_version = before is None
-    if before is not None:
-        is_new_version = _changes_terms(before, wanted)
-        version = before.version + is_new_version
-    after = replace(wanted, version=version)
-    if before is not None and not is_new_version:
-        after = replace(after, prices={**before.prices, **wanted.prices})
-    bound, notes = _bindings(catalogue, after)
-    differences = _differences(before, after, bound)
-    if not differences:
-        return None
-    return CatalogueChange(before, after, (*differences, *notes), bound, is_new_version)
-
-
-def _changes_terms(before: Plan, wanted: Plan) -> bool:
-    shared = before.prices.keys() & wanted.prices.keys()
-    return before.terms != wanted.terms or any(
-        before.prices[currency] != wanted.prices[currency] for currency in shared
-    )
-
-
-def _bindings(catalogue: Catalogue, after: Plan) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Price ids that are new to us; those bound to older terms stay where they are."""
-    bound: dict[str, str] = {}
-    notes = []
-    for price_id, currency in after.stripe_price_ids.items():
-        holder = catalogue.by_price(price_id)
-        if holder is None:
-            bound[price_id] = currency
-        elif (holder.id, holder.version) != (after.id, after.version):
-            notes.append(
-                f"{price_id} stays with plan {holder.id} version {holder.version}, whose terms"
-                " it was sold at; give the new terms a new price"
-            )
-    return bound, tuple(notes)
-
-
-def _differences(before: Plan | None, after: Plan, bound: Mapping[str, str]) -> tuple[str, ...]:
-    if before is None:
-        return ("new plan",)
-    found = []
-    for name in ("type", "name", "description", "tokens", "interval", "trial_days"):
-        found.append((name, getattr(before, name), getattr(after, name)))
-    found.append(("trial_tokens", before.trial_tokens, after.trial_tokens))
-    found.append(("active", before.active, after.active))
-    for currency in sorted(before.prices.keys() | after.prices.keys()):
-        amounts = (before.prices.get(currency), after.prices.get(currency))
-        found.append((f"price {currency}", *amounts))
-    for price_id, currency in sorted(bound.items()):
-        found.append((f"stripe price {currency}", None, price_id))
-    return tuple(
-        f"{name}: {_shown(old)} -> {_shown(new)}" for name, old, new in found if old != new
-    )
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "none" if value is None else str(value)

@@ -11,6 +11,7 @@ from typing import Any
 
 from domain.catalogue import Catalogue
 from domain.plan_in_stripe import PlanInStripe
+from domain.selling import recurring
 from domain.stripe_catalogue import PLAN_ID, PLAN_TYPE, TOKENS, Account, Price, Product
 from domain.sync_actions import Action, Do, SyncPlan, changes, missing
 
@@ -45,7 +46,7 @@ def _of_plan(there: PlanInStripe) -> Iterator[Action]:
     if not there.plan.active:
         yield from _retired(there)
         return
-    kept = {currency: there.price(currency) for currency in sorted(there.plan.prices)}
+    kept = {currency: there.price(currency) for currency in sorted(there.plan.sale_prices)}
     if there.product is not None:
         yield from _product_kept(there, there.product)
     elif None in kept.values():
@@ -98,7 +99,7 @@ def _price_made(there: PlanInStripe, currency: str) -> Action:
     if there.product is not None:
         params["product"] = there.product.id
     if plan.interval:
-        params["recurring"] = {"interval": plan.interval}
+        params["recurring"] = recurring(plan.interval, plan.interval_count)
     key = _lookup_key(there, currency)
     if there.foreign_holder(key) is None:
         params |= {"lookup_key": key, "transfer_lookup_key": True}
@@ -148,7 +149,13 @@ def _replaced(there: PlanInStripe, kept: Kept) -> Iterator[Action]:
             if heir is None:
                 continue
             yield _new_default(there, product, heir, kept[heir])
-        yield _archived(there, price, "another price has taken its place")
+        yield _archived(there, price, _why_archived(kept, price))
+
+
+def _why_archived(kept: Kept, price: Price) -> str:
+    if price.currency in kept:
+        return "another price has taken its place"
+    return f"the plan is not sold in {price.currency}"
 
 
 def _heir(product: Product, kept: Kept, price: Price) -> str | None:
@@ -186,6 +193,7 @@ def _retired(there: PlanInStripe) -> Iterator[Action]:
 
 def _remarks(there: PlanInStripe) -> Iterator[str]:
     plan = there.plan
+    yield from _foreign_left_overs(there)
     if not plan.active:
         return
     for other in there.products[1:]:
@@ -194,13 +202,28 @@ def _remarks(there: PlanInStripe) -> Iterator[str]:
                 f"{other.id} ({other.name}) says it is plan {plan.id}, as {there.products[0].id}"
                 " does, which is the one that is used: left as it is"
             )
-    for currency in sorted(plan.prices):
+    for currency in sorted(plan.sale_prices):
         key = _lookup_key(there, currency)
         if holder := there.foreign_holder(key):
             yield f"{holder.id} is not ours and has the lookup key {key}: left as it is"
     for price in there.foreign_prices():
         if price.id not in there.bound_price_ids:
             yield f"{price.id} of {price.product_id} is not ours and not needed: left as it is"
+
+
+def _foreign_left_overs(there: PlanInStripe) -> Iterator[str]:
+    """Active prices of what is off sale that are not ours to archive."""
+    plan = there.plan
+    for price_id, currency in sorted(plan.stripe_price_ids.items()):
+        price = there.account.prices.get(price_id)
+        if price is None or not price.active or there.is_own(price):
+            continue
+        if not plan.active or currency in plan.off_sale_currencies:
+            where = f" in {currency}" if plan.active else ""
+            yield (
+                f"{price_id} is not ours and active, and plan {plan.id} is off sale{where}:"
+                " archive it in the dashboard"
+            )
 
 
 def _orphans(account: Account, known: Collection[int], plan_type: str | None) -> Iterable[str]:

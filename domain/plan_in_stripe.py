@@ -13,7 +13,8 @@ from domain.sync_actions import missing
 class PlanInStripe:
     """The current version of a plan in an account.
 
-    `current` are the price ids at which checkout sells now, those of other plans too.
+    `current` are the price ids at which checkout sells now, those of other plans too; what is off
+    sale is not among them.
     """
 
     plan: Plan
@@ -108,13 +109,13 @@ class PlanInStripe:
         if price is None:
             return "is not in this account"
         currency = plan.stripe_price_ids[price_id]
-        if (price.currency, price.amount_minor, price.interval) != (
+        if (price.currency, price.amount_minor, price.period) != (
             currency,
             plan.prices[currency],
-            plan.interval,
+            plan.period,
         ):
             amount = "no fixed amount" if price.amount_minor is None else price.amount_minor
-            every = f"every {price.interval}" if price.interval else "once"
+            every = f"every {price.period}" if price.period else "once"
             return f"is {amount} {price.currency} {every}"
         if not price.active:
             return "is archived and not ours"
@@ -122,8 +123,8 @@ class PlanInStripe:
 
     def _fits(self, price: Price, currency: str) -> bool:
         plan = self.plan
-        terms = (price.currency, price.amount_minor, price.interval)
-        if terms != (currency, plan.prices[currency], plan.interval):
+        terms = (price.currency, price.amount_minor, price.period)
+        if terms != (currency, plan.prices[currency], plan.period):
             return False
         is_bound = plan.stripe_price_ids.get(price.id) == currency
         if not (is_bound or self._is_left_over(price)):

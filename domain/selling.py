@@ -22,7 +22,10 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A plan version as it is on sale; `prices` in minor units, `price_ids` those of Stripe."""
+    """A plan version as it is on sale; `prices` in minor units, `price_ids` those of Stripe.
+
+    Where it renews a period is `interval_count` intervals long.
+    """
 
     plan_id: int
     version: int
@@ -32,6 +35,7 @@ class Offer:
     trial_days: int
     prices: Mapping[str, int]
     price_ids: Mapping[str, str] = field(default_factory=dict)
+    interval_count: int = 1
 
     def currency(self, asked: str | None, usual: str) -> str | None:
         """The currency to sell in; None when the one that is asked for, or any, is not offered."""
@@ -128,6 +132,12 @@ def session_params(order: Order, terms: Terms) -> Json:
     return params
 
 
+def recurring(interval: str, interval_count: int) -> Json:
+    """How Stripe is told how often a price renews; one interval is what it takes by itself."""
+    counted = {"interval_count": interval_count} if interval_count > 1 else {}
+    return {"interval": interval, **counted}
+
+
 def _line(order: Order, terms: Terms) -> Json:
     if terms.price_id:
         return {"price": terms.price_id, "quantity": 1}
@@ -138,7 +148,7 @@ def _line(order: Order, terms: Terms) -> Json:
         "product_data": {"name": offer.name, "metadata": {"plan_id": str(offer.plan_id)}},
     }
     if offer.interval:
-        price["recurring"] = {"interval": offer.interval}
+        price["recurring"] = recurring(offer.interval, offer.interval_count)
     return {"price_data": price, "quantity": 1}
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from domain.catalogue import period_of
 from domain.reading import integer_of, mapping_of, reference_of, text_of
 
 PLAN_ID = "plan_id"
@@ -39,10 +40,9 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """A price; `interval` is None where it is paid once.
+    """A price of a product.
 
-    `amount_minor` is None where no single number says it. An interval that no plan of ours can
-    have is told in words, such as `3 month`.
+    `amount_minor` is None where no single number says it; `period` is None where it is paid once.
     """
 
     id: str
@@ -50,7 +50,7 @@ class Price:
     active: bool
     currency: str
     amount_minor: int | None
-    interval: str | None
+    period: str | None
     created: int
     lookup_key: str | None
     metadata: Mapping[str, str]
@@ -90,19 +90,22 @@ def price_of(found: Mapping[str, Any]) -> Price:
         active=found.get("active") is True,
         currency=(text_of(found.get("currency")) or "").lower(),
         amount_minor=integer_of(found.get("unit_amount")),
-        interval=interval_of(found),
+        period=period_in(found),
         created=integer_of(found.get("created")) or 0,
         lookup_key=text_of(found.get("lookup_key")),
         metadata=mapping_of(found.get("metadata")),
     )
 
 
-def interval_of(price: Mapping[str, Any]) -> str | None:
-    """How often a price is paid, such as `month`, `3 month`; None for once."""
+def period_in(price: Mapping[str, Any]) -> str | None:
+    """How often a price is paid, in words such as `month`, `3 month`; None for once.
+
+    A metered one is told apart: no plan of ours is paid by use.
+    """
     recurring = mapping_of(price.get("recurring"))
     interval = text_of(recurring.get("interval"))
     if interval is None:
         return None
     count = integer_of(recurring.get("interval_count")) or 1
     metered = " metered" if recurring.get("usage_type") == "metered" else ""
-    return f"{f'{count} ' if count != 1 else ''}{interval}{metered}"
+    return f"{period_of(interval, count)}{metered}"

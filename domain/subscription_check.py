@@ -10,7 +10,7 @@ from typing import Any
 
 from domain.catalogue import Catalogue
 from domain.reading import integer_of, list_of, mapping_of, reference_of, text_of
-from domain.stripe_catalogue import interval_of
+from domain.stripe_catalogue import period_in
 from domain.subscriptions import FINAL_STATUSES, Item, SubscriptionState, Version, state_of
 
 MISSING_HERE = "missing here"
@@ -34,7 +34,10 @@ class Here:
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """What a subscription costs; `amount_minor` is None where no single number says it."""
+    """What a subscription costs; `amount_minor` is None where no single number says it.
+
+    `interval` is how often, in words such as `month`, `3 month`.
+    """
 
     amount_minor: int | None
     currency: str
@@ -141,7 +144,10 @@ def _links(here: Here, there: SubscriptionState, catalogue: Catalogue) -> Iterat
     )
     if has_plan and here.owner_id is None:
         yield Difference("user", None, None)
-    if here.owner_id is not None and not has_plan:
+    is_known_to_sell_none = bool(there.items) and all(
+        catalogue.sells_no_tokens(item.price_id) for item in there.items
+    )
+    if here.owner_id is not None and not has_plan and not is_known_to_sell_none:
         yield Difference("plan", None, _items(there))
 
 
@@ -183,7 +189,7 @@ def _money_there(found: Mapping[str, Any]) -> tuple[Money, ...]:
         currency = text_of(price.get("currency")) or text_of(found.get("currency")) or ""
         times = 1 if quantity is None else quantity
         total = None if amount is None else amount * times
-        prices.append(Money(total, currency, interval_of(price)))
+        prices.append(Money(total, currency, period_in(price)))
     return _summed(prices)
 
 
@@ -193,7 +199,7 @@ def _money_here(here: Here, catalogue: Catalogue) -> tuple[Money, ...]:
         plan = catalogue.by_price(item.price_id)
         if plan is not None:
             currency = plan.stripe_price_ids[item.price_id or ""]
-            prices.append(Money(plan.prices[currency] * item.quantity, currency, plan.interval))
+            prices.append(Money(plan.prices[currency] * item.quantity, currency, plan.period))
     return _summed(prices)
 
 

@@ -2,6 +2,7 @@
 
 from marshmallow import fields, validate
 
+from domain.catalogue import INTERVAL_COUNT_MAX
 from ingest.shapes import (
     WHOLE_MAX,
     AnswerSchema,
@@ -58,6 +59,7 @@ class PlanSchema(AnswerSchema):
         description="For people who write every day.",
         tokens=10000,
         interval="month",
+        interval_count=1,
         currency="usd",
         amount=2900,
         prices={"eur": 2700, "usd": 2900},
@@ -69,7 +71,13 @@ class PlanSchema(AnswerSchema):
     description = word("What is said of it; may be empty.")
     tokens = whole("Tokens per paid period, or per purchase.")
     interval = one_of(
-        "month", "year", what="How often it renews; null where it is bought once.", allow_none=True
+        *INTERVAL_COUNT_MAX,
+        what="What it renews by; null where it is bought once.",
+        allow_none=True,
+    )
+    interval_count = whole(
+        "How many intervals a period has, 3 with month: quarterly; null where it is bought once.",
+        allow_none=True,
     )
     currency = word("The currency of amount; null where it has no price.", allow_none=True)
     amount = whole("The price in minor units; null where it has none.", allow_none=True)

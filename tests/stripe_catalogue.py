@@ -109,7 +109,8 @@ class Account:
         self._take_lookup_key(key, found["id"], transferred=transferred)
         recurring = params.pop("recurring", None)
         if recurring:
-            recurring = {"interval_count": 1, "usage_type": "licensed", **recurring}
+            counted = int(recurring.get("interval_count", 1))
+            recurring = {"usage_type": "licensed", **recurring, "interval_count": counted}
         kind = "recurring" if recurring else "one_time"
         return found | params | {"recurring": recurring, "type": kind}
 

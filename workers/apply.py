@@ -176,15 +176,22 @@ def _lock(connection: Connection, names: Collection[str]) -> set[str]:
 
 
 def settle_after(
-    engine: Engine, changes: Sequence[CatalogueChange], cache: CatalogueCache, *, batch: int = 200
+    engine: Engine,
+    changes: Sequence[CatalogueChange],
+    cache: CatalogueCache,
+    *,
+    price_ids: Collection[str] = (),
+    batch: int = 200,
 ) -> int:
     """Settle every payment that these changes of the catalogue may concern; returns how many.
 
     Those are payments that wait for a plan, that were bought by a price id which now has one, or
-    that are younger than the new versions.
+    that are younger than the new versions. `price_ids` are further ones whose worth has changed:
+    they got into the prices without tokens, or out of them.
     """
+    bound = [price_id for change in changes for price_id in change.bound_price_ids]
     concerned = {
-        "price_ids": [price_id for change in changes for price_id in change.bound_price_ids],
+        "price_ids": [*bound, *price_ids],
         "plan_ids": [change.after.id for change in changes if change.is_new_version],
     }
     last, looked_at = "", 0
@@ -213,7 +220,15 @@ _CONCERNED = text(
                           WHERE is_current AND id = ANY(CAST(:plan_ids AS integer[])))
         OR (cardinality(CAST(:price_ids AS text[])) > 0 AND EXISTS (
                 SELECT FROM jsonb_array_elements(facts #> '{invoice,lines}') AS line
-                WHERE line ->> 2 = ANY(CAST(:price_ids AS text[])))))
+                WHERE line ->> 2 = ANY(CAST(:price_ids AS text[]))
+                UNION ALL
+                SELECT FROM jsonb_array_elements(facts #> '{session,lines}') AS line
+                WHERE line ->> 0 = ANY(CAST(:price_ids AS text[]))
+                UNION ALL
+                SELECT FROM subscriptions, jsonb_each(sold -> 'items') AS item,
+                            jsonb_array_elements(item.value -> 0) AS price
+                WHERE subscriptions.id = payments.subscription_id
+                  AND price ->> 0 = ANY(CAST(:price_ids AS text[])))))
     ORDER BY id LIMIT :limit
     """
 )

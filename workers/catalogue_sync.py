@@ -17,7 +17,7 @@ from domain.catalogue_sync import plan_sync
 from domain.errors import CatalogueError
 from domain.modes import require_mode
 from domain.reading import text_of
-from domain.stripe_catalogue import Account, Price, Product, price_of, product_of
+from domain.stripe_catalogue import Account, Price, Product, period_in, price_of, product_of
 from domain.sync_actions import Action, Do, SyncPlan, idempotency_key, missing
 from stripe_gateway import StripeGateway, StripeUnavailable
 from workers.apply import CatalogueCache, settle_after
@@ -188,6 +188,8 @@ class _Run:
             holder, now = catalogue.by_price(price_id), catalogue.current(plan.id)
             if now is None or now.version != plan.version or not _is_same(holder, plan):
                 raise CatalogueError("the catalogue was changed meanwhile; run again")
+            if not now.active or currency not in now.sale_prices:
+                raise CatalogueError("it was taken off sale meanwhile; run again")
             change = CatalogueChange(now, now, (), {price_id: currency})
             db.catalogue.save(connection, [change])
         if holder is None and action.do is Do.LINK:
@@ -200,10 +202,9 @@ def _is_same(holder: Plan | None, plan: Plan) -> bool:
 
 
 def _is_made_with(price: Price, params: Mapping[str, Any]) -> bool:
-    recurring = params.get("recurring") or {}
-    found = (price.product_id, price.currency, price.amount_minor, price.interval, price.active)
+    found = (price.product_id, price.currency, price.amount_minor, price.period, price.active)
     wanted = (params["product"], params["currency"], params["unit_amount"])
-    return found == (*wanted, recurring.get("interval"), True) and not missing(
+    return found == (*wanted, period_in(params), True) and not missing(
         params["metadata"], price.metadata
     )
 

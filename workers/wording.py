@@ -85,6 +85,13 @@ class Saying:
     facts: Sequence[Fact]
 
 
+def per(period: str | None) -> str:
+    """How often an amount is paid, after it: ` a month`, ` every 3 month`, nothing for once."""
+    if period is None:
+        return ""
+    return f" every {period}" if period[0].isdigit() else f" a {period}"
+
+
 def said(row: Row[Any], catalogue: Catalogue) -> Saying:
     """What a stored event says; one that cannot be read is said to be so."""
     try:

@@ -96,7 +96,14 @@ def test_plans_are_listed_by_id_while_they_are_sold(connection: Connection) -> N
     """Of one type, active, in their current version, with the prices of that version."""
     a_plan(connection, 2)
     a_plan(connection, 1, version=1, is_current=False, prices={"usd": 1})
-    a_plan(connection, 1, version=2, prices={"usd": 500, "eur": 450}, description="Good")
+    a_plan(
+        connection,
+        1,
+        version=2,
+        prices={"usd": 500, "eur": 450},
+        description="Good",
+        interval_count=3,
+    )
     a_plan(connection, 3, active=False)
     a_plan(connection, 4, type="token", interval=None)
     found = queries.plans(connection, "full", ("usd",), limit=10)
@@ -108,11 +115,13 @@ def test_plans_are_listed_by_id_while_they_are_sold(connection: Connection) -> N
         description="Good",
         tokens=1000,
         interval="month",
+        interval_count=3,
         currency="usd",
         amount=500,
         prices={"eur": 450, "usd": 500},
     )
-    assert [plan.id for plan in queries.plans(connection, "token", ("usd",), limit=10)] == [4]
+    [package] = queries.plans(connection, "token", ("usd",), limit=10)
+    assert (package.id, package.interval, package.interval_count) == (4, None, None)
 
 
 def test_a_plan_is_priced_in_the_first_currency_it_has(connection: Connection) -> None:

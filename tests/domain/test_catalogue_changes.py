@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from domain.catalogue import Catalogue, CatalogueChange, Plan
-from domain.catalogue_file import changes_between
+from domain.catalogue_changes import changes_between, tokenless_between
 from tests.play import a_plan
 
 
@@ -88,6 +88,7 @@ def test_what_is_no_term_changes_in_place(changes: dict[str, Any], difference: s
         ({"type": "token"}, "type: full -> token"),
         ({"tokens": 9}, "tokens: 10000 -> 9"),
         ({"interval": "year"}, "interval: month -> year"),
+        ({"interval_count": 3}, "interval_count: 1 -> 3"),
         ({"trial_tokens": 0}, "trial_tokens: 500 -> 0"),
         ({"prices": {"usd": 3_000, "eur": 2_700}}, "price usd: 2900 -> 3000"),
     ],
@@ -122,17 +123,51 @@ def test_a_new_version_is_sold_under_its_new_price() -> None:
 
 def test_a_price_left_out_of_the_file_stays_for_what_was_sold_at_it() -> None:
     """Same terms, fewer currencies: nothing is taken away from a running subscription."""
-    assert changed(prices={"usd": 2_900}) is None
     change = changed(prices={"usd": 2_900}, name="Pro")
     assert change is not None
     assert change.after.prices == {"usd": 2_900, "eur": 2_700}
+
+
+def test_a_currency_left_out_of_the_file_goes_off_sale_once_and_comes_back() -> None:
+    """It is told, and the terms stay what they were."""
+    change = changed(prices={"usd": 2_900})
+    assert change is not None
+    assert change.differences == ("price eur: 2700 -> off sale",)
+    assert (change.is_new_version, change.after.sale_prices) == (False, {"usd": 2_900})
+    wanted = [replace(FILE[0], prices={"usd": 2_900}), FILE[1]]
+    without = loaded(LOADED, wanted)
+    assert changes_between(without, wanted) == []
+    (back,) = changes_between(without, FILE)
+    assert back.differences == ("price eur: off sale -> 2700",)
+    assert (back.is_new_version, back.after.sale_prices) == (False, {"usd": 2_900, "eur": 2_700})
+
+
+def test_a_currency_that_comes_back_at_another_price_makes_a_new_version() -> None:
+    """What was sold in it before keeps its worth."""
+    without = loaded(LOADED, [replace(FILE[0], prices={"usd": 2_900}), FILE[1]])
+    dearer = replace(FILE[0], prices={"usd": 2_900, "eur": 9_900}, stripe_price_ids={})
+    (back,) = changes_between(without, [dearer, FILE[1]])
+    assert back.differences == ("price eur: off sale -> 9900",)
+    assert back.is_new_version
+
+
+def test_new_terms_in_fewer_currencies_are_told_as_well() -> None:
+    """The old version keeps the amount; the new one was never sold in it."""
+    change = changed(prices={"usd": 2_900}, tokens=9, stripe_price_ids={})
+    assert change is not None
+    assert change.differences == ("tokens: 10000 -> 9", "price eur: 2700 -> off sale")
+    assert change.after.prices == {"usd": 2_900}
+    after = loaded(LOADED, [change.after, FILE[1]])
+    assert after.plans[0].prices == {"usd": 2_900, "eur": 2_700}
 
 
 def test_a_plan_left_out_of_the_file_becomes_inactive_once() -> None:
     """Its payments keep their worth; coming back makes it active again."""
     (change,) = changes_between(LOADED, FILE[1:])
     assert change == CatalogueChange(
-        LOADED.plans[0], replace(LOADED.plans[0], active=False), ("active: yes -> no",)
+        LOADED.plans[0],
+        replace(LOADED.plans[0], active=False),
+        ("off sale: no longer in the file",),
     )
     assert not change.is_new_version
     without = loaded(LOADED, FILE[1:])
@@ -147,3 +182,24 @@ def test_only_the_newest_version_of_a_plan_left_out_becomes_inactive() -> None:
     two = loaded(LOADED, [replace(FILE[0], tokens=9), FILE[1]])
     (change,) = changes_between(two, FILE[1:])
     assert change.after.version == 2
+
+
+def test_prices_without_tokens_come_and_go_and_are_told() -> None:
+    """One that a plan was sold at stays with the plan."""
+    known = Catalogue.of(LOADED.plans, ["fee", "old"])
+    assert tokenless_between(known, {"fee", "old"}).price_ids == frozenset()
+    change = tokenless_between(known, {"fee", "new", "price_1"})
+    assert (set(change.added), set(change.removed)) == ({"new", "price_1"}, {"old"})
+    assert change.price_ids == {"new", "price_1", "old"}
+    assert change.differences == (
+        "new: sells no tokens",
+        "old: no longer among the prices without tokens",
+        ("price_1: written down, but it stays with plan 1 version 1, whose terms it was sold at"),
+    )
+
+
+def test_a_price_without_tokens_is_known_to_sell_none() -> None:
+    """Others are not, nor one that was bound to a plan before."""
+    catalogue = Catalogue.of(LOADED.plans, ["fee", "price_1"])
+    asked = ("fee", "price_1", "other", None)
+    assert [catalogue.sells_no_tokens(price_id) for price_id in asked] == [True, *[False] * 3]

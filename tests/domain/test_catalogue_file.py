@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from domain.catalogue import Plan
-from domain.catalogue_file import read_plans
+from domain.catalogue_file import read_catalogue
 from domain.errors import CatalogueError
 
 CONTRACT = """
@@ -43,13 +43,13 @@ SMALLEST: dict[str, Any] = {
 def problems_of(*tables: Any) -> list[str]:
     """What is wrong with a file of these `[[plans]]` tables, one problem a line."""
     with pytest.raises(CatalogueError) as caught:
-        read_plans({"plans": list(tables)})
+        read_catalogue({"plans": list(tables)})
     return str(caught.value).splitlines()
 
 
 def test_the_contracts_example_is_read_with_its_defaults() -> None:
     """Every key, and what a key left out means."""
-    pro, pack = read_plans(tomllib.loads(CONTRACT))
+    pro, pack = read_catalogue(tomllib.loads(CONTRACT)).plans
     assert pro == Plan(
         id=1,
         version=1,
@@ -83,7 +83,7 @@ def test_the_contracts_example_is_read_with_its_defaults() -> None:
 def test_a_file_without_plans_is_refused(document: dict[str, Any]) -> None:
     """An empty catalogue is a mistake, not a wish to sell nothing."""
     with pytest.raises(CatalogueError, match=r"^The file has no \[\[plans\]\] tables\.$"):
-        read_plans(document)
+        read_catalogue(document)
 
 
 @pytest.mark.parametrize(
@@ -92,8 +92,17 @@ def test_a_file_without_plans_is_refused(document: dict[str, Any]) -> None:
         ({"id": 2**31}, "plan 2147483648: id must be a whole number from 0 to 2147483647."),
         ({"id": "x"}, "plan x: id must be a whole number from 0 to 2147483647."),
         ({"type": "half"}, "plan 3: type must be one of: full, token."),
-        ({"interval": "week"}, "plan 3: interval must be one of: month, year."),
-        ({"interval": None}, "plan 3: interval must be month or year for a full plan."),
+        ({"interval": "hour"}, "plan 3: interval must be one of: day, week, month, year."),
+        ({"interval": ["month"]}, "plan 3: interval must be one of: day, week, month, year."),
+        ({"interval": None}, "plan 3: interval must be day, week, month or year for a full plan."),
+        ({"interval_count": 4}, "plan 3: interval_count must be a whole number from 1 to 3."),
+        ({"interval_count": 0}, "plan 3: interval_count must be a whole number from 1 to 3."),
+        ({"interval_count": True}, "plan 3: interval_count must be a whole number from 1 to 3."),
+        ({"interval_count": "3"}, "plan 3: interval_count must be a whole number from 1 to 3."),
+        (
+            {"type": "token", "interval": None, "interval_count": 1},
+            "plan 3: interval_count needs an interval.",
+        ),
         ({"name": ""}, "plan 3: name must be a text."),
         ({"name": 5}, "plan 3: name must be a text."),
         ({"name": "a\0b"}, "plan 3: name must be a text."),
@@ -152,6 +161,13 @@ def test_a_file_without_plans_is_refused(document: dict[str, Any]) -> None:
             "plan 3: stripe_price_ids has p twice; each currency needs its own.",
         ),
         ({"price": 5}, "plan 3: price is not known."),
+        (
+            {"prices_without_tokens": ["p"]},
+            "plan 3: prices_without_tokens belongs above the first [[plans]].",
+        ),
+        ({"tokens_every": "month"}, "plan 3: tokens_every is not known."),
+        ({"expires": "never"}, "plan 3: expires is not known."),
+        ({"rollover": {"max": 1}}, "plan 3: rollover is not known."),
     ],
 )
 def test_one_mistake_is_one_problem_that_names_plan_and_key(
@@ -176,9 +192,22 @@ def test_one_mistake_is_one_problem_that_names_plan_and_key(
 )
 def test_the_limits_themselves_are_allowed(changes: dict[str, Any]) -> None:
     """Up to and including."""
-    (plan,) = read_plans({"plans": [SMALLEST | changes]})
+    (plan,) = read_catalogue({"plans": [SMALLEST | changes]}).plans
     (key,) = changes
     assert getattr(plan, key) == changes[key]
+
+
+@pytest.mark.parametrize(
+    ("interval", "most"), [("day", 1_095), ("week", 156), ("month", 36), ("year", 3)]
+)
+def test_a_period_lasts_up_to_three_years(interval: str, most: int) -> None:
+    """Stripe allows no longer one."""
+    longest = SMALLEST | {"interval": interval, "interval_count": most}
+    (plan,) = read_catalogue({"plans": [longest]}).plans
+    assert (plan.interval, plan.interval_count) == (interval, most)
+    assert problems_of(longest | {"interval_count": most + 1}) == [
+        f"plan 3: interval_count must be a whole number from 1 to {most}."
+    ]
 
 
 def test_every_problem_of_every_plan_is_told_at_once() -> None:
@@ -198,6 +227,44 @@ def test_every_problem_of_every_plan_is_told_at_once() -> None:
         "plan number 2: name must be a text.",
         f"plan number 2: tokens {whole} 1000000000000000.",
         "plan 3: id is used twice.",
+    ]
+
+
+def test_prices_without_tokens_stand_at_the_top_of_the_file() -> None:
+    """Setup fees and the like; none by default."""
+    found = read_catalogue(tomllib.loads(f'prices_without_tokens = ["fee", "extra"]{CONTRACT}'))
+    assert found.prices_without_tokens == {"fee", "extra"}
+    assert read_catalogue(tomllib.loads(CONTRACT)).prices_without_tokens == frozenset()
+
+
+@pytest.mark.parametrize("value", ["fee", {"usd": "fee"}, ["fee", 1], [""], ["a\0b"], None, True])
+def test_prices_without_tokens_are_price_ids(value: Any) -> None:
+    """Anything else is one problem, beside those of the plans."""
+    with pytest.raises(CatalogueError) as caught:
+        read_catalogue({"plans": [SMALLEST | {"tokens": -1}], "prices_without_tokens": value})
+    assert len(str(caught.value).splitlines()) == 2
+    told = "The file: prices_without_tokens must be a list of Stripe price ids."
+    assert told in str(caught.value).splitlines()
+
+
+def test_a_price_without_tokens_is_that_of_no_plan() -> None:
+    """It could not say whether tokens were sold."""
+    plan = SMALLEST | {"stripe_price_ids": {"usd": "p"}}
+    with pytest.raises(CatalogueError) as caught:
+        read_catalogue({"plans": [plan], "prices_without_tokens": ["p"]})
+    told = "plan 3: stripe_price_ids has p, which prices_without_tokens has too."
+    assert str(caught.value) == told
+
+
+@pytest.mark.parametrize("document", [{"plans": [SMALLEST]}, {}])
+def test_a_key_that_the_file_does_not_have_is_refused(document: dict[str, Any]) -> None:
+    """A misspelt one would do nothing, silently."""
+    with pytest.raises(CatalogueError) as caught:
+        read_catalogue(document | {"price_without_tokens": ["p"], "plan": []})
+    known = "is not known; at its top there are plans, prices_without_tokens."
+    assert str(caught.value).splitlines()[:2] == [
+        f"The file: plan {known}",
+        f"The file: price_without_tokens {known}",
     ]
 
 

@@ -12,7 +12,7 @@ from domain.catalogue import Catalogue, Plan
 from domain.catalogue_sync import plan_sync
 from domain.modes import WrongModeError, require_mode
 from domain.stripe_catalogue import Account as Found
-from domain.stripe_catalogue import interval_of, price_of, product_of
+from domain.stripe_catalogue import period_in, price_of, product_of
 from domain.sync_actions import Action, Do, SyncPlan, idempotency_key
 from tests.examples import examples
 from tests.play import a_plan
@@ -42,7 +42,12 @@ class Shop:
             {each["id"]: price_of(each) for each in account.prices.values()},
         )
         catalogue = Catalogue.of(self.plans.values())
-        return plan_sync(catalogue, set(self.current.values()), found, plan_type)
+        current = {
+            price_id
+            for (plan_id, version, currency), price_id in self.current.items()
+            if currency not in self.plans[plan_id, version].off_sale_currencies
+        }
+        return plan_sync(catalogue, current, found, plan_type)
 
     def sync(self) -> list[Do]:
         """Do it, and say what was done; afterwards there must be nothing to do."""
@@ -217,6 +222,70 @@ def test_a_foreign_price_on_other_terms_is_replaced_and_not_touched(
     assert shop.account.prices[price_id] == before
 
 
+def off_sale(shop: Shop, plan_id: int, currency: str) -> None:
+    """Take a currency of a plan out of the file."""
+    plan = shop.plans[plan_id, 1]
+    shop.plans[plan_id, 1] = replace(plan, off_sale_currencies=frozenset({currency}))
+
+
+def test_a_currency_off_sale_is_archived_and_comes_back(shop: Shop) -> None:
+    """Payment links and portals sell at every active price."""
+    price = shop.price(1, "eur")
+    off_sale(shop, 1, "eur")
+    (archived,) = shop.plan().actions
+    assert archived.why == ("the plan is not sold in eur",)
+    assert shop.sync() == [Do.ARCHIVE_PRICE]
+    assert active(shop) == {("1", "usd", 2_900), ("2", "usd", 500)}
+    shop.plans[1, 1] = replace(shop.plans[1, 1], off_sale_currencies=frozenset())
+    assert shop.sync() == [Do.UPDATE_PRICE]
+    assert price["active"]
+
+
+def test_a_default_price_off_sale_leaves_its_place_before(shop: Shop) -> None:
+    """Stripe archives no default price."""
+    shop.account.products[shop.price(1, "eur")["product"]]["default_price"] = shop.price(1, "eur")[
+        "id"
+    ]
+    off_sale(shop, 1, "eur")
+    assert shop.sync() == [Do.SET_DEFAULT_PRICE, Do.ARCHIVE_PRICE]
+
+
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [({"off_sale_currencies": frozenset({"usd"})}, " in usd"), ({"active": False}, "")],
+)
+def test_a_foreign_price_of_what_is_off_sale_is_told(
+    shop: Shop, changes: dict[str, Any], where: str
+) -> None:
+    """It is not ours to archive, and sells for as long as it is active."""
+    price_id = a_foreign_price(shop, recurring={"interval": "month"})
+    plan = a_plan(3, 10, prices={"usd": 100, "eur": 90}, stripe_price_ids={price_id: "usd"})
+    shop.load(plan)
+    shop.sync()
+    told = (
+        f"{price_id} is not ours and active, and plan 3 is off sale{where}: archive it in the"
+        " dashboard"
+    )
+    assert told not in shop.plan().remarks
+    shop.plans[3, 1] = replace(shop.plans[3, 1], **changes)
+    shop.sync()
+    assert told in shop.plan().remarks
+    shop.account.update("prices", price_id, {"active": False})
+    assert told not in shop.plan().remarks
+
+
+def test_a_plan_of_three_months_gets_a_price_of_three_months(shop: Shop) -> None:
+    """One a month for the same amount is not what the catalogue says."""
+    monthly = a_foreign_price(shop, recurring={"interval": "month"})
+    bound = {monthly: "usd"}
+    quarterly = a_plan(3, 10, prices={"usd": 100}, interval_count=3, stripe_price_ids=bound)
+    shop.load(quarterly)
+    assert shop.sync() == [Do.CREATE_PRODUCT, Do.CREATE_PRICE]
+    recurring = shop.price(3, "usd")["recurring"]
+    assert (recurring["interval"], recurring["interval_count"]) == ("month", 3)
+    assert shop.account.prices[monthly]["active"]
+
+
 def test_the_price_that_is_sold_at_stays_beside_an_older_one(shop: Shop) -> None:
     """Both are bound to the version: nothing is linked anew, the other is archived."""
     older = shop.price(1, "usd")
@@ -377,7 +446,7 @@ def test_odd_objects_are_read_all_the_same() -> None:
     """Missing fields never crash."""
     assert product_of({}).id == price_of({"recurring": {}, "unit_amount": None}).id == ""
     metered = {"interval": "month", "usage_type": "metered"}
-    assert interval_of({"recurring": metered}) == "month metered"
+    assert period_in({"recurring": metered}) == "month metered"
 
 
 PLANS = st.builds(
@@ -388,6 +457,8 @@ PLANS = st.builds(
     name=st.sampled_from(["A", "B"]),
     active=st.booleans(),
     interval=st.sampled_from(["month", "year"]),
+    interval_count=st.sampled_from([1, 3]),
+    off_sale_currencies=st.sampled_from([frozenset(), frozenset({"eur"})]),
     prices=st.dictionaries(st.sampled_from(["usd", "eur"]), st.sampled_from([0, 500]), min_size=1),
 )
 
@@ -429,7 +500,7 @@ def test_whatever_happened_one_run_is_enough(history: list[tuple[str, Any]]) -> 
     assert len(sold) == len(set(sold))
     for plan in Catalogue.of(shop.plans.values()).plans:
         if plan.active and plan.version == max(v for i, v in shop.plans if i == plan.id):
-            for currency, amount in plan.prices.items():
+            for currency, amount in plan.sale_prices.items():
                 price = shop.price(plan.id, currency, plan.version)
                 assert (price["active"], price["unit_amount"]) == (True, amount)
 

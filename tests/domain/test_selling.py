@@ -161,3 +161,16 @@ def test_an_unpaid_invoice_and_an_unexpanded_subscription_become_no_events() -> 
     assert event["data"]["object"]["invoice"] == "in_1"
     [expired] = events_of_session(a_session(status="expired", payment_status="unpaid"), NEW)
     assert expired["type"] == "checkout.session.expired"
+
+
+@pytest.mark.parametrize(
+    ("interval_count", "recurring"),
+    [(1, {"interval": "month"}), (3, {"interval": "month", "interval_count": 3})],
+)
+def test_an_inline_price_has_the_length_of_its_period(
+    interval_count: int, recurring: dict[str, object]
+) -> None:
+    """Three months are paid once in three months."""
+    order = an_order(replace(PRO, interval_count=interval_count))
+    params = session_params(order, replace(TERMS, price_id=None))
+    assert params["line_items"][0]["price_data"]["recurring"] == recurring

@@ -2,8 +2,11 @@
 
 from typing import Any
 
+import pytest
+
+from domain.catalogue import Catalogue
 from domain.subscription_check import Here, Money, compare, state_there, unknown_there
-from tests.play import CATALOGUE
+from tests.play import CATALOGUE, a_plan
 from tests.stripe_objects import NEW, OLD, a_subscription
 
 
@@ -39,6 +42,32 @@ def test_items_of_one_interval_are_summed() -> None:
         Money(1_100, "usd", "month"),
         Money(9_000, "usd", "year"),
     )
+
+
+def test_a_plan_of_three_months_is_told_by_its_period_on_both_sides() -> None:
+    """What is only here costs what the catalogue says, as often as it says."""
+    bound = {"price_pro_usd": "usd"}
+    quarterly = Catalogue.of([a_plan(2, 10_000, interval_count=3, stripe_price_ids=bound)])
+    item = an_item(2_900, "month")
+    item["price"]["id"] = "price_pro_usd"
+    item["price"]["recurring"]["interval_count"] = 3
+    only_here = unknown_there(here(a_subscription(items={"data": [item]})), quarterly)
+    assert only_here.money == costs(item) == (Money(2_900, "usd", "3 month"),)
+
+
+@pytest.mark.parametrize(
+    ("known", "told"), [([], ["plan"]), (["price_1"], ["plan"]), (["price_1", "price_2"], [])]
+)
+def test_a_subscription_to_what_sells_no_tokens_needs_no_plan(
+    known: list[str], told: list[str]
+) -> None:
+    """Where the catalogue says so of each of its prices."""
+    items = [an_item(1, "month") | {"id": name} for name in ("si_1", "si_2")]
+    items[1]["price"]["id"] = "price_2"
+    there = a_subscription(items={"object": "list", "data": items})
+    ours = here(there, claimed_plan_id=None)
+    found = compare(there, ours, Catalogue.of([], known), {})
+    assert [each.what for each in (found.differences if found else ())] == told
 
 
 def test_an_amount_that_no_number_says_is_unknown() -> None:

@@ -78,6 +78,7 @@ def test_plans_have_the_shape_of_the_contract(reader: FlaskClient) -> None:
         "description": "Good",
         "tokens": 10000,
         "interval": "month",
+        "interval_count": 1,
         "currency": "usd",
         "amount": 2900,
         "prices": {"eur": 2700, "usd": 2900},

@@ -8,12 +8,15 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import text
 
+import db.catalogue
 from tests.pipeline import a_wiring, balances, empty, work
 from tests.stripe_objects import a_line, a_session, an_event, an_invoice
+from workers.apply import settle_after
 from workers.commands.catalogue import load_file, load_plans
 from workers.wiring import Wiring
 
 Load = Callable[[str], list[int]]
+Run = Callable[[str], str]
 
 PRO = """
 [[plans]]
@@ -33,6 +36,12 @@ name = "Pack"
 tokens = 1000
 prices = { usd = 500 }
 """
+A_PURCHASE = """
+INSERT INTO purchases (id, user_id, plan_id, plan_version, currency, amount_minor, mode,
+                       fingerprint, params, state, session_id, url, expires_at)
+VALUES (repeat('0', 32), 'user_1', 4, 1, 'usd', 500, 'payment', repeat('0', 64), '{}', 'open',
+        'cs_1', 'u', '2999-01-01Z')
+"""
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +57,12 @@ def wiring(shop: Wiring) -> Wiring:
     """The same, with nothing sold and nothing in the catalogue."""
     empty(shop.engine)
     with shop.engine.begin() as connection:
-        connection.execute(text("TRUNCATE plans, plan_prices, stripe_prices"))
+        connection.execute(
+            text(
+                "TRUNCATE plans, plan_prices, stripe_prices, prices_without_tokens,"
+                " purchases, checkout_keys"
+            )
+        )
         connection.execute(text("UPDATE catalogue_revision SET revision = revision + 1"))
     return shop
 
@@ -60,15 +74,37 @@ def load(database_url: str, tmp_path: Path) -> Load:
     def run(catalogue: str) -> list[int]:
         path = tmp_path / "plans.toml"
         path.write_text(catalogue)
-        return [change.after.id for change in load_file(database_url, path)]
+        return [change.after.id for change in load_file(database_url, path).plans]
 
     return run
+
+
+@pytest.fixture
+def run(wiring: Wiring, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs the command on a catalogue given as text; answers with what it says."""
+    del wiring
+    monkeypatch.setenv("DATABASE_URL", database_url.replace("+psycopg2", ""))
+    path = tmp_path / "plans.toml"
+
+    def invoke(catalogue: str) -> str:
+        path.write_text(catalogue)
+        result = CliRunner().invoke(load_plans, [str(path)])
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    return invoke
 
 
 def an_invoice_of(user: str, price: str, **changes: Any) -> dict[str, Any]:
     """A paid invoice of one month of Pro."""
     invoice = an_invoice([a_line(2_900, price)], metadata={"user_id": user}, **changes)
     return an_event("invoice.paid", invoice)
+
+
+def current(wiring: Wiring) -> set[str]:
+    """The price ids at which checkout sells."""
+    with wiring.engine.connect() as connection:
+        return db.catalogue.current_price_ids(connection)
 
 
 def test_the_second_time_nothing_changes(wiring: Wiring, load: Load) -> None:
@@ -115,6 +151,39 @@ def test_a_plan_that_is_no_longer_sold_is_still_honoured(wiring: Wiring, load: L
     assert balances(wiring.engine) == {"user_1": 100}
 
 
+def test_a_currency_that_is_no_longer_sold_is_still_honoured(wiring: Wiring, load: Load) -> None:
+    """Who subscribed in pounds goes on in pounds."""
+    pounds = PRO.replace("usd = 2900", "usd = 2900, gbp = 2500")
+    bound = 'gbp = "price_pounds", usd ='
+    load(pounds.format(tokens=100, price="price_a").replace('{ usd = "', f'{{ {bound} "'))
+    assert current(wiring) == {"price_a", "price_pounds"}
+    assert load(PRO.format(tokens=100, price="price_a")) == [2]
+    assert load(PRO.format(tokens=100, price="price_a")) == []
+    assert current(wiring) == {"price_a"}
+    invoice = an_invoice(
+        [a_line(5_000, "price_pounds")], metadata={"user_id": "user_1"}, currency="gbp"
+    )
+    work(wiring, [an_event("invoice.paid", invoice)])
+    assert balances(wiring.engine) == {"user_1": 200}
+
+
+def test_what_goes_off_sale_is_told(wiring: Wiring, run: Run) -> None:
+    """Line by line; the second time there is nothing to tell but pages that are open yet."""
+    pro = PRO.format(tokens=100, price="price_a")
+    run(pro.replace("usd = 2900", "usd = 2900, gbp = 2500") + PACK)
+    with wiring.engine.begin() as connection:
+        connection.execute(text(A_PURCHASE))
+    told = run(pro)
+    assert "~ plan 2 version 1  Pro\n    price gbp: 2500 -> off sale\n" in told
+    assert "~ plan 4 version 1  Pack\n    off sale: no longer in the file\n" in told
+    still_open = (
+        "! plan 4 is off sale in usd, and 1 checkout session opened before can be paid until"
+        " 2999-01-01 00:00 UTC: expire them at Stripe if they must not be\n"
+    )
+    assert still_open in told
+    assert run(pro) == f"{still_open}Nothing to change.\n"
+
+
 def test_a_price_bound_late_revalues_what_was_sold_by_it(wiring: Wiring, load: Load) -> None:
     """Valued by its metadata first; the price says another plan and stands."""
     load(PRO.format(tokens=100, price="price_a"))
@@ -124,6 +193,62 @@ def test_a_price_bound_late_revalues_what_was_sold_by_it(wiring: Wiring, load: L
     other = PRO.replace("id = 2", "id = 7").format(tokens=300, price="price_c")
     load(PRO.format(tokens=100, price="price_a") + other)
     assert balances(wiring.engine) == {"user_1": 300}
+
+
+def test_prices_without_tokens_reach_a_worker_that_runs_already(wiring: Wiring, load: Load) -> None:
+    """Also where nothing else in the file has changed; and they leave with the file."""
+
+    def sells_none() -> bool:
+        with wiring.engine.connect() as connection:
+            return wiring.catalogue.get(connection).sells_no_tokens("price_fee")
+
+    load(PACK)
+    assert not sells_none()
+    assert load(f'prices_without_tokens = ["price_fee"]{PACK}') == []
+    assert sells_none()
+    load(PACK)
+    assert not sells_none()
+
+
+def test_what_was_sold_by_a_price_without_tokens_is_settled_again(
+    wiring: Wiring, load: Load
+) -> None:
+    """When it gets among them and when it leaves them."""
+    load(PRO.format(tokens=100, price="price_a"))
+    work(wiring, [an_invoice_of("user_1", "price_a")])
+    assert settle_after(wiring.engine, [], wiring.catalogue) == 0
+    assert settle_after(wiring.engine, [], wiring.catalogue, price_ids={"price_other"}) == 0
+    assert settle_after(wiring.engine, [], wiring.catalogue, price_ids={"price_a"}) == 1
+
+
+def test_a_load_settles_what_its_prices_without_tokens_concern(
+    wiring: Wiring, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same price once when it comes and once when it goes, and not in between."""
+    del wiring
+    settled: list[set[str]] = []
+    monkeypatch.setattr(
+        "workers.commands.catalogue.settle_after",
+        lambda *_, price_ids: settled.append(set(price_ids)),
+    )
+    load(PACK)
+    with_fee = f'prices_without_tokens = ["price_fee"]{PACK}'
+    for catalogue in (with_fee, with_fee, PACK, PACK):
+        load(catalogue)
+    assert settled == [set(), {"price_fee"}, {"price_fee"}]
+
+
+def test_changes_of_prices_without_tokens_are_told(run: Run) -> None:
+    """And counted beside the plans."""
+    with_fee = f'prices_without_tokens = ["price_fee"]{PACK}'
+    run(PACK)
+    told = "~ price_fee: sells no tokens\n1 prices without tokens changed.\n"
+    assert run(with_fee) == told
+    assert run(with_fee) == "Nothing to change.\n"
+    assert "~ price_fee: no longer among the prices without tokens\n" in run(PACK)
+    assert run(with_fee + PACK.replace("id = 4", "id = 5")).endswith(
+        "1 plans changed. 1 prices without tokens changed.\n"
+    )
 
 
 def test_every_problem_of_a_file_is_named_at_once(

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -9,7 +11,7 @@ from sqlalchemy import Engine, text
 
 import db.catalogue
 from db.engine import make_engine
-from domain.catalogue import Catalogue
+from domain.catalogue import Catalogue, CatalogueChange
 from tests.pipeline import sell
 from tests.play import a_plan
 from tests.stripe_catalogue import Account, Server, serve
@@ -103,6 +105,22 @@ def test_a_dry_run_shows_the_same_and_changes_nothing(
     assert "29.00 usd a month" in result.output
     assert result.output.endswith("nothing was changed.\n")
     assert (stripe.account.posts, links(engine)) == (0, {})
+
+
+def test_a_plan_of_three_months_is_made_and_found_again(
+    run: Run, stripe: Server, engine: Engine
+) -> None:
+    """Also where the answer that told of its price was lost."""
+    sell(engine, Catalogue.of([a_plan(3, 10, interval_count=3, prices={"usd": 100})]))
+    assert "1.00 usd every 3 month" in run("--dry-run").output
+    # Six things are made for the other two plans and its product; then its price.
+    stripe.faults[:] = [*[None] * 6, "lost"]
+    result = run()
+    assert result.exit_code == 0, result.output
+    price_ids = [key for key, link in links(engine).items() if link[0] == 3]
+    (recurring,) = (stripe.account.prices[each]["recurring"] for each in price_ids)
+    assert (recurring["interval"], recurring["interval_count"]) == ("month", 3)
+    assert run().output == "Nothing to do.\n"
 
 
 def test_a_pipe_gets_an_aligned_table_without_colours(run: Run) -> None:
@@ -252,6 +270,32 @@ def test_an_empty_account_of_the_other_mode_is_noticed_at_its_first_object(
     stripe.account = Account(livemode=True)
     assert run().exit_code == 1
     assert (stripe.account.posts, links(engine)) == (1, {})
+
+
+@pytest.mark.parametrize(
+    "off_sale", [{"active": False}, {"off_sale_currencies": frozenset({"eur", "usd"})}]
+)
+def test_what_goes_off_sale_meanwhile_is_not_sold_at(
+    run: Run, stripe: Server, engine: Engine, off_sale: dict[str, Any]
+) -> None:
+    """The next run archives what this one made."""
+    create = stripe.account.create
+
+    def meanwhile(kind: str, params: dict[str, object], key: str | None = None) -> object:
+        if kind == "prices" and not stripe.account.prices:
+            with engine.begin() as connection:
+                now = db.catalogue.load(connection).plans[0]
+                change = CatalogueChange(now, replace(now, **off_sale), ())
+                db.catalogue.save(connection, [change])
+        return create(kind, params, key)
+
+    stripe.account.create = meanwhile  # type: ignore[method-assign, assignment] # A test's trick.
+    result = run()
+    assert result.exit_code == 1
+    assert "it was taken off sale meanwhile; run again" in result.output
+    assert [link[:2] for link in links(engine).values()] == [(2, "usd")]
+    assert run().exit_code == 0
+    assert active(stripe) == list(links(engine))
 
 
 def test_without_an_answer_the_rest_is_not_tried(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

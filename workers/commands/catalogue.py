@@ -2,6 +2,8 @@
 
 import tomllib
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -10,35 +12,50 @@ from sqlalchemy import Engine
 
 import db.catalogue
 import settings
+from db.catalogue import StillPayable
 from db.engine import make_engine
-from domain.catalogue import CatalogueChange, Plan
-from domain.catalogue_file import changes_between, read_plans
+from domain.catalogue import CatalogueChange, TokenlessChange
+from domain.catalogue_changes import changes_between, tokenless_between
+from domain.catalogue_file import CatalogueFile, read_catalogue
 from domain.errors import CatalogueError
 from workers.apply import CatalogueCache, settle_after
 
 
-def load_file(database_url: str, path: Path) -> list[CatalogueChange]:
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a load changed; and what is off sale and can be paid all the same, for a while."""
+
+    plans: Sequence[CatalogueChange]
+    prices_without_tokens: TokenlessChange
+    still_payable: Sequence[StillPayable]
+
+
+def load_file(database_url: str, path: Path) -> Loaded:
     """Load a catalogue file; returns what changed, nothing the second time.
 
     Payments that it concerns are valued again. Raises `CatalogueError` naming everything
     that is wrong with the file; nothing is written then.
     """
-    plans = read_plans(_parsed(path))
+    wanted = read_catalogue(_parsed(path))
     engine = make_engine(database_url, pool_size=1, application_name="fiko-load-plans")
     try:
-        return _load(engine, plans)
+        return _load(engine, wanted)
     finally:
         engine.dispose()
 
 
-def _load(engine: Engine, plans: Sequence[Plan]) -> list[CatalogueChange]:
+def _load(engine: Engine, wanted: CatalogueFile) -> Loaded:
     with engine.begin() as connection:
         db.catalogue.hold(connection)
-        changes = changes_between(db.catalogue.load(connection), plans)
+        known = db.catalogue.load(connection)
+        changes = changes_between(known, wanted.plans)
+        tokenless = tokenless_between(known, wanted.prices_without_tokens)
         db.catalogue.save(connection, changes)
-    if changes:
-        settle_after(engine, changes, CatalogueCache())
-    return changes
+        db.catalogue.save_tokenless(connection, tokenless)
+        still_payable = db.catalogue.still_payable(connection)
+    if changes or tokenless.price_ids:
+        settle_after(engine, changes, CatalogueCache(), price_ids=tokenless.price_ids)
+    return Loaded(changes, tokenless, still_payable)
 
 
 def _parsed(path: Path) -> dict[str, Any]:
@@ -56,12 +73,16 @@ def load_plans(file: Path) -> None:
     """Load the catalogue in FILE (TOML); idempotent."""
     found = settings.load(needs=("database_url",))
     try:
-        changes = load_file(found.database_url, file)
+        loaded = load_file(found.database_url, file)
     except CatalogueError as error:
         raise click.ClickException(str(error)) from error
-    for change in changes:
+    for change in loaded.plans:
         _show(change)
-    click.echo(f"{len(changes)} plans changed." if changes else "Nothing to change.")
+    for difference in loaded.prices_without_tokens.differences:
+        click.echo(f"{click.style('~', fg='yellow')} {difference}")
+    for payable in loaded.still_payable:
+        _warn(payable)
+    click.echo(_summary(loaded))
 
 
 def _show(change: CatalogueChange) -> None:
@@ -71,3 +92,24 @@ def _show(change: CatalogueChange) -> None:
     click.echo(f"{mark} plan {plan.id} version {plan.version}  {plan.name}")
     for difference in change.differences:
         click.echo(f"    {difference}")
+
+
+def _summary(loaded: Loaded) -> str:
+    counts = {
+        "plans": len(loaded.plans),
+        "prices without tokens": len(loaded.prices_without_tokens.price_ids),
+    }
+    told = [f"{count} {what} changed." for what, count in counts.items() if count]
+    return " ".join(told) or "Nothing to change."
+
+
+def _warn(payable: StillPayable) -> None:
+    until = payable.until and f"{payable.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    many = (
+        "1 checkout session" if payable.sessions == 1 else f"{payable.sessions} checkout sessions"
+    )
+    click.echo(
+        f"{click.style('!', fg='yellow')} plan {payable.plan_id} is off sale in"
+        f" {payable.currency}, and {many} opened before can be paid until"
+        f" {until or 'they expire'}: expire them at Stripe if they must not be"
+    )

@@ -22,6 +22,7 @@ from workers.catalogue_sync import told
 from workers.commands.connected import connected
 from workers.commands.tables import console, table
 from workers.subscription_check import Checked, SubscriptionCheck
+from workers.wording import per
 
 # So many rows are aligned with each other, so that a long list takes no memory.
 _ROWS_MAX = 200
@@ -152,7 +153,7 @@ class _Json:
 def _costs(sums: Sequence[Money]) -> str:
     told_each = (
         f"{'?' if each.amount_minor is None else money(each.amount_minor, each.currency)}"
-        f"{f' a {each.interval}' if each.interval else ''}"
+        f"{per(each.interval)}"
         for each in sums
     )
     return " + ".join(told_each) or "?"

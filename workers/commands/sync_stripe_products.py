@@ -20,6 +20,7 @@ from stripe_gateway import StripeUnavailable
 from workers.catalogue_sync import CatalogueSync, Done, told
 from workers.commands.connected import connected
 from workers.commands.tables import console, table
+from workers.wording import per
 
 _MARKS = {
     Do.CREATE_PRODUCT: ("+", "green"),
@@ -166,8 +167,7 @@ def _to(action: Action) -> str:
 
 
 def _price(plan: Plan, currency: str) -> str:
-    every = f" a {plan.interval}" if plan.interval else ""
-    return f"{money(plan.prices[currency], currency)}{every}"
+    return f"{money(plan.prices[currency], currency)}{per(plan.period)}"
 
 
 def _counted(actions: Sequence[Action]) -> str:

@@ -43,7 +43,7 @@ export function Plans({ plans }: { plans: Loaded<Plan[]> }) {
               <h3>{plan.name}</h3>
               <p className="price">
                 {priceOf(plan)}
-                {plan.interval && <span className="quiet"> per {plan.interval}</span>}
+                {plan.interval && <span className="quiet"> per {periodOf(plan)}</span>}
               </p>
               <p>{plan.tokens.toLocaleString()} tokens</p>
               <p className="quiet">{plan.description}</p>
@@ -62,4 +62,10 @@ function priceOf(plan: Plan): string {
   return plan.amount === null || plan.currency === null
     ? "not on sale"
     : money(plan.amount, plan.currency);
+}
+
+/** How long a paid period is: `month`, `3 months`. */
+function periodOf(plan: Plan): string {
+  const count = plan.interval_count ?? 1;
+  return count > 1 ? `${count} ${plan.interval}s` : `${plan.interval}`;
 }

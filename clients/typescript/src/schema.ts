@@ -425,10 +425,12 @@ export interface components {
             /** @description Tokens per paid period, or per purchase. */
             tokens: number;
             /**
-             * @description How often it renews; null where it is bought once.
+             * @description What it renews by; null where it is bought once.
              * @enum {string|null}
              */
-            interval: "month" | "year" | null;
+            interval: "day" | "week" | "month" | "year" | null;
+            /** @description How many intervals a period has, 3 with month: quarterly; null where it is bought once. */
+            interval_count: number | null;
             /** @description The currency of amount; null where it has no price. */
             currency: string | null;
             /** @description The price in minor units; null where it has none. */
@@ -1352,6 +1354,7 @@ export interface operations {
                      *           "description": "For people who write every day.",
                      *           "tokens": 10000,
                      *           "interval": "month",
+                     *           "interval_count": 1,
                      *           "currency": "usd",
                      *           "amount": 2900,
                      *           "prices": {
@@ -1480,6 +1483,7 @@ export interface operations {
                      *           "description": "For people who write every day.",
                      *           "tokens": 10000,
                      *           "interval": "month",
+                     *           "interval_count": 1,
                      *           "currency": "usd",
                      *           "amount": 2900,
                      *           "prices": {

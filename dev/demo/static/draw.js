@@ -74,7 +74,9 @@ export function plans(items, had, buy) {
   return items.map((plan) => {
     const subscribes = plan.interval !== null && plan.interval !== undefined;
     const what = plan.plan_type === "full" ? "Choose" : subscribes ? "Subscribe" : "Buy";
-    const gives = `${count(plan.tokens)} tokens${subscribes ? ` every ${plan.interval}` : ""}`;
+    const period =
+      plan.interval_count > 1 ? `${plan.interval_count} ${plan.interval}s` : plan.interval;
+    const gives = `${count(plan.tokens)} tokens${subscribes ? ` every ${period}` : ""}`;
     return el(
       "li",
       { class: "sheet plan" },
@@ -89,7 +91,7 @@ export function plans(items, had, buy) {
         "p",
         { class: "price number" },
         money(plan.amount, plan.currency),
-        subscribes ? el("small", {}, ` per ${plan.interval}`) : null,
+        subscribes ? el("small", {}, ` per ${period}`) : null,
       ),
       el("p", { class: "gives soft number" }, gives),
       el(
