@@ -30,11 +30,6 @@ def counts(connection: Connection) -> dict[str, int]:
     return {row.status: row.number for row in connection.execute(_COUNTS)}
 
 
-def unlinked(connection: Connection) -> int:
-    """How many paid payments wait for a user or a plan."""
-    return int(connection.execute(_UNLINKED).scalar_one())
-
-
 def one(connection: Connection, event_id: str) -> Row[Any] | None:
     """One event with everything the inbox keeps of it."""
     return connection.execute(_ONE, {"id": event_id}).one_or_none()
@@ -68,10 +63,6 @@ _LISTED = text(
 _ONE = text(f"SELECT {_COLUMNS} FROM webhook_events WHERE id = :id")  # noqa: S608 - as above.
 _BODY = text("SELECT body FROM webhook_events WHERE id = :id")
 _COUNTS = text("SELECT status, count(*) AS number FROM webhook_events GROUP BY status")
-_UNLINKED = text(
-    "SELECT count(*) FROM payments"
-    " WHERE listed AND (user_id IS NULL OR plan_id IS NULL) AND status NOT IN ('pending', 'failed')"
-)
 _EFFECTS = text(
     "SELECT id, user_id, delta, kind, balance_after, payment_id, reason, created_at"
     " FROM ledger_entries WHERE event_id = :id ORDER BY id"

@@ -93,6 +93,7 @@ customers = Table(
         name="customers_claim_whole",
     ),
     Index("customers_user_id", "user_id"),
+    Index("customers_contested", "id", postgresql_where=text("other_user_ids <> '[]'")),
     comment="Stripe customers and the user the earliest event claimed them for.",
 )
 

@@ -5,7 +5,7 @@ the same. Meant for the inner network: the proxy of the production set-up does n
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import redis
 from flask import Response
@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
 import metrics
-from db import backlog
+from db import backlog, loose_ends
 from db.backlog import InboxBacklog, StreamBacklog
 from db.heartbeat import Heartbeat
 from ingest.edge import Edge, edge
@@ -50,8 +50,10 @@ class _State(Collector):
     def collect(self) -> Iterator[Metric]:
         """Every number that the stores can give at the moment."""
         stream, beaten = self._ask_redis()
-        inbox = self._ask_database()
+        inbox, loose = self._ask_database()
         yield _up(stream, inbox)
+        if loose is not None:
+            yield _loose(loose)
         yield from _waiting(stream, inbox)
         yield from _times(stream, inbox, beaten)
 
@@ -62,12 +64,12 @@ class _State(Collector):
         except (redis.RedisError, OSError):
             return None, None
 
-    def _ask_database(self) -> InboxBacklog | None:
+    def _ask_database(self) -> tuple[InboxBacklog | None, Mapping[str, int] | None]:
         try:
             with self._here.engine.connect() as connection:
-                return backlog.in_inbox(connection)
+                return backlog.in_inbox(connection), loose_ends.counts(connection)
         except SQLAlchemyError:
-            return None
+            return None, None
 
 
 def _up(stream: StreamBacklog | None, inbox: InboxBacklog | None) -> Metric:
@@ -76,6 +78,15 @@ def _up(stream: StreamBacklog | None, inbox: InboxBacklog | None) -> Metric:
         "Whether a store answers: 1 or 0.",
         "store",
         {"redis": float(stream is not None), "database": float(inbox is not None)},
+    )
+
+
+def _loose(counts: Mapping[str, int]) -> Metric:
+    return _gauge(
+        "billing_loose_ends",
+        "What takes no effect yet, because something is missing, by kind.",
+        "kind",
+        counts,
     )
 
 
@@ -137,7 +148,7 @@ def _age(name: str, documentation: str, times: Iterable[float | None]) -> Metric
     return GaugeMetricFamily(name, documentation, value=max(0.0, now - oldest))
 
 
-def _gauge(name: str, documentation: str, label: str, values: dict[str, float]) -> Metric:
+def _gauge(name: str, documentation: str, label: str, values: Mapping[str, float]) -> Metric:
     family = GaugeMetricFamily(name, documentation, labels=[label])
     for value, number in values.items():
         family.add_metric([value], number)

@@ -9,8 +9,7 @@ import redis
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-import db.events
-from db import backlog, durability, health, stream
+from db import backlog, durability, health, loose_ends, stream
 from db.engine import make_engine
 from db.heartbeat import Heartbeat
 from domain.decode import DECODERS
@@ -50,6 +49,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield from _answered("database", lambda: _database(engine))
         yield from _answered("redis", lambda: _redis(client, settings))
         yield from _answered("queue", lambda: _queue(engine, client))
+        yield from _answered("loose ends", lambda: _loose_ends(engine))
         yield from _answered("scheduler", lambda: _scheduler(client))
         yield from _answered("stripe", lambda: _stripe(settings))
     finally:
@@ -115,7 +115,7 @@ def _redis(client: redis.Redis, settings: Settings) -> list[Finding]:
 
 def _queue(engine: Engine, client: redis.Redis) -> list[Finding]:
     with engine.connect() as connection:
-        inbox, unlinked = backlog.in_inbox(connection), db.events.unlinked(connection)
+        inbox = backlog.in_inbox(connection)
     waiting = backlog.in_stream(client)
     ages = [
         time.time() - begun
@@ -135,11 +135,30 @@ def _queue(engine: Engine, client: redis.Redis) -> list[Finding]:
     if inbox.failed:
         cure = "see `events --status failed`"
         findings.append(Finding("events", Level.WARN, f"{inbox.failed} failed so far", cure))
-    if unlinked:
-        says = f"{unlinked} paid payments lack a user or a plan"
-        cure = "see `events`; name the user in metadata.user_id, load the missing plan"
-        findings.append(Finding("payments", Level.WARN, says, cure))
     return findings
+
+
+# What to do about each kind of loose end, where anything can be done.
+_CURES = {
+    "no_user": "name the user in metadata.user_id, or `assign --payment ID --user U`",
+    "no_plan": "load the missing plan, list the price in prices_without_tokens, or `assign`",
+    "contested_customer": "see `explain --user U` of the users concerned",
+}
+
+
+def _loose_ends(engine: Engine) -> list[Finding]:
+    with engine.connect() as connection:
+        counts = loose_ends.counts(connection)
+    return [
+        Finding(
+            "loose ends",
+            Level.WARN,
+            f"{number} {loose_ends.WORDS[kind]}",
+            _CURES.get(kind, "see `events show ID`; Stripe is asked where a key is configured"),
+        )
+        for kind, number in counts.items()
+        if number
+    ]
 
 
 def _scheduler(client: redis.Redis) -> list[Finding]:

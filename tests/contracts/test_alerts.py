@@ -34,6 +34,7 @@ def series() -> dict[str, set[str]]:
         exposition._up(stream, inbox),
         *exposition._waiting(stream, inbox),
         *exposition._times(stream, inbox, 1),
+        exposition._loose({"no_user": 1}),
     ]
     metrics.event_received("invoice.paid", "stream")
     metrics.webhook_refused("signature_invalid")

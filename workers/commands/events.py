@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Row
 
 import db.events
 import settings
-from db import attempts, pauses
+from db import attempts, loose_ends, pauses
 from db.engine import make_engine
 from domain.decode import DECODERS
 from domain.events import EventStatus
@@ -66,7 +66,7 @@ def events(
         rows = db.events.listed(
             connection, status=status, event_type=event_type, user_id=user_id, limit=limit
         )
-        counts, unlinked = db.events.counts(connection), db.events.unlinked(connection)
+        counts, loose = db.events.counts(connection), loose_ends.counts(connection)
         waiting = pauses.listed(connection)
     if as_json:
         for row in rows:
@@ -74,7 +74,10 @@ def events(
         return
     _console().print(_listing(rows))
     total = "  ".join(f"{counts.get(each.value, 0)} {each.value}" for each in EventStatus)
-    click.echo(f"{total}  |  {unlinked} paid payments lack a user or a plan")
+    click.echo(total)
+    for kind, number in loose.items():
+        if number:
+            click.echo(f"{number} {loose_ends.WORDS[kind]}")
     for pause in waiting:
         _show_pause(pause)
 

@@ -3,6 +3,8 @@
 
 ALTER TABLE customers ADD COLUMN alias_ids jsonb NOT NULL DEFAULT '[]';
 
+CREATE INDEX customers_contested ON customers (id) WHERE other_user_ids <> '[]';
+
 ALTER TABLE subscriptions
     ADD COLUMN named_plan_id integer,
     ADD COLUMN named_plan_created bigint,
