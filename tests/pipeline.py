@@ -66,7 +66,8 @@ def empty(engine: Engine) -> None:
         connection.execute(
             text(
                 "TRUNCATE webhook_events, customers, subscriptions, payments, refunds, disputes,"
-                " token_accounts, ledger_entries, event_attempts, paused_types, reconcile_progress"
+                " token_accounts, ledger_entries, event_attempts, paused_types, reconcile_progress,"
+                " questions, stripe_turn"
             )
         )
         connection.execute(text("ALTER TABLE ledger_entries ENABLE TRIGGER USER"))
