@@ -26,11 +26,13 @@ class StripeServer:
     status: int = 200
     delay_seconds: float = 0.0
     ahead_seconds: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
 
     def forget(self) -> None:
         """Know nothing, and answer at once again."""
         self.answers.clear()
         self.asked.clear()
+        self.headers.clear()
         self.status, self.delay_seconds, self.ahead_seconds = 200, 0.0, 0
 
     def answer(self, path: str, query: Mapping[str, str]) -> tuple[int, Mapping[str, Any]]:
@@ -64,6 +66,8 @@ def serve() -> Iterator[StripeServer]:
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.send_header("Stripe-Should-Retry", "false")
+            for name, value in stripe.headers.items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
 
