@@ -33,9 +33,11 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How many questions wait and since when (seconds ago; None where none does).
+    """How many questions wait for an answer that decides them.
 
-    `given_up` wait for a person; `example` is one of these, with what came of it.
+    `oldest_seconds` is how long the oldest has waited of those that Stripe has not answered at all
+    (None: it has answered each); `given_up` wait for a person, `example` is one of these, with what
+    came of it.
     """
 
     waiting: int
@@ -220,8 +222,8 @@ _WAITING = text(
     WITH wanted AS ({_WANTED}),
     state AS (SELECT * FROM wanted LEFT JOIN questions USING (kind, subject_id))
     SELECT count(*) FILTER (WHERE given_up_at IS NULL) AS waiting,
-           CAST(extract(epoch FROM now() - min(since) FILTER (WHERE given_up_at IS NULL))
-                AS float8) AS oldest_seconds,
+           CAST(extract(epoch FROM now() - min(since) FILTER (
+               WHERE given_up_at IS NULL AND coalesce(asks, 0) = 0)) AS float8) AS oldest_seconds,
            count(given_up_at) AS given_up,
            (SELECT subject_id || ': ' || last_answer FROM state
             WHERE given_up_at IS NOT NULL ORDER BY given_up_at, subject_id LIMIT 1) AS example

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import text
 
 from db.bodies import decompress
@@ -24,6 +25,7 @@ from tests.stripe_objects import (
 )
 from tests.stripe_server import StripeServer, serve
 from tests.workers.asking import an_asking_shop, asked, is_wanted, pass_time, want
+from workers.commands.events import events
 from workers.questions.asking import PAUSES_SECONDS, ask_stripe
 from workers.wiring import Wiring
 
@@ -216,6 +218,31 @@ def test_money_that_stripe_cannot_place_is_asked_about_less_and_less_often(
     )
     pass_time(wiring)
     assert ask_stripe(wiring).begun == 0
+
+
+def test_events_show_says_what_an_object_waits_for(
+    wiring: Wiring, stripe: StripeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until it is decided: what is asked, what came of it, and when it is asked again."""
+    url = wiring.engine.url.render_as_string(hide_password=False)
+    monkeypatch.setenv("DATABASE_URL", url.replace("+psycopg2", ""))
+
+    def shown() -> list[str]:
+        result = CliRunner().invoke(events, ["show", event["id"], "--json"])
+        found: list[str] = json.loads(result.output)["waits_for"]
+        return found
+
+    event = an_event("invoice.paid", a_cut_invoice())
+    work(wiring, [event])
+    assert shown() == []
+    want(wiring, Kind.INVOICE_LINES, "in_1")
+    assert shown() == ["invoice_lines: to be asked of Stripe"]
+    stripe.status = 500
+    ask_stripe(wiring)
+    (says,) = shown()
+    assert says.startswith("invoice_lines: asked again at 20")
+    assert "HTTP 500" in says
+    assert "waits for" in CliRunner().invoke(events, ["show", event["id"]]).output
 
 
 def test_a_session_is_given_time_to_tell_of_its_intent(

@@ -14,7 +14,7 @@ from tests.stripe_objects import a_line, a_session, a_subscription, an_event, an
 from tests.stripe_server import StripeServer, serve
 from tests.workers.asking import an_asking_shop, asked, pass_time, want
 from workers import reconcile
-from workers.questions import asking, deadline
+from workers.questions import answers, asking, deadline
 from workers.questions.asking import ask_stripe
 from workers.questions.turn import leave_reading, next_reading, turn
 from workers.wiring import Wiring
@@ -210,7 +210,7 @@ def test_what_was_decided_meanwhile_is_not_asked(
 ) -> None:
     """It is looked at once more right before."""
     subscriptions(wiring, stripe, 2)
-    real = asking.ask
+    real = answers.ask
 
     def decide_the_other(*arguments: object) -> object:
         with wiring.engine.begin() as connection:
