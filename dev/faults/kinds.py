@@ -71,9 +71,9 @@ DISK = (Fault("disk full under both engines", disk_full, 20),)
 # Only with a Stripe that can be asked.
 STRIPE = (
     Fault("Stripe hangs", trouble(stripe.HANGS), 30),
-    Fault("Stripe slow", trouble(stripe.SLOW), 14),
-    Fault("Stripe answers 500", trouble(stripe.ERRS), 25),
-    Fault("Stripe answers 429", trouble(stripe.BUSY), 25),
+    Fault("Stripe slow", trouble(stripe.SLOW), 16),
+    Fault("Stripe answers 500", trouble(stripe.ERRS), 28),
+    Fault("Stripe answers 429", trouble(stripe.BUSY), 28),
 )
 
 GROUPS: Mapping[str, tuple[Fault, ...]] = {

@@ -200,8 +200,7 @@ class Product:
 def _environment() -> dict[str, str]:
     """Ours, without anything that would name an engine or a secret."""
     named = {variable(field.name) for field in fields(Settings)}
-    ours = {name: value for name, value in os.environ.items() if name not in named}
-    return ours
+    return {name: value for name, value in os.environ.items() if name not in named}
 
 
 def _words(process: psutil.Process) -> list[str]:

@@ -7,7 +7,7 @@ from dev.faults.stage import FaultError, Stage
 from dev.faults.stripe import SLOW
 
 # Long enough for a question to hang, and for the next one to be held back.
-TROUBLE_SECONDS = 12.0
+TROUBLE_SECONDS = 15.0
 
 
 def trouble(kind: str) -> Callable[[Stage], None]:

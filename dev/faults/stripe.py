@@ -28,6 +28,8 @@ SLOW_SECONDS = 3.0
 WELL, HANGS, SLOW, ERRS, BUSY = "well", "hangs", "slow", "errs", "busy"
 _REFUSALS = {ERRS: http.HTTPStatus.INTERNAL_SERVER_ERROR, BUSY: http.HTTPStatus.TOO_MANY_REQUESTS}
 
+_INTENT = "payment_intent"
+
 Json = dict[str, Any]
 
 
@@ -85,34 +87,27 @@ class StandIn:
 
     def _found(self, words: Sequence[str], query: dict[str, str]) -> Json | None:
         match words:
-            case ["invoices", name]:
+            case ["invoices" | "subscriptions" | "charges", name] | ["checkout", "sessions", name]:
                 return self.objects.get(name)
             case ["invoices", name, "lines"]:
-                lines = self.objects.get(name, {}).get("lines", {}).get("data", [])
-                return _list(lines)
-            case ["subscriptions" | "charges", name] | ["checkout", "sessions", name]:
-                return self.objects.get(name)
+                return self._list_of(name, "lines")
             case ["subscription_items"]:
-                whole = self.objects.get(query.get("subscription", ""), {})
-                return _list(whole.get("items", {}).get("data", []))
+                return self._list_of(query.get("subscription", ""), "items")
             case ["invoice_payments"]:
                 intent = query.get("payment[payment_intent]")
-                return _list([each for each in self._of("invoice_payment") if _pays(each, intent)])
+                payments = self._of("invoice_payment")
+                return _list([each for each in payments if each["payment"].get(_INTENT) == intent])
             case ["checkout", "sessions"]:
-                intent = query.get("payment_intent")
                 sessions = self._of("checkout.session")
-                return _list([each for each in sessions if each.get("payment_intent") == intent])
-            case ["events"]:
-                # What never arrives is another fault's matter.
-                return _list([])
-        return None
+                return _list([each for each in sessions if each[_INTENT] == query.get(_INTENT)])
+        # What never arrives is another fault's matter.
+        return _list([]) if words == ["events"] else None
+
+    def _list_of(self, name: str, key: str) -> Json:
+        return _list(self.objects.get(name, {}).get(key, {}).get("data", []))
 
     def _of(self, kind: str) -> list[Json]:
         return [each for each in self.objects.values() if each.get("object") == kind]
-
-
-def _pays(payment: Json, intent: str | None) -> bool:
-    return intent is not None and payment.get("payment", {}).get("payment_intent") == intent
 
 
 def _list(entries: Sequence[Json]) -> Json:
@@ -140,7 +135,8 @@ def with_cut_lists(events: Sequence[Event]) -> list[Event]:
     for event in events:
         payload = event.payload
         told = payload["data"]["object"]
-        if told.get("object") == "invoice":
+        # One that is only announced has no id, and no list of its own to ask for.
+        if told.get("object") == "invoice" and told.get("id"):
             is_cut = chosen.setdefault(told["id"], len(chosen) % CUT_EVERY == 0)
             if is_cut:
                 lines = told["lines"]
