@@ -15,9 +15,12 @@ from domain.decode.facts import Fact
 from domain.events import Delivery, Event, EventStatus
 from workers.failure import described, retry_in_seconds, traced
 
-# What is noted of an event with a list that Stripe cut (has_more).
-CUT = "waits for its whole list (asked of Stripe)"
-CUT_FOR_GOOD = "waits for its whole list, and without STRIPE_SECRET_KEY nobody can be asked"
+# What is noted of an event with a cut list. It stays true; whether its object still waits for the
+# whole list is said by the tables, and shown beside this.
+CUT = "its list is cut (has_more); the whole one is asked of Stripe"
+CUT_FOR_GOOD = (
+    "its list is cut (has_more), and without STRIPE_SECRET_KEY nobody can be asked for the whole"
+)
 
 
 @dataclass(frozen=True, slots=True)

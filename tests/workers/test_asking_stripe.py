@@ -97,7 +97,7 @@ def test_a_cut_list_of_lines_is_asked_for_apart_from_its_event(
     work(wiring, [event])
     assert stripe.asked == []
     assert statuses(wiring.engine) == {event["id"]: "applied"}
-    assert note(wiring).endswith("waits for its whole list (asked of Stripe)")
+    assert note(wiring).endswith("its list is cut (has_more); the whole one is asked of Stripe")
 
     want(wiring, Kind.INVOICE_LINES, "in_1")
     stripe.answers |= {INVOICE: a_cut_invoice(), LINES: a_list(a_line(2_900), a_line(2_900))}
@@ -112,9 +112,7 @@ def test_without_a_key_a_cut_list_waits_and_says_why(wiring: Wiring, stripe: Str
     keyless = replace(wiring, gateway=None)
     work(keyless, [an_event("invoice.paid", a_cut_invoice())])
     want(wiring, Kind.INVOICE_LINES, "in_1")
-    assert note(wiring).endswith(
-        "waits for its whole list, and without STRIPE_SECRET_KEY nobody can be asked"
-    )
+    assert note(wiring).endswith("and without STRIPE_SECRET_KEY nobody can be asked for the whole")
     assert ask_stripe(keyless).begun == 0
     assert stripe.asked == []
 

@@ -311,7 +311,7 @@ def test_a_cut_event_says_that_its_list_is_asked_for(wiring: Wiring) -> None:
     with wiring.engine.connect() as connection:
         note = connection.execute(text("SELECT note FROM webhook_events")).scalar_one()
         given_up = connection.execute(text("SELECT subject_id FROM questions")).scalars().all()
-    assert note == "waits for its whole list (asked of Stripe)"
+    assert note == "its list is cut (has_more); the whole one is asked of Stripe"
     assert given_up == ["in_2"]
 
 
