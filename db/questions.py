@@ -62,15 +62,14 @@ def due(connection: Connection, limit: int, grace_seconds: Mapping[Kind, float])
 
 
 def begin(connection: Connection, question: Question, *, lease_seconds: float) -> bool:
-    """Take a question in hand, which is then not due for the lease; False if it is not wanted now.
+    """Take a question in hand, which is then not due for the lease; False if it is not due now.
 
     Commit before asking.
     """
     if not is_wanted(connection, question):
         return False
     named = {"kind": question.kind.value, "subject": question.subject_id}
-    connection.execute(_BEGIN, {**named, "lease": lease_seconds})
-    return True
+    return connection.execute(_BEGIN, {**named, "lease": lease_seconds}).rowcount == 1
 
 
 def is_wanted(connection: Connection, question: Question) -> bool:
@@ -158,23 +157,35 @@ _WANTED = """
         SELECT 'subscription', id, updated_at FROM subscriptions WHERE undecided
     ) AS each GROUP BY kind, subject_id
 """
+# New ones are few, and so are those that are due again: neither looks at all that ever waited.
 _DUE = text(
-    f"""
-    WITH wanted AS ({_WANTED}),
+    """
+    WITH new AS (
+        SELECT question AS kind, question_subject AS subject_id, updated_at AS since
+        FROM payments WHERE question IS NOT NULL
+        UNION ALL
+        SELECT 'subscription', id, updated_at FROM subscriptions WHERE undecided
+    ),
     ripe AS (
-        SELECT kind, subject_id, coalesce(asks, 0) AS asks, coalesce(silences, 0) AS silences,
-               last_asked_at IS NOT NULL AS is_again,
-               row_number() OVER (PARTITION BY kind, last_asked_at IS NOT NULL
-                                  ORDER BY coalesce(next_ask_at, since), subject_id) AS turn
-        FROM wanted
-        JOIN unnest(CAST(:kinds AS text[]), CAST(:graces AS float8[])) AS graces (kind, grace)
-             USING (kind)
-        LEFT JOIN questions USING (kind, subject_id)
-        WHERE given_up_at IS NULL
-          AND coalesce(next_ask_at, since + grace * interval '1 second') <= now()
+        SELECT kind, subject_id, 0 AS asks, 0 AS silences, false AS is_again, since AS at
+        FROM new
+        WHERE since <= now() - interval '1 second'
+              * (CAST(:graces AS float8[]))[array_position(CAST(:kinds AS text[]), kind)]
+          AND NOT EXISTS (SELECT FROM questions AS asked
+                          WHERE asked.kind = new.kind AND asked.subject_id = new.subject_id)
+        UNION ALL
+        SELECT kind, subject_id, asks, silences, true, next_ask_at
+        FROM questions AS asked
+        WHERE given_up_at IS NULL AND next_ask_at <= now()
+          AND (EXISTS (SELECT FROM payments WHERE question = asked.kind
+                       AND question_subject = asked.subject_id)
+               OR EXISTS (SELECT FROM subscriptions WHERE undecided
+                          AND asked.kind = 'subscription' AND id = asked.subject_id))
     )
-    SELECT kind, subject_id, asks, silences FROM ripe ORDER BY turn, is_again, kind LIMIT :limit
-    """  # noqa: S608 - it is the constant above.
+    SELECT kind, subject_id, asks, silences,
+           row_number() OVER (PARTITION BY kind, is_again ORDER BY at, subject_id) AS turn
+    FROM ripe ORDER BY turn, is_again, kind LIMIT :limit
+    """
 )
 _IS_WANTED = text(
     """
@@ -187,10 +198,11 @@ _IS_WANTED = text(
 )
 _BEGIN = text(
     """
-    INSERT INTO questions (kind, subject_id, last_asked_at, next_ask_at)
+    INSERT INTO questions AS asked (kind, subject_id, last_asked_at, next_ask_at)
     VALUES (:kind, :subject, now(), now() + :lease * interval '1 second')
     ON CONFLICT (kind, subject_id) DO UPDATE
     SET last_asked_at = EXCLUDED.last_asked_at, next_ask_at = EXCLUDED.next_ask_at
+    WHERE asked.next_ask_at <= now() AND asked.given_up_at IS NULL
     """
 )
 _ANSWERED = text("DELETE FROM questions WHERE kind = :kind AND subject_id = :subject")

@@ -406,6 +406,7 @@ questions = Table(
     CheckConstraint(
         "given_up_at IS NULL OR last_answer IS NOT NULL", name="questions_given_up_say_why"
     ),
+    Index("questions_due", "next_ask_at", postgresql_where=text("given_up_at IS NULL")),
     comment=(
         "What Stripe was asked of late and how often; what is to be asked is said by payments and"
         " subscriptions themselves. A row that they no longer call for is dropped."

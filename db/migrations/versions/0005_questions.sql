@@ -19,6 +19,7 @@ CREATE TABLE questions (
     CONSTRAINT questions_not_negative CHECK (asks >= 0 AND silences >= 0),
     CONSTRAINT questions_given_up_say_why CHECK (given_up_at IS NULL OR last_answer IS NOT NULL)
 );
+CREATE INDEX questions_due ON questions (next_ask_at) WHERE given_up_at IS NULL;
 COMMENT ON TABLE questions IS 'What Stripe was asked of late and how often; what is to be asked is said by payments and subscriptions themselves. A row that they no longer call for is dropped.';
 
 CREATE TABLE stripe_turn (
