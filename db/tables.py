@@ -254,16 +254,19 @@ payments = Table(
     CheckConstraint(
         "refunded_minor >= 0 AND disputed_minor >= 0", name="payments_taken_not_negative"
     ),
-    CheckConstraint(
-        "(question IS NULL) = (question_subject IS NULL)", name="payments_questions_have_subjects"
-    ),
     Index("payments_root_id", "root_id"),
     Index("payments_customer_id", "customer_id"),
     Index("payments_subscription_id", "subscription_id"),
     Index("payments_user_id", "user_id", "created_at", postgresql_where=text("listed")),
+    CheckConstraint(
+        "question IN ('line_items', 'invoice_lines', 'payment_of')", name="payments_question_known"
+    ),
+    CheckConstraint(
+        "(question IS NULL) = (question_subject IS NULL)", name="payments_question_has_a_subject"
+    ),
     Index("payments_unlinked", "id", postgresql_where=text("lacks_user OR lacks_plan")),
     Index("payments_loose", "id", postgresql_where=text("loose_ends IS NOT NULL")),
-    Index("payments_question", "updated_at", postgresql_where=text("question IS NOT NULL")),
+    Index("payments_question", "question_subject", postgresql_where=text("question IS NOT NULL")),
     comment=(
         "Invoices, checkout sessions, payment intents and charges: what is known of each,"
         " which payment (root) it belongs to, and on the root what that payment stands for."
@@ -419,6 +422,58 @@ reconcile_progress = Table(
     comment=(
         "Up to which of its seconds Stripe's event list has been read without a gap,"
         " and where an unfinished reading stands."
+    ),
+)
+
+questions = Table(
+    "questions",
+    metadata,
+    Column("kind", Text, nullable=False),
+    Column("subject_id", Text, nullable=False),
+    Column("asks", Integer, nullable=False, server_default="0"),
+    Column("silences", Integer, nullable=False, server_default="0"),
+    _time("last_asked_at", nullable=False),
+    _time("next_ask_at", nullable=False),
+    Column("last_answer", Text),
+    _time("given_up_at"),
+    PrimaryKeyConstraint("kind", "subject_id"),
+    CheckConstraint(
+        "kind IN ('line_items', 'invoice_lines', 'payment_of', 'subscription')",
+        name="questions_kind_known",
+    ),
+    CheckConstraint("asks >= 0 AND silences >= 0", name="questions_not_negative"),
+    CheckConstraint(
+        "given_up_at IS NULL OR last_answer IS NOT NULL", name="questions_given_up_say_why"
+    ),
+    Index("questions_due", "next_ask_at", postgresql_where=text("given_up_at IS NULL")),
+    comment=(
+        "What Stripe was asked of late and how often; what is to be asked is said by payments and"
+        " subscriptions themselves. A row that they no longer call for is dropped."
+    ),
+)
+
+stripe_turn = Table(
+    "stripe_turn",
+    metadata,
+    Column("only_row", Boolean, primary_key=True, server_default="true"),
+    Column("holder", Text),
+    _time("held_until"),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    _time("failing_since"),
+    _time("pause_until"),
+    Column("waiting", Text),
+    CheckConstraint("only_row", name="stripe_turn_one_row"),
+    CheckConstraint("(holder IS NULL) = (held_until IS NULL)", name="stripe_turn_runs_out"),
+    CheckConstraint("failures >= 0", name="stripe_turn_not_negative"),
+    CheckConstraint(
+        "(failures = 0) = (failing_since IS NULL)", name="stripe_turn_failing_since_a_time"
+    ),
+    CheckConstraint(
+        "waiting IN ('after_outage', 'tick', 'goes_on')", name="stripe_turn_waiting_known"
+    ),
+    comment=(
+        "Whose turn it is to ask Stripe, of all workers together, so that a Stripe that hangs"
+        " holds up one process; how it answered of late; a reading of its list that waits."
     ),
 )
 

@@ -36,6 +36,60 @@ def as_event(
     }
 
 
+def event_of_line_items(session: Mapping[str, Any], created: int, api_version: str) -> Json | None:
+    """A checkout session with all its line items; None while the buyer may still pay."""
+    status = text_of(session.get("status"))
+    if status not in _SESSION_EVENTS:
+        return None
+    return as_event(
+        _SESSION_EVENTS[status],
+        session,
+        event_id=f"{session['id']}_line_items",
+        created=created,
+        api_version=api_version,
+    )
+
+
+def event_of_whole_invoice(invoice: Mapping[str, Any], created: int, api_version: str) -> Json:
+    """An invoice with all its lines, as the report that its status calls for.
+
+    Its lines may change until it is finalized, so the status is part of the event's id.
+    """
+    status = text_of(invoice.get("status")) or "open"
+    return as_event(
+        _INVOICE_EVENTS.get(status, "invoice.payment_action_required"),
+        invoice,
+        event_id=f"{invoice['id']}_lines_{status}",
+        created=created,
+        api_version=api_version,
+    )
+
+
+def event_of_invoice_payment(payment: Mapping[str, Any], created: int, api_version: str) -> Json:
+    """Which intent paid which invoice."""
+    return as_event(
+        "invoice_payment.paid",
+        payment,
+        event_id=str(payment["id"]),
+        created=created,
+        api_version=api_version,
+    )
+
+
+def event_of_charge(charge: Mapping[str, Any], created: int, api_version: str) -> Json:
+    """A charge, which names its intent; money that went back is told by refunds and disputes.
+
+    No handled type tells of a charge alone; since 2024-10-28 this one moves no money either.
+    """
+    return as_event(
+        "charge.refunded",
+        {"amount_refunded": 0, **charge},
+        event_id=f"{charge['id']}_intent",
+        created=created,
+        api_version=api_version,
+    )
+
+
 def events_of_session(session: Mapping[str, Any], api_version: str) -> list[Json]:
     """What a checkout session says that was retrieved with its subscription and invoice expanded.
 
@@ -69,6 +123,13 @@ def events_of_session(session: Mapping[str, Any], api_version: str) -> list[Json
 _SESSION_EVENTS = {
     "complete": "checkout.session.completed",
     "expired": "checkout.session.expired",
+}
+
+# An open one is told by the one type that is a report of nothing but the invoice as it is.
+_INVOICE_EVENTS = {
+    "paid": "invoice.paid",
+    "void": "invoice.voided",
+    "uncollectible": "invoice.marked_uncollectible",
 }
 
 

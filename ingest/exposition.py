@@ -15,9 +15,10 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
 import metrics
-from db import backlog, loose_ends
+from db import backlog, loose_ends, questions
 from db.backlog import InboxBacklog, StreamBacklog
 from db.heartbeat import Heartbeat
+from db.questions import Waiting
 from ingest.edge import Edge, edge
 from ingest.routes import Routes
 
@@ -50,11 +51,12 @@ class _State(Collector):
     def collect(self) -> Iterator[Metric]:
         """Every number that the stores can give at the moment."""
         stream, beaten = self._ask_redis()
-        inbox, loose = self._ask_database()
+        inbox, loose, asked = self._ask_database()
         yield _up(stream, inbox)
         if loose is not None:
             yield _loose(loose)
         yield from _waiting(stream, inbox)
+        yield from _questions(asked)
         yield from _times(stream, inbox, beaten)
 
     def _ask_redis(self) -> tuple[StreamBacklog | None, int | None]:
@@ -64,12 +66,18 @@ class _State(Collector):
         except (redis.RedisError, OSError):
             return None, None
 
-    def _ask_database(self) -> tuple[InboxBacklog | None, Mapping[str, int] | None]:
+    def _ask_database(
+        self,
+    ) -> tuple[InboxBacklog | None, Mapping[str, int] | None, Waiting | None]:
         try:
             with self._here.engine.connect() as connection:
-                return backlog.in_inbox(connection), loose_ends.counts(connection)
+                return (
+                    backlog.in_inbox(connection),
+                    loose_ends.counts(connection),
+                    questions.waiting(connection),
+                )
         except SQLAlchemyError:
-            return None, None
+            return None, None, None
 
 
 def _up(stream: StreamBacklog | None, inbox: InboxBacklog | None) -> Metric:
@@ -103,6 +111,22 @@ def _waiting(stream: StreamBacklog | None, inbox: InboxBacklog | None) -> Iterat
             {"received": inbox.received, "failed": inbox.failed, "dead": inbox.dead},
         )
     yield _gauge("billing_queue_depth", "Events that wait, by queue.", "queue", depths)
+
+
+def _questions(asked: Waiting | None) -> Iterator[Metric]:
+    if asked:
+        yield _gauge(
+            "billing_questions",
+            "What is to be asked of Stripe: waiting for an answer, or given up and left to a"
+            " person.",
+            "state",
+            {"waiting": asked.waiting, "given_up": asked.given_up},
+        )
+        yield GaugeMetricFamily(
+            "billing_oldest_question_age_seconds",
+            "Age of the oldest question that Stripe has not answered at all; 0 when there is none.",
+            value=asked.oldest_seconds or 0.0,
+        )
 
 
 def _times(

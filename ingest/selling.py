@@ -238,6 +238,7 @@ class Sale:
         if known:
             return known
         key = selling.customer_key(turn.user_id, attempt)
+        made: Json
         try:
             made = self._deadline.ask(
                 lambda: self._gateway.create_customer(turn.user_id, idempotency_key=key)

@@ -30,7 +30,7 @@ from tests.play import a_plan
 from workers.audit import Finding, audit
 from workers.catalogue_sync import CatalogueSync
 from workers.drain import drain
-from workers.ties import settle_ties
+from workers.questions.asking import ask_stripe
 from workers.wiring import Wiring
 
 WEBHOOK = "/billing/stripe/webhook/"
@@ -126,7 +126,7 @@ class Floor:
         wait_for(self._is_delivered, "webhooks delivered")
         wait_for(self._is_drained, "events applied")
         if asks:
-            settle_ties(self.wiring)
+            ask_stripe(self.wiring)
 
     def pass_days(self, days: float) -> None:
         """Put Stripe's clock forward, and wait for what that causes."""

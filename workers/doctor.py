@@ -9,7 +9,7 @@ import redis
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from db import backlog, durability, health, loose_ends, stream
+from db import backlog, durability, health, loose_ends, questions, stream, stripe_turn
 from db.engine import make_engine
 from db.heartbeat import Heartbeat
 from domain.decode import DECODERS
@@ -19,6 +19,8 @@ from stripe_gateway import StripeUnavailable, open_gateway
 # Above this age something that waits is not just busy.
 LAG_SECONDS_MAX = 60
 HEARTBEAT_SECONDS_MAX = 30
+# Most questions are answered within a minute.
+QUESTION_SECONDS_MAX = 3_600
 LOCKS_PER_TRANSACTION_MIN = 256
 
 
@@ -50,6 +52,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield from _answered("redis", lambda: _redis(client, settings))
         yield from _answered("queue", lambda: _queue(engine, client))
         yield from _answered("loose ends", lambda: _loose_ends(engine))
+        yield from _answered("questions", lambda: _questions(engine, settings))
         yield from _answered("scheduler", lambda: _scheduler(client))
         yield from _answered("stripe", lambda: _stripe(settings))
     finally:
@@ -159,6 +162,32 @@ def _loose_ends(engine: Engine) -> list[Finding]:
         for kind, number in counts.items()
         if number
     ]
+
+
+def _questions(engine: Engine, settings: Settings) -> list[Finding]:
+    """What is to be asked of Stripe, and how it answers."""
+    with engine.connect() as connection:
+        asked, trouble = questions.waiting(connection), stripe_turn.trouble(connection)
+    can_ask = settings.stripe_enabled and bool(settings.stripe_secret_key)
+    says = f"{asked.waiting} wait to be asked of Stripe"
+    if asked.oldest_seconds is not None:
+        says += f", the oldest without any answer for {asked.oldest_seconds:.0f} s"
+    late = asked.oldest_seconds is not None and asked.oldest_seconds > QUESTION_SECONDS_MAX
+    cure = "" if can_ask else "set STRIPE_SECRET_KEY: nobody can be asked without it"
+    if late and can_ask:
+        cure = "see `events show` of an event of theirs; without a worker and `beat` nobody asks"
+    level = Level.WARN if late or (asked.waiting and not can_ask) else Level.OK
+    findings = [Finding("questions", level, says, cure)]
+    if asked.given_up:
+        says = f"{asked.given_up} given up, the first is {asked.example}"
+        cure = "mend the cause, then `replay` an event of each: it is asked anew"
+        findings.append(Finding("questions", Level.WARN, says, cure))
+    if trouble:
+        says = f"Stripe has not answered for {trouble.since_seconds:.0f} s"
+        says += f" ({trouble.failures} times in a row)"
+        cure = "check STRIPE_SECRET_KEY and the network; it is tried again by itself"
+        findings.append(Finding("questions", Level.WARN, says, cure))
+    return findings
 
 
 def _scheduler(client: redis.Redis) -> list[Finding]:

@@ -22,7 +22,6 @@ from domain.events import Delivery, EventStatus
 from workers.apply import Applied, apply
 from workers.batch import apply_each
 from workers.failure import is_away
-from workers.fetch import completed
 from workers.measure import committed
 from workers.wiring import Wiring
 from workers.work import Work, killer, prepare
@@ -204,12 +203,12 @@ def _apply_entries(wiring: Wiring, entries: Sequence[Entry], done: Drained) -> N
     held = [each for each in deliveries.values() if each.event_type in done.paused]
     _hold(wiring, held, done)
     works = [
-        prepare(each, test_mode=wiring.test_mode)
+        prepare(each, test_mode=wiring.test_mode, can_ask=wiring.can_ask)
         for each in deliveries.values()
         if each.event_type not in done.paused
     ]
     if works:
-        _apply_works(wiring, completed(works, wiring.gateway), done)
+        _apply_works(wiring, works, done)
     done.duplicates += len(entries) - len(deliveries)
     metrics.duplicates_met(len(entries) - len(deliveries))
     wiring.events.acknowledge(entry.entry_id for entry in entries)
@@ -241,7 +240,7 @@ def _drain_inbox(wiring: Wiring, done: Drained, deadline: float) -> None:
     while taken := _take(wiring):
         done.in_hand = taken
         works = [_prepared(each, wiring) for each in taken]
-        _apply_works(wiring, completed(works, wiring.gateway), done)
+        _apply_works(wiring, works, done)
         done.in_hand = ()
         ends = min(deadline, started + SUSPECTS_SECONDS_MAX) if taken[0].is_suspect else deadline
         if time.monotonic() > ends:
@@ -259,5 +258,9 @@ def _prepared(taken: Taken, wiring: Wiring) -> Work:
     if taken.is_hopeless:
         return killer(taken.delivery, attempts=taken.attempts, is_stored=True)
     return prepare(
-        taken.delivery, attempts=taken.attempts, is_stored=True, test_mode=wiring.test_mode
+        taken.delivery,
+        attempts=taken.attempts,
+        is_stored=True,
+        test_mode=wiring.test_mode,
+        can_ask=wiring.can_ask,
     )

@@ -19,6 +19,7 @@ from db.deliveries import as_delivery
 from db.reconcile import Progress, Walk
 from stripe_gateway import EventPage, StripeGateway, StripeUnavailable
 from workers.patience import patiently
+from workers.questions.turn import leave_reading, turn
 from workers.wiring import Wiring
 
 DAY_SECONDS = 86_400
@@ -65,7 +66,8 @@ def catch_up(
     """Read the list down to the cursor; says whether the time was too short and it must go on.
 
     Does nothing without a key, nor while another worker reads (unless this `goes_on` where it
-    stopped), nor, `after_outage`, when events have come in lately.
+    stopped), nor, `after_outage`, when events have come in lately. Where it is another's turn to
+    ask Stripe the reading is remembered for when that is over.
     """
     if wiring.gateway is None:
         return False
@@ -75,11 +77,18 @@ def catch_up(
     is_read = known.walk is not None and known.idle_seconds < MOVING_SECONDS
     if (is_read and not goes_on) or (after_outage and not _was_silent(newest)):
         return False
-    try:
-        return _Reading(wiring.engine, wiring.gateway, ring).run(known)
-    except StripeUnavailable as error:
-        log.warning("stripe cannot be asked", detail=error.detail)
-        return False
+    with turn(wiring) as mine:
+        # It is rare, so not even a pause keeps it from trying.
+        if mine is None:
+            leave_reading(wiring, after_outage=after_outage, goes_on=goes_on)
+            return False
+        try:
+            must_go_on = _Reading(wiring.engine, wiring.gateway, ring).run(known)
+        except StripeUnavailable as error:
+            mine.failed(error.detail)
+            return False
+        mine.succeeded()
+        return must_go_on
 
 
 def _was_silent(newest: datetime | None) -> bool:
@@ -102,7 +111,7 @@ class _Reading:
         # Without an event of its own the reading arrives where it was to arrive.
         top = walk.top if walk else floor
         for page in _pages(self._gateway.events, floor, walk.after if walk else ""):
-            ripe = [each for each in page.events if time.time() - _created(each) > GRACE_SECONDS]
+            ripe = [each for each in page.events if _age_seconds(each, page) > GRACE_SECONDS]
             top = max([top, *map(_created, ripe)])
             self._keep(ripe, Walk(floor, top, page.events[-1]["id"]))
             if page.has_more and time.monotonic() - started > SECONDS_MAX:
@@ -174,7 +183,7 @@ def _pages(ask: Ask, floor: int, after: str = "") -> Iterator[EventPage]:
         # A list that does not move on would be read for ever.
         if not whole or whole[-1]["id"] == after:
             return
-        yield EventPage(whole, page.has_more)
+        yield EventPage(whole, page.has_more, page.answered_created)
         if not page.has_more:
             return
         after = whole[-1]["id"]
@@ -191,6 +200,11 @@ def _is_event(found: Mapping[str, Any]) -> bool:
 def _created(event: Mapping[str, Any]) -> int:
     created: int = event["created"]
     return created
+
+
+def _age_seconds(event: Mapping[str, Any], page: EventPage) -> int:
+    """How old an event is, both by Stripe's clock."""
+    return page.answered_created - _created(event)
 
 
 def _patient(gateway: StripeGateway) -> Ask:

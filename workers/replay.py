@@ -13,18 +13,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
-from db import inbox
+from db import questions, unit_of_work
 from db import replay as stored
 from db.attempts import Request
 from db.replay import Found, Selection
 from domain.events import Delivery, EventStatus
-from domain.fetched import PREFIX
 from domain.subscriptions import Subscription
-from stripe_gateway import StripeGateway
 from workers.apply import Applied, CatalogueCache, apply, rehearse
 from workers.batch import apply_each
 from workers.failure import RETRY_DELAYS_SECONDS
-from workers.fetch import completed
 from workers.work import Work, prepare
 
 # Live events of the same customers wait for a batch, so it is smaller than a drain's.
@@ -65,8 +62,6 @@ class Replayed:
         """Add one batch."""
         self.entries += len(applied.settled.postings)
         for work in applied.works:
-            if work.request is None:
-                continue  # An answer of Stripe's that came with a replayed event.
             self.statuses[work.outcome.status.value] += 1
             if work.outcome.error and len(self.failures) < FAILURES_TOLD_MAX:
                 self.failures.append((work.delivery.event_id, work.outcome.error))
@@ -78,10 +73,10 @@ Report = Callable[[Change], None]
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What a replay works with. `gateway` and `test_mode` are as a worker has them."""
+    """What a replay works with. `can_ask` and `test_mode` are as a worker has them."""
 
     engine: Engine
-    gateway: StripeGateway | None = None
+    can_ask: bool = False
     test_mode: bool | None = None
     retry_delays_seconds: Sequence[float] = RETRY_DELAYS_SECONDS
     catalogue: CatalogueCache = field(default_factory=CatalogueCache)
@@ -113,7 +108,9 @@ class Replay:
 
     def _attempt(self, works: Sequence[Work]) -> Applied:
         delays = self.retry_delays_seconds
-        return apply(self.engine, works, self.catalogue, retry_delays_seconds=delays)
+        applied = apply(self.engine, works, self.catalogue, retry_delays_seconds=delays)
+        self._reconsider(applied.works)
+        return applied
 
     def _each(
         self,
@@ -148,25 +145,25 @@ class Replay:
             place = page[-1].place
 
     def _prepared(self, page: Sequence[Found], request: Request) -> Sequence[Work]:
-        works = [
+        return [
             replace(
-                prepare(_delivery(found), is_stored=True, test_mode=self.test_mode),
+                prepare(
+                    _delivery(found),
+                    is_stored=True,
+                    test_mode=self.test_mode,
+                    can_ask=self.can_ask,
+                ),
                 request=request,
             )
             for found in page
         ]
-        return completed(self._with_answers(works), self.gateway)
 
-    def _with_answers(self, works: Sequence[Work]) -> Sequence[Work]:
-        """What Stripe was asked before is in the inbox: it is not asked again."""
-        answers = [PREFIX + work.delivery.event_id for work in works if work.is_cut]
-        if not answers:
-            return works
-        with self.engine.connect() as connection:
-            known = inbox.known(connection, answers)
-        return [
-            _answered(work) if PREFIX + work.delivery.event_id in known else work for work in works
-        ]
+    def _reconsider(self, works: Sequence[Work]) -> None:
+        """Let Stripe be asked anew about what these are of, also where that was given up."""
+        subjects = {work.outcome.object_id for work in works if work.outcome.object_id}
+        subjects |= unit_of_work.subjects_of(fact for work in works for fact in work.facts)
+        with self.engine.begin() as connection:
+            questions.reconsider(connection, subjects)
 
     def _look(self, report: Report, connection: Connection, applied: Applied) -> None:
         for work in applied.works:
@@ -195,11 +192,6 @@ class Replay:
 
 def _delivery(found: Found) -> Delivery:
     return Delivery(found.id, found.type, found.created, found.received_ms, found.body)
-
-
-def _answered(work: Work) -> Work:
-    note = f"completed by {PREFIX}{work.delivery.event_id}"
-    return replace(work, is_cut=False, outcome=replace(work.outcome, note=note))
 
 
 class _Pace:

@@ -31,10 +31,10 @@ from domain.subscription_check import (
     latest_invoice,
     unknown_there,
 )
-from stripe_gateway import StripeGateway, StripeMissing
+from stripe_gateway import Answer, StripeGateway, StripeListTooLong, StripeMissing
 from workers.apply import Applied, CatalogueCache, apply
 from workers.batch import apply_each
-from workers.fetch import answer_times, completed
+from workers.fetch import answer_time, with_whole_list
 from workers.patience import patiently
 from workers.work import Work, prepare
 
@@ -44,7 +44,7 @@ WINDOW = 10_000
 # An event that is on its way gets so long to arrive before a difference is told; more than a
 # second, so that what is asked again is newer than what was asked before.
 GRACE_SECONDS = 1.5
-# Clocks differ by less, unless one was moved.
+# A report this far ahead of an answer may be of what happened since; further, of a moved clock.
 SKEW_SECONDS_MAX = 60
 ROUNDS = 2
 
@@ -88,8 +88,8 @@ class SubscriptionCheck:
         """
         seen: dict[str, int] = {}
         ceiling: int | None = None
-        for stamp, page in self._pages():
-            self._compare_page(page, stamp)
+        for page in self._pages():
+            self._compare_page(page)
             seen.update((each["id"], integer_of(each.get("created")) or 0) for each in page)
             if len(seen) >= WINDOW:
                 floor = min(seen.values()) + 1
@@ -100,21 +100,20 @@ class SubscriptionCheck:
         self._look_for_unseen(seen, None, ceiling)
         return self.checked
 
-    def _pages(self) -> Iterator[tuple[int, list[Json]]]:
-        """Pages of Stripe's list, each with a time before it was asked for."""
+    def _pages(self) -> Iterator[list[Answer]]:
+        """Pages of Stripe's list."""
         after = ""
         while True:
-            stamp = int(time.time())
             page = patiently(partial(self._page, after))
             named = [each for each in page if text_of(each.get("id"))]
             if not named or named[-1]["id"] == after:
                 return
-            yield stamp, named
+            yield named
             if len(page) < BATCH:
                 return
             after = named[-1]["id"]
 
-    def _page(self, after: str) -> list[Json]:
+    def _page(self, after: str) -> list[Answer]:
         return list(islice(self.gateway.subscriptions(after=after), BATCH))
 
     def _look_for_unseen(
@@ -135,21 +134,20 @@ class SubscriptionCheck:
                     self._ask_about(here)
 
     def _ask_about(self, here: Here) -> None:
-        stamp = int(time.time())
         found = self._now(here.id)
         if found:
-            self._compare_page([found], stamp)
+            self._compare_page([found])
         else:
             self.checked.looked_at += 1
             self._tell(unknown_there(here, self._catalogue()), is_left=True)
 
-    def _compare_page(self, page: Sequence[Json], stamp: int) -> None:
+    def _compare_page(self, page: Sequence[Answer]) -> None:
         for found in page:
             require_mode(found, test_mode=self.test_mode)
         first = self._compared(page)
         if first:
             differing = [each for each in page if each["id"] in first]
-            left = self._settled(differing, dict.fromkeys(first, stamp), first)
+            left = self._settled(differing, first)
             for name, mismatch in first.items():
                 if name in left:
                     self._tell(left[name], is_left=True)
@@ -160,34 +158,32 @@ class SubscriptionCheck:
 
     def _settled(
         self,
-        differing: Sequence[Json],
-        stamps: Mapping[str, int],
+        differing: Sequence[Answer],
         first: Mapping[str, Mismatch],
     ) -> Mapping[str, Mismatch]:
         """What still differs once it is repaired, or once events on their way have arrived."""
+        stamps = {each["id"]: each.answered_created for each in differing}
         left = self._repaired(differing, stamps, first) if self.repairs else first
         for _ in range(ROUNDS if self.repairs else 1):
             if not left:
                 break
             time.sleep(GRACE_SECONDS)
-            stamps = self._stamps(left)
+            newest = self._newest_reports(left)
             fresh = [self._fresh(each) for each in differing if each["id"] in left]
+            stamps = {each["id"]: _stamp(each, newest.get(each["id"])) for each in fresh}
             left = self._compared(fresh)
             if self.repairs and left:
                 left = self._repaired(fresh, stamps, left)
         return left
 
-    def _stamps(self, ids: Collection[str]) -> dict[str, int]:
-        """The time of what Stripe is about to say of each; call before it is asked.
-
-        Where Stripe's clock was moved far ahead (a test clock), later than the last report.
-        """
+    def _newest_reports(self, ids: Collection[str]) -> dict[str, int]:
+        """When Stripe reported each last, as known before it is asked again."""
         with self.engine.connect() as connection:
-            return answer_times(connection, ids, skew_seconds=SKEW_SECONDS_MAX)
+            return tables.newest_reports(connection, list(ids))
 
     def _repaired(
         self,
-        differing: Sequence[Json],
+        differing: Sequence[Answer],
         stamps: Mapping[str, int],
         mismatches: Mapping[str, Mismatch],
     ) -> dict[str, Mismatch]:
@@ -201,7 +197,7 @@ class SubscriptionCheck:
             prepare(as_delivery(event), source="fetch", test_mode=self.test_mode)
             for event in events.values()
         ]
-        for _ in apply_each(completed(works, self.gateway), self._apply):
+        for _ in apply_each(works, self._apply):
             pass  # What could not be applied is recorded, and differs still.
         return self._compared(differing)
 
@@ -215,24 +211,32 @@ class SubscriptionCheck:
         if any(map(is_of_state, mismatch.differences)):
             folded = {"latest_invoice": invoice["id"]} if invoice else {}
             name = f"{mismatch.id}_{stamp}"
-            found = {**found, **folded}
-            yield event("customer.subscription.updated", found, event_id=name, created=stamp)
+            whole = {**self._whole(found), **folded}
+            yield event("customer.subscription.updated", whole, event_id=name, created=stamp)
         if any(map(is_of_invoice, mismatch.differences)):
             # Only `payments` tells which intent paid, which later refunds name.
             ask = partial(self.gateway.invoice, invoice["id"], expand=("payments",))
             if paid := _asked(ask):
                 name, created = f"{invoice['id']}_paid", _paid_at(paid)
-                yield event("invoice.paid", paid, event_id=name, created=created)
+                whole = self._whole(paid)
+                yield event("invoice.paid", whole, event_id=name, created=created)
         if customer_id and lacks_user(mismatch):
             customer = _asked(partial(self.gateway.customer, customer_id))
             if customer and mapping_of(customer.get("metadata")).get("user_id"):
                 name = f"{customer_id}_{stamp}"
                 yield event("customer.updated", customer, event_id=name, created=stamp)
 
-    def _fresh(self, found: Json) -> Json:
+    def _whole(self, found: Json) -> Json:
+        """The same with its whole list; where that is too long, as it is, which its event notes."""
+        try:
+            return patiently(partial(with_whole_list, found, self.gateway))
+        except StripeListTooLong:
+            return found
+
+    def _fresh(self, found: Answer) -> Answer:
         return self._now(found["id"]) or found
 
-    def _now(self, subscription_id: str) -> Json | None:
+    def _now(self, subscription_id: str) -> Answer | None:
         return _asked(
             partial(self.gateway.subscription, subscription_id, expand=("latest_invoice",))
         )
@@ -257,7 +261,11 @@ class SubscriptionCheck:
         self.report(mismatch, is_left)
 
 
-def _asked(ask: Callable[[], Json]) -> Json | None:
+def _stamp(found: Answer, newest_report: int | None) -> int:
+    return answer_time(found.answered_created, newest_report, skew_seconds=SKEW_SECONDS_MAX)
+
+
+def _asked(ask: Callable[[], Answer]) -> Answer | None:
     """What Stripe answers; None where it knows no such object."""
     try:
         return patiently(ask)

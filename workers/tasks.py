@@ -8,9 +8,10 @@ import telemetry
 from celery_config import app
 from workers import deafness
 from workers.drain import drain as drain_all
+from workers.questions import turn
+from workers.questions.asking import ask_stripe
 from workers.reconcile import catch_up
 from workers.sweep import sweep as sweep_once
-from workers.ties import settle_ties
 from workers.wiring import wiring
 from workers.without_redis import start_watch
 
@@ -41,10 +42,17 @@ def sweep() -> None:
     sweep_once(wiring(), ring)
 
 
-@app.task(name=celery_config.TIES)  # type: ignore[untyped-decorator]  # As above.
-def ties() -> None:
-    """Ask Stripe about what its events leave open."""
-    settle_ties(wiring())
+@app.task(  # type: ignore[untyped-decorator]  # As above.
+    name=celery_config.ASK,
+    soft_time_limit=celery_config.ASK_SOFT_TIME_LIMIT_SECONDS,
+    time_limit=celery_config.ASK_TIME_LIMIT_SECONDS,
+)
+def ask() -> None:
+    """Ask Stripe about what its events leave open, then let a reading that waits have its turn."""
+    ask_stripe(wiring())
+    if cause := turn.next_reading(wiring()):
+        options = {cause: True} if cause in ("after_outage", "goes_on") else {}
+        _send(celery_config.RECONCILE, **options)
 
 
 @app.task(  # type: ignore[untyped-decorator]  # As above.
@@ -55,7 +63,9 @@ def ties() -> None:
 def reconcile(*, after_outage: bool = False, goes_on: bool = False) -> None:
     """Fetch what never arrived; `after_outage` only if nothing did for a while."""
     if catch_up(wiring(), ring, after_outage=after_outage, goes_on=goes_on):
-        _send(celery_config.RECONCILE, goes_on=True)
+        # Questions have their turn between two parts of a long reading.
+        turn.leave_reading(wiring(), goes_on=True)
+        _send(celery_config.ASK)
 
 
 @worker_ready.connect  # type: ignore[untyped-decorator]  # As above.

@@ -46,6 +46,11 @@ class Wiring:
     is_gone: Callable[[str], bool] = identity.is_gone
     left: list[Taken] = field(default_factory=list)
 
+    @property
+    def can_ask(self) -> bool:
+        """Whether Stripe can be asked about what its events leave open."""
+        return self.gateway is not None
+
 
 @cache
 def wiring() -> Wiring:

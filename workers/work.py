@@ -15,13 +15,20 @@ from domain.decode.facts import Fact
 from domain.events import Delivery, Event, EventStatus
 from workers.failure import described, retry_in_seconds, traced
 
+# What is noted of an event with a cut list. It stays true; whether its object still waits for the
+# whole list is said by the tables, and shown beside this.
+CUT = "its list is cut (has_more); the whole one is asked of Stripe"
+CUT_FOR_GOOD = (
+    "its list is cut (has_more), and without STRIPE_SECRET_KEY nobody can be asked for the whole"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
     """An event ready to be applied: its facts, and what is to be recorded of it.
 
-    `attempts` counts earlier tries; `is_stored` says that the inbox has it already; `is_cut` that
-    a list in it must be completed first. `source` is who brought it. With a `request` the event
+    `attempts` counts earlier tries; `is_stored` says that the inbox has it already. `source` is who
+    brought it. With a `request` the event
     is run whatever its status is; `was` is the status it had when it was claimed for that.
     """
 
@@ -30,7 +37,6 @@ class Work:
     outcome: Outcome
     attempts: int = 0
     is_stored: bool = False
-    is_cut: bool = False
     source: str = "webhook"
     request: Request | None = None
     was: EventStatus | None = None
@@ -48,11 +54,13 @@ def prepare(
     is_stored: bool = False,
     source: str = "webhook",
     test_mode: bool | None = None,
+    can_ask: bool = True,
 ) -> Work:
     """Decode a delivery. What cannot be decoded becomes a failed event, never an exception.
 
     `test_mode` is which of Stripe's modes this product serves: an event of the other one becomes
-    an ignored event. None asks for no check, for events that were let in before.
+    an ignored event. None asks for no check, for events that were let in before. `can_ask` says
+    whether Stripe will be asked for what is cut from it.
     """
     unread = Work(delivery, (), Outcome(EventStatus.RECEIVED), attempts, is_stored, source=source)
     try:
@@ -64,7 +72,7 @@ def prepare(
         raise  # The task must end; the event is not to blame.
     except Exception as error:  # noqa: BLE001 - a bug in one decoder must not stop the batch.
         return failed(unread, error)
-    return replace(unread, facts=decoded.facts, outcome=_outcome(decoded), is_cut=decoded.is_cut)
+    return replace(unread, facts=decoded.facts, outcome=_outcome(decoded, can_ask=can_ask))
 
 
 def _wrong_mode(event: Event, test_mode: bool | None) -> str | None:  # noqa: FBT001 - private.
@@ -74,13 +82,16 @@ def _wrong_mode(event: Event, test_mode: bool | None) -> str | None:  # noqa: FB
     return "livemode event in test mode" if event.livemode else "test mode event in live mode"
 
 
-def _outcome(decoded: Decoded) -> Outcome:
+def _outcome(decoded: Decoded, *, can_ask: bool) -> Outcome:
+    notes = [decoded.note] if decoded.note else []
+    if decoded.is_cut:
+        notes.append(CUT if can_ask else CUT_FOR_GOOD)
     return Outcome(
         EventStatus.APPLIED if decoded.is_handled else EventStatus.IGNORED,
         object_id=decoded.object_id,
         customer_id=decoded.customer_id,
         user_id=decoded.user_id,
-        note=decoded.note,
+        note="; ".join(notes) or None,
     )
 
 

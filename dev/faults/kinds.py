@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from dev.faults import crashes, stalls
+from dev.faults import crashes, stalls, stripe
 from dev.faults.disk import disk_full
+from dev.faults.questions import trouble
 from dev.faults.stage import Stage
 
 
@@ -67,6 +68,13 @@ SIEGES = (
 )
 # Only on a disk of its own.
 DISK = (Fault("disk full under both engines", disk_full, 20),)
+# Only with a Stripe that can be asked.
+STRIPE = (
+    Fault("Stripe hangs", trouble(stripe.HANGS), 30),
+    Fault("Stripe slow", trouble(stripe.SLOW), 16),
+    Fault("Stripe answers 500", trouble(stripe.ERRS), 28),
+    Fault("Stripe answers 429", trouble(stripe.BUSY), 28),
+)
 
 GROUPS: Mapping[str, tuple[Fault, ...]] = {
     "kills": KILLS,

@@ -28,6 +28,7 @@ class Load:
 
     `accepted` is when (Unix time) each event id was first answered 2xx, `answers` counts every
     answer by status (`NO_ANSWER` for none) and `wrong` those that a good event must never get.
+    `hurries_since` is when it began to send the rest without keeping to its rate.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Load:
         self.wrong: Counter[int] = Counter()
         self.answer_seconds: list[float] = []
         self.clock_offset_seconds = 0
+        self.hurries_since: float | None = None
         self._base_url = base_url
         self._secret = secret
         self._pace = Pace(rate)
@@ -70,6 +72,7 @@ class Load:
     def finish(self, timeout_seconds: float) -> bool:
         """Send the rest as fast as it goes; whether all of it was accepted in time."""
         self._pace.rate = None
+        self.hurries_since = time.time()
         deadline = time.monotonic() + timeout_seconds
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))

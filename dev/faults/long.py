@@ -11,7 +11,7 @@ import click
 
 from dev.faults.disk import NoDiskError
 from dev.faults.fuzz import Fuzzed, fuzz
-from dev.faults.kinds import DISK, EVERY
+from dev.faults.kinds import DISK, EVERY, STRIPE
 from dev.faults.product import ROOT, ProductError
 from dev.faults.report import document
 from dev.faults.run import Outcome, Plan, run
@@ -35,6 +35,7 @@ def prove(seeds: Sequence[int], mutants: int, page: Path) -> None:
     skipped = [CLOCK_NOT_SET]
     try:
         outcomes = [_told(Plan(EVERY, seed)) for seed in seeds]
+        outcomes.append(_told(Plan(STRIPE, seeds[0], with_stripe=True)))
         try:
             outcomes.append(_told(Plan(DISK, seeds[0], on_small_disk=True)))
         except NoDiskError as error:

@@ -56,13 +56,24 @@ class Product:
     Enter it in the main thread, which the kernel takes for the parent of what it starts.
     """
 
-    def __init__(self, directory: Path, *, root: Path = ROOT, log_path: Path | None = None) -> None:
-        """`root` is the checkout to run; what it says goes to `log_path`, or beside the data."""
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        root: Path = ROOT,
+        log_path: Path | None = None,
+        stripe: Mapping[str, str] = NO_STRIPE,
+    ) -> None:
+        """`root` is the checkout to run; what it says goes to `log_path`, or beside the data.
+
+        `stripe` has the variables that name the Stripe it asks.
+        """
         self.directory = directory
         self.port = free_port()
         self.base_url = f"http://127.0.0.1:{self.port}"
         self.log_path = log_path or directory.parent / f"{directory.name}.log"
         self._root = root
+        self._stripe = dict(stripe)
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
 
@@ -75,7 +86,7 @@ class Product:
         self._process = subprocess.Popen(  # noqa: S603 - the project's own command.
             [*command, "--data", str(self.directory), "--port", str(self.port)],
             cwd=self.directory.parent,
-            env=_environment(),
+            env=_environment() | self._stripe,
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,
@@ -189,8 +200,7 @@ class Product:
 def _environment() -> dict[str, str]:
     """Ours, without anything that would name an engine or a secret."""
     named = {variable(field.name) for field in fields(Settings)}
-    ours = {name: value for name, value in os.environ.items() if name not in named}
-    return ours | NO_STRIPE
+    return {name: value for name, value in os.environ.items() if name not in named}
 
 
 def _words(process: psutil.Process) -> list[str]:

@@ -31,6 +31,10 @@ Afterwards three judges that share no code must agree:
 - **the account's own books**: every user's balance, subscriptions, payments and ledger, asked for
   over HTTP, are what the seller's arithmetic says;
 - **`audit`**: the tables are what the stored events make them.
+
+In the run with a Stripe that can be asked, some invoices come with a cut list. While it hangs, is
+slow or refuses, events that need nothing of it must be applied as ever: at most 1 s later than the
+slowest of the same run; and afterwards no question is left.
 """
 
 Figure = tuple[str, Callable[[Outcome], float], str]
@@ -52,6 +56,17 @@ _FIGURES: Sequence[Figure] = (
     ("users with anything wrong", lambda each: each.verdict.wrong_users, "sum"),
     ("differences found by audit", lambda each: each.verdict.audit_differences, "sum"),
     ("longest delay, 2xx to commit, s", lambda each: each.verdict.longest_delay_seconds, "max"),
+    ("questions left unanswered", lambda each: each.verdict.unanswered, "sum"),
+    (
+        "longest delay while Stripe is in trouble, s",
+        lambda each: each.verdict.trouble_delay_seconds,
+        "max",
+    ),
+    (
+        "longest delay at other times of that run, s",
+        lambda each: each.verdict.usual_delay_seconds,
+        "max",
+    ),
     ("median delay, s", lambda each: each.verdict.median_delay_seconds, ""),
     ("duration, s", lambda each: each.seconds, "sum"),
 )

@@ -11,8 +11,9 @@ from pathlib import Path
 from dev.faults.disk import small_disk
 from dev.faults.kinds import Fault
 from dev.faults.load import Load
-from dev.faults.product import ROOT, Product
+from dev.faults.product import NO_STRIPE, ROOT, Product
 from dev.faults.stage import FaultError, Stage
+from dev.faults.stripe import KEY, stand_in, with_cut_lists
 from dev.faults.verdict import Verdict, judge
 from dev.simulate.account import Account
 from dev.simulate.plans import SAMPLE_PLANS, read_file
@@ -30,13 +31,17 @@ NOTICED_SECONDS = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do; `rate` is deliveries a second, at which the load lasts as long as the faults."""
+    """What to do; `rate` is deliveries a second, at which the load lasts as long as the faults.
+
+    `with_stripe`: the product has a key, a Stripe to ask, and events that make it ask.
+    """
 
     faults: Sequence[Fault]
     seed: int
     rate: float = 60.0
     root: Path = ROOT
     on_small_disk: bool = False
+    with_stripe: bool = False
     log_path: Path | None = None
 
 
@@ -59,7 +64,9 @@ def run(plan: Plan, tell: Callable[[str], None] = lambda _line: None) -> Outcome
     chance = random.Random(plan.seed)  # noqa: S311 - it decides an order, no secret.
     order = chance.sample(plan.faults, len(plan.faults))
     seconds = SPREAD * sum(fault.seconds + sum(PAUSE_SECONDS) / 2 for fault in order)
-    account = _account(plan.seed, deliveries=plan.rate * seconds)
+    # What Stripe answers is of the version that it is asked with, which is a new one.
+    versions = "new" if plan.with_stripe else "mixed"
+    account = _account(plan.seed, deliveries=plan.rate * seconds, versions=versions)
     began = time.monotonic()
     with ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="billing-faults-")))
@@ -68,16 +75,23 @@ def run(plan: Plan, tell: Callable[[str], None] = lambda _line: None) -> Outcome
         log_path = plan.log_path or place / "product.log"
         if plan.on_small_disk:
             place = stack.enter_context(small_disk(place / "disk"))
-        product = stack.enter_context(Product(place / "data", root=plan.root, log_path=log_path))
+        stripe, events, named = None, account.events, NO_STRIPE
+        if plan.with_stripe:
+            stripe = stack.enter_context(stand_in(events))
+            events = with_cut_lists(events)
+            named = {"STRIPE_API_BASE": stripe.url, "STRIPE_SECRET_KEY": KEY}
+        product = stack.enter_context(
+            Product(place / "data", root=plan.root, log_path=log_path, stripe=named)
+        )
         secret = product.settings["STRIPE_WEBHOOK_SECRET"]
-        load = Load(product.base_url, secret, account.events, rate=plan.rate, seed=plan.seed)
+        load = Load(product.base_url, secret, events, rate=plan.rate, seed=plan.seed)
         stack.callback(load.stop)
         load.start()
         for fault in order:
-            _inject(fault, Stage(product, load, chance), tell)
+            _inject(fault, Stage(product, load, chance, stripe), tell)
         if not load.finish(FINISH_SECONDS_MAX):
             tell("not everything was accepted in time")
-        verdict = judge(product, load, account.books.close(), len(account.events))
+        verdict = judge(product, load, account.books.close(), len(events), stripe)
     return Outcome(plan.seed, _titles(order), time.monotonic() - began, verdict)
 
 
@@ -93,13 +107,13 @@ def _inject(fault: Fault, stage: Stage, tell: Callable[[str], None]) -> None:
     tell(f"{fault.title}: {spent:.1f} s, {len(stage.load.accepted) - accepted} accepted meanwhile")
 
 
-def _account(seed: int, *, deliveries: float) -> Account:
+def _account(seed: int, *, deliveries: float, versions: str) -> Account:
     """A simulated account with about the events that so many deliveries need."""
     # A customer causes some 21 events, and three in ten of those are delivered again.
     customers = max(20, round(deliveries / 29))
     today = int(time.time()) // DAY * DAY
     account = Account(seed=seed, run=f"faults{seed}", starts_at=today)
-    play(account, read_file(SAMPLE_PLANS), BY_CHOICE["mixed"], customers=customers, today=today)
+    play(account, read_file(SAMPLE_PLANS), BY_CHOICE[versions], customers=customers, today=today)
     return account
 
 

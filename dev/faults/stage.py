@@ -17,6 +17,7 @@ import redis
 
 from dev.faults.load import Load
 from dev.faults.product import Product
+from dev.faults.stripe import StandIn
 
 WORKER_APPLICATION = "fiko-worker"
 # Long enough for a helper process to start on a machine that does much else.
@@ -30,11 +31,12 @@ class FaultError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Where faults happen."""
+    """Where faults happen; `stripe` is whom the product asks, where it may ask anybody."""
 
     product: Product
     load: Load
     chance: random.Random
+    stripe: StandIn | None = None
 
     def pause(self, least_seconds: float, most_seconds: float) -> None:
         """Let the product be as it is for a time that follows from the seed."""

@@ -17,6 +17,7 @@ from db.engine import make_engine
 from db.stream import STREAM
 from dev.faults.load import Load
 from dev.faults.product import Product
+from dev.faults.stripe import StandIn
 from dev.simulate.compare import Difference
 from dev.simulate.expected import Expectation
 from dev.simulate.reading import Reader, token_maker
@@ -29,6 +30,10 @@ STALLED_SECONDS = 75.0
 # With nothing waiting anywhere, this is enough for what is in a worker's hands.
 IDLE_SECONDS = 10.0
 POLL_SECONDS = 0.2
+# Longer than the longest pause of an asker, with a question after it.
+ANSWERED_SECONDS_MAX = 100.0
+# A Stripe in trouble delays nobody else by more than this.
+TROUBLE_SECONDS_MAX = 1.0
 FINISHED = ("applied", "ignored")
 
 
@@ -39,6 +44,9 @@ class Verdict:
     `lost` were accepted and had no effect in the end, `strangers` are stored and were never sent,
     `doubled` are payments whose ledger holds more than the books say, `wrong_users` those who see
     anything that is not in the books, `wrong_answers` what a good event must never be told.
+    Where the product may ask Stripe, `unanswered` questions were left in the end, and what was
+    accepted while Stripe was in trouble waited `trouble_delay_seconds` at most, what was accepted
+    at the same rate at other times `usual_delay_seconds`.
     `slowest` tells of the event with the longest delay: when it was accepted, and its tries.
     """
 
@@ -58,20 +66,30 @@ class Verdict:
     median_delay_seconds: float
     slowest: str
     examples: tuple[str, ...]
+    unanswered: int = 0
+    trouble_delay_seconds: float = 0.0
+    usual_delay_seconds: float = 0.0
 
     @property
     def is_clean(self) -> bool:
         """Whether everything promised was kept, once."""
         promised = self.accepted == self.events and not sum(self.wrong_answers.values())
         wrong = (self.lost, self.strangers, self.doubled, self.wrong_users, self.audit_differences)
-        return promised and not any(wrong)
+        delayed = self.trouble_delay_seconds > self.usual_delay_seconds + TROUBLE_SECONDS_MAX
+        return promised and not (any(wrong) or self.unanswered or delayed)
 
 
 def judge(
-    product: Product, load: Load, expectations: Sequence[Expectation], events: int
+    product: Product,
+    load: Load,
+    expectations: Sequence[Expectation],
+    events: int,
+    stripe: StandIn | None = None,
 ) -> Verdict:
     """Wait until the product has nothing left to do, then compare everything there is."""
     found = _await_idle(product, load)
+    unanswered = _await_answers(product) if stripe else 0
+    troubled, usual = _delays(found, load, stripe) if stripe else (0.0, 0.0)
     differences = _compared(product, expectations)
     audited: list[str] = []
     engine = make_engine(_driver_url(product), statement_timeout_ms=60_000)
@@ -104,6 +122,9 @@ def judge(
         median_delay_seconds=slow[len(slow) // 2][0],
         slowest=_history(product, slow[-1][1]),
         examples=(*lost[:5], *(str(each) for each in differences[:5]), *audited[:5]),
+        unanswered=unanswered,
+        trouble_delay_seconds=troubled,
+        usual_delay_seconds=usual,
     )
 
 
@@ -133,6 +154,36 @@ def _await_idle(product: Product, load: Load) -> dict[str, _Row]:
         time.sleep(POLL_SECONDS)
 
 
+def _await_answers(product: Product) -> int:
+    """How many questions are left once Stripe has been well for as long as any pause of theirs."""
+    deadline = time.monotonic() + ANSWERED_SECONDS_MAX
+    while True:
+        with _cursor(product) as cursor:
+            cursor.execute(
+                "SELECT (SELECT count(*) FROM payments WHERE question IN"
+                " ('invoice_lines', 'line_items'))"
+                " + (SELECT count(*) FROM subscriptions WHERE undecided)"
+            )
+            left = int((cursor.fetchone() or (0,))[0])
+        if not left or time.monotonic() > deadline:
+            return left
+        time.sleep(POLL_SECONDS)
+
+
+def _delays(found: Mapping[str, "_Row"], load: Load, stripe: StandIn) -> tuple[float, float]:
+    """The longest delay of what came while Stripe was in trouble, and of what came otherwise."""
+    troubled, usual = [0.0], [0.0]
+    for key, accepted_at in load.accepted.items():
+        row = found.get(key)
+        # What is sent in a hurry waits for its turn, which says nothing of Stripe.
+        is_paced = load.hurries_since is None or accepted_at < load.hurries_since
+        if row is None or not row.is_finished or not is_paced:
+            continue
+        is_troubled = any(began <= accepted_at <= ended for began, ended in stripe.troubles)
+        (troubled if is_troubled else usual).append(row.applied_at - accepted_at)
+    return max(troubled), max(usual)
+
+
 def _is_busy(product: Product, found: Mapping[str, "_Row"]) -> bool:
     """Whether anything waits anywhere; if not, what is missing is lost."""
     with closing(redis.Redis.from_url(product.settings["REDIS_URL"])) as client:
@@ -154,6 +205,7 @@ def _stored(product: Product) -> dict[str, _Row]:
     with _cursor(product) as cursor:
         cursor.execute(
             "SELECT id, status, coalesce(extract(epoch FROM applied_at), 0) FROM webhook_events"
+            " WHERE source <> 'fetch'"  # What Stripe answered was never sent.
         )
         return {key: _Row(status, float(moment)) for key, status, moment in cursor}
 

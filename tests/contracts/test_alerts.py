@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import metrics
 from db.backlog import InboxBacklog, StreamBacklog
+from db.questions import Waiting
 from ingest import exposition
 
 # PyYAML ships no types.
@@ -33,6 +34,7 @@ def series() -> dict[str, set[str]]:
     state: list[Metric] = [
         exposition._up(stream, inbox),
         *exposition._waiting(stream, inbox),
+        *exposition._questions(Waiting(1, 1.0, 1, "sub_1: no")),
         *exposition._times(stream, inbox, 1),
         exposition._loose({"no_user": 1}),
     ]

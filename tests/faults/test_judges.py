@@ -42,6 +42,8 @@ def test_a_run_in_which_every_promise_was_kept_is_clean() -> None:
         replace(CLEAN, doubled=1),
         replace(CLEAN, wrong_users=1),
         replace(CLEAN, audit_differences=1),
+        replace(CLEAN, unanswered=1),
+        replace(CLEAN, trouble_delay_seconds=1.6, usual_delay_seconds=0.5),
     ],
 )
 def test_one_of_anything_wrong_is_enough(spoiled: Verdict) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from dev.faults.disk import NoDiskError
-from dev.faults.kinds import DISK, GROUPS, KILLS
+from dev.faults.kinds import DISK, GROUPS, KILLS, STRIPE
 from dev.faults.product import ROOT
 from dev.faults.run import Outcome, Plan, run
 
@@ -54,6 +54,16 @@ def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
         pytest.skip(f"no disk of its own to be had: {error}")
     assert outcome.verdict.is_clean, explained(outcome)
     assert sum(outcome.faults.values()) == len(DISK)
+    assert outcome.verdict.accepted > 100
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(360)
+def test_a_stripe_in_trouble_delays_nobody_else(tmp_path: Path) -> None:
+    """It hangs, is slow, answers 500 and 429, while cut lists make the product ask it."""
+    outcome = run(Plan(STRIPE, SEED, with_stripe=True, log_path=tmp_path / "product.log"))
+    assert outcome.verdict.is_clean, explained(outcome)
+    assert sum(outcome.faults.values()) == len(STRIPE)
     assert outcome.verdict.accepted > 100
 
 

@@ -119,7 +119,7 @@ def client_on(
 ) -> FlaskClient:
     """A client of an edge on real stores, both empty."""
     with make_engine(database_url).begin() as connection:
-        connection.execute(text("TRUNCATE webhook_events, paused_types"))
+        connection.execute(text("TRUNCATE webhook_events, paused_types, subscriptions, questions"))
     connect(redis_url).flushdb()
     found = configured(DATABASE_URL=database_url, REDIS_URL=redis_url)
     return create_app(found, opened=open_edge(found)).test_client()
@@ -170,6 +170,32 @@ def test_what_waits_is_told_with_its_age(
     for name in ("billing_newest_event", "billing_scheduler_heartbeat"):
         assert now - 60 < found[a_sample(f"{name}_timestamp_seconds")] <= now
     wiring.engine.dispose()
+
+
+def test_what_is_to_be_asked_of_stripe_is_told(client_on: FlaskClient, database_url: str) -> None:
+    """A question that was answered in vain waits, but Stripe is not what it waits for."""
+    found = told(client_on)
+    assert found[a_sample("billing_questions", state="waiting")] == 0
+    assert found[a_sample("billing_oldest_question_age_seconds")] == 0
+    with make_engine(database_url).begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO subscriptions (id, undecided, updated_at)"
+                " SELECT id, true, now() - age FROM (VALUES ('sub_new', interval '70 s'),"
+                " ('sub_asked', '9000 s'), ('sub_left', '9000 s')) AS new (id, age)"
+            )
+        )
+        connection.execute(
+            text(
+                "INSERT INTO questions (kind, subject_id, asks, last_asked_at, next_ask_at,"
+                " last_answer, given_up_at) SELECT 'subscription', id, 1, now(), now(), 'no', at"
+                " FROM (VALUES ('sub_asked', NULL), ('sub_left', now())) AS new (id, at)"
+            )
+        )
+    found = told(client_on)
+    assert found[a_sample("billing_questions", state="waiting")] == 2
+    assert found[a_sample("billing_questions", state="given_up")] == 1
+    assert 70 <= found[a_sample("billing_oldest_question_age_seconds")] < 130
 
 
 def test_a_paused_type_is_not_overdue(client_on: FlaskClient, database_url: str) -> None:

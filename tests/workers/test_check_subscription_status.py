@@ -1,6 +1,7 @@
 """`check_subscription_status`: both directions, each difference with its money, and the repair."""
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
@@ -298,9 +299,7 @@ def test_one_without_a_user_is_left_and_stored_only_once(
 ) -> None:
     """Nobody can say whose it is: a person must."""
     seconds = count(1_800_000_000)
-    monkeypatch.setattr(
-        module.SubscriptionCheck, "_stamps", lambda _, ids: dict.fromkeys(ids, next(seconds))
-    )
+    monkeypatch.setattr(module, "answer_time", lambda *_, **__: next(seconds))
     nameless = a_priced(metadata={})
     there.has(nameless, a_customer(metadata={}))
     assert run().exit_code == 1
@@ -389,6 +388,21 @@ def test_a_clock_that_was_moved_ahead_does_not_keep_from_repairing(
     there.has(a_priced(status="past_due"))
     assert run().exit_code == 0
     assert status_of(wiring) == "past_due"
+
+
+def test_a_clock_of_ours_that_is_fast_hides_nothing_that_happens_later(
+    run: Run, there: There, wiring: Wiring
+) -> None:
+    """A repair is dated by Stripe's clock, as its events are."""
+    there.server.ahead_seconds = -7_000
+    there_now = int(time.time()) - 7_000
+    work(wiring, [updated(a_priced()) | {"created": there_now - 60}])
+    there.has(a_priced(status="past_due"))
+    assert run().exit_code == 0
+    there.server.ahead_seconds = 0
+    assert status_of(wiring) == "past_due"
+    work(wiring, [updated(a_priced()) | {"created": there_now + 30}])
+    assert status_of(wiring) == "active"
 
 
 def test_what_cannot_be_repaired_is_left(run: Run, there: There, wiring: Wiring) -> None:

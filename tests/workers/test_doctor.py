@@ -7,14 +7,17 @@ from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner, Result
+from sqlalchemy import text
 
-from db import health
+from db import health, stripe_turn
 from db.heartbeat import Heartbeat
+from db.questions import Kind
 from domain.decode import DECODERS
 from tests.ingest.builders import ENVIRONMENT
 from tests.pipeline import put
 from tests.stripe_objects import an_event
 from tests.stripe_server import StripeServer, serve
+from tests.workers.asking import want
 from workers.commands.doctor import doctor
 from workers.drain import drain
 from workers.wiring import Wiring
@@ -103,6 +106,33 @@ def test_failed_events_and_unlinked_money_are_told(wiring: Wiring, run: Run) -> 
     _, findings = run()
     assert findings["events"][0]["says"] == "1 failed so far"
     assert "events --status failed" in findings["events"][0]["cure"]
+
+
+def test_what_waits_for_stripe_is_told(wiring: Wiring, run: Run) -> None:
+    """How much, since when, what was given up and why, and that Stripe is silent."""
+    want(wiring, Kind.SUBSCRIPTION, "sub_1", age_seconds=7_200)
+    want(wiring, Kind.PAYMENT_OF, "pi_1", age_seconds=90_000)
+    _, findings = run()
+    (found,) = findings["questions"]
+    assert found["level"] == "warn"
+    assert found["says"].startswith("2 wait to be asked of Stripe, the oldest without any answer")
+    assert "STRIPE_SECRET_KEY" in found["cure"]
+    with wiring.engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO questions (kind, subject_id, asks, last_asked_at, next_ask_at,"
+                " last_answer, given_up_at)"
+                " VALUES ('payment_of', 'pi_1', 8, now(), now(), 'nothing of it', now())"
+            )
+        )
+        stripe_turn.take(connection, "a test", lease_seconds=1)
+        stripe_turn.failed(connection, pause_seconds=5)
+        stripe_turn.failed(connection, pause_seconds=5)
+    _, findings = run()
+    waiting, given_up, silent = (each["says"] for each in findings["questions"])
+    assert waiting.startswith("1 wait to be asked of Stripe, the oldest without any answer for 72")
+    assert given_up == "1 given up, the first is pi_1: nothing of it"
+    assert silent == "Stripe has not answered for 0 s (2 times in a row)"
 
 
 def test_a_database_that_does_not_answer_is_one_line(wiring: Wiring, run: Run) -> None:

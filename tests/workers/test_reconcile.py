@@ -226,6 +226,19 @@ def test_what_may_still_be_on_its_way_is_left_for_the_next_time(
     assert set(sources(wiring)) == {"evt_1", "evt_2"}
 
 
+@pytest.mark.parametrize("ahead_seconds", [-7_000, 7_000])
+def test_what_is_on_its_way_is_told_by_stripes_clock(
+    wiring: Wiring, listed: Listed, stripe_server: StripeServer, ahead_seconds: int
+) -> None:
+    """However wrong ours is."""
+    stripe_server.ahead_seconds = ahead_seconds
+    listed.sell(1, age_seconds=GRACE_SECONDS + 5 - ahead_seconds)
+    listed.sell(2, age_seconds=5 - ahead_seconds)
+    caught_up(wiring)
+    stripe_server.ahead_seconds = 0
+    assert set(sources(wiring)) == {"evt_1"}
+
+
 def test_a_reading_that_ran_out_of_time_goes_on_where_it_was(
     wiring: Wiring, listed: Listed, monkeypatch: pytest.MonkeyPatch
 ) -> None:

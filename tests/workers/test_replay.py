@@ -294,21 +294,25 @@ def test_a_replay_and_a_worker_at_the_same_event_apply_it_once(wiring: Wiring) -
     assert balances(wiring.engine) == {"user_1": 1_000}
 
 
-def test_what_stripe_answered_once_is_not_asked_again(wiring: Wiring) -> None:
-    """Without a key, too, an event that was completed then is no failure now."""
+def test_a_cut_event_says_that_its_list_is_asked_for(wiring: Wiring) -> None:
+    """A replay asks nobody itself, and lets the asker begin anew where it had given up."""
     invoice = an_invoice([a_line(2_900)], metadata={"user_id": "user_1"})
-    event = an_event("invoice.paid", invoice, event_id="evt_cut")
-    cut = json.loads(json.dumps(event))
-    cut["data"]["object"]["lines"]["has_more"] = True
-    work(wiring, [cut, event | {"id": "fetched_evt_cut"}])
-    assert statuses(wiring.engine)["evt_cut"] == "failed"
-    done = replayed(wiring)
-    assert done.statuses == {"applied": 2}
+    invoice["lines"]["has_more"] = True
+    work(wiring, [an_event("invoice.paid", invoice, event_id="evt_cut")])
+    with wiring.engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO questions (kind, subject_id, last_asked_at, next_ask_at, last_answer,"
+                " given_up_at) SELECT 'invoice_lines', id, now(), now(), 'nothing', now()"
+                " FROM unnest(ARRAY['in_1', 'in_2']) AS id"
+            )
+        )
+    assert replayed(wiring, can_ask=True).statuses == {"applied": 1}
     with wiring.engine.connect() as connection:
-        note = connection.execute(
-            text("SELECT note FROM webhook_events WHERE id = 'evt_cut'")
-        ).scalar_one()
-    assert note == "completed by fetched_evt_cut"
+        note = connection.execute(text("SELECT note FROM webhook_events")).scalar_one()
+        given_up = connection.execute(text("SELECT subject_id FROM questions")).scalars().all()
+    assert note == "its list is cut (has_more); the whole one is asked of Stripe"
+    assert given_up == ["in_2"]
 
 
 def test_a_rehearsal_says_what_would_change_and_changes_nothing(

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Row
 
 import db.events
 import settings
-from db import attempts, loose_ends, pauses
+from db import attempts, loose_ends, pauses, questions
 from db.engine import make_engine
 from domain.decode import DECODERS
 from domain.events import EventStatus
@@ -94,17 +94,21 @@ def show(event_id: str, *, as_json: bool) -> None:
         body = orjson.loads(db.events.body(connection, event_id) or b"null")
         effects = db.events.effects(connection, event_id)
         tries = attempts.of(connection, event_id)
+        asked = questions.of_subject(connection, row.object_id or "")
     if as_json:
         told = {
             "attempts_kept": [_plain(each) for each in tries],
             "effects": [_plain(each) for each in effects],
             "payload": body,
+            "waits_for": asked,
         }
         click.echo(json.dumps(_plain(row) | told))
         return
     _show_facts(row)
     _show_attempts(tries)
     _show_effects(effects)
+    for each in asked:
+        click.echo(f"{click.style('waits for', bold=True)}  {each}")
     click.secho("payload", bold=True)
     _console().print_json(orjson.dumps(body).decode())
 

@@ -23,7 +23,12 @@ PULSE = click.option(
 
 
 @click.command()
-@click.option("--concurrency", default=2, show_default=True, help="Processes of the pool.")
+@click.option(
+    "--concurrency",
+    default=2,
+    show_default=True,
+    help="Processes of the pool. One of all workers' may wait for Stripe, so have at least two.",
+)
 @PULSE
 def worker(concurrency: int, pulse_file: Path | None) -> None:
     """Run one worker: drains the queue, sweeps, retries. SIGTERM ends it within seconds."""

@@ -14,7 +14,6 @@ from db import inbox
 from db.engine import make_engine
 from db.replay import Selection
 from domain.events import EventStatus
-from stripe_gateway import open_gateway
 from workers.commands.options import When, asked_for, request
 from workers.commands.progress import progress
 from workers.replay import Change, Replay, Replayed
@@ -120,7 +119,7 @@ def _run(
         _check_ids(engine, selection)
         work = Replay(
             engine,
-            gateway=open_gateway(found),
+            can_ask=found.stripe_enabled and bool(found.stripe_secret_key),
             test_mode=found.stripe_test_mode,
             retry_delays_seconds=found.retry_delays_seconds,
         )

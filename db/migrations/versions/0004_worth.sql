@@ -20,10 +20,12 @@ ALTER TABLE payments
     DROP CONSTRAINT payments_kind_known,
     ADD CONSTRAINT payments_kind_known
         CHECK (kind IN ('invoice', 'session', 'intent', 'charge', 'payment_record')),
-    ADD CONSTRAINT payments_questions_have_subjects
+    ADD CONSTRAINT payments_question_known
+        CHECK (question IN ('line_items', 'invoice_lines', 'payment_of')),
+    ADD CONSTRAINT payments_question_has_a_subject
         CHECK ((question IS NULL) = (question_subject IS NULL));
 CREATE INDEX payments_loose ON payments (id) WHERE loose_ends IS NOT NULL;
-CREATE INDEX payments_question ON payments (updated_at) WHERE question IS NOT NULL;
+CREATE INDEX payments_question ON payments (question_subject) WHERE question IS NOT NULL;
 
 ALTER TABLE disputes ADD COLUMN currency text NOT NULL DEFAULT '';
 

@@ -1,0 +1,106 @@
+"""Each kind of question: what Stripe is asked, and its answer as events.
+
+The answers enter by the door of all events, so replays and audits need no network. Nothing here
+runs inside a transaction; everything raises `StripeUnavailable`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from db.questions import Kind
+from domain import fetched
+from domain.fetched import Json
+from domain.reading import text_of
+from stripe_gateway import StripeGateway
+from workers.fetch import answer_time, with_whole_list
+
+_CHARGES = ("ch_", "py_")
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What Stripe said: as events, the oldest first, and in words for people."""
+
+    events: tuple[Json, ...]
+    says: str
+
+
+def ask(
+    kind: Kind, subject_id: str, gateway: StripeGateway, newest_report: int | None = None
+) -> Answered:
+    """Ask one question. `newest_report` is Stripe's last report of a subscription known before."""
+    if kind is Kind.SUBSCRIPTION:
+        return _subscription(subject_id, gateway, newest_report)
+    return _ASK[kind](subject_id, gateway)
+
+
+def _subscription(
+    subscription_id: str, gateway: StripeGateway, newest_report: int | None
+) -> Answered:
+    """The subscription as it is now, with all its items."""
+    found = gateway.subscription(subscription_id)
+    created = answer_time(found.answered_created, newest_report)
+    whole = with_whole_list(found, gateway)
+    event = fetched.as_event(
+        "customer.subscription.updated",
+        whole,
+        event_id=f"{subscription_id}_{created}",
+        created=created,
+        api_version=gateway.api_version,
+    )
+    return Answered((event,), f"Stripe says that it is {found.get('status')}")
+
+
+def _line_items(session_id: str, gateway: StripeGateway) -> Answered:
+    """A checkout session with everything that was bought in it."""
+    found = gateway.checkout_session(session_id, expand=("line_items",))
+    event = fetched.event_of_line_items(
+        with_whole_list(found, gateway), found.answered_created, gateway.api_version
+    )
+    if event is None:
+        return Answered((), f"Stripe says that the session is {found.get('status')}")
+    return Answered((event,), "Stripe told all line items")
+
+
+def _invoice_lines(invoice_id: str, gateway: StripeGateway) -> Answered:
+    """An invoice with all its lines; only `payments` tells which intent paid it."""
+    found = gateway.invoice(invoice_id, expand=("payments",))
+    event = fetched.event_of_whole_invoice(
+        with_whole_list(found, gateway), found.answered_created, gateway.api_version
+    )
+    return Answered((event,), f"Stripe told all lines; the invoice is {found.get('status')}")
+
+
+def _payment_of(subject_id: str, gateway: StripeGateway) -> Answered:
+    """What an intent or a charge paid: an invoice, or a checkout session."""
+    events: list[Json] = []
+    intent_id = subject_id
+    if subject_id.startswith(_CHARGES):
+        charge = gateway.charge(subject_id)
+        found = text_of(charge.get("payment_intent"))
+        if found is None:
+            return Answered((), f"Stripe names no payment intent of {subject_id}")
+        intent_id = found
+        events.append(fetched.event_of_charge(charge, charge.answered_created, gateway.api_version))
+    links = [
+        fetched.event_of_invoice_payment(each, each.answered_created, gateway.api_version)
+        for each in gateway.invoice_payments_of(intent_id)
+        if each.get("status") in ("paid", None) and text_of(each.get("id"))
+    ]
+    if links:
+        return Answered((*events, *links), f"Stripe names {len(links)} invoice(s) of {intent_id}")
+    for session in gateway.checkout_sessions_of_intent(intent_id):
+        events.extend(fetched.events_of_session(session, gateway.api_version))
+    what = "a checkout session" if _has_session(events) else "no invoice and no checkout session"
+    return Answered(tuple(events), f"Stripe names {what} of {intent_id}")
+
+
+def _has_session(events: list[Json]) -> bool:
+    return any(str(event["type"]).startswith("checkout.session") for event in events)
+
+
+_ASK: Mapping[Kind, Callable[[str, StripeGateway], Answered]] = {
+    Kind.LINE_ITEMS: _line_items,
+    Kind.INVOICE_LINES: _invoice_lines,
+    Kind.PAYMENT_OF: _payment_of,
+}

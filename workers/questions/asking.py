@@ -1,0 +1,214 @@
+"""One run of asking: a few questions, one at a time, for all workers together.
+
+A question that decides nothing is asked again less and less often and then left to a person. While
+Stripe does not answer, a single question is tried after each pause; that it failed is no
+question's fault, so none is ever given up for it. Nothing is asked inside a transaction.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+
+from sqlalchemy import Connection
+
+import telemetry
+from db import questions, subscription_check
+from db.deliveries import as_delivery
+from db.questions import Kind, Question
+from stripe_gateway import (
+    StripeBusy,
+    StripeGateway,
+    StripeKeyRefused,
+    StripeListTooLong,
+    StripeMissing,
+    StripeRefused,
+    StripeUnavailable,
+)
+from workers.apply import Applied, apply
+from workers.batch import apply_each
+from workers.failure import described, is_away
+from workers.measure import committed
+from workers.questions.answers import Answered, ask
+from workers.questions.deadline import within
+from workers.questions.turn import TURN_SECONDS, Turn, turn
+from workers.wiring import Wiring
+from workers.work import Work, prepare
+
+# A run begins so many questions, in so many seconds; what is left is for the next.
+QUESTIONS_MAX = 50
+SECONDS_MAX = 6.0
+# One question may take so long, whatever it takes to read its whole list.
+QUESTION_SECONDS = 12.0
+# A session tells of its intent a moment after the intent itself was told.
+GRACE_SECONDS: Mapping[Kind, float] = {Kind.PAYMENT_OF: 30.0}
+# After answers that decide nothing; after the last it is left to a person.
+PAUSES_SECONDS: Sequence[float] = (10, 60, 600, 3_600, 21_600, 86_400, 86_400)
+# Stripe's silence is no answer: it is waited out by the same steps, up to this one.
+SILENCE_SECONDS_MAX = 600.0
+
+log = telemetry.get_logger("questions")
+
+
+@dataclass(slots=True)
+class Asked:
+    """What a run came to, in questions."""
+
+    begun: int = 0
+    decided: int = 0
+    postponed: int = 0
+    given_up: int = 0
+    silent: int = 0
+
+
+def ask_stripe(wiring: Wiring, *, grace_seconds: Mapping[Kind, float] = GRACE_SECONDS) -> Asked:
+    """Ask what is due. Nothing without a key, nor while another worker asks, nor in a pause."""
+    asked = Asked()
+    if wiring.gateway is None:
+        return asked
+    with wiring.engine.begin() as connection:
+        questions.drop_unwanted(connection)
+        if not questions.due(connection, 1, grace_seconds):
+            return asked
+    with turn(wiring) as mine:
+        if mine is not None and not mine.is_paused:
+            _Run(wiring, wiring.gateway, mine, asked, grace_seconds).run()
+    if asked.begun:
+        counts = {name: getattr(asked, name) for name in asked.__slots__}
+        log.info("stripe was asked", **counts)
+    return asked
+
+
+class _Run:
+    def __init__(
+        self,
+        wiring: Wiring,
+        gateway: StripeGateway,
+        mine: Turn,
+        asked: Asked,
+        grace_seconds: Mapping[Kind, float],
+    ) -> None:
+        self._wiring = wiring
+        self._gateway = gateway
+        self._turn = mine
+        self._asked = asked
+        self._grace_seconds = grace_seconds
+        self._end = time.monotonic() + SECONDS_MAX
+
+    def run(self) -> None:
+        """Ask until nothing is due, the budget is spent, or Stripe does not answer."""
+        while found := self._due():
+            for question in found:
+                if time.monotonic() > self._end or not self._one(question):
+                    return
+
+    def _due(self) -> list[Question]:
+        # After a failure a single question shows whether Stripe answers again.
+        left = QUESTIONS_MAX - self._asked.begun
+        limit = min(left, 1) if self._turn.failures else left
+        with self._wiring.engine.connect() as connection:
+            return questions.due(connection, limit, self._grace_seconds) if limit > 0 else []
+
+    def _one(self, question: Question) -> bool:
+        """Ask one question; False where the run must end."""
+        newest = None
+        with self._wiring.engine.begin() as connection:
+            if not self._turn.prolong(connection):
+                return False
+            if not questions.begin(connection, question, lease_seconds=TURN_SECONDS):
+                return True
+            if question.kind is Kind.SUBSCRIPTION:
+                name = question.subject_id
+                newest = subscription_check.newest_reports(connection, [name]).get(name)
+        self._asked.begun += 1
+        try:
+            answered = within(
+                QUESTION_SECONDS,
+                partial(ask, question.kind, question.subject_id, self._gateway, newest),
+            )
+        except StripeUnavailable as error:
+            return self._unanswered(question, error)
+        except Exception as error:
+            if is_away(error):
+                raise  # The task must end; the question is not to blame.
+            self._odd(question, error)
+        else:
+            self._turn.succeeded()
+            self._apply(question, answered)
+        return True
+
+    def _apply(self, question: Question, answered: Answered) -> None:
+        try:
+            works = [
+                prepare(as_delivery(event), source="fetch", test_mode=self._wiring.test_mode)
+                for event in answered.events
+            ]
+        except (TypeError, ValueError) as error:
+            # The answer has something that cannot be kept.
+            self._odd(question, error)
+            return
+        for applied in apply_each(works, self._attempt) if works else ():
+            committed(applied)
+        with self._wiring.engine.begin() as connection:
+            if questions.is_wanted(connection, question):
+                self._undecided(connection, question, f"{answered.says}; that decides nothing")
+            else:
+                questions.answered(connection, question)
+                self._asked.decided += 1
+
+    def _attempt(self, works: Sequence[Work]) -> Applied:
+        wiring = self._wiring
+        delays = wiring.retry_delays_seconds
+        return apply(wiring.engine, works, wiring.catalogue, retry_delays_seconds=delays)
+
+    def _odd(self, question: Question, error: Exception) -> None:
+        log.warning(
+            "answer of stripe cannot be used", kind=question.kind, error=type(error).__name__
+        )
+        with self._wiring.engine.begin() as connection:
+            self._undecided(connection, question, f"its answer cannot be used: {described(error)}")
+
+    def _undecided(self, connection: Connection, question: Question, says: str) -> None:
+        pause = _step(question.asks)
+        if pause is None:
+            self._give_up(connection, question, says)
+            return
+        questions.postponed(connection, question, says, pause_seconds=pause, silent=False)
+        self._asked.postponed += 1
+
+    def _give_up(self, connection: Connection, question: Question, says: str) -> None:
+        questions.gave_up(connection, question, says)
+        self._asked.given_up += 1
+        log.warning("question given up", kind=question.kind, subject=question.subject_id)
+
+    def _unanswered(self, question: Question, error: StripeUnavailable) -> bool:
+        """Stripe refused, or said nothing; returns whether to go on with other questions."""
+        is_refusal = error.status == HTTPStatus.FORBIDDEN and isinstance(error, StripeKeyRefused)
+        if isinstance(error, StripeMissing | StripeRefused | StripeListTooLong) or is_refusal:
+            self._turn.succeeded()
+            with self._wiring.engine.begin() as connection:
+                says = _reason(error)
+                if is_refusal:
+                    self._undecided(connection, question, says)
+                else:
+                    self._give_up(connection, question, says)
+            return True
+        pause = min(_step(question.silences) or SILENCE_SECONDS_MAX, SILENCE_SECONDS_MAX)
+        with self._wiring.engine.begin() as connection:
+            questions.postponed(connection, question, str(error), pause_seconds=pause, silent=True)
+        self._asked.silent += 1
+        wished = error.wait_seconds if isinstance(error, StripeBusy) else None
+        return self._turn.failed(error.detail, wished_seconds=wished)
+
+
+def _step(number: int) -> float | None:
+    return PAUSES_SECONDS[number] if number < len(PAUSES_SECONDS) else None
+
+
+def _reason(error: StripeUnavailable) -> str:
+    if isinstance(error, StripeMissing):
+        return "Stripe knows no such object for this key"
+    if isinstance(error, StripeKeyRefused):
+        return "the secret key may not read this; allow it in Stripe's dashboard"
+    return str(error)

@@ -1,0 +1,93 @@
+"""Turns at asking Stripe, shared by everything in a worker that asks it.
+
+Only one asks at a time, and after two failures in a row nobody does for a while: a Stripe that
+hangs takes at most one process of a worker, and mostly none.
+"""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, Engine
+
+import telemetry
+from db import questions, stripe_turn
+from workers.wiring import Wiring
+
+# Longer than the hard time limit of every task that asks, so that no two of them ever ask at once.
+TURN_SECONDS = 45.0
+# One failure may be a hiccup.
+FAILURES_MAX = 2
+PAUSE_SECONDS_MIN = 5.0
+# Not longer, because something else than Stripe itself may be what fails, and others wait.
+PAUSE_SECONDS_MAX = 60.0
+
+log = telemetry.get_logger("questions")
+
+
+class Turn:
+    """A turn that was had; `failures` in a row came before. While it `is_paused`, do not ask."""
+
+    def __init__(self, engine: Engine, holder: str, had: stripe_turn.Turn) -> None:
+        self._engine = engine
+        self._holder = holder
+        self.failures = had.failures
+        self.is_paused = had.is_paused
+
+    def prolong(self, connection: Connection) -> bool:
+        """Have it for the whole time from now on; False if it ran out and is another's."""
+        return stripe_turn.take(connection, self._holder, lease_seconds=TURN_SECONDS) is not None
+
+    def succeeded(self) -> None:
+        """Stripe answered; whatever waited only for that is due."""
+        if not self.failures:
+            return
+        was_paused = self.failures >= FAILURES_MAX
+        self.failures = 0
+        with self._engine.begin() as connection:
+            stripe_turn.succeeded(connection)
+            hastened = questions.hasten(connection) if was_paused else 0
+        if was_paused:
+            log.info("stripe answers again", questions=hastened)
+
+    def failed(self, detail: str, *, wished_seconds: float | None = None) -> bool:
+        """Stripe did not answer; returns whether another question may be tried now."""
+        self.failures += 1
+        doublings = min(self.failures - FAILURES_MAX, 10)
+        pause = min(PAUSE_SECONDS_MIN * 2.0**doublings, PAUSE_SECONDS_MAX)
+        goes_on = self.failures < FAILURES_MAX and wished_seconds is None
+        if wished_seconds is not None:
+            pause = min(max(wished_seconds, PAUSE_SECONDS_MIN), PAUSE_SECONDS_MAX)
+        with self._engine.begin() as connection:
+            stripe_turn.failed(connection, pause_seconds=0.0 if goes_on else pause)
+        log.warning("stripe cannot be asked", detail=detail, failures=self.failures)
+        return goes_on
+
+
+@contextmanager
+def turn(wiring: Wiring) -> Iterator[Turn | None]:
+    """The turn for as long as the block runs; None while another has it."""
+    holder = uuid.uuid4().hex
+    with wiring.engine.begin() as connection:
+        had = stripe_turn.take(connection, holder, lease_seconds=TURN_SECONDS)
+    if had is None:
+        yield None
+        return
+    try:
+        yield Turn(wiring.engine, holder, had)
+    finally:
+        with wiring.engine.begin() as connection:
+            stripe_turn.give_back(connection, holder)
+
+
+def leave_reading(wiring: Wiring, *, after_outage: bool = False, goes_on: bool = False) -> None:
+    """Remember a reading of Stripe's list for when it may have its turn; options are the task's."""
+    cause = "goes_on" if goes_on else "after_outage" if after_outage else "tick"
+    with wiring.engine.begin() as connection:
+        stripe_turn.wait(connection, cause)
+
+
+def next_reading(wiring: Wiring) -> str | None:
+    """The cause of a reading that waits and may have its turn now; it waits no longer then."""
+    with wiring.engine.begin() as connection:
+        return stripe_turn.next_waiting(connection)
