@@ -181,14 +181,17 @@ def settle_touched(books: Books, touched: Touched, catalogue: Catalogue) -> Sett
 
 _WORDS = {
     LooseEnd.MONEY_BACK: "money went back, and the payment it takes from is not known yet",
-    LooseEnd.CUT_LIST: "it is worth nothing until Stripe is asked for all of its lines",
     LooseEnd.CREDIT_NOTES: "Stripe counts more credit notes on it than were reported",
 }
 
 
 def _remarks(cluster: Cluster, payment: Payment, catalogue: Catalogue) -> list[str]:
-    """What the inbox keeps of a payment with something missing; an intent is often early."""
-    reasons = list(unvalued(cluster, catalogue)) if payment.lacks_plan else []
+    """What the inbox keeps of a payment with something missing.
+
+    An intent is often early, and of a list that is cut the event itself says so.
+    """
+    is_told = LooseEnd.CUT_LIST in payment.loose_ends
+    reasons = list(unvalued(cluster, catalogue)) if payment.lacks_plan and not is_told else []
     reasons += [words for end, words in _WORDS.items() if end in payment.loose_ends]
     return [f"{payment.id}: {why}" for why in reasons]
 

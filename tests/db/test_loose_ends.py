@@ -55,7 +55,9 @@ def test_a_collected_intent_is_counted_until_a_payment_claims_it(wiring: Wiring)
 def test_what_lacks_a_user_a_plan_or_lines_is_counted(wiring: Wiring) -> None:
     """One payment may lack several; a cut list of items leaves a subscription undecided."""
     nobody = an_invoice([a_line(2_900)], customer="cus_x")
-    unknown = an_invoice([a_line(1, "price_x")], id="in_2", metadata={"user_id": "user_1"})
+    unknown = an_invoice(
+        [a_line(1, "price_x", subscription=None)], id="in_2", metadata={"user_id": "user_1"}
+    )
     cut = an_invoice([a_line(2_900)], id="in_3", metadata={"user_id": "user_1"})
     cut["lines"]["has_more"] = True
     items = a_subscription()
