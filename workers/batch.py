@@ -11,7 +11,7 @@ from sqlalchemy import exc
 
 import telemetry
 from workers.apply import Applied
-from workers.failure import is_away, is_timeout, is_worth_waiting
+from workers.failure import is_away, is_timeout, is_too_large, is_worth_waiting
 from workers.work import Work, failed
 
 # A batch that met a passing trouble is run again after these waits.
@@ -25,12 +25,13 @@ log = telemetry.get_logger("batch")
 def apply_each(works: Sequence[Work], attempt: Attempt) -> Iterator[Applied]:
     """Run `attempt` on the works, whole or in parts; yields what each commit came to.
 
-    Raises what the database raises when it is away; what was not yielded is not applied then.
+    Raises what the database raises when it is away, or has no room even for one event; what was
+    not yielded is not applied then.
     """
     try:
         applied = _patiently(works, attempt)
     except Exception as error:
-        if is_away(error):
+        if is_away(error) and not _helps_to_split(error, works):
             raise
         reason = error
     else:
@@ -81,8 +82,13 @@ def _patiently(works: Sequence[Work], attempt: Attempt) -> Applied:
         try:
             return attempt(works)
         except exc.SQLAlchemyError as error:
-            if not is_worth_waiting(error):
+            if not is_worth_waiting(error) or _helps_to_split(error, works):
                 raise
             log.warning("database trouble, trying again", error=type(error).__name__)
             time.sleep(wait_seconds)
     return attempt(works)
+
+
+def _helps_to_split(error: Exception, works: Sequence[Work]) -> bool:
+    """Whether the same works may go through in smaller transactions, and only so."""
+    return is_too_large(error) and len(works) > 1

@@ -18,6 +18,8 @@ RETRY_DELAYS_SECONDS: Sequence[float] = (10, 60, 600, 3_600, 21_600)
 _AWAY_STATES = frozenset({"57P01", "57P02", "57P03"})
 # Classes: connection lost, resources short.
 _AWAY_CLASSES = ("08", "53")
+# Out of shared memory: the table of locks is full. A smaller transaction may have room in it.
+_TOO_LARGE = "53200"
 # Serialization and deadlock: over as soon as they are reported.
 _COLLISIONS = frozenset({"40001", "40P01"})
 
@@ -64,6 +66,11 @@ def is_worth_waiting(error: Exception) -> bool:
     """
     is_collision = isinstance(error, exc.DBAPIError) and _state(error) in _COLLISIONS
     return is_collision or (is_away(error) and not isinstance(error, SoftTimeLimitExceeded))
+
+
+def is_too_large(error: Exception) -> bool:
+    """Whether PostgreSQL had no room for the transaction's locks: less at once may go through."""
+    return isinstance(error, exc.DBAPIError) and _state(error) == _TOO_LARGE
 
 
 def is_timeout(error: Exception) -> bool:

@@ -176,6 +176,29 @@ def test_a_customer_that_is_locked_for_long_holds_up_nobody_else(wiring: Wiring)
     assert statuses(wiring.engine)["evt_locked"] == "applied"
 
 
+def test_a_full_table_of_locks_ends_no_batch(wiring: Wiring) -> None:
+    """Others hold nearly every lock that PostgreSQL has room for: less is applied at once."""
+    batch_locks, wanted = (
+        300,
+        text("SELECT pg_advisory_lock(id) FROM generate_series(1, 900000) id"),
+    )
+    other = wiring.engine.connect()
+    try:
+        with pytest.raises(exc.OperationalError, match="out of shared memory"):
+            other.execute(wanted)
+        other.rollback()
+        some = text(f"SELECT pg_advisory_unlock(id) FROM generate_series(1, {batch_locks // 2}) id")
+        other.execute(some)
+        other.commit()
+        done = work(wiring, [package(number) for number in range(batch_locks // 2)])
+    finally:
+        other.invalidate()
+        other.close()
+    assert set(statuses(wiring.engine).values()) == {"applied"}
+    assert len(balances(wiring.engine)) == batch_locks // 2
+    assert done.batches > 1
+
+
 def a_refusal(of: type[psycopg2.Error], state: str | None) -> exc.DBAPIError:
     """What SQLAlchemy raises for an error of the driver."""
 
@@ -192,6 +215,7 @@ def a_refusal(of: type[psycopg2.Error], state: str | None) -> exc.DBAPIError:
         (a_refusal(psycopg2.OperationalError, "57P01"), True, True),
         (a_refusal(psycopg2.OperationalError, "08006"), True, True),
         (a_refusal(psycopg2.OperationalError, "53300"), True, True),
+        (a_refusal(psycopg2.errors.OutOfMemory, "53200"), True, True),
         (exc.TimeoutError("no connection in the pool"), True, True),
         (SoftTimeLimitExceeded(), True, False),
         (a_refusal(psycopg2.errors.DeadlockDetected, "40P01"), False, True),
