@@ -6,6 +6,7 @@ as failed while everything else is committed.
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import exc
 
@@ -14,10 +15,30 @@ from workers.apply import Applied
 from workers.failure import is_away, is_timeout, is_too_large, is_worth_waiting
 from workers.work import Work, failed
 
+# As many events as one transaction takes at most.
+BATCH = 500
+# What ran out of time is cut to an eighth, so the fourth try at the latest is of one event alone.
+_CUT = 8
 # A batch that met a passing trouble is run again after these waits.
 TRANSIENT_WAITS_SECONDS = (0.1, 0.4, 1.0)
 
 Attempt = Callable[[Sequence[Work]], Applied]
+
+
+@dataclass(slots=True)
+class BatchSize:
+    """How many events a process takes at once: less after it ran out of time, then more again."""
+
+    events: int = BATCH
+
+    def cut(self, tried: int) -> None:
+        """So many events could not be finished in time."""
+        self.events = max(1, min(self.events, tried) // _CUT)
+
+    def grow(self) -> None:
+        """A batch was finished."""
+        self.events = min(BATCH, self.events * 2)
+
 
 log = telemetry.get_logger("batch")
 

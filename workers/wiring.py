@@ -15,6 +15,7 @@ from db.tries import Taken
 from stripe_gateway import StripeGateway, open_gateway
 from workers import identity
 from workers.apply import CatalogueCache
+from workers.batch import BatchSize
 from workers.failure import RETRY_DELAYS_SECONDS
 
 # The stream is read without waiting, so this only bounds a Redis that does not answer.
@@ -32,7 +33,8 @@ class Wiring:
     Without a `gateway` (no Stripe key) nothing is asked of Stripe. `test_mode` is the mode whose
     events are applied; None takes both. `beat` notes that a sweep runs. A failed event is tried
     again after `retry_delays_seconds`. `is_gone` says of a consumer's name whether it has certainly
-    ended. `left` are stored events that this process took when the database went away.
+    ended. `size` is how much is taken at once. `left` are stored events that this process took
+    and could not try.
     """
 
     engine: Engine
@@ -44,6 +46,7 @@ class Wiring:
     beat: Callable[[], object] = _nothing
     retry_delays_seconds: Sequence[float] = RETRY_DELAYS_SECONDS
     is_gone: Callable[[str], bool] = identity.is_gone
+    size: BatchSize = field(default_factory=BatchSize)
     left: list[Taken] = field(default_factory=list)
 
 

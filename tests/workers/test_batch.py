@@ -61,9 +61,8 @@ def works(count: int) -> list[Work]:
 
 def database_error(kind: type[Exception]) -> exc.OperationalError:
     """As SQLAlchemy hands it on, with the SQLSTATE of its class."""
-    cause = type("Sent", (kind,), {"pgcode": {LOCK: "55P03", GONE: "57P01", FULL: "53200"}[kind]})(
-        "no"
-    )
+    state = {LOCK: "55P03", GONE: "57P01", FULL: "53200"}[kind]
+    cause = type("Sent", (kind,), {"pgcode": state})("no")
     return exc.OperationalError("INSERT", {}, cause)
 
 
@@ -122,9 +121,8 @@ def test_a_batch_with_too_many_locks_is_halved_at_once_and_nobody_is_blamed() ->
     applied = list(apply_each(works(256), attempt))
     assert tried == [256, 128, 64, 64, 128, 64, 64]
     assert len(set(committed)) == 256
-    assert all(
-        work.outcome.status is EventStatus.APPLIED for each in applied for work in each.works
-    )
+    outcomes = {work.outcome.status for each in applied for work in each.works}
+    assert outcomes == {EventStatus.APPLIED}
 
 
 def test_one_event_without_room_for_its_locks_waits(monkeypatch: pytest.MonkeyPatch) -> None:
