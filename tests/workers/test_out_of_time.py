@@ -12,7 +12,7 @@ from db import inbox
 from db.stream import GROUP, STREAM
 from tests.pipeline import a_delivery, balances, put, statuses
 from tests.stripe_objects import a_session, an_event
-from workers import drain as module
+from workers.apply import apply
 from workers.batch import BATCH, BatchSize
 from workers.drain import HOPELESS_DELIVERIES, drain
 from workers.wiring import Wiring
@@ -41,7 +41,7 @@ def packages(count: int = COUNT) -> list[dict[str, Any]]:
 
 def run_out_where(monkeypatch: pytest.MonkeyPatch, ends: Callable[[list[Work]], bool]) -> list[int]:
     """Let the time be up in every transaction of which `ends` is true; returns their sizes."""
-    apply, tried = module.apply, []
+    tried: list[int] = []
 
     def slow(engine: Any, works: Any, *rest: Any, **more: Any) -> Any:
         if ends(list(works)):
@@ -49,7 +49,7 @@ def run_out_where(monkeypatch: pytest.MonkeyPatch, ends: Callable[[list[Work]], 
             raise SoftTimeLimitExceeded
         return apply(engine, works, *rest, **more)
 
-    monkeypatch.setattr(module, "apply", slow)
+    monkeypatch.setattr("workers.drain.apply", slow)
     return tried
 
 
