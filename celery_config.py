@@ -29,6 +29,10 @@ SWEEP_SECONDS = 2.0
 TIES = "workers.tasks.ties"
 TIES_SECONDS = 5.0
 
+ACCOUNT = "workers.tasks.account"
+# What is known already costs one look at the database.
+ACCOUNT_SECONDS = 60.0
+
 RECONCILE = "workers.tasks.reconcile"
 # It holds no entry of the stream, and may wait for Stripe; but under the visibility timeout.
 RECONCILE_SOFT_TIME_LIMIT_SECONDS = 35
@@ -124,6 +128,11 @@ def _beat_options(settings: product.Settings) -> dict[str, Any]:
             "ties": {
                 "task": TIES,
                 "schedule": TIES_SECONDS,
+                "options": {"expires": SWEEP_EXPIRES_SECONDS},
+            },
+            "account": {
+                "task": ACCOUNT,
+                "schedule": ACCOUNT_SECONDS,
                 "options": {"expires": SWEEP_EXPIRES_SECONDS},
             },
             "reconcile": {

@@ -55,6 +55,7 @@ class Settings:
     stripe_secret_key: str = field(repr=False)
     stripe_webhook_secrets: tuple[str, ...] = field(repr=False)
     stripe_api_base: str
+    stripe_account: str
     stripe_currency: str
     stripe_success_url: str
     stripe_cancel_url: str
@@ -157,6 +158,7 @@ def _read(reader: "_Reader") -> Settings:
         stripe_secret_key=reader.key("STRIPE_SECRET_KEY", test_mode, "sk_", "rk_"),
         stripe_webhook_secrets=reader.webhook_secrets("STRIPE_WEBHOOK_SECRET"),
         stripe_api_base=reader.trusted_url("STRIPE_API_BASE").rstrip("/"),
+        stripe_account=reader.account("STRIPE_ACCOUNT"),
         stripe_currency=reader.currency("STRIPE_CURRENCY", default="usd"),
         stripe_success_url=reader.web_url("STRIPE_SUCCESS_URL"),
         stripe_cancel_url=reader.web_url("STRIPE_CANCEL_URL"),
@@ -220,6 +222,12 @@ class _Reader:
         found = [seconds_of(word.strip()) for word in words]
         self._ok(name, "comma-separated times such as 10s,1m,1h", known=None not in found)
         return tuple(seconds for seconds in found if seconds is not None)
+
+    def account(self, name: str) -> str:
+        word = self.text(name)
+        known = not word or (word.startswith("acct_") and word[5:].isalnum() and word.isascii())
+        wanted = "the id of a Stripe account, which begins with acct_"
+        return word if self._ok(name, wanted, known=known) else ""
 
     def currency(self, name: str, *, default: str) -> str:
         word = self.text(name, default=default).lower()

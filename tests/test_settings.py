@@ -120,6 +120,7 @@ BAD = {
     "STRIPE_SUCCESS_URL": "/thanks",
     "STRIPE_CANCEL_URL": "javascript:alert(1)",
     "STRIPE_PORTAL_RETURN_URL": "https://",
+    "STRIPE_ACCOUNT": "org_pass-word-5",
     "JWT_SECRET": "pass-word-4",
     "JWT_JWKS_URL": "file:///etc/passwd",
     "ALLOWED_REDIRECT_ORIGINS": "https://a.example.com/path",

@@ -44,11 +44,12 @@ log = telemetry.get_logger("drain")
 class Drained:
     """What one drain did, for its log line.
 
-    `paused` are the event types it only kept; `entries` of the stream and `in_hand` of the inbox
-    are what it has not finished.
+    `paused` are the event types it only kept, `own_account` our Stripe account; `entries` of the
+    stream and `in_hand` of the inbox are what it has not finished.
     """
 
     paused: frozenset[str] = frozenset()
+    own_account: str | None = None
     entries: Sequence[Entry] = ()
     in_hand: Sequence[Taken] = ()
     applied: int = 0
@@ -105,6 +106,7 @@ def _drain_all(wiring: Wiring, ring: Callable[[], object], done: Drained, deadli
     # While the database is away nothing is taken from the stream, where it is safe.
     with wiring.engine.begin() as connection:
         done.paused = pauses.paused(connection)
+        done.own_account = wiring.own.read(connection)
     _give_back_stored(wiring)
     try:
         _drain_stream(wiring, ring, done, deadline)
@@ -236,7 +238,7 @@ def _apply_entries(wiring: Wiring, entries: Sequence[Entry], done: Drained) -> N
     held = [each for each in deliveries.values() if each.event_type in done.paused]
     _hold(wiring, held, done)
     works = [
-        prepare(each, test_mode=wiring.test_mode)
+        prepare(each, test_mode=wiring.test_mode, own_account=done.own_account)
         for each in deliveries.values()
         if each.event_type not in done.paused
     ]
@@ -273,7 +275,7 @@ def _drain_inbox(wiring: Wiring, done: Drained, deadline: float) -> None:
     started = time.monotonic()
     while taken := _take(wiring):
         done.in_hand = taken
-        works = [_prepared(each, wiring) for each in taken]
+        works = [_prepared(each, wiring, done.own_account) for each in taken]
         _apply_works(wiring, completed(works, wiring.gateway), done)
         done.in_hand = ()
         wiring.size.grow()
@@ -289,9 +291,13 @@ def _take(wiring: Wiring) -> Sequence[Taken]:
         return tries.take(connection, wiring.size.events, wiring.retry_delays_seconds)
 
 
-def _prepared(taken: Taken, wiring: Wiring) -> Work:
+def _prepared(taken: Taken, wiring: Wiring, own_account: str | None) -> Work:
     if taken.is_hopeless:
         return killer(taken.delivery, attempts=taken.attempts, is_stored=True)
     return prepare(
-        taken.delivery, attempts=taken.attempts, is_stored=True, test_mode=wiring.test_mode
+        taken.delivery,
+        attempts=taken.attempts,
+        is_stored=True,
+        test_mode=wiring.test_mode,
+        own_account=own_account,
     )

@@ -78,11 +78,12 @@ Report = Callable[[Change], None]
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What a replay works with. `gateway` and `test_mode` are as a worker has them."""
+    """What a replay works with, as a worker has it; `own_account` is our Stripe account."""
 
     engine: Engine
     gateway: StripeGateway | None = None
     test_mode: bool | None = None
+    own_account: str | None = None
     retry_delays_seconds: Sequence[float] = RETRY_DELAYS_SECONDS
     catalogue: CatalogueCache = field(default_factory=CatalogueCache)
 
@@ -150,7 +151,12 @@ class Replay:
     def _prepared(self, page: Sequence[Found], request: Request) -> Sequence[Work]:
         works = [
             replace(
-                prepare(_delivery(found), is_stored=True, test_mode=self.test_mode),
+                prepare(
+                    _delivery(found),
+                    is_stored=True,
+                    test_mode=self.test_mode,
+                    own_account=self.own_account,
+                ),
                 request=request,
             )
             for found in page

@@ -15,6 +15,7 @@ from db.engine import make_engine
 from db.replay import Selection
 from domain.events import EventStatus
 from stripe_gateway import open_gateway
+from workers import own_account
 from workers.commands.options import When, asked_for, request
 from workers.commands.progress import progress
 from workers.replay import Change, Replay, Replayed
@@ -122,6 +123,7 @@ def _run(
             engine,
             gateway=open_gateway(found),
             test_mode=found.stripe_test_mode,
+            own_account=own_account.read(found, engine),
             retry_delays_seconds=found.retry_delays_seconds,
         )
         who = request(by, reason)
