@@ -10,6 +10,8 @@ from pathlib import Path
 from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import exc
 
+import telling
+
 # After these delays a failed event is tried again, unless the settings say otherwise; after the
 # last of them it is dead.
 RETRY_DELAYS_SECONDS: Sequence[float] = (10, 60, 600, 3_600, 21_600)
@@ -84,12 +86,8 @@ def _state(error: exc.DBAPIError) -> str | None:
 
 
 def described(error: Exception) -> str:
-    """An error as the inbox keeps it: for people, without the statement's parameters."""
-    if isinstance(error, exc.DBAPIError):
-        text = f"{type(error.orig).__name__}: {error.orig}"
-    else:
-        text = f"{type(error).__name__}: {error}"
-    return text.replace("\0", "\\0").strip()[:_ERROR_LENGTH_MAX]
+    """An error as the inbox keeps it: for people, without a value of a row, parameter or body."""
+    return telling.told(error).replace("\0", "\\0").strip()[:_ERROR_LENGTH_MAX]
 
 
 def traced(error: Exception) -> str | None:

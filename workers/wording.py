@@ -18,6 +18,7 @@ from domain.reading import integer_of, mapping_of, reference_of, text_of, time_o
 from domain.settlement import Cluster
 from domain.subscriptions import Subscription, state_of
 from domain.valuation import plan_of_line
+from telling import told
 
 # How Stripe counts these in minor units; every other currency has a hundred of them in one.
 # The króna and the Ugandan shilling have none by law, but Stripe writes them with two.
@@ -97,7 +98,7 @@ def said(row: Row[Any], catalogue: Catalogue) -> Saying:
         event = parse(orjson.loads(decompress(bytes(row.body))))
         facts = decode(event).facts
     except Exception as error:  # noqa: BLE001 - whatever is stored, the rest must be told.
-        return Saying(f"cannot be read: {type(error).__name__}: {error}", ())
+        return Saying(f"cannot be read: {told(error)}", ())
     sentence = SENTENCES.get(event.type)
     if sentence is None:
         return Saying(f"about {text_of(event.object.get('id')) or 'something'}; not handled", facts)

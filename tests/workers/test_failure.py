@@ -223,6 +223,28 @@ def test_failures_are_told_apart(error: Exception, *, away: bool, waits: bool) -
     assert (is_away(error), is_worth_waiting(error)) == (away, waits)
 
 
+def test_no_try_of_an_event_keeps_a_value(wiring: Wiring) -> None:
+    """Neither the inbox nor the list of attempts: a class, a rule, lines of code."""
+    mark = "Ada-4711-marked"
+    rule = f"CHECK (user_id IS DISTINCT FROM '{mark}') NOT VALID"
+    with wiring.engine.begin() as connection:
+        connection.execute(text(f"ALTER TABLE payments ADD CONSTRAINT not_her {rule}"))
+    session = a_session(client_reference_id=mark, metadata={"user_id": mark, "plan_id": "10"})
+    work(wiring, [an_event(SESSION, session)])
+    with wiring.engine.begin() as connection:
+        kept = connection.execute(
+            text(
+                "SELECT event.status, event.error, attempt.error AS again, attempt.traceback"
+                " FROM webhook_events event JOIN event_attempts attempt ON event_id = event.id"
+            )
+        ).one()
+        connection.execute(text("ALTER TABLE payments DROP CONSTRAINT not_her"))
+    assert kept.status == "failed"
+    assert kept.error.startswith("CheckViolation: new row for relation")
+    assert "not_her" in kept.error
+    assert mark not in f"{kept.error} {kept.again} {kept.traceback}"
+
+
 def test_an_error_that_was_never_raised_has_no_place() -> None:
     """There is nothing to show."""
     assert traced(ValueError("made, not raised")) is None
