@@ -32,12 +32,17 @@ ASK_SECONDS = 2.0
 ASK_SOFT_TIME_LIMIT_SECONDS = 25
 ASK_TIME_LIMIT_SECONDS = 30
 
+ACCOUNT = "workers.tasks.account"
+# What is known already costs one look at the database.
+ACCOUNT_SECONDS = 60.0
+
 RECONCILE = "workers.tasks.reconcile"
 # It holds no entry of the stream, and may wait for Stripe; but under the visibility timeout.
 RECONCILE_SOFT_TIME_LIMIT_SECONDS = 35
 RECONCILE_TIME_LIMIT_SECONDS = 40
 
-# Under the stream's lease of 25 s, so a task is over before another worker takes its entries.
+# Under the stream's lease of 18 s (`db.stream.LEASE_MS`), so a task is over before another worker
+# takes its entries.
 SOFT_TIME_LIMIT_SECONDS = 10
 TIME_LIMIT_SECONDS = 15
 SOFT_SHUTDOWN_SECONDS = 5
@@ -128,6 +133,11 @@ def _beat_options(settings: product.Settings) -> dict[str, Any]:
             "ask": {
                 "task": ASK,
                 "schedule": ASK_SECONDS,
+                "options": {"expires": SWEEP_EXPIRES_SECONDS},
+            },
+            "account": {
+                "task": ACCOUNT,
+                "schedule": ACCOUNT_SECONDS,
                 "options": {"expires": SWEEP_EXPIRES_SECONDS},
             },
             "reconcile": {

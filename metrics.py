@@ -48,6 +48,14 @@ _finished = Counter(
     "Tries that ended, by event type and by what became of it: applied, ignored, failed, dead.",
     ["type", "status"],
 )
+_ignored = Counter(
+    "billing_events_ignored",
+    "Events that were left alone, by why: foreign_account, other_mode, type (it means nothing).",
+    ["reason"],
+)
+# An increase is only seen of a series that was there before.
+for _reason in ("foreign_account", "other_mode", "type"):
+    _ignored.labels(_reason)
 _duplicates = Counter(
     "billing_event_duplicates", "Deliveries of an event that the inbox had already."
 )
@@ -105,6 +113,11 @@ def batch_committed(
         _retries.inc(retries)
     for delay in delays_seconds:
         _delay.observe(delay)
+
+
+def events_ignored(reason: str, count: int) -> None:
+    """Count events that had no effect, for this reason."""
+    _ignored.labels(reason).inc(count)
 
 
 def duplicates_met(count: int) -> None:

@@ -4,6 +4,7 @@ Every problem is reported at once, by the variable's name and with the fix. A va
 of a message, because it may be a secret. Nothing here connects to anything.
 """
 
+import ipaddress
 import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -54,6 +55,7 @@ class Settings:
     stripe_secret_key: str = field(repr=False)
     stripe_webhook_secrets: tuple[str, ...] = field(repr=False)
     stripe_api_base: str
+    stripe_account: str
     stripe_currency: str
     stripe_success_url: str
     stripe_cancel_url: str
@@ -155,13 +157,14 @@ def _read(reader: "_Reader") -> Settings:
         stripe_publishable_key=reader.key("STRIPE_PUBLISHABLE_KEY", test_mode, "pk_"),
         stripe_secret_key=reader.key("STRIPE_SECRET_KEY", test_mode, "sk_", "rk_"),
         stripe_webhook_secrets=reader.webhook_secrets("STRIPE_WEBHOOK_SECRET"),
-        stripe_api_base=reader.web_url("STRIPE_API_BASE").rstrip("/"),
+        stripe_api_base=reader.trusted_url("STRIPE_API_BASE").rstrip("/"),
+        stripe_account=reader.account("STRIPE_ACCOUNT"),
         stripe_currency=reader.currency("STRIPE_CURRENCY", default="usd"),
         stripe_success_url=reader.web_url("STRIPE_SUCCESS_URL"),
         stripe_cancel_url=reader.web_url("STRIPE_CANCEL_URL"),
         stripe_portal_return_url=reader.web_url("STRIPE_PORTAL_RETURN_URL"),
         jwt_secret=reader.jwt_secret("JWT_SECRET"),
-        jwt_jwks_url=reader.web_url("JWT_JWKS_URL"),
+        jwt_jwks_url=reader.trusted_url("JWT_JWKS_URL"),
         jwt_audience=reader.text("JWT_AUDIENCE"),
         jwt_issuer=reader.text("JWT_ISSUER"),
         allowed_redirect_origins=reader.origins("ALLOWED_REDIRECT_ORIGINS"),
@@ -220,6 +223,12 @@ class _Reader:
         self._ok(name, "comma-separated times such as 10s,1m,1h", known=None not in found)
         return tuple(seconds for seconds in found if seconds is not None)
 
+    def account(self, name: str) -> str:
+        word = self.text(name)
+        known = not word or (word.startswith("acct_") and word[5:].isalnum() and word.isascii())
+        wanted = "the id of a Stripe account, which begins with acct_"
+        return word if self._ok(name, wanted, known=known) else ""
+
     def currency(self, name: str, *, default: str) -> str:
         word = self.text(name, default=default).lower()
         known = len(word) == len(default) and word.isascii() and word.isalpha()
@@ -238,6 +247,11 @@ class _Reader:
 
     def web_url(self, name: str) -> str:
         return self._checked(name, "an absolute http(s) URL", _is_web_url)
+
+    def trusted_url(self, name: str) -> str:
+        """Of a place whose answers are believed: nobody on the way may write them."""
+        wanted = "an https:// URL (http:// only to this machine: localhost, 127.0.0.1, [::1])"
+        return self._checked(name, wanted, _is_trusted_url)
 
     def key(self, name: str, test_mode: bool, *prefixes: str) -> str:  # noqa: FBT001 - private, and the call sites name the variable they pass.
         key = self.text(name)
@@ -292,6 +306,17 @@ def _parses(value: str, accepts: Callable[[SplitResult], bool]) -> bool:
 
 def _is_web_url(url: SplitResult) -> bool:
     return url.scheme in ("http", "https") and bool(url.hostname)
+
+
+def _is_trusted_url(url: SplitResult) -> bool:
+    return _is_web_url(url) and (url.scheme == "https" or _is_loopback(url.hostname or ""))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _is_origin(word: str) -> bool:

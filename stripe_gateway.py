@@ -6,6 +6,7 @@ database transaction. Whatever creates something takes an idempotency key, so th
 after no answer makes nothing twice.
 """
 
+import hashlib
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -126,6 +127,10 @@ class StripeGateway:
             http_client=stripe.RequestsClient(timeout=TIMEOUTS_SECONDS),
             base_addresses={"api": settings.stripe_api_base} if settings.stripe_api_base else {},
         )
+
+    def account(self) -> Answer:
+        """The account that the key is of."""
+        return self._get("account")
 
     def invoice_lines(self, invoice_id: str) -> list[Answer]:
         """Every line of an invoice."""
@@ -319,6 +324,13 @@ _REFUSALS: Mapping[int | None, type[StripeUnavailable]] = {
 
 def _refusal(error: stripe.StripeError) -> StripeUnavailable:
     return _REFUSALS.get(error.http_status, StripeUnavailable)(error)
+
+
+def key_hash(settings: Settings) -> str | None:
+    """What stands for the key where the key itself must not be; None where Stripe is not asked."""
+    if not (settings.stripe_enabled and settings.stripe_secret_key):
+        return None
+    return hashlib.sha256(settings.stripe_secret_key.encode()).hexdigest()
 
 
 def open_gateway(settings: Settings) -> StripeGateway | None:

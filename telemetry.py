@@ -1,17 +1,21 @@
 """Sets up the logs: one line an event, for machines (json) or people (console), on stderr.
 
 A log event is a constant phrase with key=value fields. Secrets are never logged on purpose; what
-looks like one is blotted out all the same, because libraries log their connection strings.
+looks like one is blotted out all the same, because libraries log their connection strings. Errors
+are told by `telling` alone, whoever logs them, because their messages hold what users own.
 """
 
 import logging
 import re
 import sys
+import threading
 from typing import Any, cast
 
 import orjson
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+
+import telling
 
 _SECRETS = re.compile(
     r"\b(?:sk|rk)_(?:live|test)_\w+"  # Stripe keys
@@ -46,6 +50,20 @@ def configure(log_format: str, process: str, *, level: str = "info") -> None:
     _configure_standard_library(threshold, shared, renderers)
 
 
+def catch_uncaught() -> None:
+    """Log what ends this process or one of its threads like any other error."""
+    sys.excepthook = _log_uncaught
+    threading.excepthook = lambda about: _log_uncaught(about.exc_type, about.exc_value, None)
+    sys.unraisablehook = lambda about: _log_uncaught(about.exc_type, about.exc_value, None)
+
+
+def _log_uncaught(kind: type[BaseException], error: BaseException | None, trace: object) -> None:
+    if issubclass(kind, KeyboardInterrupt | SystemExit):
+        return
+    del trace  # The error has it.
+    get_logger("uncaught").critical("error not caught", error=kind.__name__, exc_info=error)
+
+
 def get_logger(name: str) -> FilteringBoundLogger:
     """A logger whose lines say which part of the product they come from."""
     return cast("FilteringBoundLogger", structlog.get_logger(origin=name))
@@ -61,6 +79,7 @@ def _shared_processors(process: str) -> list[Processor]:
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
         add_process,
         structlog.processors.StackInfoRenderer(),
+        _tell_errors,
     ]
 
 
@@ -70,33 +89,75 @@ def _add_origin(_logger: WrappedLogger, _method: str, event: EventDict) -> Event
     return event
 
 
+def _tell_errors(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Render what was raised, and every error that is a field, without the values in it."""
+    error = _raised(event.pop("exc_info", None))
+    if error is not None:
+        event["exception"] = telling.rendered(error)
+    for name, value in event.items():
+        if isinstance(value, BaseException):
+            event[name] = telling.told(value)
+    return event
+
+
+def _raised(exc_info: object) -> BaseException | None:
+    """The error that a line was logged with, in any of the ways to name it."""
+    if isinstance(exc_info, tuple):
+        exc_info = exc_info[1]
+    elif exc_info and not isinstance(exc_info, BaseException):
+        exc_info = sys.exc_info()[1]
+    return exc_info if isinstance(exc_info, BaseException) else None
+
+
+def _clean_foreign(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Take the text of errors out of what libraries say."""
+    positional = event.pop("positional_args", ())
+    found = positional.values() if isinstance(positional, dict) else positional
+    errors = [each for each in found if isinstance(each, BaseException)]
+    error = _raised(event.get("exc_info"))
+    said = str(event["event"])
+    for each in (*errors, *([error] if error is not None else [])):
+        said = telling.without_error(said, each)
+    # Celery names the error of a task by its text, which may be cut or be of another object.
+    if isinstance(about := getattr(event["_record"], "data", None), dict) and "exc" in about:
+        said = said.replace(str(about["exc"]), telling.HIDDEN)
+    event["event"] = telling.without_traces(said)
+    return event
+
+
 def _renderers(log_format: str) -> list[Processor]:
     if log_format == "console":
         console = structlog.dev.ConsoleRenderer(
             colors=sys.stderr.isatty(),
             timestamp_key="at",
-            # The default shows local variables, and those hold secrets and payloads.
+            # Errors are rendered by now; the default would want them itself, local variables too.
             exception_formatter=structlog.dev.plain_traceback,
         )
         return [console, _blot]
     json = structlog.processors.JSONRenderer(serializer=_to_json)
-    return [structlog.processors.format_exc_info, json, _blot]
+    return [json, _blot]
 
 
 def _to_json(event: EventDict, default: Any = None, **_options: object) -> str:  # noqa: ANN401 - structlog passes its own fallback here.
     return orjson.dumps(event, default=default, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
-def _blot(_logger: WrappedLogger, _method: str, line: Any) -> str:  # noqa: ANN401 - the last processor is given what the renderer made, a string.
+def blotted(line: str) -> str:
+    """The text without what looks like a secret."""
     # Looking for these first spares most lines the search.
     return _SECRETS.sub(_BLOT, line) if any(mark in line for mark in _MARKS) else line
+
+
+def _blot(_logger: WrappedLogger, _method: str, line: Any) -> str:  # noqa: ANN401 - the last processor is given what the renderer made, a string.
+    return blotted(line)
 
 
 def _configure_standard_library(
     threshold: int, shared: list[Processor], renderers: list[Processor]
 ) -> None:
     formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[_add_origin, *shared],
+        foreign_pre_chain=[_clean_foreign, _add_origin, *shared],
+        pass_foreign_args=True,
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
     )
     handler = logging.StreamHandler(sys.stderr)

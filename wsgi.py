@@ -8,4 +8,5 @@ NEEDS = ("database_url", "redis_url")
 
 _settings = settings.load(NEEDS)
 telemetry.configure(_settings.log_format, "web", level=_settings.log_level)
+telemetry.catch_uncaught()
 app = create_app(_settings)

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, text
 
 from db.bodies import decompress
+from domain.origin import FOREIGN, LIVE_IN_TEST, TEST_IN_LIVE
 
 
 def listed(
@@ -30,6 +31,12 @@ def counts(connection: Connection) -> dict[str, int]:
     return {row.status: row.number for row in connection.execute(_COUNTS)}
 
 
+def strangers(connection: Connection) -> int:
+    """How many events of the last day were left alone: of another account, or of the other mode."""
+    wanted = {"foreign": f"{FOREIGN}%", "modes": [LIVE_IN_TEST, TEST_IN_LIVE]}
+    return int(connection.execute(_STRANGERS, wanted).scalar_one())
+
+
 def one(connection: Connection, event_id: str) -> Row[Any] | None:
     """One event with everything the inbox keeps of it."""
     return connection.execute(_ONE, {"id": event_id}).one_or_none()
@@ -46,6 +53,11 @@ def effects(connection: Connection, event_id: str) -> Sequence[Row[Any]]:
     return connection.execute(_EFFECTS, {"id": event_id}).all()
 
 
+_STRANGERS = text(
+    "SELECT count(*) FROM webhook_events"
+    " WHERE received_at > now() - interval '1 day' AND status = 'ignored'"
+    " AND (note LIKE :foreign OR note = ANY(CAST(:modes AS text[])))"
+)
 _COLUMNS = (
     "id, type, status, created_at, received_at, applied_at, attempts, next_attempt_at,"
     " object_id, customer_id, user_id, source, note, error"

@@ -5,7 +5,7 @@ not begun yet, so a burst rings once. Nothing here knows what an event means.
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -156,8 +156,10 @@ class EventStream:
             for entry_id, flat in cast("Any", answer)
         )
 
-    def give_back(self, consumer: str) -> None:
+    def give_back(self, consumer: str, *, but: Collection[bytes] = ()) -> None:
         """Let go of all that `consumer` holds, for the next claim; it will not count as handed out.
+
+        `but` names entries that it keeps.
 
         For a consumer that cannot finish, through no fault of what it holds.
         """
@@ -165,7 +167,7 @@ class EventStream:
             "list[dict[str, Any]]",
             self._client.xpending_range(STREAM, GROUP, "-", "+", 10_000, consumername=consumer),
         )
-        ids = [row["message_id"] for row in held]
+        ids = [row["message_id"] for row in held if row["message_id"] not in but]
         if ids:
             options: Any = {"idle": LEASE_MS, "retrycount": 0, "justid": True}
             self._client.xclaim(STREAM, GROUP, consumer, 0, ids, **options)

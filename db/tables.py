@@ -477,6 +477,21 @@ stripe_turn = Table(
     ),
 )
 
+own_account = Table(
+    "own_account",
+    metadata,
+    Column("only_row", Boolean, primary_key=True, server_default="true"),
+    Column("key_hash", Text, nullable=False),
+    Column("account_id", Text),
+    _time("asked_at", nullable=False, default_now=True),
+    CheckConstraint("only_row", name="own_account_one_row"),
+    CheckConstraint("key_hash ~ '^[0-9a-f]{64}$'", name="own_account_key_is_a_hash"),
+    comment=(
+        "The Stripe account of the configured key, which is kept as a hash;"
+        " account_id is NULL where Stripe did not say."
+    ),
+)
+
 buyers = Table(
     "buyers",
     metadata,

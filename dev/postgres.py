@@ -21,6 +21,12 @@ ROLE = "billing"
 DATABASE = "billing"
 CONNECT_TIMEOUT_SECONDS = 3
 
+# Errors quote rows, values and statements; whoever sent the statement is told, and its log says
+# what may be said. This one says what happens to the server.
+DISCREET = {
+    "log_min_messages": "log",
+    "log_min_error_statement": "panic",
+}
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -29,7 +35,7 @@ SETTINGS = {
     "max_locks_per_transaction": "256",
     "timezone": "UTC",
     "log_timezone": "UTC",
-    "log_min_messages": "warning",
+    **DISCREET,
 }
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 HASTY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}

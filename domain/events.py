@@ -47,7 +47,8 @@ class Event:
     """One Stripe event, parsed: the shape every decoder reads.
 
     `object` is `data.object`, `previous_attributes` the old values of what a `*.updated` event
-    changed (empty elsewhere). `api_version` is the version that shaped both.
+    changed (empty elsewhere). `api_version` is the version that shaped both. `account` is the
+    Stripe account that the envelope names; events of our own account name none.
     """
 
     id: str
@@ -57,6 +58,7 @@ class Event:
     livemode: bool | None
     object: dict[str, Any]
     previous_attributes: dict[str, Any]
+    account: str | None = None
 
     @property
     def stamp(self) -> Stamp:

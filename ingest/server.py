@@ -54,6 +54,7 @@ def web(app: str) -> None:
     _require_free(configured.host, configured.port)
     server = _server(configured, app)
     telemetry.configure(configured.log_format, "web", level=configured.log_level)
+    telemetry.catch_uncaught()
     telemetry.get_logger("ingest.server").info(
         "serving", host=configured.host, port=configured.port
     )

@@ -120,6 +120,7 @@ BAD = {
     "STRIPE_SUCCESS_URL": "/thanks",
     "STRIPE_CANCEL_URL": "javascript:alert(1)",
     "STRIPE_PORTAL_RETURN_URL": "https://",
+    "STRIPE_ACCOUNT": "org_pass-word-5",
     "JWT_SECRET": "pass-word-4",
     "JWT_JWKS_URL": "file:///etc/passwd",
     "ALLOWED_REDIRECT_ORIGINS": "https://a.example.com/path",
@@ -143,6 +144,31 @@ def test_each_problem_says_how_to_fix_it_and_not_what_was_written(name: str) -> 
     assert line.startswith(f"{name} is wrong: it must be ")
     assert BAD[name] not in line
     assert "pass-word" not in line
+
+
+@pytest.mark.parametrize("name", ["JWT_JWKS_URL", "STRIPE_API_BASE"])
+def test_what_is_believed_comes_by_https_or_from_this_machine(name: str) -> None:
+    """Whoever sits on the way could hand out keys that sign any user, or say what is paid."""
+    for safe in (
+        "https://id.example.com/keys",
+        "http://127.0.0.1:8001/keys",
+        "http://127.1.2.3/keys",
+        "http://localhost:8001/keys",
+        "http://[::1]:8001/keys",
+    ):
+        assert settings.load(environ={name: safe})
+    for exposed in (
+        "http://id.example.com/keys",
+        "http://10.0.0.7:8001/keys",
+        "http://localhost.example.com/keys",
+        "http://127.0.0.1.example.com/keys",
+        "http://localhost@id.example.com/keys",
+        "HTTP://id.example.com/keys",
+        "http://[::2]/keys",
+    ):
+        [line] = problems_of({name: exposed})
+        assert line.startswith(f"{name} is wrong: it must be an https:// URL")
+        assert "example" not in line
 
 
 @pytest.mark.parametrize(

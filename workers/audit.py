@@ -52,14 +52,17 @@ Report = Callable[[Finding], None]
 Progress = Callable[[int, int], None]
 
 
-def audit(engine: Engine, report: Report, progress: Progress) -> Verdict:
+def audit(
+    engine: Engine, report: Report, progress: Progress, *, own_account: str | None = None
+) -> Verdict:
     """Recompute everything and report each difference as it is found.
 
-    `progress` is told how many events of how many are recomputed. The database is left as it
-    was. Raises what the database raises when it goes away.
+    `progress` is told how many events of how many are recomputed. Events of another Stripe account
+    than `own_account` count for nothing, whatever they did when they were applied. The database is
+    left as it was. Raises what the database raises when it goes away.
     """
     started = time.monotonic()
-    run = _Run(report, progress)
+    run = _Run(report, progress, own_account)
     with engine.connect() as plain:
         connection = plain.execution_options(isolation_level="REPEATABLE READ")
         try:
@@ -75,10 +78,11 @@ def audit(engine: Engine, report: Report, progress: Progress) -> Verdict:
 class _Run:
     """One audit under way."""
 
-    def __init__(self, report: Report, progress: Progress) -> None:
+    def __init__(self, report: Report, progress: Progress, own_account: str | None) -> None:
         self.differences = 0
         self._report = report
         self._progress = progress
+        self._own_account = own_account
         self._catalogue = CatalogueCache()
 
     def recompute(self, connection: Connection, total: int) -> None:
@@ -101,7 +105,8 @@ class _Run:
             self._find(Finding(difference, events, total))
 
     def _read(self, row: Row[Any]) -> Work | None:
-        work = prepare(Delivery(row.id, row.type, int(row.created), 0, bytes(row.body)))
+        delivery = Delivery(row.id, row.type, int(row.created), 0, bytes(row.body))
+        work = prepare(delivery, own_account=self._own_account)
         if work.outcome.error is not None:
             self._find(_unusable(row.id, work.outcome.error))
             return None

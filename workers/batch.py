@@ -6,18 +6,39 @@ as failed while everything else is committed.
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import exc
 
 import telemetry
 from workers.apply import Applied
-from workers.failure import is_away, is_timeout, is_worth_waiting
+from workers.failure import is_away, is_timeout, is_too_large, is_worth_waiting
 from workers.work import Work, failed
 
+# As many events as one transaction takes at most.
+BATCH = 500
+# What ran out of time is cut to an eighth, so the fourth try at the latest is of one event alone.
+_CUT = 8
 # A batch that met a passing trouble is run again after these waits.
 TRANSIENT_WAITS_SECONDS = (0.1, 0.4, 1.0)
 
 Attempt = Callable[[Sequence[Work]], Applied]
+
+
+@dataclass(slots=True)
+class BatchSize:
+    """How many events a process takes at once: less after it ran out of time, then more again."""
+
+    events: int = BATCH
+
+    def cut(self, tried: int) -> None:
+        """So many events could not be finished in time."""
+        self.events = max(1, min(self.events, tried) // _CUT)
+
+    def grow(self) -> None:
+        """A batch was finished."""
+        self.events = min(BATCH, self.events * 2)
+
 
 log = telemetry.get_logger("batch")
 
@@ -25,12 +46,13 @@ log = telemetry.get_logger("batch")
 def apply_each(works: Sequence[Work], attempt: Attempt) -> Iterator[Applied]:
     """Run `attempt` on the works, whole or in parts; yields what each commit came to.
 
-    Raises what the database raises when it is away; what was not yielded is not applied then.
+    Raises what the database raises when it is away, or has no room even for one event; what was
+    not yielded is not applied then.
     """
     try:
         applied = _patiently(works, attempt)
     except Exception as error:
-        if is_away(error):
+        if is_away(error) and not _helps_to_split(error, works):
             raise
         reason = error
     else:
@@ -81,8 +103,13 @@ def _patiently(works: Sequence[Work], attempt: Attempt) -> Applied:
         try:
             return attempt(works)
         except exc.SQLAlchemyError as error:
-            if not is_worth_waiting(error):
+            if not is_worth_waiting(error) or _helps_to_split(error, works):
                 raise
             log.warning("database trouble, trying again", error=type(error).__name__)
             time.sleep(wait_seconds)
     return attempt(works)
+
+
+def _helps_to_split(error: Exception, works: Sequence[Work]) -> bool:
+    """Whether the same works may go through in smaller transactions, and only so."""
+    return is_too_large(error) and len(works) > 1

@@ -1,14 +1,16 @@
 """Looks at everything an installation stands on; each finding is one line with its cure."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import redis
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+import db.events
 from db import backlog, durability, health, loose_ends, questions, stream, stripe_turn
 from db.engine import make_engine
 from db.heartbeat import Heartbeat
@@ -53,7 +55,9 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield from _answered("queue", lambda: _queue(engine, client))
         yield from _answered("loose ends", lambda: _loose_ends(engine))
         yield from _answered("questions", lambda: _questions(engine, settings))
+        yield from _answered("strangers", lambda: _strangers(engine))
         yield from _answered("scheduler", lambda: _scheduler(client))
+        yield from _answered("account", lambda: _account(settings))
         yield from _answered("stripe", lambda: _stripe(settings))
     finally:
         engine.dispose()
@@ -190,6 +194,16 @@ def _questions(engine: Engine, settings: Settings) -> list[Finding]:
     return findings
 
 
+def _strangers(engine: Engine) -> list[Finding]:
+    with engine.connect() as connection:
+        number = db.events.strangers(connection)
+    if not number:
+        return []
+    says = f"{number} events of another account or of the other mode in a day, all left alone"
+    cure = "see `events --status ignored`; check STRIPE_TEST_MODE, the key and the endpoints"
+    return [Finding("events", Level.WARN, says, cure)]
+
+
 def _scheduler(client: redis.Redis) -> list[Finding]:
     last = Heartbeat(client).last()
     if last is None:
@@ -197,6 +211,24 @@ def _scheduler(client: redis.Redis) -> list[Finding]:
     age = time.time() - last
     level = Level.OK if age <= HEARTBEAT_SECONDS_MAX else Level.FAIL
     return [Finding("scheduler", level, f"swept {age:.0f} s ago", "start `beat` and a worker")]
+
+
+def _account(settings: Settings) -> list[Finding]:
+    gateway, told = open_gateway(settings), settings.stripe_account
+    if gateway is None:
+        return [Finding("account", Level.OK, f"{told}, by STRIPE_ACCOUNT")] if told else []
+    try:
+        account_id = gateway.account().get("id")
+    except StripeUnavailable as error:
+        says = f"whose the key is cannot be told: {error.detail}"
+        if told:
+            return [Finding("account", Level.OK, f"{told}, by STRIPE_ACCOUNT; {says}")]
+        says += "; every event that names an account is left alone"
+        return [Finding("account", Level.WARN, says, "set STRIPE_ACCOUNT to your acct_… id")]
+    if told and told != account_id:
+        says = f"the key is of {account_id}, and STRIPE_ACCOUNT names {told}"
+        return [Finding("account", Level.WARN, says, "unset STRIPE_ACCOUNT, or change the key")]
+    return [Finding("account", Level.OK, f"{account_id}, by the key")]
 
 
 def _stripe(settings: Settings) -> list[Finding]:
@@ -216,9 +248,18 @@ def _stripe(settings: Settings) -> list[Finding]:
             says += f", lacks {', '.join(missing)}"
         is_well = endpoint.get("status") == "enabled" and not missing
         cure = "enable the endpoint and every event of docs/events.md"
+        if _listens_to_others(endpoint):
+            says += ", listens to connected accounts, whose events are left alone"
+            cure = "make one that listens to your own account only, then delete this one"
+            is_well = False
         level = Level.OK if is_well else Level.WARN
         findings.append(Finding("webhook", level, says, cure))
     return findings
+
+
+def _listens_to_others(endpoint: Mapping[str, Any]) -> bool:
+    """Whether an endpoint is one for Connect."""
+    return endpoint.get("connect") is True or bool(endpoint.get("application"))
 
 
 def _not_enabled(enabled: Sequence[str]) -> list[str]:

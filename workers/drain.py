@@ -6,11 +6,12 @@ try that never ended has run out.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import redis
+from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import exc
 
 import metrics
@@ -26,7 +27,6 @@ from workers.measure import committed
 from workers.wiring import Wiring
 from workers.work import Work, killer, prepare
 
-BATCH = 500
 # Well under the task's soft time limit; what is left is left to a further drain.
 SECONDS_MAX = 6.0
 # Suspects are applied one by one; after this long the stream is looked at again first.
@@ -43,10 +43,13 @@ log = telemetry.get_logger("drain")
 class Drained:
     """What one drain did, for its log line.
 
-    `paused` are the event types it only kept; `in_hand` stored events it has not finished.
+    `paused` are the event types it only kept, `own_account` our Stripe account; `entries` of the
+    stream and `in_hand` of the inbox are what it has not finished.
     """
 
     paused: frozenset[str] = frozenset()
+    own_account: str | None = None
+    entries: Sequence[Entry] = ()
     in_hand: Sequence[Taken] = ()
     applied: int = 0
     ignored: int = 0
@@ -90,6 +93,9 @@ def drain(wiring: Wiring, ring: Callable[[], object]) -> Drained:
         log.warning("database away, events wait", error=type(error).__name__)
         wiring.left.extend(done.in_hand)
         _give_back(wiring)
+    except SoftTimeLimitExceeded:
+        _end_early(wiring, done)
+        ring()
     finally:
         _log_drained(done, started)
     return done
@@ -99,23 +105,49 @@ def _drain_all(wiring: Wiring, ring: Callable[[], object], done: Drained, deadli
     # While the database is away nothing is taken from the stream, where it is safe.
     with wiring.engine.begin() as connection:
         done.paused = pauses.paused(connection)
-        if wiring.left:
-            tries.give_back(connection, wiring.left)
-    wiring.left.clear()
+        done.own_account = wiring.own.read(connection)
+    _give_back_stored(wiring)
     try:
         _drain_stream(wiring, ring, done, deadline)
     except redis.RedisError as error:
         log.warning("stream unavailable", error=type(error).__name__)
+        done.entries = ()
     _drain_inbox(wiring, done, deadline)
     if done.is_unfinished:
         ring()
 
 
-def _give_back(wiring: Wiring) -> None:
-    """Leave what is in hand to whoever comes first once the database is back."""
+def _end_early(wiring: Wiring, done: Drained) -> None:
+    """Leave what was not finished in time to a smaller try: time runs out of machines as well.
+
+    Only one that was tried alone is kept: it counts as handed out, and is met alone.
+    """
+    tried = len(done.entries) or len(done.in_hand)
+    log.warning("out of time, events wait", events=tried)
+    wiring.size.cut(tried)
+    is_alone = tried == 1
+    wiring.left.extend(() if is_alone else done.in_hand)
+    _give_back(wiring, but=[entry.entry_id for entry in done.entries if is_alone], is_pause=False)
     try:
-        wiring.events.snooze()
-        wiring.events.give_back(wiring.consumer)
+        _give_back_stored(wiring)
+    except exc.SQLAlchemyError as error:
+        log.warning("events not given back", error=type(error).__name__)
+
+
+def _give_back_stored(wiring: Wiring) -> None:
+    """Let others have what this process took from the inbox and could not try."""
+    if wiring.left:
+        with wiring.engine.begin() as connection:
+            tries.give_back(connection, wiring.left)
+        wiring.left.clear()
+
+
+def _give_back(wiring: Wiring, but: Collection[bytes] = (), *, is_pause: bool = True) -> None:
+    """Leave what is in hand to whoever comes first; after a pause, where nobody could work."""
+    try:
+        if is_pause:
+            wiring.events.snooze()
+        wiring.events.give_back(wiring.consumer, but=but)
     except redis.RedisError as error:
         # Then this process takes them up again, or the lease frees them.
         log.warning("entries not given back", error=type(error).__name__)
@@ -142,11 +174,12 @@ def _drain_stream(
     wiring.events.create_group()
     _claim_stale(wiring, done)
     has_rung = False
-    while entries := wiring.events.read(wiring.consumer, BATCH):
-        if len(entries) == BATCH and not has_rung and wiring.events.arm():
+    while entries := wiring.events.read(wiring.consumer, size := wiring.size.events):
+        if len(entries) == size and not has_rung and wiring.events.arm():
             ring()
             has_rung = True
         _apply_entries(wiring, entries, done)
+        wiring.size.grow()
         if time.monotonic() > deadline:
             done.is_unfinished = True
             return
@@ -166,7 +199,7 @@ def _claim_stale(wiring: Wiring, done: Drained) -> None:
 
 def _take_over(wiring: Wiring, claim: Callable[[str, int], list[Entry]], done: Drained) -> None:
     """Apply what can be claimed; what may have killed its consumer is applied alone."""
-    while claimed := claim(wiring.consumer, BATCH):
+    while claimed := claim(wiring.consumer, wiring.size.events):
         entries = _without_known(wiring, claimed, done)
         times = wiring.events.times_delivered(entries)
         calm = [entry for entry in entries if times.get(entry.entry_id, 0) <= SUSPECT_DELIVERIES]
@@ -199,11 +232,17 @@ def _record_hopeless(wiring: Wiring, entry: Entry, count: int, done: Drained) ->
 def _apply_entries(wiring: Wiring, entries: Sequence[Entry], done: Drained) -> None:
     if not entries:
         return
+    done.entries = entries
     deliveries = {entry.delivery.event_id: entry.delivery for entry in entries}
     held = [each for each in deliveries.values() if each.event_type in done.paused]
     _hold(wiring, held, done)
     works = [
-        prepare(each, test_mode=wiring.test_mode, can_ask=wiring.can_ask)
+        prepare(
+            each,
+            test_mode=wiring.test_mode,
+            own_account=done.own_account,
+            can_ask=wiring.can_ask,
+        )
         for each in deliveries.values()
         if each.event_type not in done.paused
     ]
@@ -212,6 +251,7 @@ def _apply_entries(wiring: Wiring, entries: Sequence[Entry], done: Drained) -> N
     done.duplicates += len(entries) - len(deliveries)
     metrics.duplicates_met(len(entries) - len(deliveries))
     wiring.events.acknowledge(entry.entry_id for entry in entries)
+    done.entries = ()
 
 
 def _hold(wiring: Wiring, deliveries: Sequence[Delivery], done: Drained) -> None:
@@ -239,9 +279,10 @@ def _drain_inbox(wiring: Wiring, done: Drained, deadline: float) -> None:
     started = time.monotonic()
     while taken := _take(wiring):
         done.in_hand = taken
-        works = [_prepared(each, wiring) for each in taken]
+        works = [_prepared(each, wiring, done.own_account) for each in taken]
         _apply_works(wiring, works, done)
         done.in_hand = ()
+        wiring.size.grow()
         ends = min(deadline, started + SUSPECTS_SECONDS_MAX) if taken[0].is_suspect else deadline
         if time.monotonic() > ends:
             done.is_unfinished = True
@@ -251,10 +292,10 @@ def _drain_inbox(wiring: Wiring, done: Drained, deadline: float) -> None:
 def _take(wiring: Wiring) -> Sequence[Taken]:
     """Commit that these are being tried, so that it is known whatever becomes of this process."""
     with wiring.engine.begin() as connection:
-        return tries.take(connection, BATCH, wiring.retry_delays_seconds)
+        return tries.take(connection, wiring.size.events, wiring.retry_delays_seconds)
 
 
-def _prepared(taken: Taken, wiring: Wiring) -> Work:
+def _prepared(taken: Taken, wiring: Wiring, own_account: str | None) -> Work:
     if taken.is_hopeless:
         return killer(taken.delivery, attempts=taken.attempts, is_stored=True)
     return prepare(
@@ -263,4 +304,5 @@ def _prepared(taken: Taken, wiring: Wiring) -> Work:
         is_stored=True,
         test_mode=wiring.test_mode,
         can_ask=wiring.can_ask,
+        own_account=own_account,
     )

@@ -10,6 +10,8 @@ from pathlib import Path
 from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import exc
 
+import telling
+
 # After these delays a failed event is tried again, unless the settings say otherwise; after the
 # last of them it is dead.
 RETRY_DELAYS_SECONDS: Sequence[float] = (10, 60, 600, 3_600, 21_600)
@@ -18,6 +20,8 @@ RETRY_DELAYS_SECONDS: Sequence[float] = (10, 60, 600, 3_600, 21_600)
 _AWAY_STATES = frozenset({"57P01", "57P02", "57P03"})
 # Classes: connection lost, resources short.
 _AWAY_CLASSES = ("08", "53")
+# Out of shared memory: the table of locks is full. A smaller transaction may have room in it.
+_TOO_LARGE = "53200"
 # Serialization and deadlock: over as soon as they are reported.
 _COLLISIONS = frozenset({"40001", "40P01"})
 
@@ -66,6 +70,11 @@ def is_worth_waiting(error: Exception) -> bool:
     return is_collision or (is_away(error) and not isinstance(error, SoftTimeLimitExceeded))
 
 
+def is_too_large(error: Exception) -> bool:
+    """Whether PostgreSQL had no room for the transaction's locks: less at once may go through."""
+    return isinstance(error, exc.DBAPIError) and _state(error) == _TOO_LARGE
+
+
 def is_timeout(error: Exception) -> bool:
     """Whether a statement or a lock was waited for until its time was up."""
     return isinstance(error, exc.DBAPIError) and _state(error) in _TIMEOUTS
@@ -77,12 +86,8 @@ def _state(error: exc.DBAPIError) -> str | None:
 
 
 def described(error: Exception) -> str:
-    """An error as the inbox keeps it: for people, without the statement's parameters."""
-    if isinstance(error, exc.DBAPIError):
-        text = f"{type(error.orig).__name__}: {error.orig}"
-    else:
-        text = f"{type(error).__name__}: {error}"
-    return text.replace("\0", "\\0").strip()[:_ERROR_LENGTH_MAX]
+    """An error as the inbox keeps it: for people, without a value of a row, parameter or body."""
+    return telling.told(error).replace("\0", "\\0").strip()[:_ERROR_LENGTH_MAX]
 
 
 def traced(error: Exception) -> str | None:

@@ -34,6 +34,9 @@ def committed(applied: Applied) -> None:
             if work.outcome.status is EventStatus.APPLIED
         ],
     )
+    ignored = [work for work in works if work.outcome.status is EventStatus.IGNORED]
+    for reason, count in Counter(work.stranger or "type" for work in ignored).items():
+        metrics.events_ignored(reason, count)
     _log(applied, finished, duplicates)
 
 

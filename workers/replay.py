@@ -73,11 +73,15 @@ Report = Callable[[Change], None]
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What a replay works with. `can_ask` and `test_mode` are as a worker has them."""
+    """What a replay works with, as a worker has it; `own_account` is our Stripe account.
+
+    `can_ask` says whether Stripe is asked for what is cut.
+    """
 
     engine: Engine
     can_ask: bool = False
     test_mode: bool | None = None
+    own_account: str | None = None
     retry_delays_seconds: Sequence[float] = RETRY_DELAYS_SECONDS
     catalogue: CatalogueCache = field(default_factory=CatalogueCache)
 
@@ -152,6 +156,7 @@ class Replay:
                     is_stored=True,
                     test_mode=self.test_mode,
                     can_ask=self.can_ask,
+                    own_account=self.own_account,
                 ),
                 request=request,
             )

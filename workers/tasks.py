@@ -6,7 +6,7 @@ from kombu.exceptions import OperationalError
 import celery_config
 import telemetry
 from celery_config import app
-from workers import deafness
+from workers import deafness, own_account
 from workers.drain import drain as drain_all
 from workers.questions import turn
 from workers.questions.asking import ask_stripe
@@ -55,6 +55,13 @@ def ask() -> None:
         _send(celery_config.RECONCILE, **options)
 
 
+@app.task(name=celery_config.ACCOUNT)  # type: ignore[untyped-decorator]  # As above.
+def account() -> None:
+    """Ask Stripe which account is ours, until it has said."""
+    found = wiring()
+    own_account.ask(found.engine, found.gateway, found.own)
+
+
 @app.task(  # type: ignore[untyped-decorator]  # As above.
     name=celery_config.RECONCILE,
     soft_time_limit=celery_config.RECONCILE_SOFT_TIME_LIMIT_SECONDS,
@@ -73,6 +80,7 @@ def make_up(**_sender: object) -> None:
     """Look for what was missed while no worker ran, without waiting for the scheduler."""
     _send(celery_config.SWEEP)
     _send(celery_config.RECONCILE, after_outage=True)
+    _send(celery_config.ACCOUNT)
 
 
 @worker_ready.connect  # type: ignore[untyped-decorator]  # As above.

@@ -15,7 +15,9 @@ from db.tries import Taken
 from stripe_gateway import StripeGateway, open_gateway
 from workers import identity
 from workers.apply import CatalogueCache
+from workers.batch import BatchSize
 from workers.failure import RETRY_DELAYS_SECONDS
+from workers.own_account import OwnAccount, configured
 
 # The stream is read without waiting, so this only bounds a Redis that does not answer.
 REDIS_TIMEOUT_SECONDS = 3.0
@@ -30,9 +32,10 @@ class Wiring:
     """The ports of one worker process; `consumer` is its name in the stream's group.
 
     Without a `gateway` (no Stripe key) nothing is asked of Stripe. `test_mode` is the mode whose
-    events are applied; None takes both. `beat` notes that a sweep runs. A failed event is tried
-    again after `retry_delays_seconds`. `is_gone` says of a consumer's name whether it has certainly
-    ended. `left` are stored events that this process took when the database went away.
+    events are applied; None takes both. Events of another account than `own` are not. `beat` notes
+    that a sweep runs. A failed event is tried again after `retry_delays_seconds`. `is_gone` says of
+    a consumer's name whether it has certainly ended. `size` is how much is taken at once. `left`
+    are stored events that this process took and could not try.
     """
 
     engine: Engine
@@ -41,9 +44,11 @@ class Wiring:
     catalogue: CatalogueCache = field(default_factory=CatalogueCache)
     gateway: StripeGateway | None = None
     test_mode: bool | None = None
+    own: OwnAccount = field(default_factory=OwnAccount)
     beat: Callable[[], object] = _nothing
     retry_delays_seconds: Sequence[float] = RETRY_DELAYS_SECONDS
     is_gone: Callable[[str], bool] = identity.is_gone
+    size: BatchSize = field(default_factory=BatchSize)
     left: list[Taken] = field(default_factory=list)
 
     @property
@@ -63,6 +68,7 @@ def wiring() -> Wiring:
         consumer=identity.own_name(),
         gateway=open_gateway(found),
         test_mode=found.stripe_test_mode,
+        own=configured(found),
         beat=Heartbeat(client).beat,
         retry_delays_seconds=found.retry_delays_seconds,
     )

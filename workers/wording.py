@@ -22,6 +22,7 @@ from domain.reading import integer_of, mapping_of, reference_of, text_of, time_o
 from domain.settlement import Cluster
 from domain.sold import Sold
 from domain.subscriptions import Subscription, state_of
+from telling import told
 
 # What is said of each type; the words in braces are those of `_words`.
 SENTENCES: Mapping[str, str] = {
@@ -98,7 +99,7 @@ def said(row: Row[Any], catalogue: Catalogue) -> Saying:
         event = parse(orjson.loads(decompress(bytes(row.body))))
         facts = decode(event).facts
     except Exception as error:  # noqa: BLE001 - whatever is stored, the rest must be told.
-        return Saying(f"cannot be read: {type(error).__name__}: {error}", ())
+        return Saying(f"cannot be read: {told(error)}", ())
     sentence = SENTENCES.get(event.type)
     if sentence is None:
         return Saying(f"about {text_of(event.object.get('id')) or 'something'}; not handled", facts)

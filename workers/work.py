@@ -12,7 +12,8 @@ from db.inbox import Outcome
 from db.tries import KILLED
 from domain.decode import Decoded, decode, parse
 from domain.decode.facts import Fact
-from domain.events import Delivery, Event, EventStatus
+from domain.events import Delivery, EventStatus
+from domain.origin import Reason, stranger
 from workers.failure import described, retry_in_seconds, traced
 
 # What is noted of an event with a cut list. It stays true; whether its object still waits for the
@@ -30,6 +31,7 @@ class Work:
     `attempts` counts earlier tries; `is_stored` says that the inbox has it already. `source` is who
     brought it. With a `request` the event
     is run whatever its status is; `was` is the status it had when it was claimed for that.
+    `stranger` says why an event that is none of ours was not looked into.
     """
 
     delivery: Delivery
@@ -40,6 +42,7 @@ class Work:
     source: str = "webhook"
     request: Request | None = None
     was: EventStatus | None = None
+    stranger: Reason | None = None
 
     @property
     def keeps_status(self) -> bool:
@@ -55,31 +58,28 @@ def prepare(
     source: str = "webhook",
     test_mode: bool | None = None,
     can_ask: bool = True,
+    own_account: str | None = None,
 ) -> Work:
     """Decode a delivery. What cannot be decoded becomes a failed event, never an exception.
 
-    `test_mode` is which of Stripe's modes this product serves: an event of the other one becomes
-    an ignored event. None asks for no check, for events that were let in before. `can_ask` says
-    whether Stripe will be asked for what is cut from it.
+    `test_mode` is which of Stripe's modes this product serves, `own_account` our Stripe account: an
+    event of the other mode or of another account becomes an ignored event and is not looked into.
+    No `test_mode` asks for no check, for events that were let in before; without `own_account`
+    every event that names an account is another's. `can_ask` says whether Stripe will be asked
+    for what is cut from it.
     """
     unread = Work(delivery, (), Outcome(EventStatus.RECEIVED), attempts, is_stored, source=source)
     try:
         event = parse(orjson.loads(decompress(delivery.body)))
-        if wrong_mode := _wrong_mode(event, test_mode):
-            return replace(unread, outcome=Outcome(EventStatus.IGNORED, note=wrong_mode))
+        if odd := stranger(event, own_account, test_mode=test_mode):
+            outcome = Outcome(EventStatus.IGNORED, note=odd.note)
+            return replace(unread, outcome=outcome, stranger=odd.reason)
         decoded = decode(event)
     except SoftTimeLimitExceeded:
         raise  # The task must end; the event is not to blame.
     except Exception as error:  # noqa: BLE001 - a bug in one decoder must not stop the batch.
         return failed(unread, error)
     return replace(unread, facts=decoded.facts, outcome=_outcome(decoded, can_ask=can_ask))
-
-
-def _wrong_mode(event: Event, test_mode: bool | None) -> str | None:  # noqa: FBT001 - private.
-    """Why an event of Stripe's other mode is left alone; None for one that is to be applied."""
-    if None in (event.livemode, test_mode) or event.livemode is not test_mode:
-        return None
-    return "livemode event in test mode" if event.livemode else "test mode event in live mode"
 
 
 def _outcome(decoded: Decoded, *, can_ask: bool) -> Outcome:

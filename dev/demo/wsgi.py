@@ -11,6 +11,7 @@ NEEDS = ("database_url", "redis_url")
 
 _settings = settings.load(NEEDS)
 telemetry.configure(_settings.log_format, "web", level=_settings.log_level)
+telemetry.catch_uncaught()
 # The page is opened under either name, and buyers come back to where they left.
 _own = tuple(f"http://{name}:{_settings.port}" for name in ("127.0.0.1", "localhost"))
 _settings = replace(

@@ -22,7 +22,7 @@ from domain.decode.shape import doubt
 from domain.decode.source import Source
 from domain.errors import DecodeError
 from domain.events import Event
-from domain.reading import mapping_of, text_of, time_of
+from domain.reading import mapping_of, reference_of, text_of, time_of
 
 ASSIGNED = "fiko.payment.assigned"
 
@@ -121,7 +121,17 @@ def parse(found: Any) -> Event:  # noqa: ANN401 - parsed JSON may be anything.
         livemode=livemode if isinstance(livemode := envelope.get("livemode"), bool) else None,
         object=mapping_of(data.get("object")),
         previous_attributes=mapping_of(data.get("previous_attributes")),
+        account=_account(envelope),
     )
+
+
+def _account(envelope: Mapping[str, Any]) -> str | None:
+    """The account that an event names; one that cannot be read is somebody's all the same."""
+    named = envelope.get("account") or envelope.get("context")
+    if not named:
+        return None
+    # A context may be a path through an organisation; its end is the account.
+    return (reference_of(named) or "unreadable").rpartition("/")[2]
 
 
 def decode(event: Event) -> Decoded:

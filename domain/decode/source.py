@@ -60,7 +60,7 @@ class Source:
         """An amount in minor units that must be there and not be negative."""
         amount = self._required(integer_of(self.object.get(key)), key)
         if amount < 0:
-            raise DecodeError(f"{self._place(key)} is negative ({amount}).")
+            raise DecodeError(f"{self._place(key)} is negative.")
         return amount
 
     def required_text(self, key: str) -> str:

@@ -18,9 +18,11 @@ from click.testing import CliRunner
 
 import settings
 from dev.engine import free_port
+from dev.postgres import DISCREET, SETTINGS
 from dev.suppliers import valkey_server
 from ingest.durability import DurabilityCheck
 from workers import commands
+from workers.doctor import LOCKS_PER_TRANSACTION_MIN
 
 # PyYAML ships no types.
 yaml: Any = importlib.import_module("yaml")
@@ -75,6 +77,21 @@ def test_every_lasting_service_tells_whether_it_is_well(name: str) -> None:
     assert check["test"][0] in ("CMD", "CMD-SHELL")
     assert check.keys() >= {"interval", "timeout", "retries"}
     assert SERVICES[name]["restart"] == "unless-stopped"
+
+
+def test_postgresql_has_the_locks_that_a_batch_takes() -> None:
+    """As many as decision 4 wants, doctor asks for, and the engine of `up` has."""
+    wanted = f"-cmax_locks_per_transaction={LOCKS_PER_TRANSACTION_MIN}"
+    assert wanted in SERVICES["postgres"]["command"]
+    assert SETTINGS["max_locks_per_transaction"] == str(LOCKS_PER_TRANSACTION_MIN)
+    decision = (ROOT / "docs/decisions/0004-subjects-and-locks.md").read_text(encoding="utf-8")
+    assert f"`max_locks_per_transaction` of {LOCKS_PER_TRANSACTION_MIN} or more" in decision
+
+
+def test_postgresql_quotes_nothing_of_a_row_in_its_log() -> None:
+    """In production as on one machine: no statement, and no message of an error."""
+    told = [f"-c{name}={value}" for name, value in DISCREET.items()]
+    assert set(told) <= set(SERVICES["postgres"]["command"])
 
 
 @pytest.mark.parametrize("name", sorted(ONE_SHOT))

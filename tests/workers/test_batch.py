@@ -17,6 +17,7 @@ from workers.work import Work, prepare
 
 LOCK: Any = psycopg2.errors.LockNotAvailable
 GONE: Any = psycopg2.errors.AdminShutdown
+FULL: Any = psycopg2.errors.OutOfMemory
 
 
 class Tables:
@@ -60,7 +61,8 @@ def works(count: int) -> list[Work]:
 
 def database_error(kind: type[Exception]) -> exc.OperationalError:
     """As SQLAlchemy hands it on, with the SQLSTATE of its class."""
-    cause = type("Sent", (kind,), {"pgcode": {LOCK: "55P03", GONE: "57P01"}[kind]})("no")
+    state = {LOCK: "55P03", GONE: "57P01", FULL: "53200"}[kind]
+    cause = type("Sent", (kind,), {"pgcode": state})("no")
     return exc.OperationalError("INSERT", {}, cause)
 
 
@@ -101,4 +103,33 @@ def test_nobody_is_blamed_for_a_database_that_is_away(monkeypatch: pytest.Monkey
     with pytest.raises(exc.OperationalError):
         list(apply_each(works(8), tables.attempt))
     assert tables.tries == [8]
+    assert tables.failed() == set()
+
+
+def test_a_batch_with_too_many_locks_is_halved_at_once_and_nobody_is_blamed() -> None:
+    """The same size would fail for ever; a smaller one goes through."""
+    tried: list[int] = []
+    committed: list[str] = []
+
+    def attempt(works: Sequence[Work]) -> Applied:
+        tried.append(len(works))
+        if len(works) > 100:
+            raise database_error(FULL)
+        committed.extend(work.delivery.event_id for work in works)
+        return Applied(works, committed[-len(works) :], Settled())
+
+    applied = list(apply_each(works(256), attempt))
+    assert tried == [256, 128, 64, 64, 128, 64, 64]
+    assert len(set(committed)) == 256
+    outcomes = {work.outcome.status for each in applied for work in each.works}
+    assert outcomes == {EventStatus.APPLIED}
+
+
+def test_one_event_without_room_for_its_locks_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others hold them: that is as if the database were away, and no event's fault."""
+    monkeypatch.setattr("workers.batch.TRANSIENT_WAITS_SECONDS", (0.0,))
+    tables = Tables(database_error(FULL), 0, 1)
+    with pytest.raises(exc.OperationalError):
+        list(apply_each(works(2), tables.attempt))
+    assert tables.tries == [2, 1, 1]
     assert tables.failed() == set()

@@ -15,7 +15,7 @@ from db.questions import Kind
 from domain.decode import DECODERS
 from tests.ingest.builders import ENVIRONMENT
 from tests.pipeline import put
-from tests.stripe_objects import an_event
+from tests.stripe_objects import a_session, an_event
 from tests.stripe_server import StripeServer, serve
 from tests.workers.asking import want
 from workers.commands.doctor import doctor
@@ -23,6 +23,7 @@ from workers.drain import drain
 from workers.wiring import Wiring
 
 ENDPOINTS = "/v1/webhook_endpoints"
+ACCOUNT = "/v1/account"
 
 
 @pytest.fixture(scope="module")
@@ -161,3 +162,73 @@ def test_an_endpoint_that_lacks_events_is_told(
     _, findings = run(STRIPE_SECRET_KEY="sk_test_of_the_tests", STRIPE_API_BASE=stripe.url)
     assert findings["webhook"][0]["level"] == "warn"
     assert findings["webhook"][0]["says"].endswith("lacks invoice.paid")
+
+
+def an_endpoint(**more: object) -> dict[str, object]:
+    """A webhook endpoint that sends everything."""
+    return {
+        "id": "we_1",
+        "object": "webhook_endpoint",
+        "url": "https://example.com/billing/stripe/webhook/",
+        "status": "enabled",
+        "api_version": None,
+        "enabled_events": ["*"],
+        "application": None,
+        **more,
+    }
+
+
+KEY = "sk_test_of_the_tests"
+
+
+@pytest.mark.parametrize("connect", [{"connect": True}, {"application": "ca_1"}])
+def test_an_endpoint_that_listens_to_connected_accounts_is_named(
+    wiring: Wiring, run: Run, stripe: StripeServer, connect: dict[str, object]
+) -> None:
+    """Its events are signed with a secret of ours, and are somebody else's."""
+    del wiring
+    data = [an_endpoint(), an_endpoint(url="https://example.com/connect/", **connect)]
+    stripe.answers[ENDPOINTS] = {"object": "list", "data": data, "has_more": False}
+    _, findings = run(STRIPE_SECRET_KEY=KEY, STRIPE_API_BASE=stripe.url)
+    plain, listening = findings["webhook"]
+    assert plain["level"] == "ok"
+    assert listening["level"] == "warn"
+    assert listening["says"].startswith("https://example.com/connect/")
+    assert "listens to connected accounts" in listening["says"]
+
+
+def test_our_own_account_is_told_and_what_contradicts_it(
+    wiring: Wiring, run: Run, stripe: StripeServer
+) -> None:
+    """By the key, by the setting, by neither, and by both in different words."""
+    del wiring
+    stripe.answers.pop(ACCOUNT, None)
+    asked = {"STRIPE_SECRET_KEY": KEY, "STRIPE_API_BASE": stripe.url}
+
+    def told(**variables: str) -> tuple[str, str]:
+        [finding] = run(**variables)[1]["account"]
+        return finding["level"], finding["says"]
+
+    level, says = told(**asked)
+    assert level == "warn"
+    assert "every event that names an account is left alone" in says
+    assert told(**asked, STRIPE_ACCOUNT="acct_ours")[0] == "ok"
+    stripe.answers[ACCOUNT] = {"id": "acct_ours", "object": "account"}
+    assert told(**asked, STRIPE_ACCOUNT="acct_other")[0] == "warn"
+    assert told(**asked, STRIPE_ACCOUNT="acct_ours") == ("ok", "acct_ours, by the key")
+    only_told = {"STRIPE_SECRET_KEY": "", "STRIPE_ACCOUNT": "acct_ours"}
+    assert told(**only_told) == ("ok", "acct_ours, by STRIPE_ACCOUNT")
+
+
+def test_events_that_were_left_alone_lately_are_told(wiring: Wiring, run: Run) -> None:
+    """A wrong setting looks like peace."""
+    assert "events" not in run()[1]
+    sale = an_event("checkout.session.completed", a_session())
+    put(wiring, [sale | {"id": "evt_1", "account": "acct_theirs"}])
+    put(wiring, [sale | {"id": "evt_2", "livemode": True}])
+    put(wiring, [an_event("ping", {"id": "x", "object": "x"}, event_id="evt_3")])
+    drain(replace(wiring, test_mode=True), lambda: None)
+    [finding] = run()[1]["events"]
+    assert finding["level"] == "warn"
+    assert finding["says"].startswith("2 events of another account or of the other mode")
+    assert "STRIPE_TEST_MODE" in finding["cure"]

@@ -176,6 +176,22 @@ def test_a_customer_that_is_locked_for_long_holds_up_nobody_else(wiring: Wiring)
     assert statuses(wiring.engine)["evt_locked"] == "applied"
 
 
+def test_a_full_table_of_locks_ends_no_batch(wiring: Wiring) -> None:
+    """Others hold nearly every lock that PostgreSQL has room for: less is applied at once."""
+    with wiring.engine.connect() as other:
+        with pytest.raises(exc.OperationalError, match="out of shared memory"):
+            other.execute(text("SELECT pg_advisory_lock(id) FROM generate_series(1, 900000) id"))
+        other.rollback()
+        # Room for half of what the batch below locks.
+        other.execute(text("SELECT pg_advisory_unlock(id) FROM generate_series(1, 150) id"))
+        other.commit()
+        done = work(wiring, [package(number) for number in range(150)])
+        other.invalidate()
+    assert set(statuses(wiring.engine).values()) == {"applied"}
+    assert len(balances(wiring.engine)) == 150
+    assert done.batches > 1
+
+
 def a_refusal(of: type[psycopg2.Error], state: str | None) -> exc.DBAPIError:
     """What SQLAlchemy raises for an error of the driver."""
 
@@ -192,6 +208,7 @@ def a_refusal(of: type[psycopg2.Error], state: str | None) -> exc.DBAPIError:
         (a_refusal(psycopg2.OperationalError, "57P01"), True, True),
         (a_refusal(psycopg2.OperationalError, "08006"), True, True),
         (a_refusal(psycopg2.OperationalError, "53300"), True, True),
+        (a_refusal(psycopg2.errors.OutOfMemory, "53200"), True, True),
         (exc.TimeoutError("no connection in the pool"), True, True),
         (SoftTimeLimitExceeded(), True, False),
         (a_refusal(psycopg2.errors.DeadlockDetected, "40P01"), False, True),
@@ -204,6 +221,28 @@ def a_refusal(of: type[psycopg2.Error], state: str | None) -> exc.DBAPIError:
 def test_failures_are_told_apart(error: Exception, *, away: bool, waits: bool) -> None:
     """Nobody's fault, over in a moment, or the event's own."""
     assert (is_away(error), is_worth_waiting(error)) == (away, waits)
+
+
+def test_no_try_of_an_event_keeps_a_value(wiring: Wiring) -> None:
+    """Neither the inbox nor the list of attempts: a class, a rule, lines of code."""
+    mark = "Ada-4711-marked"
+    rule = f"CHECK (user_id IS DISTINCT FROM '{mark}') NOT VALID"
+    with wiring.engine.begin() as connection:
+        connection.execute(text(f"ALTER TABLE payments ADD CONSTRAINT not_her {rule}"))
+    session = a_session(client_reference_id=mark, metadata={"user_id": mark, "plan_id": "10"})
+    work(wiring, [an_event(SESSION, session)])
+    with wiring.engine.begin() as connection:
+        kept = connection.execute(
+            text(
+                "SELECT event.status, event.error, attempt.error AS again, attempt.traceback"
+                " FROM webhook_events event JOIN event_attempts attempt ON event_id = event.id"
+            )
+        ).one()
+        connection.execute(text("ALTER TABLE payments DROP CONSTRAINT not_her"))
+    assert kept.status == "failed"
+    assert kept.error.startswith("CheckViolation: new row for relation")
+    assert "not_her" in kept.error
+    assert mark not in f"{kept.error} {kept.again} {kept.traceback}"
 
 
 def test_an_error_that_was_never_raised_has_no_place() -> None:

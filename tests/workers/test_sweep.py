@@ -105,4 +105,5 @@ def test_a_worker_that_starts_looks_for_what_was_missed(monkeypatch: pytest.Monk
     assert sent == [
         (celery_config.SWEEP, {}),
         (celery_config.RECONCILE, {"after_outage": True}),
+        (celery_config.ACCOUNT, {}),
     ]

@@ -6,6 +6,7 @@ production image, which has no `dev`, still offers everything else.
 
 import importlib
 import os
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -59,6 +60,9 @@ SUMMARIES = {
     "migrate": "Bring the database to the newest schema.",
 }
 
+# What stays sets up its own logs.
+_STAYING = "workers.commands.processes:"
+
 
 class Table(click.Group):
     """The commands of `COMMANDS`, in their order, each imported on use."""
@@ -90,19 +94,33 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     What a person can mend (settings, a server that does not answer) is told in lines, not traces.
     """
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        table(args=arguments, prog_name="manage.py")
+        _set_up_logs(words)
+        table(args=words, prog_name="manage.py")
     except Exception as error:
         told = _told(error)
-        if told is None:
-            raise
-        click.echo(f"manage.py: {told}", err=True)
+        click.echo(_trace(error) if told is None else f"manage.py: {told}", err=True)
         raise SystemExit(1) from error
 
 
 @click.group(cls=Table, context_settings={"help_option_names": ["-h", "--help"]})
 def table() -> None:
     """Stripe webhooks in, right subscriptions and token balances out."""
+
+
+def _set_up_logs(words: Sequence[str]) -> None:
+    """Have warnings of a command told like those of any process, on stderr.
+
+    Who only asks for help does not wait for this.
+    """
+    name = next((word for word in words if not word.startswith("-")), "")
+    place = str(COMMANDS.get(name))
+    ends = place.startswith("workers.commands.") and not place.startswith(_STAYING)
+    if ends and not {"--help", "-h"} & set(words):
+        import telemetry  # noqa: PLC0415 - slow, and only needed here.
+
+        telemetry.configure("console", name, level="warning")
 
 
 def _imported(place: str) -> click.Command:
@@ -156,6 +174,14 @@ def _told(error: Exception) -> str | None:
     if isinstance(error, RedisDown):
         return f"Redis does not answer: {_first_line(error)}; is `up` running?"
     return None
+
+
+def _trace(error: Exception) -> str:
+    """A bug, for whoever mends it: lines of code, and no value of anybody's."""
+    from telemetry import blotted  # noqa: PLC0415 - as above.
+    from telling import rendered  # noqa: PLC0415 - as above.
+
+    return blotted(rendered(error))
 
 
 def _first_line(error: object) -> str:

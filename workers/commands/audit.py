@@ -26,6 +26,7 @@ from db.differences import WHOLE_ROW
 from db.engine import make_engine
 from workers.audit import Finding, Verdict
 from workers.audit import audit as run_audit
+from workers.own_account import read as read_own_account
 
 # In a pipe progress is a line now and then.
 _LINE_EVERY_SECONDS = 10.0
@@ -43,7 +44,8 @@ def audit(*, as_json: bool) -> None:
     printer = _Json() if as_json else _Lines()
     try:
         with _progress() as progress:
-            verdict = run_audit(engine, printer.finding, progress)
+            own = read_own_account(found, engine)
+            verdict = run_audit(engine, printer.finding, progress, own_account=own)
     finally:
         engine.dispose()
     printer.verdict(verdict)

@@ -36,6 +36,7 @@ def worker(concurrency: int, pulse_file: Path | None) -> None:
         pulse.start(pulse_file)
     found = settings.load(needs=NEEDS)
     telemetry.configure(found.log_format, "worker", level=found.log_level)
+    telemetry.catch_uncaught()
     bridge()
     from celery.platforms import SecurityWarning  # noqa: PLC0415 - slow, and only needed here.
 
@@ -66,6 +67,7 @@ def beat(pulse_file: Path | None) -> None:
     if pulse_file:
         _show_pulse_of_beat(pulse_file)
     settings.load(needs=NEEDS)
+    telemetry.catch_uncaught()
     from celery_config import app  # noqa: PLC0415 - as for the worker.
 
     app.start(["--quiet", "beat", "--pidfile="])

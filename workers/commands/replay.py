@@ -14,6 +14,7 @@ from db import inbox
 from db.engine import make_engine
 from db.replay import Selection
 from domain.events import EventStatus
+from workers import own_account
 from workers.commands.options import When, asked_for, request
 from workers.commands.progress import progress
 from workers.replay import Change, Replay, Replayed
@@ -121,6 +122,7 @@ def _run(
             engine,
             can_ask=found.stripe_enabled and bool(found.stripe_secret_key),
             test_mode=found.stripe_test_mode,
+            own_account=own_account.read(found, engine),
             retry_delays_seconds=found.retry_delays_seconds,
         )
         who = request(by, reason)

@@ -1,0 +1,74 @@
+"""Knows which Stripe account is ours, so that events of others are left alone.
+
+Stripe is asked by a task of its own and never while events are applied; those read what is known.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine
+
+import telemetry
+from db import own_account as tables
+from domain.reading import text_of
+from settings import Settings
+from stripe_gateway import (
+    StripeGateway,
+    StripeKeyRefused,
+    StripeMissing,
+    StripeRefused,
+    StripeUnavailable,
+    key_hash,
+)
+
+log = telemetry.get_logger("account")
+
+
+@dataclass(slots=True)
+class OwnAccount:
+    """Our account: that of the key, and where that is not known the one of the settings.
+
+    `setting` is STRIPE_ACCOUNT, `key_hash` stands for the key; None where there is none.
+    """
+
+    setting: str | None = None
+    key_hash: str | None = None
+    _of_key: str | None = None
+
+    def read(self, connection: Connection) -> str | None:
+        """Our account's id as far as it is known now; the database is asked until it is."""
+        if self._of_key is None and self.key_hash is not None:
+            self._of_key = tables.known(connection, self.key_hash)
+        return self._of_key or self.setting
+
+
+def configured(settings: Settings) -> OwnAccount:
+    """Our account by these settings."""
+    return OwnAccount(settings.stripe_account or None, key_hash(settings))
+
+
+def read(settings: Settings, engine: Engine) -> str | None:
+    """Our account's id as far as it is known, for a command."""
+    with engine.connect() as connection:
+        return configured(settings).read(connection)
+
+
+def ask(engine: Engine, gateway: StripeGateway | None, own: OwnAccount) -> None:
+    """Ask Stripe whose the key is, unless that was answered; call outside of any drain."""
+    if gateway is None or own.key_hash is None:
+        return
+    with engine.connect() as connection:
+        if tables.is_answered(connection, own.key_hash):
+            return
+    try:
+        account_id = text_of(gateway.account().get("id"))
+    except (StripeKeyRefused, StripeMissing, StripeRefused) as error:
+        # A restricted key may not be allowed to ask.
+        cure = "set STRIPE_ACCOUNT"
+        log.warning("stripe does not say whose the key is", detail=error.detail, cure=cure)
+        account_id = None
+    except StripeUnavailable as error:
+        log.warning("stripe cannot be asked", detail=error.detail)
+        return
+    with engine.begin() as connection:
+        tables.keep(connection, own.key_hash, account_id)
+    log.info("own account", account=account_id)
