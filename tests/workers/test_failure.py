@@ -1,8 +1,10 @@
 """What fails is kept, tried again by plan, and harms nobody else; types of events can wait."""
 
 import json
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import psycopg2.errors
@@ -12,8 +14,11 @@ from click.testing import CliRunner, Result
 from sqlalchemy import Row, exc, text
 
 import settings
-from db import attempts, inbox, pauses
-from tests.pipeline import a_delivery, balances, put, statuses, work
+from db import attempts, inbox, migrate, pauses
+from db.engine import make_engine
+from dev.engines import PostgresEngine
+from tests.pipeline import a_delivery, balances, put, sell, statuses, work
+from tests.play import CATALOGUE
 from tests.stripe_objects import a_line, a_session, a_subscription, an_event, an_invoice
 from workers.commands.events import events as command
 from workers.drain import drain
@@ -176,8 +181,24 @@ def test_a_customer_that_is_locked_for_long_holds_up_nobody_else(wiring: Wiring)
     assert statuses(wiring.engine)["evt_locked"] == "applied"
 
 
-def test_a_full_table_of_locks_ends_no_batch(wiring: Wiring) -> None:
+@pytest.fixture
+def crowded(wiring: Wiring) -> Iterator[Wiring]:
+    """A worker on a PostgreSQL of its own: whoever takes every lock takes everybody's."""
+    # Short, because a socket's path has an end; passable, because PostgreSQL runs as its own user.
+    with tempfile.TemporaryDirectory(prefix="billing-") as directory:
+        Path(directory).chmod(0o711)
+        with PostgresEngine(Path(directory), durable=False) as postgres:
+            url = postgres.url.replace("postgresql", "postgresql+psycopg2", 1)
+            migrate.upgrade(url)
+            made = replace(wiring, engine=make_engine(url, pool_size=2))
+            sell(made.engine, CATALOGUE)
+            yield made
+            made.engine.dispose()
+
+
+def test_a_full_table_of_locks_ends_no_batch(crowded: Wiring) -> None:
     """Others hold nearly every lock that PostgreSQL has room for: less is applied at once."""
+    wiring = crowded
     with wiring.engine.connect() as other:
         with pytest.raises(exc.OperationalError, match="out of shared memory"):
             other.execute(text("SELECT pg_advisory_lock(id) FROM generate_series(1, 900000) id"))
