@@ -8,6 +8,7 @@ forgets the product's settings.
 """
 
 import ipaddress
+import json
 import os
 import socket
 import sys
@@ -36,8 +37,8 @@ TIME_ZONE = "Asia/Kathmandu"
 # Nobody listens there. A process that asks it for the way out gets no further.
 DEAD_PROXY = "http://127.0.0.1:1"
 LOOPBACK_NAMES = "localhost,127.0.0.1,::1"
-# Before the names of the machine's own proxies, for those who may ask a package registry.
-OUTWARD = "TEST_OUTWARD_"
+# Holds the machine's own proxies, as JSON, for whoever asks a package registry.
+OUTWARD = "TEST_OUTWARD"
 
 # Where a test of this process tried to go.
 attempts: list[str] = []
@@ -60,10 +61,8 @@ def secluded(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment of a test: nothing of this machine in it, and no way out of it."""
     kept = without_settings(environ)
     proxies = {name: kept.pop(name) for name in list(kept) if name.upper() in PROXIES}
-    if not any(name.startswith(OUTWARD) for name in kept):
-        kept |= {OUTWARD + name: value for name, value in proxies.items()}
-        # So that the next one to enter knows that these were the machine's.
-        kept.setdefault(OUTWARD + "NO_PROXY", "")
+    # Who enters a second time finds the proxies of the first.
+    kept.setdefault(OUTWARD, json.dumps(proxies))
     paths = (str(ROOT), *kept.get("PYTHONPATH", "").split(os.pathsep))
     kept |= dict.fromkeys(PROXIES, DEAD_PROXY)
     kept.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(ROOT / ".hypothesis"))
@@ -77,11 +76,10 @@ def secluded(environ: Mapping[str, str]) -> dict[str, str]:
 
 def outward(environ: Mapping[str, str]) -> dict[str, str]:
     """An environment with the machine's own proxies again, for whoever asks a package registry."""
-    told = {name: value for name, value in environ.items() if name.startswith(OUTWARD)}
-    if not told:
+    if OUTWARD not in environ:
         return dict(environ)
     kept = {name: value for name, value in environ.items() if name.upper() not in PROXIES}
-    return kept | {name.removeprefix(OUTWARD): value for name, value in told.items() if value}
+    return {**kept, **json.loads(environ[OUTWARD])}
 
 
 def forget_settings() -> None:
