@@ -21,6 +21,9 @@ DATABASE_DRIVER = "postgresql+psycopg2"
 _DIGITS_MAX = 7
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
+# As each of the libraries that ask something over HTTP spells this machine.
+_LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1", "[::1]")
+
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 
@@ -90,6 +93,24 @@ def load(needs: Collection[str] = (), environ: Mapping[str, str] | None = None) 
     if problems:
         raise SettingsError("\n".join(problems))
     return settings
+
+
+def ask_loopback_directly() -> None:
+    """See to it that this process, and those it starts, ask this machine through no proxy.
+
+    A proxy is for the world outside: asked for an address of this machine it looks for it on its
+    own. Call it before anything is asked over HTTP. Without a proxy nothing is changed.
+    """
+    named = {name.upper() for name, value in os.environ.items() if value}
+    if not {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"} & named:
+        return
+    # The libraries look at the small name first; a person may have set either.
+    told = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    if told.strip() == "*":
+        return
+    words = [word.strip() for word in told.split(",") if word.strip()]
+    words += [name for name in _LOOPBACK_NAMES if name not in words]
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = ",".join(words)
 
 
 def variable(field_name: str) -> str:

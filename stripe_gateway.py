@@ -47,7 +47,8 @@ class StripeUnavailable(Exception):  # noqa: N818 - it says what is the case.
     """Stripe did not answer, or refused; `detail` says which, without any secret.
 
     `request_id` is Stripe's name for the request, `code` Stripe's name for the error, both None
-    where it gave none. After an `indeterminate` one, what was asked may have happened.
+    where it gave none. After an `indeterminate` one, what was asked may have happened. One that is
+    `by_proxy` never came to Stripe: the proxy that the environment names did not let it through.
     """
 
     def __init__(self, error: stripe.StripeError) -> None:
@@ -57,7 +58,10 @@ class StripeUnavailable(Exception):  # noqa: N818 - it says what is the case.
         self.code: str | None = getattr(told, "code", None)
         self.param: str | None = getattr(told, "param", None)
         self.indeterminate = self.status is None or self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
-        self.detail = f"{type(error).__name__}, HTTP {self.status or 'no answer'}"
+        self.by_proxy = _is_of_proxy(error)
+        answer = f"HTTP {self.status or 'no answer'}"
+        answer = "no way through the proxy" if self.by_proxy else answer
+        self.detail = f"{type(error).__name__}, {answer}"
         super().__init__(f"Stripe could not be asked: {self.detail}.")
 
 
@@ -310,6 +314,14 @@ def _answered_created(headers: Mapping[str, str], took_seconds: float) -> int:
 def _named(object_id: str) -> str:
     """An id as part of an address; whatever is in it stays inside that part."""
     return quote(object_id, safe="")
+
+
+def _is_of_proxy(error: BaseException) -> bool:
+    """Whether a proxy is the reason, which only the client behind Stripe's client knows."""
+    cause = error.__cause__
+    return cause is not None and (
+        type(cause).__name__ in ("ProxyError", "InvalidProxyURL") or _is_of_proxy(cause)
+    )
 
 
 _REFUSALS: Mapping[int | None, type[StripeUnavailable]] = {

@@ -6,6 +6,7 @@ from ingest.app import create_app
 
 NEEDS = ("database_url", "redis_url")
 
+settings.ask_loopback_directly()
 _settings = settings.load(NEEDS)
 telemetry.configure(_settings.log_format, "web", level=_settings.log_level)
 telemetry.catch_uncaught()

@@ -17,7 +17,7 @@ from typing import Protocol
 
 import click
 
-from dev import clients
+from dev import seclusion
 from dev.engines import EngineError, PostgresEngine, ValkeyEngine
 from dev.vulnerabilities import audit
 
@@ -81,6 +81,8 @@ class Finding(Protocol):
 @click.argument("pytest_arguments", nargs=-1, type=click.UNPROCESSED)
 def test(pytest_arguments: tuple[str, ...], *, faults_long: bool, explore: bool) -> None:
     """Run every check and every test; with arguments, pytest with those and nothing else."""
+    # Engines, checks and clients are not to be set up by this machine; tests see even less of it.
+    seclusion.forget_settings()
     if faults_long:
         steps = [_step(name, words) for name, words in FAULTS_LONG]
         sys.exit(1 if any(step.status for step in steps) else 0)
@@ -102,6 +104,8 @@ def test(pytest_arguments: tuple[str, ...], *, faults_long: bool, explore: bool)
 
 def _checked() -> list[Step]:
     """Everything but the tests that are told of last."""
+    from dev import clients  # noqa: PLC0415 - the product reads the environment when imported.
+
     return [
         *(_step(*check) for check in CHECKS),
         _looked("audit", audit),

@@ -4,6 +4,7 @@
 example are well typed, the example builds. With `--write` it writes the types anew first.
 """
 
+import contextlib
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -43,7 +44,9 @@ class Checked:
 
 def document() -> str:
     """The OpenAPI document as the receiver serves it, as JSON."""
-    app = create_app(settings.load(environ=_NOWHERE))
+    # Away from the `.env` of whoever asks, which must not change what the API says of itself.
+    with tempfile.TemporaryDirectory() as elsewhere, contextlib.chdir(elsewhere):
+        app = create_app(settings.load(environ=_NOWHERE))
     with app.test_request_context(DOCUMENT):
         # Not by a request: that would leave a line in the log.
         served = cast("Response", app.view_functions[VIEW]())

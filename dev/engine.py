@@ -209,8 +209,7 @@ class Engine(abc.ABC):
         """The address of last time, on another port if that one is taken now."""
         path = self.directory / f"{self.name}.json"
         if path.exists():
-            kept = json.loads(path.read_text(encoding="utf-8"))
-            address = Address(free_port(int(kept["port"])), str(kept["password"]))
+            address = self._kept_address(path)
         elif self.home.exists() and any(self.home.iterdir()):
             raise EngineError(
                 f"{self.home} holds data but its password file {path} is missing; "
@@ -220,6 +219,15 @@ class Engine(abc.ABC):
             address = Address(free_port(), secrets.token_hex(16))
         write_private(path, json.dumps({"port": address.port, "password": address.password}))
         return address
+
+    @staticmethod
+    def _kept_address(path: Path) -> Address:
+        try:
+            kept = json.loads(path.read_text(encoding="utf-8"))
+            return Address(free_port(int(kept["port"])), str(kept["password"]))
+        except (ValueError, TypeError, LookupError) as error:
+            cure = "put back what it said, or move the data away to begin anew"
+            raise EngineError(f"the password file {path} is spoiled; {cure}") from error
 
     def _last_words(self) -> str:
         with self.log_path.open("rb") as log:
@@ -271,7 +279,7 @@ def port_is_free(host: str, port: int) -> bool:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError:
+        except (OSError, UnicodeError):  # The latter for a name that no host can have.
             return False
     return True
 

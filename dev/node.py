@@ -12,6 +12,8 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from dev import seclusion
+
 INSTALL = (
     *("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"),
     *("--fetch-retries=1", "--fetch-timeout=20000"),
@@ -101,7 +103,7 @@ def _run(
     return subprocess.run(  # noqa: S603 - the project's own tools.
         command,
         cwd=folder,
-        env={**os.environ, "NO_COLOR": "1", "CI": "1"},
+        env={**seclusion.outward(os.environ), "NO_COLOR": "1", "CI": "1"},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import click
 import psycopg2
 import redis
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 import metrics
 import settings
@@ -55,8 +55,8 @@ class Plan:
 def up(port: int | None, workers: int) -> None:
     """Run PostgreSQL, Redis, the receiver, workers and the scheduler; Ctrl-C stops all."""
     started_at = time.monotonic()
+    wanted = settings.load()  # First, for it tells in words which file cannot be read.
     given = environment.given()
-    wanted = settings.load()
     plan = Plan(
         directory=wanted.data_dir.absolute(),
         host=wanted.host if "HOST" in given else DEFAULT_HOST,
@@ -72,6 +72,8 @@ def up(port: int | None, workers: int) -> None:
         return
     except (EngineError, NotReadyError, OSError) as error:
         raise click.ClickException(str(error)) from error
+    except (SQLAlchemyError, psycopg2.Error, redis.RedisError) as error:
+        raise click.ClickException(f"an engine failed: {first_line(error)}") from error
 
 
 def _run(plan: Plan, started_at: float) -> None:
@@ -149,27 +151,45 @@ def _offline_stripe_url(plan: Plan) -> str:
 
 
 def _require_redis(url: str) -> None:
-    with closing(redis.Redis.from_url(url, socket_timeout=PROBE_TIMEOUT_SECONDS)) as client:
-        try:
+    try:
+        with closing(redis.Redis.from_url(url, socket_timeout=PROBE_TIMEOUT_SECONDS)) as client:
             client.ping()
-        except redis.RedisError as error:
-            raise EngineError(f"the server of REDIS_URL does not answer: {error}") from error
+    except ValueError as error:
+        raise EngineError(f"REDIS_URL is wrong: {first_line(error)}") from error
+    except redis.RedisError as error:
+        raise EngineError(f"the server of REDIS_URL does not answer: {error}") from error
 
 
 def _prepare_database(given_url: str, console: Console) -> None:
     """Migrate; load the sample catalogue if there is no plan yet."""
-    from db import migrate  # noqa: PLC0415 - slow to import; the engines start meanwhile.
+    from alembic.util import CommandError  # noqa: PLC0415 - slow to import; the engines start meanwhile.
+
+    from db import migrate  # noqa: PLC0415 - as above.
     from workers.commands import catalogue  # noqa: PLC0415 - as above.
 
     url = settings.load(environ={"DATABASE_URL": given_url}).database_url
     try:
         migrate.upgrade(url)
     except OperationalError as error:
-        first_line = str(error.orig).strip().split("\n", 1)[0]
-        raise EngineError(f"the server of DATABASE_URL does not answer: {first_line}") from error
+        raise EngineError(
+            f"the server of DATABASE_URL does not answer: {first_line(error)}"
+        ) from error
+    except SQLAlchemyError as error:
+        raise EngineError(f"the database cannot be migrated: {first_line(error)}") from error
+    except CommandError as error:
+        raise EngineError(
+            f"the database was made by other code than this ({first_line(error)}); "
+            "use that code, or choose another --data or DATABASE_URL"
+        ) from error
     if _has_no_plans(given_url):
         catalogue.load_file(url, SAMPLE_PLANS)
         console.say("up", f"no plans yet: loaded {SAMPLE_PLANS.name}")
+
+
+def first_line(error: Exception) -> str:
+    """What a database says is wrong, without the statement and the advice below it."""
+    said = error.orig if isinstance(error, DBAPIError) else error
+    return str(said).strip().split("\n", 1)[0] or type(error).__name__
 
 
 def _has_no_plans(given_url: str) -> bool:
@@ -219,9 +239,13 @@ def _offline_stripe(
 
 
 def _put_plans_on_sale(plan: Plan, console: Console) -> None:
-    """Give every plan its price at the offline Stripe, so that its portal can switch plans."""
+    """Give every plan its price at the offline Stripe, so that its portal can switch plans.
+
+    Where that fails it is said, and everything else works all the same.
+    """
     from db.engine import make_engine  # noqa: PLC0415 - slow to import; the processes start meanwhile.
-    from stripe_gateway import StripeGateway  # noqa: PLC0415 - as above.
+    from domain.errors import CatalogueError  # noqa: PLC0415 - as above.
+    from stripe_gateway import StripeGateway, StripeUnavailable  # noqa: PLC0415 - as above.
     from workers.catalogue_sync import CatalogueSync  # noqa: PLC0415 - as above.
 
     configured = settings.load(environ={**os.environ, "BILLING_DATA": str(plan.directory)})
@@ -229,6 +253,9 @@ def _put_plans_on_sale(plan: Plan, console: Console) -> None:
     sync = CatalogueSync(engine, StripeGateway(configured), configured.stripe_test_mode)
     try:
         made = list(sync.carry_out(sync.plan()))
+    except (StripeUnavailable, CatalogueError) as error:
+        console.say("up", f"the offline Stripe was not told what is on sale: {first_line(error)}")
+        return
     finally:
         engine.dispose()
     if made:

@@ -1,5 +1,7 @@
 """Real engines for the tests: one PostgreSQL and one Valkey, with clean databases per module.
 
+And a place of their own: nothing of this machine is seen, nothing outside it is reached.
+
 `manage.py test` starts the engines once and names them in TEST_DATABASE_URL and TEST_REDIS_URL;
 where pytest is run by itself they are started here. Nothing here fakes either of them.
 """
@@ -16,7 +18,11 @@ import psycopg2
 import pytest
 import redis
 
+from dev import seclusion
 from dev.engines import PostgresEngine, ValkeyEngine
+
+# Before any test module is imported, for what those read on import.
+seclusion.enter()
 
 REDIS_DATABASES = 64
 
@@ -46,6 +52,36 @@ class Engines:
 
 def _renamed(url: str, database: str) -> str:
     return urlsplit(url)._replace(path=f"/{database}").geturl()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Work in an empty directory, where no `.env` and no `.data` lie.
+
+    Not in the process that only hands the tests to others: it would start those here too, where
+    they could not find what they are asked to run.
+    """
+    config = session.config
+    if config.getoption("dist", "no") != "no":
+        return
+    before = Path.cwd()
+    elsewhere = tempfile.TemporaryDirectory(prefix="billing-nowhere-")
+    Path(elsewhere.name).chmod(0o711)  # The engines' user works here too, and sees nothing.
+    os.chdir(elsewhere.name)
+
+    def back() -> None:
+        os.chdir(before)
+        elsewhere.cleanup()
+
+    config.add_cleanup(back)
+
+
+@pytest.fixture(autouse=True)
+def nothing_outside() -> Iterator[None]:
+    """Fail who tried to leave this machine, also where the refusal was caught and explained."""
+    seclusion.attempts.clear()
+    yield
+    assert seclusion.attempts == [], "a test may reach nothing but this machine"
 
 
 @pytest.fixture(scope="session")

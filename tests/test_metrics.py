@@ -12,7 +12,6 @@ import celery_config
 import metrics
 from dev.engine import free_port
 
-ROOT = Path(__file__).parents[1]
 # A worker's main process and two of its pool; the counts are asked for once those are gone.
 SEVERAL = """
 import os
@@ -32,7 +31,6 @@ def told_by_several(directory: Path) -> str:
     """What a main process tells of itself and its children, dead ones too."""
     result = subprocess.run(
         [sys.executable, "-c", SEVERAL],
-        cwd=ROOT,
         env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(directory)},
         capture_output=True,
         text=True,

@@ -16,7 +16,7 @@ from db.engine import make_engine
 from db.heartbeat import Heartbeat
 from domain.decode import DECODERS
 from settings import Settings
-from stripe_gateway import StripeUnavailable, open_gateway
+from stripe_gateway import StripeKeyRefused, StripeUnavailable, open_gateway
 
 # Above this age something that waits is not just busy.
 LAG_SECONDS_MAX = 60
@@ -71,7 +71,18 @@ def _answered(subject: str, look: Callable[[], Sequence[Finding]]) -> Iterator[F
         says = f"does not answer ({type(error).__name__})"
         yield Finding(subject, Level.FAIL, says, "start it, or check its URL in the settings")
     except StripeUnavailable as error:
-        yield Finding(subject, Level.WARN, str(error), "check STRIPE_SECRET_KEY and the network")
+        yield Finding(subject, Level.WARN, str(error), _cure_of(error))
+
+
+def _cure_of(error: StripeUnavailable) -> str:
+    """What to look at; the key only where Stripe itself has refused it."""
+    if isinstance(error, StripeKeyRefused):
+        return "check STRIPE_SECRET_KEY and what that key may do"
+    if error.by_proxy:
+        return "check HTTPS_PROXY and NO_PROXY of the environment; the key was not tried"
+    if error.status is None:
+        return "check the network (and STRIPE_API_BASE, where it is set); the key was not tried"
+    return "run it again; Stripe answers, but not this"
 
 
 def _keys(settings: Settings) -> Iterator[Finding]:

@@ -12,16 +12,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import IO, Self
 
 import psutil  # type: ignore[import-untyped]  # It ships no types.
 from dotenv import dotenv_values
 
+from dev import seclusion
 from dev.engine import free_port
 from dev.processes import LAUNCHER
-from settings import Settings, variable
 
 ROOT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_SECONDS = 90.0
@@ -198,9 +197,8 @@ class Product:
 
 
 def _environment() -> dict[str, str]:
-    """Ours, without anything that would name an engine or a secret."""
-    named = {variable(field.name) for field in fields(Settings)}
-    return {name: value for name, value in os.environ.items() if name not in named}
+    """Ours, without anything that would name an engine or a secret, or lead out of this machine."""
+    return seclusion.secluded(os.environ) | NO_STRIPE
 
 
 def _words(process: psutil.Process) -> list[str]:

@@ -288,7 +288,7 @@ def test_the_compose_client_accepts_the_file() -> None:
     if docker is None or subprocess.run([docker, "compose", "version"], check=False).returncode:
         pytest.skip("the compose client is not installed")
     result = subprocess.run(
-        [docker, "compose", "--profile", "monitoring", "config", "--quiet"],
+        [docker, "compose", "--env-file", os.devnull, "--profile", "monitoring", "config", "-q"],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], "STRIPE_WEBHOOK_SECRET": "whsec_x"} | PASSWORDS,
         capture_output=True,

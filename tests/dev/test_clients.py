@@ -87,6 +87,16 @@ def test_the_document_names_the_operations_that_the_client_calls() -> None:
     assert {"/billing/tokens/", "/billing/plans/full/", "/billing/tokens/debit/"} <= set(paths)
 
 
+def test_the_document_is_not_what_a_machine_makes_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A developer's `.env` with a mistake in it is no reason not to write the types."""
+    (tmp_path / ".env").write_text("PORT=none\nSTRIPE_CURRENCY=eur\n")
+    before = clients.document()
+    monkeypatch.chdir(tmp_path)
+    assert clients.document() == before
+
+
 @pytest.mark.parametrize("lock", LOCKS, ids=["clients", "node tests"])
 def test_locks_name_no_registry(lock: Path) -> None:
     """Whoever installs uses the registry of their own machine; every package has its checksum."""

@@ -9,8 +9,6 @@ from click.testing import CliRunner
 
 from workers import commands
 
-ROOT = Path(__file__).resolve().parents[2]
-
 
 def test_the_help_lists_every_command_and_imports_none() -> None:
     """So it also works where a command's own packages are missing."""
@@ -21,7 +19,7 @@ def test_the_help_lists_every_command_and_imports_none() -> None:
         "finally: print(*(name for name in sys.modules if name.split('.')[0] == 'dev'))\n"
     )
     result = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
     *page, modules = result.stdout.splitlines()
     assert modules == ""

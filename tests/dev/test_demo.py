@@ -135,8 +135,7 @@ def test_production_has_no_such_page() -> None:
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
-        cwd=ROOT,
-        env={**ENVIRON, "PATH": ""},
+        env={**ENVIRON, "PATH": "", "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=True,

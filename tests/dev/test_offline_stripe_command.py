@@ -12,7 +12,6 @@ import stripe
 from dev.stripe.command import FILE_NAME
 from tests.offline_stripe import KEY, SECRET
 
-ROOT = Path(__file__).parents[2]
 COMMAND = "from dev.stripe.command import offline_stripe; offline_stripe()"
 
 
@@ -26,7 +25,6 @@ def test_the_command_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
     }
     process = subprocess.Popen(
         [sys.executable, "-c", COMMAND, "--port", "0", "--webhook-url", "http://127.0.0.1:9/hook"],
-        cwd=ROOT,
         env=environment,
         stderr=subprocess.PIPE,
         text=True,

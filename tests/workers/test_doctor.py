@@ -232,3 +232,31 @@ def test_events_that_were_left_alone_lately_are_told(wiring: Wiring, run: Run) -
     assert finding["level"] == "warn"
     assert finding["says"].startswith("2 events of another account or of the other mode")
     assert "STRIPE_TEST_MODE" in finding["cure"]
+
+
+@pytest.mark.parametrize(
+    ("status", "cure"), [(401, "check STRIPE_SECRET_KEY"), (500, "run it again"), (0, "network")]
+)
+def test_the_key_is_blamed_only_where_stripe_refused_it(
+    wiring: Wiring, run: Run, stripe: StripeServer, status: int, cure: str
+) -> None:
+    """An operator who is sent to the key looks nowhere else."""
+    del wiring
+    stripe.status = status or 200
+    base = stripe.url if status else "http://127.0.0.1:1"
+    _, findings = run(STRIPE_SECRET_KEY=KEY, STRIPE_API_BASE=base)
+    stripe.status = 200
+    assert cure in findings["stripe"][0]["cure"]
+    assert ("SECRET_KEY" in findings["stripe"][0]["cure"]) is (status == 401)
+
+
+def test_a_proxy_that_lets_nobody_through_is_blamed_itself(
+    wiring: Wiring, run: Run, stripe: StripeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is what stands between us and Stripe."""
+    del wiring
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    _, findings = run(STRIPE_SECRET_KEY=KEY, STRIPE_API_BASE=stripe.url)
+    assert findings["stripe"][0]["says"].endswith("no way through the proxy.")
+    assert "HTTPS_PROXY" in findings["stripe"][0]["cure"]

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +18,6 @@ from workers.audit import audit
 from workers.drain import HOPELESS_DELIVERIES, drain
 from workers.wiring import Wiring
 
-ROOT = Path(__file__).resolve().parents[2]
 # Three retries; the time between them is not what is tested here.
 DELAYS = (0.01, 0.01, 0.01)
 KILLER = "evt_killer"
@@ -123,7 +121,6 @@ def test_an_event_that_kills_its_process_dies_after_its_schedule(
     keep(wiring, *good[:5], a_killer(), *good[5:])
     lives = subprocess.run(
         [sys.executable, "-c", LIVES, database_url, redis_url],
-        cwd=ROOT,
         check=True,
         capture_output=True,
         text=True,

@@ -94,6 +94,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     What a person can mend (settings, a server that does not answer) is told in lines, not traces.
     """
+    from settings import ask_loopback_directly  # noqa: PLC0415 - may be missing its packages.
+
+    ask_loopback_directly()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         _set_up_logs(words)
