@@ -233,7 +233,8 @@ def post(connection: Connection, postings: Sequence[Posting]) -> None:
                 "kind": entry.kind,
                 "balance_after": running[entry.user_id],
                 "payment_id": entry.payment_id,
-                "event_id": posting.event_id,
+                # What a catalogue or a rebuild calls for has no event.
+                "event_id": posting.event_id or None,
                 "reason": entry.reason,
             }
         )

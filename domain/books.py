@@ -105,7 +105,7 @@ def _retarget(
 
 @dataclass(frozen=True, slots=True)
 class Posting:
-    """A ledger entry to be posted, and the event that called for it."""
+    """A ledger entry to be posted, and the event that called for it; empty where none did."""
 
     entry: Entry
     event_id: str
