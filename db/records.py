@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from db.bodies import compress, decompress
-from domain.claims import Customer, PlanClaim, UserClaim
+from domain.claims import Assigned, Customer, PlanClaim, UserClaim
 from domain.events import Stamp
 from domain.payments import (
     Dispute,
@@ -134,8 +134,18 @@ def money_facts(known: MoneyObject) -> Row:
         "invoice": _invoice_facts(known.invoice) if known.invoice else None,
         "session": _session_facts(known.session) if known.session else None,
         "intent": _intent_facts(known.intent) if known.intent else None,
+        "assigned_user": _assigned_facts(known.assigned_user),
+        "assigned_plan": _assigned_facts(known.assigned_plan),
     }
     return {key: value for key, value in facts.items() if value is not None}
+
+
+def _assigned_facts(assigned: Assigned | None) -> list[object] | None:
+    return [*assigned.stamp, assigned.value] if assigned else None
+
+
+def _assigned_from(facts: Sequence[Any] | None) -> Assigned | None:
+    return Assigned(Stamp(facts[0], facts[1]), facts[2]) if facts else None
 
 
 def _invoice_facts(details: InvoiceDetails) -> Row:
@@ -191,6 +201,8 @@ def money_from(row: Any) -> MoneyObject:  # noqa: ANN401 - as above.
         invoice=_invoice_from(invoice) if invoice else None,
         session=_session_from(session) if session else None,
         intent=_intent_from(intent) if intent else None,
+        assigned_user=_assigned_from(facts.get("assigned_user")),
+        assigned_plan=_assigned_from(facts.get("assigned_plan")),
     )
 
 

@@ -20,6 +20,13 @@ class UserClaim(NamedTuple):
     user_id: str
 
 
+class Assigned(NamedTuple):
+    """A user's id or a plan's, named for a payment by a person; the newest assignment stands."""
+
+    stamp: Stamp
+    value: str
+
+
 METADATA = 1
 CLIENT_REFERENCE = 2
 SUBSCRIPTION_METADATA = 3

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple, TypeVar
 
-from domain.claims import UserClaim, earliest
+from domain.claims import Assigned, UserClaim, earliest
 from domain.events import Stamp
 
 D = TypeVar("D")
@@ -178,7 +178,8 @@ class MoneyObject:
     """All that is known of one invoice, session, intent or charge.
 
     `parents` are the objects it was said to belong to; the first by kind, then id, counts.
-    An object that was only named by another has no details yet.
+    An object that was only named by another has no details yet. `assigned_user` and
+    `assigned_plan` are what a person said.
     """
 
     id: str
@@ -191,6 +192,8 @@ class MoneyObject:
     invoice: InvoiceDetails | None = None
     session: SessionDetails | None = None
     intent: IntentDetails | None = None
+    assigned_user: Assigned | None = None
+    assigned_plan: Assigned | None = None
 
     def join(self, other: "MoneyObject") -> "MoneyObject":
         """Both bodies of knowledge about one object as one."""
@@ -205,6 +208,8 @@ class MoneyObject:
             invoice=_joined(self.invoice, other.invoice, InvoiceDetails.join),
             session=_joined(self.session, other.session, SessionDetails.join),
             intent=_joined(self.intent, other.intent, IntentDetails.join),
+            assigned_user=_joined(self.assigned_user, other.assigned_user, max),
+            assigned_plan=_joined(self.assigned_plan, other.assigned_plan, max),
         )
 
 

@@ -169,6 +169,9 @@ def _gross(
     catalogue: Catalogue,
 ) -> Gross:
     """The session's plan counts first: it and its invoice are one payment and count once."""
+    assigned = _assigned_plan_id(cluster.members)
+    if assigned is not None and session and session.session:
+        return _gross_as_assigned(session, session.session, assigned, catalogue)
     from_session = _gross_of_session(session, catalogue)
     if from_session and from_session.plan:
         return from_session
@@ -191,11 +194,34 @@ def _gross_of_session(session: MoneyObject | None, catalogue: Catalogue) -> Gros
 def _gross_of_invoice(
     cluster: Cluster, invoice: MoneyObject, details: InvoiceDetails, catalogue: Catalogue
 ) -> Gross:
+    assigned = _assigned_plan_id(cluster.members)
+
     def plan_of(line: Line) -> Plan | None:
+        if assigned is not None:
+            sold = invoice.created or 0
+            return catalogue.by_price(line.price_id) or catalogue.by_id(assigned, sold)
         return plan_of_line(line, cluster.claimed_plan_id, catalogue, invoice.created or 0)
 
     gross = gross_of_invoice(details, plan_of)
     return gross if details.is_paid else replace(gross, tokens=0)
+
+
+def _assigned_plan_id(members: Iterable[MoneyObject]) -> int | None:
+    """The plan that a person named for the payment, the newest of several."""
+    named = [member.assigned_plan for member in members if member.assigned_plan]
+    return int(max(named).value) if named else None
+
+
+def _gross_as_assigned(
+    session: MoneyObject, details: SessionDetails, plan_id: int, catalogue: Catalogue
+) -> Gross:
+    """A one-time session as a person said what it bought: as often as it paid the plan's price."""
+    plan = catalogue.by_id(plan_id, session.created or 0)
+    if plan is None:
+        return Gross(0, None, (f"session {session.id} was given plan {plan_id}, which is unknown",))
+    price = plan.prices.get(details.currency, 0)
+    times = max(1, details.amount_total_minor // price) if price else 1
+    return Gross(plan.tokens * times if details.is_paid else 0, plan)
 
 
 def _taken(cluster: Cluster, members: Sequence[MoneyObject]) -> tuple[int, int]:
@@ -206,7 +232,10 @@ def _taken(cluster: Cluster, members: Sequence[MoneyObject]) -> tuple[int, int]:
     return refunded, sum(dispute.taken_minor for dispute in cluster.disputes)
 
 
-def _user(cluster: Cluster, members: Iterable[MoneyObject]) -> str | None:
+def _user(cluster: Cluster, members: Sequence[MoneyObject]) -> str | None:
+    assigned = [member.assigned_user for member in members if member.assigned_user]
+    if assigned:
+        return max(assigned).value
     claims: list[UserClaim] = [member.claim for member in members if member.claim]
     return min(claims).user_id if claims else cluster.owner
 

@@ -165,6 +165,7 @@ def apply_facts(
     merge_money(books, touched, facts)
     unit_of_work.load_owners(connection, books)
     settled = settle_touched(books, touched, cache.get(connection))
+    settled.postings += unit_of_work.lacking_adjustments(connection, plain)
     unit_of_work.save(connection, books, touched, settled)
     return settled
 

@@ -1,7 +1,8 @@
 """What decoders produce: partial knowledge of one thing each, to be joined to what is known."""
 
+from domain.adjustments import Adjustment
 from domain.claims import Customer
 from domain.payments import Dispute, MoneyObject, Refund
 from domain.subscriptions import Subscription
 
-Fact = Customer | Subscription | MoneyObject | Refund | Dispute
+Fact = Customer | Subscription | MoneyObject | Refund | Dispute | Adjustment
