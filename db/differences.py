@@ -60,6 +60,9 @@ def differences(connection: Connection) -> Iterator[Difference]:
     for row in read(connection, _LEDGER, _ROWS_AT_A_TIME):
         sums = {f"sum for {row.user_id}": (row.live, row.again)}
         yield Difference("ledger_entries", row.payment_id, sums, user_id=row.user_id)
+    for row in read(connection, _ADJUSTMENTS, _ROWS_AT_A_TIME):
+        sums = {f"sum for {row.user_id}": (row.live, row.again)}
+        yield Difference("ledger_entries", row.event_id, sums, event_id=row.event_id)
     for row in read(connection, _ENTRIES, _ROWS_AT_A_TIME):
         yield _entry_difference(row)
     for row in read(connection, _ACCOUNTS, _ROWS_AT_A_TIME):
@@ -168,12 +171,30 @@ _ENTRIES = text(
     ORDER BY entry.id
     """
 )
-# What no event tells of (debits, adjustments by hand) is taken from the live ledger.
+# Adjustments by hand: no payment is behind them, each has an event of its own.
+_ADJUSTMENTS = text(
+    """
+    WITH live AS (
+        SELECT event_id, user_id, sum(delta) AS tokens FROM public.ledger_entries
+        WHERE payment_id IS NULL AND event_id IS NOT NULL GROUP BY event_id, user_id
+    ), again AS (
+        SELECT event_id, user_id, sum(delta) AS tokens FROM pg_temp.ledger_entries
+        WHERE payment_id IS NULL AND event_id IS NOT NULL GROUP BY event_id, user_id
+    )
+    SELECT event_id, user_id, to_jsonb(coalesce(live.tokens, 0)) AS live,
+           to_jsonb(coalesce(again.tokens, 0)) AS again
+    FROM live FULL JOIN again USING (event_id, user_id)
+    WHERE coalesce(live.tokens, 0) <> coalesce(again.tokens, 0)
+    ORDER BY 1, 2
+    """
+)
+# What no event tells of (debits) is taken from the live ledger.
 _ACCOUNTS = text(
     """
     WITH entries AS (
         SELECT user_id, sum(delta) AS tokens,
-               coalesce(sum(delta) FILTER (WHERE payment_id IS NULL), 0) AS unpaid
+               coalesce(sum(delta) FILTER (WHERE payment_id IS NULL AND event_id IS NULL), 0)
+                   AS unpaid
         FROM public.ledger_entries GROUP BY user_id
     ), joined AS (
         SELECT user_id, coalesce(live.balance, 0) AS balance, coalesce(tokens, 0) AS entries,

@@ -70,8 +70,11 @@ def apply(
     cache: CatalogueCache,
     *,
     retry_delays_seconds: Sequence[float] = RETRY_DELAYS_SECONDS,
+    check: Callable[[Connection, Applied], None] | None = None,
 ) -> Applied:
     """Apply events and record what became of them, in one transaction.
+
+    `check` sees what is about to be committed; nothing is applied when it raises.
 
     A stored event is left out when it no longer waits or another worker has it, unless a person
     asked for it. One that the inbox turns out to have already has no effect. Raises what the
@@ -80,7 +83,10 @@ def apply(
 
     def run(subjects: Collection[str]) -> Applied:
         with engine.begin() as connection:
-            return _apply(connection, works, cache, subjects, retry_delays_seconds)
+            applied = _apply(connection, works, cache, subjects, retry_delays_seconds)
+            if check is not None:
+                check(connection, applied)
+            return applied
 
     return _with_locks(run)
 

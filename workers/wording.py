@@ -9,6 +9,7 @@ import orjson
 from sqlalchemy import Row
 
 from db.bodies import decompress
+from domain import by_hand
 from domain.catalogue import Catalogue
 from domain.decode import decode, parse
 from domain.decode.facts import Fact
@@ -63,6 +64,12 @@ SENTENCES: Mapping[str, str] = {
     "customer.deleted": "customer {id} was deleted",
 }
 
+# The same of what people said by hand.
+OWN_SENTENCES: Mapping[str, str] = {
+    by_hand.ADJUSTED: "{by} corrected the balance by {tokens} tokens: {why}",
+    by_hand.ASSIGNED: "{by} gave {payment} to {whom}: {why}",
+}
+
 # Where an object has its amount, by the beginning of the event's type; the first that fits.
 _AMOUNTS = (
     ("checkout.", "amount_total"),
@@ -98,7 +105,7 @@ def said(row: Row[Any], catalogue: Catalogue) -> Saying:
         facts = decode(event).facts
     except Exception as error:  # noqa: BLE001 - whatever is stored, the rest must be told.
         return Saying(f"cannot be read: {type(error).__name__}: {error}", ())
-    sentence = SENTENCES.get(event.type)
+    sentence = SENTENCES.get(event.type) or OWN_SENTENCES.get(event.type)
     if sentence is None:
         return Saying(f"about {text_of(event.object.get('id')) or 'something'}; not handled", facts)
     return Saying(sentence.format_map(_words(event, facts, catalogue)), facts)
@@ -122,6 +129,19 @@ def _words(event: Event, facts: Sequence[Fact], catalogue: Catalogue) -> dict[st
         "what": f" for {what}" if what else "",
         "trial_end": _day(found.get("trial_end")),
         "ending": _ending(found),
+        **_words_of_people(found),
+    }
+
+
+def _words_of_people(found: Mapping[str, Any]) -> dict[str, str]:
+    user_id, plan_id = text_of(found.get("user_id")), integer_of(found.get("plan_id"))
+    named = (user_id and f"user {user_id}", None if plan_id is None else f"plan {plan_id}")
+    return {
+        "by": text_of(found.get("by")) or "somebody",
+        "tokens": f"{integer_of(found.get('amount')) or 0:+,}",
+        "payment": reference_of(found.get("payment")) or "a payment",
+        "whom": " and ".join(filter(None, named)),
+        "why": text_of(found.get("reason")) or "no reason was given",
     }
 
 
