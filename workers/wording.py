@@ -14,7 +14,7 @@ from domain.catalogue import Catalogue
 from domain.decode import decode, parse
 from domain.decode.facts import Fact
 from domain.events import Event
-from domain.payments import Line, MoneyObject
+from domain.payments import Dispute, Line, MoneyObject, Refund
 from domain.reading import integer_of, mapping_of, reference_of, text_of, time_of
 from domain.settlement import Cluster
 from domain.subscriptions import Subscription, state_of
@@ -109,6 +109,16 @@ def said(row: Row[Any], catalogue: Catalogue) -> Saying:
     if sentence is None:
         return Saying(f"about {text_of(event.object.get('id')) or 'something'}; not handled", facts)
     return Saying(sentence.format_map(_words(event, facts, catalogue)), facts)
+
+
+def money_in(found: object) -> set[str]:
+    """The money objects that a stored event tells of; none where it cannot be read."""
+    try:
+        facts = decode(parse(found)).facts
+    except Exception:  # noqa: BLE001 - as above.
+        return set()
+    own = {fact.id for fact in facts if isinstance(fact, MoneyObject)}
+    return own | {fact.target_id for fact in facts if isinstance(fact, Refund | Dispute)}
 
 
 def _words(event: Event, facts: Sequence[Fact], catalogue: Catalogue) -> dict[str, str]:
