@@ -11,15 +11,9 @@ from typing import Any
 
 from sqlalchemy import Connection, CursorResult, Row, TextClause, text
 
-_SHADOWED = (
-    "customers",
-    "subscriptions",
-    "payments",
-    "refunds",
-    "disputes",
-    "token_accounts",
-    "ledger_entries",
-)
+from db.fact_tables import FACT_TABLES
+
+_SHADOWED = (*(each.name for each in FACT_TABLES), "token_accounts", "ledger_entries")
 _SETTINGS = (
     # The audit may take its time and its terminal may be paused: it holds nobody up.
     "SET LOCAL statement_timeout = 0",

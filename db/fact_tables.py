@@ -1,0 +1,82 @@
+"""The tables that events alone decide: what an audit compares and a rebuild writes anew.
+
+A new table of facts is one entry here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Table
+
+from db import tables
+
+# When a row was written last is told by no event.
+_UNTOLD = frozenset({"updated_at"})
+
+
+@dataclass(frozen=True, slots=True)
+class FactTable:
+    """One table, keyed by `id`.
+
+    `compared` are the columns whose differences people are shown. `links` are those that name a
+    money object which must be settled with the row. `facts` are the columns that are no
+    derivation from others; empty means all.
+    """
+
+    table: Table
+    compared: Sequence[str]
+    links: Sequence[str] = ()
+    facts: Sequence[str] = ()
+
+    @property
+    def name(self) -> str:
+        """The table's name in the database."""
+        return self.table.name
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """Every column that events decide."""
+        return [column.name for column in self.table.columns if column.name not in _UNTOLD]
+
+    @property
+    def written(self) -> Sequence[str]:
+        """The columns that a rebuild writes itself; the pipeline derives the others from them."""
+        return self.facts or self.columns
+
+    @property
+    def touched(self) -> str | None:
+        """The column that says when a row was written last, where there is one."""
+        return next((name for name in _UNTOLD if name in self.table.columns), None)
+
+
+CUSTOMERS = FactTable(tables.customers, ("user_id", "other_user_ids", "deleted_at"))
+SUBSCRIPTIONS = FactTable(
+    tables.subscriptions,
+    (
+        *("customer_id", "user_id", "claimed_plan_id", "status", "items", "cancel_at_period_end"),
+        *("cancel_at", "canceled_at", "trial_end", "started_at"),
+    ),
+)
+PAYMENTS = FactTable(
+    tables.payments,
+    (
+        *("kind", "root_id", "customer_id", "subscription_id", "listed", "user_id", "status"),
+        *("currency", "amount_minor", "refunded_minor", "disputed_minor", "plan_id"),
+        *("plan_version", "tokens", "lacks_user", "lacks_plan", "receipt_url", "created_at"),
+    ),
+    links=("root_id",),
+    facts=("id", "kind", "root_id", "customer_id", "subscription_id", "facts", "created_at"),
+)
+REFUNDS = FactTable(
+    tables.refunds,
+    ("target_id", "status", "amount_minor", "failed_created"),
+    links=("target_id",),
+)
+DISPUTES = FactTable(
+    tables.disputes,
+    ("target_id", "status", "status_created", "amount_minor", "funds", "funds_created"),
+    links=("target_id",),
+)
+
+# In the order in which a rebuild writes them: owners and plans before what depends on them.
+FACT_TABLES: Sequence[FactTable] = (CUSTOMERS, SUBSCRIPTIONS, PAYMENTS, REFUNDS, DISPUTES)
