@@ -101,7 +101,7 @@ _COUNTS = text(
 )
 _EVENTS = text(
     """
-    SELECT id, type, extract(epoch FROM created_at) AS created, body
+    SELECT id, type, status, extract(epoch FROM created_at) AS created, body
     FROM public.webhook_events
     WHERE status <> 'ignored' AND applied_at IS NOT NULL
     ORDER BY received_at, id

@@ -41,10 +41,10 @@ def differences(connection: Connection) -> Iterator[Difference]:
     for each in FACT_TABLES:
         for row in read(connection, _compare(each.name, each.compared), _ROWS_AT_A_TIME):
             yield Difference(each.name, row.id, _differing(row.live, row.again))
-    for row in read(connection, _LEDGER, _ROWS_AT_A_TIME):
+    for row in read(connection, LEDGER, _ROWS_AT_A_TIME):
         sums = {f"sum for {row.user_id}": (row.live, row.again)}
         yield Difference("ledger_entries", row.payment_id, sums, user_id=row.user_id)
-    for row in read(connection, _ADJUSTMENTS, _ROWS_AT_A_TIME):
+    for row in read(connection, ADJUSTMENTS, _ROWS_AT_A_TIME):
         sums = {f"sum for {row.user_id}": (row.live, row.again)}
         yield Difference("ledger_entries", row.event_id, sums, event_id=row.event_id)
     for row in read(connection, _ENTRIES, _ROWS_AT_A_TIME):
@@ -117,7 +117,7 @@ def _compare(table: str, columns: Iterable[str]) -> TextClause:
 
 # Entries stay with the object they were posted for; both sums go by the payment that object
 # belongs to now, as recomputed.
-_LEDGER = text(
+LEDGER = text(
     """
     WITH live AS (
         SELECT coalesce(object.root_id, entry.payment_id) AS payment_id, entry.user_id,
@@ -163,7 +163,7 @@ _ENTRIES = text(
     """
 )
 # Adjustments by hand: no payment is behind them, each has an event of its own.
-_ADJUSTMENTS = text(
+ADJUSTMENTS = text(
     """
     WITH live AS (
         SELECT event_id, user_id, sum(delta) AS tokens FROM public.ledger_entries

@@ -20,13 +20,15 @@ class FactTable:
 
     `compared` are the columns whose differences people are shown. `links` are those that name a
     money object which must be settled with the row. `facts` are the columns that are no
-    derivation from others; empty means all.
+    derivation from others (empty means all), `first` those that only a new row is given: from
+    then on the pipeline moves them.
     """
 
     table: Table
     compared: Sequence[str]
     links: Sequence[str] = ()
     facts: Sequence[str] = ()
+    first: Sequence[str] = ()
 
     @property
     def name(self) -> str:
@@ -42,6 +44,13 @@ class FactTable:
     def written(self) -> Sequence[str]:
         """The columns that a rebuild writes itself; the pipeline derives the others from them."""
         return self.facts or self.columns
+
+    @property
+    def payer(self) -> str | None:
+        """The column that names the customer whose row this is, where there is one."""
+        if self.table is tables.customers:
+            return "id"
+        return "customer_id" if "customer_id" in self.table.columns else None
 
     @property
     def touched(self) -> str | None:
@@ -66,6 +75,7 @@ PAYMENTS = FactTable(
     ),
     links=("root_id",),
     facts=("id", "kind", "root_id", "customer_id", "subscription_id", "facts", "created_at"),
+    first=("root_id",),
 )
 REFUNDS = FactTable(
     tables.refunds,

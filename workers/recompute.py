@@ -55,7 +55,8 @@ class Recomputation:
         if work.outcome.error is not None:
             self._unusable(row.id, work.outcome.error)
             return None
-        if work.outcome.status is EventStatus.IGNORED:
+        # One that failed when it was replayed says what it is by itself.
+        if work.outcome.status is EventStatus.IGNORED and row.status == EventStatus.APPLIED:
             self._ignored(row.id, work.outcome.note or f"{row.type} has no effect any more")
         return work
 
