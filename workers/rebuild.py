@@ -228,7 +228,9 @@ class _Batch:
         places = [place for unit in units for place in unit.places]
         by_hand = [place.id for place in places if place.table == ADJUSTED]
         rows = {row.place: row for row in plan.wanted(connection, places)}
-        subjects = frozenset(by_hand).union(*(row.subjects for row in rows.values()))
+        subjects = frozenset(by_hand).union(
+            *(unit.names for unit in units), *(row.subjects for row in rows.values())
+        )
         return cls(units, rows, plan.adjusted(connection, by_hand), subjects)
 
     def write(
