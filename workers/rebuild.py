@@ -23,10 +23,10 @@ from db.fact_tables import PAYMENTS
 from db.rebuild_plan import ADJUSTED, Place, Unit, Wanted
 from db.unit_of_work import StaleLocks
 from domain.errors import BillingError
-from workers.apply import CatalogueCache, apply_facts
+from workers.apply import CatalogueCache, apply_facts, prepare
 from workers.batch import TRANSIENT_WAITS_SECONDS
 from workers.failure import is_away, is_timeout, is_worth_waiting
-from workers.recompute import Progress, Recomputation
+from workers.recompute import Prepare, Progress, Recomputation
 
 # So many rows are mended in one transaction; a payment with more objects is mended whole.
 BATCH_ROWS = 100
@@ -95,14 +95,17 @@ class _Found:
         return self.remaining == 0
 
 
-def rebuild(engine: Engine, steps: Steps, *, user_id: str | None = None) -> Rebuilt:
+def rebuild(
+    engine: Engine, steps: Steps, *, user_id: str | None = None, read: Prepare = prepare
+) -> Rebuilt:
     """Make the tables what the events say, of one user or of all; safe to be broken off.
 
     Nothing is changed unless `steps.agree` says yes to what was found first. Raises
     `UnreadableEventsError`, and what the database raises when it goes away; what was committed
-    stays then, and another run goes on from there. The engine needs two connections.
+    stays then, and another run goes on from there. `read` is how today's code reads an event. The
+    engine needs two connections.
     """
-    run = _Run(engine, steps, user_id)
+    run = _Run(engine, steps, user_id, read)
     with _snapshot(engine) as connection:
         found = run.find(connection)
         rebuilt = Rebuilt(found.proposal, is_done=found.is_nothing, remaining=found.remaining)
@@ -133,10 +136,11 @@ def _snapshot(engine: Engine) -> Iterator[Connection]:
 class _Run:
     """One rebuild under way."""
 
-    def __init__(self, engine: Engine, steps: Steps, user_id: str | None) -> None:
+    def __init__(self, engine: Engine, steps: Steps, user_id: str | None, read: Prepare) -> None:
         self._engine = engine
         self._steps = steps
         self._user_id = user_id
+        self._read = read
         self._catalogue = CatalogueCache()
 
     def find(self, connection: Connection) -> _Found:
@@ -144,7 +148,9 @@ class _Run:
         unreadable: list[tuple[str, str]] = []
         ignored: dict[str, str] = {}
         recomputation = Recomputation(
-            lambda event_id, error: unreadable.append((event_id, error)), ignored.__setitem__
+            lambda event_id, error: unreadable.append((event_id, error)),
+            ignored.__setitem__,
+            self._read,
         )
         total = tables.counts(connection).applied
         recomputation.run(connection, total, self._steps.recomputing)

@@ -19,22 +19,25 @@ BATCH = 1_000
 _FIRST_STATISTICS = 1_000
 
 Progress = Callable[[int, int], None]
+Prepare = Callable[[Delivery], Work]
 
 
 class Recomputation:
     """One recomputation under way, in a transaction that `db.audit.open_shadow` prepared.
 
     `unusable` is told of each applied event that can no longer be applied, and why; `ignored` of
-    each that today's code ignores, and why.
+    each that today's code ignores, and why. `read` is how today's code reads one.
     """
 
     def __init__(
         self,
         unusable: Callable[[str, str], None],
         ignored: Callable[[str, str], None] = lambda _event_id, _reason: None,
+        read: Prepare = prepare,
     ) -> None:
         self._unusable = unusable
         self._ignored = ignored
+        self._prepare = read
         self._catalogue = CatalogueCache()
 
     def run(self, connection: Connection, total: int, progress: Progress) -> None:
@@ -51,7 +54,7 @@ class Recomputation:
         tables.finish(connection)
 
     def _read(self, row: Row[Any]) -> Work | None:
-        work = prepare(Delivery(row.id, row.type, int(row.created), 0, bytes(row.body)))
+        work = self._prepare(Delivery(row.id, row.type, int(row.created), 0, bytes(row.body)))
         if work.outcome.error is not None:
             self._unusable(row.id, work.outcome.error)
             return None

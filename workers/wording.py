@@ -190,6 +190,9 @@ def _subscribed(known: Subscription, catalogue: Catalogue) -> str:
 def bought(cluster: Cluster, catalogue: Catalogue) -> str:
     """What a payment was for: quantities and names of plans."""
     members = sorted(cluster.members, key=lambda member: member.id != cluster.root_id)
+    by_person = [member.assigned_plan for member in members if member.assigned_plan]
+    if by_person and (plan := catalogue.current(int(max(by_person).value))):
+        return f"{plan.name}, as a person said"
     told = (_of_object(each, cluster.claimed_plan_id, catalogue) for each in members)
     return next((what for what in told if what), "")
 

@@ -201,6 +201,7 @@ def test_explain_tells_who_and_why(wiring: Wiring, run: Run) -> None:
     assert "Ada gave cs_1 to user user_7: mailed us" in story
     assert "Ada gave cs_1 to plan 4: no reason was given" in story
     assert "Bo corrected the balance by +20 tokens: sorry" in story
+    assert "checkout cs_1 paid 5.00 usd for Plan 4, as a person said" in story
     assert "+20 tokens: sorry (by Bo); balance 1,020" in story
 
 

@@ -1,6 +1,7 @@
 """`rebuild` on real engines: what a decoder said wrongly is overwritten, the ledger only grows."""
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,7 +24,7 @@ from domain.decode.source import Source
 from domain.payments import MoneyObject
 from tests.domain.test_convergence import account_stories, shuffled
 from tests.examples import examples
-from tests.pipeline import balances, empty, statuses, work
+from tests.pipeline import a_wiring, balances, empty, statuses, work
 from tests.stripe_objects import (
     a_dispute,
     a_line,
@@ -140,7 +141,9 @@ def test_what_a_decoder_said_ten_times_too_large_is_mended(wiring: Wiring, run: 
     assert entries(wiring) == before
     done = run()
     assert done.exit_code == 0, done.output
-    assert "2 ledger entries posted; the tables are what the events make them." in done.output
+    assert (
+        "Rebuilt: 2 ledger entries posted; the tables are what the events make them." in done.output
+    )
     assert entries(wiring)[: len(before)] == before
     assert [each[1:] for each in entries(wiring)[len(before) :]] == [
         ("user_1", -90_000, "adjustment", "in_1", None),
@@ -148,6 +151,8 @@ def test_what_a_decoder_said_ten_times_too_large_is_mended(wiring: Wiring, run: 
     ]
     assert differences(wiring) == []
     assert "Nothing to rebuild" in run().output
+    story = CliRunner().invoke(table, ["explain", "--user", "user_1"]).output
+    assert "stands for 10,000 tokens (found when payments were valued anew)" in story
 
 
 def test_only_one_users_subjects_are_touched(wiring: Wiring, run: Run) -> None:
@@ -421,6 +426,46 @@ def test_programs_get_one_object(wiring: Wiring, run: Run) -> None:
     } in told["changes"]
     told = json.loads(run("--json").output)
     assert (told["done"], told["ledger_entries"], told["remaining"]) == (True, 1, 0)
+
+
+def test_beside_a_running_worker_nothing_is_lost(
+    wiring: Wiring, database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Renewals and refunds of the same customers come in while their past is mended."""
+    monkeypatch.setattr(module, "BATCH_ROWS", 3)
+    numbers = range(1, 21)
+    with saying("invoice.paid", ten_times):
+        work(wiring, [each for number in numbers for each in a_renewal(f"u{number}", number)])
+    worker = a_wiring(database_url, redis_url, consumer="beside")
+    news = [each for number in numbers for each in a_refund_and_a_package(number)]
+
+    def live() -> None:
+        for at in range(0, len(news), 2):
+            work(worker, news[at : at + 2])
+
+    beside = threading.Thread(target=live)
+
+    def agree(_proposal: Proposal) -> bool:
+        beside.start()
+        return True
+
+    done = rebuild(wiring.engine, Steps(silent, silent, agree))
+    beside.join()
+    worker.engine.dispose()
+    assert done.is_done or rebuilt(wiring).is_done
+    assert balances(wiring.engine) == {f"u{number}": 6_000 for number in numbers}
+    assert differences(wiring) == []
+
+
+def a_refund_and_a_package(number: int) -> list[dict[str, Any]]:
+    """Half of a renewal goes back, and a package is bought."""
+    refund = a_refund(id=f"re_{number}", payment_intent=f"pi_{number}", charge=None, amount=1_450)
+    ids = {"id": f"cs_{number}", "payment_intent": f"pi_9{number}", "customer": f"cus_{number}"}
+    owner = {"client_reference_id": None, "metadata": {"plan_id": "4", "user_id": f"u{number}"}}
+    return [
+        an_event("refund.created", refund),
+        an_event("checkout.session.completed", a_session(**ids, **owner)),
+    ]
 
 
 @examples(8, suppress_health_check=[HealthCheck.function_scoped_fixture])
