@@ -10,22 +10,21 @@ fresh one; the last round finds nothing.
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, exc
 
 from db import audit as tables
 from db import rebuild as live
 from db import rebuild_plan as plan
-from db import unit_of_work
 from db.differences import Difference, differences
-from db.fact_tables import PAYMENTS
-from db.rebuild_plan import ADJUSTED, Place, Unit, Wanted
+from db.rebuild_plan import Unit
 from db.unit_of_work import StaleLocks
 from domain.errors import BillingError
-from workers.apply import CatalogueCache, apply_facts, prepare
+from workers.apply import CatalogueCache, prepare
 from workers.batch import TRANSIENT_WAITS_SECONDS
 from workers.failure import is_away, is_timeout, is_worth_waiting
+from workers.rebuild_batch import Batch, batches
 from workers.recompute import Prepare, Progress, Recomputation
 
 # So many rows are mended in one transaction; a payment with more objects is mended whole.
@@ -172,7 +171,7 @@ class _Run:
         total = sum(len(unit.places) for unit in found.units)
         done = 0
         self._steps.mending(done, total)
-        for units in _batches(found.units):
+        for units in batches(found.units, BATCH_ROWS):
             rebuilt.entries += self._mend_apart(connection, units)
             done += sum(len(unit.places) for unit in units)
             self._steps.mending(done, total)
@@ -197,7 +196,7 @@ class _Run:
         return sum(self._mend_apart(connection, [unit]) for unit in units)
 
     def _patiently(self, connection: Connection, units: Sequence[Unit]) -> int:
-        batch = _Batch.of(connection, units)
+        batch = Batch.of(connection, units)
         for wait_seconds in TRANSIENT_WAITS_SECONDS:
             try:
                 return self._locked(batch)
@@ -207,7 +206,7 @@ class _Run:
                 time.sleep(wait_seconds)
         return self._locked(batch)
 
-    def _locked(self, batch: "_Batch") -> int:
+    def _locked(self, batch: Batch) -> int:
         """Run the transaction again while it finds that more subjects must be locked."""
         subjects = batch.subjects
         for _ in range(_LOCK_ROUNDS_MAX):
@@ -217,72 +216,6 @@ class _Run:
             except StaleLocks as stale:
                 subjects |= stale.subjects
         raise BillingError(f"The subjects of a batch still grow after {_LOCK_ROUNDS_MAX} rounds.")
-
-
-@dataclass(slots=True)
-class _Batch:
-    """Units mended in one transaction, with the rows as they must be."""
-
-    units: Sequence[Unit]
-    rows: Mapping[Place, Wanted]
-    adjusted: Mapping[str, Mapping[str, int]]
-    subjects: frozenset[str] = field(default_factory=frozenset)
-
-    @classmethod
-    def of(cls, connection: Connection, units: Sequence[Unit]) -> "_Batch":
-        """Read from the snapshot what the units' rows must be."""
-        places = [place for unit in units for place in unit.places]
-        by_hand = [place.id for place in places if place.table == ADJUSTED]
-        rows = {row.place: row for row in plan.wanted(connection, places)}
-        subjects = frozenset(by_hand).union(
-            *(unit.names for unit in units), *(row.subjects for row in rows.values())
-        )
-        return cls(units, rows, plan.adjusted(connection, by_hand), subjects)
-
-    def write(
-        self, connection: Connection, subjects: frozenset[str], catalogue: CatalogueCache
-    ) -> int:
-        """Lock, check, write, derive and post; returns how many entries were posted."""
-        locked = subjects | unit_of_work.resolve_subjects(connection, subjects)
-        unit_of_work.lock(connection, locked)
-        same = live.is_as_it_was(connection, self.rows.values())
-        units = [unit for unit in self.units if all(_is_same(each, same) for each in unit.places)]
-        places = {place for unit in units for place in unit.places}
-        rows = [row for place, row in self.rows.items() if place in places]
-        unheard = [
-            row.place.id for row in rows if row.place.table == PAYMENTS.name and row.again is None
-        ]
-        adjusted = {
-            event_id: sums
-            for event_id, sums in self.adjusted.items()
-            if Place(ADJUSTED, event_id) in places
-        }
-        postings = live.reversals(connection, unheard) + live.corrections(connection, adjusted)
-        live.replace(connection, rows)
-        live.post(connection, postings)
-        # Names that are no money objects are settled by nothing.
-        names = {name for unit in units for name in unit.names} - set(unheard)
-        settled = apply_facts(
-            connection, (), catalogue, locked, again=dict.fromkeys(sorted(names), "")
-        )
-        return len(postings) + len(settled.postings)
-
-
-def _is_same(place: Place, same: set[Place]) -> bool:
-    return place.table == ADJUSTED or place in same
-
-
-def _batches(units: Sequence[Unit]) -> Iterator[Sequence[Unit]]:
-    batch: list[Unit] = []
-    rows = 0
-    for unit in units:
-        if batch and rows + len(unit.places) > BATCH_ROWS:
-            yield batch
-            batch, rows = [], 0
-        batch.append(unit)
-        rows += len(unit.places)
-    if batch:
-        yield batch
 
 
 def _proposal(
