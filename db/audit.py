@@ -11,16 +11,9 @@ from typing import Any
 
 from sqlalchemy import Connection, CursorResult, Row, TextClause, text
 
-_SHADOWED = (
-    "customers",
-    "subscriptions",
-    "payments",
-    "refunds",
-    "disputes",
-    "credit_notes",
-    "token_accounts",
-    "ledger_entries",
-)
+from db.fact_tables import FACT_TABLES
+
+_SHADOWED = (*(each.name for each in FACT_TABLES), "token_accounts", "ledger_entries")
 _SETTINGS = (
     # The audit may take its time and its terminal may be paused: it holds nobody up.
     "SET LOCAL statement_timeout = 0",
@@ -108,7 +101,7 @@ _COUNTS = text(
 )
 _EVENTS = text(
     """
-    SELECT id, type, extract(epoch FROM created_at) AS created, body
+    SELECT id, type, status, extract(epoch FROM created_at) AS created, body
     FROM public.webhook_events
     WHERE status <> 'ignored' AND applied_at IS NOT NULL
     ORDER BY received_at, id

@@ -3,13 +3,14 @@
 Works inside the transaction that `db.audit` opened and filled.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, TextClause, text
 
 from db.audit import read
+from db.fact_tables import FACT_TABLES
 
 # How many events are named behind a difference; the others are counted.
 EVENTS_NAMED_MAX = 10
@@ -18,33 +19,6 @@ _ROWS_AT_A_TIME = 200
 
 # A row that one side lacks differs as a whole, not in a column.
 WHOLE_ROW = ""
-
-# Without what only the worth of payments is derived from.
-_ITEMS = (
-    "(SELECT jsonb_agg(item - CAST('{metered,unit_amount,currency}' AS text[]) ORDER BY place)"
-    " FROM jsonb_array_elements(items) WITH ORDINALITY AS each (item, place)) AS items"
-)
-
-_COMPARED: Mapping[str, Sequence[str]] = {
-    "customers": ("user_id", "other_user_ids", "deleted_at", "alias_ids"),
-    "subscriptions": (
-        *("customer_id", "user_id", "claimed_plan_id", "status", _ITEMS, "cancel_at_period_end"),
-        *("cancel_at", "canceled_at", "trial_end", "started_at", "pause_collection"),
-        "coalesce(named_plan_id, claimed_plan_id) AS named_plan_id",
-    ),
-    "payments": (
-        *("kind", "root_id", "customer_id", "subscription_id", "listed", "user_id", "status"),
-        *("currency", "amount_minor", "refunded_minor", "disputed_minor", "plan_id"),
-        *("plan_version", "tokens", "lacks_user", "lacks_plan", "receipt_url", "created_at"),
-        *("credited_minor", "note", "loose_ends", "question"),
-    ),
-    "refunds": ("target_id", "status", "amount_minor", "failed_created"),
-    "disputes": (
-        *("target_id", "status", "status_created", "amount_minor", "funds", "funds_created"),
-        "currency",
-    ),
-    "credit_notes": ("target_id", "amount_minor", "is_void", "refunds"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +38,15 @@ class Difference:
 
 def differences(connection: Connection) -> Iterator[Difference]:
     """Everything on which live and recomputed tables disagree, read as it is consumed."""
-    for table, compared in _COMPARED.items():
-        for row in read(connection, _compare(table, compared), _ROWS_AT_A_TIME):
-            yield Difference(table, row.id, _differing(row.live, row.again))
-    for row in read(connection, _LEDGER, _ROWS_AT_A_TIME):
+    for each in FACT_TABLES:
+        for row in read(connection, _compare(each.name, each.compared), _ROWS_AT_A_TIME):
+            yield Difference(each.name, row.id, _differing(row.live, row.again))
+    for row in read(connection, LEDGER, _ROWS_AT_A_TIME):
         sums = {f"sum for {row.user_id}": (row.live, row.again)}
         yield Difference("ledger_entries", row.payment_id, sums, user_id=row.user_id)
+    for row in read(connection, ADJUSTMENTS, _ROWS_AT_A_TIME):
+        sums = {f"sum for {row.user_id}": (row.live, row.again)}
+        yield Difference("ledger_entries", row.event_id, sums, event_id=row.event_id)
     for row in read(connection, _ENTRIES, _ROWS_AT_A_TIME):
         yield _entry_difference(row)
     for row in read(connection, _ACCOUNTS, _ROWS_AT_A_TIME):
@@ -140,7 +117,7 @@ def _compare(table: str, columns: Iterable[str]) -> TextClause:
 
 # Entries stay with the object they were posted for; both sums go by the payment that object
 # belongs to now, as recomputed.
-_LEDGER = text(
+LEDGER = text(
     """
     WITH live AS (
         SELECT coalesce(object.root_id, entry.payment_id) AS payment_id, entry.user_id,
@@ -162,28 +139,53 @@ _LEDGER = text(
     ORDER BY 1, 2
     """
 )
+# Entries of a payment that no event tells of stay for good; reversed they are right.
 _ENTRIES = text(
     """
+    WITH unknown AS (
+        SELECT entry.payment_id, entry.user_id
+        FROM public.ledger_entries AS entry
+        LEFT JOIN pg_temp.payments AS object ON object.id = entry.payment_id
+        WHERE entry.payment_id IS NOT NULL AND object.id IS NULL
+        GROUP BY entry.payment_id, entry.user_id HAVING sum(entry.delta) <> 0
+    )
     SELECT entry.id, entry.event_id, entry.payment_id, entry.balance_after, entry.follows,
-           entry.payment_id IS NOT NULL AND object.id IS NULL AS is_unknown
+           unknown.payment_id IS NOT NULL AS is_unknown
     FROM (
-        SELECT id, event_id, payment_id, balance_after,
+        SELECT id, user_id, event_id, payment_id, balance_after,
                delta + lag(balance_after, 1, CAST(0 AS bigint))
                    OVER (PARTITION BY user_id ORDER BY id) AS follows
         FROM public.ledger_entries
     ) AS entry
-    LEFT JOIN pg_temp.payments AS object ON object.id = entry.payment_id
-    WHERE entry.balance_after <> entry.follows
-       OR (entry.payment_id IS NOT NULL AND object.id IS NULL)
+    LEFT JOIN unknown ON unknown.payment_id = entry.payment_id AND unknown.user_id = entry.user_id
+    WHERE entry.balance_after <> entry.follows OR unknown.payment_id IS NOT NULL
     ORDER BY entry.id
     """
 )
-# What no event tells of (debits, adjustments by hand) is taken from the live ledger.
+# Adjustments by hand: no payment is behind them, each has an event of its own.
+ADJUSTMENTS = text(
+    """
+    WITH live AS (
+        SELECT event_id, user_id, sum(delta) AS tokens FROM public.ledger_entries
+        WHERE payment_id IS NULL AND event_id IS NOT NULL GROUP BY event_id, user_id
+    ), again AS (
+        SELECT event_id, user_id, sum(delta) AS tokens FROM pg_temp.ledger_entries
+        WHERE payment_id IS NULL AND event_id IS NOT NULL GROUP BY event_id, user_id
+    )
+    SELECT event_id, user_id, to_jsonb(coalesce(live.tokens, 0)) AS live,
+           to_jsonb(coalesce(again.tokens, 0)) AS again
+    FROM live FULL JOIN again USING (event_id, user_id)
+    WHERE coalesce(live.tokens, 0) <> coalesce(again.tokens, 0)
+    ORDER BY 1, 2
+    """
+)
+# What no event tells of (debits) is taken from the live ledger.
 _ACCOUNTS = text(
     """
     WITH entries AS (
         SELECT user_id, sum(delta) AS tokens,
-               coalesce(sum(delta) FILTER (WHERE payment_id IS NULL), 0) AS unpaid
+               coalesce(sum(delta) FILTER (WHERE payment_id IS NULL AND event_id IS NULL), 0)
+                   AS unpaid
         FROM public.ledger_entries GROUP BY user_id
     ), joined AS (
         SELECT user_id, coalesce(live.balance, 0) AS balance, coalesce(tokens, 0) AS entries,

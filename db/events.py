@@ -1,6 +1,6 @@
 """Reads of the inbox for people: lists of events, and one event with its effects."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, text
@@ -53,6 +53,11 @@ def effects(connection: Connection, event_id: str) -> Sequence[Row[Any]]:
     return connection.execute(_EFFECTS, {"id": event_id}).all()
 
 
+def effects_of_payments(connection: Connection, object_ids: Collection[str]) -> Sequence[Row[Any]]:
+    """The ledger entries of the payments that these objects belong to, whoever called for them."""
+    return connection.execute(_EFFECTS_OF_PAYMENTS, {"ids": list(object_ids)}).all()
+
+
 _STRANGERS = text(
     "SELECT count(*) FROM webhook_events"
     " WHERE received_at > now() - interval '1 day' AND status = 'ignored'"
@@ -78,4 +83,15 @@ _COUNTS = text("SELECT status, count(*) AS number FROM webhook_events GROUP BY s
 _EFFECTS = text(
     "SELECT id, user_id, delta, kind, balance_after, payment_id, reason, created_at"
     " FROM ledger_entries WHERE event_id = :id ORDER BY id"
+)
+_EFFECTS_OF_PAYMENTS = text(
+    """
+    SELECT entry.id, entry.user_id, entry.delta, entry.kind, entry.balance_after,
+           object.root_id AS payment_id, entry.reason, entry.created_at,
+           NULLIF(entry.event_id, '') AS event_id
+    FROM payments AS object JOIN ledger_entries AS entry ON entry.payment_id = object.id
+    WHERE object.root_id IN
+        (SELECT root_id FROM payments WHERE id = ANY(CAST(:ids AS text[])))
+    ORDER BY entry.id
+    """
 )

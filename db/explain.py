@@ -104,8 +104,8 @@ _OBJECTS = text(
     """
 )
 _ENTRIES = text(
-    "SELECT id, delta, kind, balance_after, payment_id, event_id, reason, idempotency_key,"
-    " created_at FROM ledger_entries WHERE user_id = :user ORDER BY id"
+    "SELECT id, delta, kind, balance_after, payment_id, NULLIF(event_id, '') AS event_id, reason,"
+    " idempotency_key, created_at FROM ledger_entries WHERE user_id = :user ORDER BY id"
 )
 _BALANCE = text("SELECT balance FROM token_accounts WHERE user_id = :user")
 _EVENTS = text(

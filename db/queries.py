@@ -190,7 +190,7 @@ _LEDGER = text(
     """
     SELECT entries.id, entries.delta, entries.kind, entries.balance_after,
            coalesce(payments.root_id, entries.payment_id) AS payment_id,
-           entries.event_id, entries.reason, entries.created_at
+           NULLIF(entries.event_id, '') AS event_id, entries.reason, entries.created_at
     FROM ledger_entries AS entries LEFT JOIN payments ON payments.id = entries.payment_id
     WHERE entries.user_id = :user_id
       AND (CAST(:before AS bigint) IS NULL OR entries.id < :before)

@@ -182,8 +182,8 @@ def money_facts(known: MoneyObject) -> Row:
         "invoice": _invoice_facts(known.invoice) if known.invoice else None,
         "session": _session_facts(known.session) if known.session else None,
         "intent": _intent_facts(known.intent) if known.intent else None,
-        "user": _assigned(known.assigned_user),
-        "plan": _assigned(known.assigned_plan),
+        "assigned_user": _assigned(known.assigned_user),
+        "assigned_plan": _assigned(known.assigned_plan),
         # Tells which payments a newly known period of a subscription concerns.
         "prorated": (known.invoice is not None and known.invoice.is_prorated) or None,
     }
@@ -287,8 +287,8 @@ def money_from(row: Any) -> MoneyObject:  # noqa: ANN401 - as above.
         invoice=_invoice_from(invoice) if invoice else None,
         session=_session_from(session) if session else None,
         intent=_intent_from(intent) if intent else None,
-        assigned_user=_assigned_from(facts.get("user")),
-        assigned_plan=_assigned_from(facts.get("plan")),
+        assigned_user=_assigned_from(facts.get("assigned_user")),
+        assigned_plan=_assigned_from(facts.get("assigned_plan")),
     )
 
 

@@ -356,9 +356,16 @@ ledger_entries = Table(
         "kind NOT IN ('grant', 'reversal', 'restore') OR payment_id IS NOT NULL",
         name="ledger_entries_follow_money",
     ),
+    # Entries older than this check may have it empty; they cannot be changed.
+    CheckConstraint("event_id <> ''", name="ledger_entries_event_is_named"),
     Index("ledger_entries_user_id", "user_id", "id"),
     Index(
         "ledger_entries_payment_id", "payment_id", postgresql_where=text("payment_id IS NOT NULL")
+    ),
+    Index(
+        "ledger_entries_of_adjustments",
+        "event_id",
+        postgresql_where=text("payment_id IS NULL AND event_id IS NOT NULL"),
     ),
     Index(
         "ledger_entries_idempotency_key",

@@ -15,6 +15,8 @@ from sqlalchemy import Connection, Row, TextClause, text
 from db import records
 from db.bulk import Upsert
 from db.tables import credit_notes, customers, disputes, payments, refunds, subscriptions
+from domain import adjustments
+from domain.adjustments import Adjustment
 from domain.books import Books, Posting, Settled, Taken, Touched
 from domain.claims import Customer
 from domain.credit_notes import CreditNote
@@ -43,6 +45,8 @@ def subjects_of(facts: Iterable[Fact]) -> set[str]:
             names.update(fact.alias_ids)
         elif isinstance(fact, Subscription):
             names.add(fact.customer_id or fact.id)
+        elif isinstance(fact, Adjustment):
+            names.add(fact.id)
         elif isinstance(fact, MoneyObject):
             names.add(fact.id)
             names.update(fact.parents)
@@ -276,11 +280,27 @@ def post(connection: Connection, postings: Sequence[Posting]) -> None:
                 "kind": entry.kind,
                 "balance_after": running[entry.user_id],
                 "payment_id": entry.payment_id,
-                "event_id": posting.event_id,
+                # What a catalogue or a rebuild calls for has no event.
+                "event_id": posting.event_id or None,
                 "reason": entry.reason,
             }
         )
     connection.execute(_POST, {"rows": orjson.dumps(entries).decode()})
+
+
+def lacking_adjustments(connection: Connection, facts: Iterable[Fact]) -> list[Posting]:
+    """What the ledger lacks of the adjustments among the facts; nothing the second time."""
+    named = adjustments.distinct(facts)
+    if not named:
+        return []
+    posted: dict[str, dict[str, int]] = {}
+    for row in connection.execute(_ADJUSTED, {"ids": list(named)}):
+        posted.setdefault(row.event_id, {})[row.user_id] = int(row.total)
+    return [
+        Posting(entry, each.id)
+        for each in named.values()
+        for entry in adjustments.entries_for(each, posted.get(each.id, {}))
+    ]
 
 
 def _query(sql: str) -> TextClause:
@@ -352,6 +372,11 @@ _CREDIT_NOTES = _query(
 _POSTED = _query(
     "SELECT payment_id, user_id, sum(delta) AS total FROM ledger_entries"
     " WHERE payment_id = ANY(CAST(:ids AS text[])) GROUP BY payment_id, user_id"
+)
+_ADJUSTED = _query(
+    "SELECT event_id, user_id, sum(delta) AS total FROM ledger_entries"
+    " WHERE payment_id IS NULL AND event_id IS NOT NULL"
+    " AND event_id = ANY(CAST(:ids AS text[])) GROUP BY event_id, user_id"
 )
 _MOVE = _query(
     """

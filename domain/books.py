@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from domain.adjustments import AdjustmentEntry
 from domain.catalogue import Catalogue
 from domain.claims import Customer
 from domain.credit_notes import CreditNote
@@ -135,7 +136,7 @@ def _retarget(earlier: Taken | None, fact: Taken, touched: Touched, event_id: st
 class Posting:
     """A ledger entry to be posted, and the event that called for it, if one did."""
 
-    entry: Entry
+    entry: Entry | AdjustmentEntry
     event_id: str | None
 
 
@@ -274,6 +275,8 @@ def commit(books: Books, settled: Settled) -> None:
         if object_id != root:
             books.payments.pop(object_id, None)
     for posting in settled.postings:
+        if posting.entry.payment_id is None:
+            continue
         by_user = books.posted.setdefault(posting.entry.payment_id, {})
         user_id = posting.entry.user_id
         by_user[user_id] = by_user.get(user_id, 0) + posting.entry.delta

@@ -70,8 +70,11 @@ def apply(
     cache: CatalogueCache,
     *,
     retry_delays_seconds: Sequence[float] = RETRY_DELAYS_SECONDS,
+    check: Callable[[Connection, Applied], None] | None = None,
 ) -> Applied:
     """Apply events and record what became of them, in one transaction.
+
+    `check` sees what is about to be committed; nothing is applied when it raises.
 
     A stored event is left out when it no longer waits or another worker has it, unless a person
     asked for it. One that the inbox turns out to have already has no effect. Raises what the
@@ -80,7 +83,10 @@ def apply(
 
     def run(subjects: Collection[str]) -> Applied:
         with engine.begin() as connection:
-            return _apply(connection, works, cache, subjects, retry_delays_seconds)
+            applied = _apply(connection, works, cache, subjects, retry_delays_seconds)
+            if check is not None:
+                check(connection, applied)
+            return applied
 
     return _with_locks(run)
 
@@ -165,6 +171,7 @@ def apply_facts(
     merge_money(books, touched, facts)
     unit_of_work.load_owners(connection, books, locked)
     settled = settle_touched(books, touched, cache.get(connection))
+    settled.postings += unit_of_work.lacking_adjustments(connection, plain)
     unit_of_work.save(connection, books, touched, settled)
     return settled
 

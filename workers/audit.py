@@ -8,21 +8,15 @@ waits for; but PostgreSQL cannot clear away old row versions until it ends.
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
-from sqlalchemy import Connection, Engine, Row
+from sqlalchemy import Connection, Engine
 
 from db import audit as tables
 from db.audit import Counts
 from db.differences import WHOLE_ROW, Difference, differences, events_behind
-from domain.decode.facts import Fact
-from domain.events import Delivery
-from workers.apply import CatalogueCache, Work, apply_facts, prepare
-from workers.failure import described, is_away
-
-BATCH = 1_000
-# The planner is told of the tables' growth when this many events are in, and at every tenfold.
-_FIRST_STATISTICS = 1_000
+from workers.recompute import Progress, Recomputation
+from workers.work import prepare
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +43,6 @@ class Verdict:
 
 
 Report = Callable[[Finding], None]
-Progress = Callable[[int, int], None]
 
 
 def audit(
@@ -83,20 +76,11 @@ class _Run:
         self._report = report
         self._progress = progress
         self._own_account = own_account
-        self._catalogue = CatalogueCache()
 
     def recompute(self, connection: Connection, total: int) -> None:
         """Apply every stored event to the own tables."""
-        done, statistics_at = 0, _FIRST_STATISTICS
-        self._progress(done, total)
-        for rows in tables.applied_events(connection, BATCH):
-            self._apply(connection, [work for row in rows if (work := self._read(row))])
-            done += len(rows)
-            if done >= statistics_at:
-                tables.refresh_statistics(connection)
-                statistics_at *= 10
-            self._progress(done, total)
-        tables.finish(connection)
+        read = partial(prepare, own_account=self._own_account)
+        Recomputation(self._cannot_use, read=read).run(connection, total, self._progress)
 
     def compare(self, connection: Connection) -> None:
         """Report every row that differs, with the events behind it."""
@@ -104,37 +88,12 @@ class _Run:
             events, total = events_behind(connection, difference)
             self._find(Finding(difference, events, total))
 
-    def _read(self, row: Row[Any]) -> Work | None:
-        delivery = Delivery(row.id, row.type, int(row.created), 0, bytes(row.body))
-        work = prepare(delivery, own_account=self._own_account)
-        if work.outcome.error is not None:
-            self._find(_unusable(row.id, work.outcome.error))
-            return None
-        return work
-
-    def _apply(self, connection: Connection, works: Sequence[Work]) -> None:
-        """Apply a batch; when it fails, each event alone, and report the culprits."""
-        facts = [(work.delivery.event_id, fact) for work in works for fact in work.facts]
-        try:
-            with connection.begin_nested():
-                apply_facts(connection, facts, self._catalogue, is_alone=True)
-                tables.note_touches(connection, _touches(facts))
-        except Exception as error:
-            if is_away(error):
-                raise
-            if len(works) == 1:
-                self._find(_unusable(works[0].delivery.event_id, described(error)))
-                return
-            for work in works:
-                self._apply(connection, [work])
+    def _cannot_use(self, event_id: str, error: str) -> None:
+        self._find(_unusable(event_id, error))
 
     def _find(self, finding: Finding) -> None:
         self.differences += len(finding.difference.columns)
         self._report(finding)
-
-
-def _touches(facts: Sequence[tuple[str, Fact]]) -> set[tuple[str, str]]:
-    return {(event_id, fact.id) for event_id, fact in facts}
 
 
 def _unusable(event_id: str, error: str) -> Finding:

@@ -128,7 +128,7 @@ class _Teller:
             told = self._of_restore(entry.delta, cluster, payment)
         else:
             told = self._of_adjustment(before, entry.delta, cluster, payment)
-        return told if entry.event_id else f"{told} (found when a catalogue was loaded)"
+        return told if entry.event_id else f"{told} (found when payments were valued anew)"
 
     def _of_grant(self, delta: int, cluster: Cluster, payment: Payment) -> str:
         gross = self._gross(cluster)

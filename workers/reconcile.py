@@ -17,6 +17,7 @@ from db import reconcile as places
 from db.attempts import Attempt, Request
 from db.deliveries import as_delivery
 from db.reconcile import Progress, Walk
+from domain.by_hand import is_ours
 from stripe_gateway import EventPage, StripeGateway, StripeUnavailable
 from workers.patience import patiently
 from workers.questions.turn import leave_reading, turn
@@ -190,10 +191,12 @@ def _pages(ask: Ask, floor: int, after: str = "") -> Iterator[EventPage]:
 
 
 def _is_event(found: Mapping[str, Any]) -> bool:
+    event_id, event_type = found.get("id"), found.get("type")
     return (
-        isinstance(found.get("id"), str)
-        and isinstance(found.get("type"), str)
+        isinstance(event_id, str)
+        and isinstance(event_type, str)
         and isinstance(found.get("created"), int)
+        and not is_ours(event_id, event_type)
     )
 
 

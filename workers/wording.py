@@ -10,14 +10,16 @@ import orjson
 from sqlalchemy import Row
 
 from db.bodies import decompress
+from domain import by_hand
 from domain.catalogue import Catalogue
+from domain.credit_notes import CreditNote
 from domain.decode import decode, parse
 from domain.decode.facts import Fact
 from domain.events import Event
 from domain.line_plans import Invoiced
 from domain.lines import Line
 from domain.money import money
-from domain.payments import MoneyObject
+from domain.payments import Dispute, MoneyObject, Refund
 from domain.reading import integer_of, mapping_of, reference_of, text_of, time_of
 from domain.settlement import Cluster
 from domain.sold import Sold
@@ -65,6 +67,12 @@ SENTENCES: Mapping[str, str] = {
     "customer.deleted": "customer {id} was deleted",
 }
 
+# The same of what people said by hand.
+OWN_SENTENCES: Mapping[str, str] = {
+    by_hand.ADJUSTED: "{by} corrected the balance by {tokens} tokens: {why}",
+    by_hand.ASSIGNED: "{by} gave {payment} to {whom}: {why}",
+}
+
 # Where an object has its amount, by the beginning of the event's type; the first that fits.
 _AMOUNTS = (
     ("checkout.", "amount_total"),
@@ -100,10 +108,22 @@ def said(row: Row[Any], catalogue: Catalogue) -> Saying:
         facts = decode(event).facts
     except Exception as error:  # noqa: BLE001 - whatever is stored, the rest must be told.
         return Saying(f"cannot be read: {told(error)}", ())
-    sentence = SENTENCES.get(event.type)
+    sentence = SENTENCES.get(event.type) or OWN_SENTENCES.get(event.type)
     if sentence is None:
         return Saying(f"about {text_of(event.object.get('id')) or 'something'}; not handled", facts)
     return Saying(sentence.format_map(_words(event, facts, catalogue)), facts)
+
+
+def money_in(found: object) -> set[str]:
+    """The money objects that a stored event tells of; none where it cannot be read."""
+    try:
+        facts = decode(parse(found)).facts
+    except Exception:  # noqa: BLE001 - as above.
+        return set()
+    own = {fact.id for fact in facts if isinstance(fact, MoneyObject)}
+    return own | {
+        fact.target_id for fact in facts if isinstance(fact, Refund | Dispute | CreditNote)
+    }
 
 
 def _words(event: Event, facts: Sequence[Fact], catalogue: Catalogue) -> dict[str, str]:
@@ -124,6 +144,19 @@ def _words(event: Event, facts: Sequence[Fact], catalogue: Catalogue) -> dict[st
         "what": f" for {what}" if what else "",
         "trial_end": _day(found.get("trial_end")),
         "ending": _ending(found),
+        **_words_of_people(found),
+    }
+
+
+def _words_of_people(found: Mapping[str, Any]) -> dict[str, str]:
+    user_id, plan_id = text_of(found.get("user_id")), integer_of(found.get("plan_id"))
+    named = (user_id and f"user {user_id}", None if plan_id is None else f"plan {plan_id}")
+    return {
+        "by": text_of(found.get("by")) or "somebody",
+        "tokens": f"{integer_of(found.get('amount')) or 0:+,}",
+        "payment": reference_of(found.get("payment")) or "a payment",
+        "whom": " and ".join(filter(None, named)),
+        "why": text_of(found.get("reason")) or "no reason was given",
     }
 
 
@@ -162,6 +195,9 @@ def _subscribed(known: Subscription, catalogue: Catalogue) -> str:
 def bought(cluster: Cluster, catalogue: Catalogue) -> str:
     """What a payment was for: quantities and names of plans."""
     members = sorted(cluster.members, key=lambda member: member.id != cluster.root_id)
+    by_person = [member.assigned_plan for member in members if member.assigned_plan]
+    if by_person and (plan := catalogue.current(int(max(by_person).value))):
+        return f"{plan.name}, as a person said"
     told = (_of_object(each, cluster.sold, catalogue) for each in members)
     return next((what for what in told if what), "")
 

@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from domain import by_hand
 from domain.decode import (
+    adjustments,
     assignments,
     checkout,
     credit_notes,
@@ -23,8 +25,6 @@ from domain.decode.source import Source
 from domain.errors import DecodeError
 from domain.events import Event
 from domain.reading import mapping_of, reference_of, text_of, time_of
-
-ASSIGNED = "fiko.payment.assigned"
 
 Decoder = Callable[[Source], list[Fact]]
 
@@ -79,9 +79,10 @@ DECODERS: Mapping[str, Decoder] = {
     "customer.deleted": customers.deleted_customer,
 }
 
-# Events of ours, never sent by Stripe: what a person said where Stripe's objects do not.
+# What people say by hand: events of ours, which Stripe never sends and nobody enables there.
 OWN_DECODERS: Mapping[str, Decoder] = {
-    ASSIGNED: assignments.assignment,
+    by_hand.ADJUSTED: adjustments.adjustment,
+    by_hand.ASSIGNED: assignments.assignment,
 }
 
 
@@ -140,7 +141,9 @@ def decode(event: Event) -> Decoded:
     Raises `DecodeError` when the object lacks what its type must carry.
     """
     source = Source(event)
-    decoder = DECODERS.get(event.type) or OWN_DECODERS.get(event.type)
+    if by_hand.is_by_hand(event.id):
+        return _by_hand(source)
+    decoder = DECODERS.get(event.type)
     facts = tuple(decoder(source)) if decoder else ()
     if decoder and (odd := doubt(event)):
         source.note(odd)
@@ -156,6 +159,21 @@ def decode(event: Event) -> Decoded:
     )
 
 
+def _by_hand(source: Source) -> Decoded:
+    """An event of ours; only one that bears our id may have such a type."""
+    decoder = OWN_DECODERS.get(source.event.type)
+    return Decoded(
+        facts=tuple(decoder(source)) if decoder else (),
+        # An assignment is found by what it is about.
+        object_id=source.reference("payment") or text_of(source.object.get("id")),
+        customer_id=None,
+        user_id=text_of(source.object.get("user_id")),
+        note="; ".join(source.notes) or None,
+        is_handled=decoder is not None,
+        is_cut=False,
+    )
+
+
 def _object_id(source: Source) -> str | None:
     """What the inbox finds the event by; a link between two objects is told of the invoice."""
     if source.object.get("object") == "invoice_payment":
@@ -165,4 +183,4 @@ def _object_id(source: Source) -> str | None:
     return text_of(source.object.get("id"))
 
 
-__all__ = ["ASSIGNED", "DECODERS", "OWN_DECODERS", "Decoded", "Fact", "decode", "parse"]
+__all__ = ["DECODERS", "OWN_DECODERS", "Decoded", "Fact", "decode", "parse"]

@@ -4,14 +4,14 @@ from domain.claims import Assigned
 from domain.decode.facts import Fact
 from domain.decode.source import Source
 from domain.payments import MoneyObject, kind_of
-from domain.reading import plan_id_of, text_of
+from domain.reading import text_of
 
 
 def assignment(source: Source) -> list[Fact]:
     """The user or the plan that a payment was given by hand."""
     payment_id = source.required_reference("payment")
     user_id = text_of(source.object.get("user_id"))
-    plan_id = plan_id_of(source.object.get("plan_id"))
+    plan_id = source.plan_id(source.object)
     if user_id is None and plan_id is None:
         raise source.missing("user_id or plan_id")
     stamp = source.event.stamp

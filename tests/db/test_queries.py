@@ -356,6 +356,14 @@ def test_the_ledger_names_payments_as_they_stand_now(connection: Connection) -> 
     assert (found[2].kind, found[2].event_id, found[2].reason) == ("grant", "evt_1", "purchase")
 
 
+def test_an_old_entry_with_an_empty_event_names_none(connection: Connection) -> None:
+    """Such entries were posted once, and the ledger keeps them as they are."""
+    check = "ALTER TABLE ledger_entries DROP CONSTRAINT ledger_entries_event_is_named"
+    connection.execute(text(check))
+    an_entry(connection, 10, event_id="")
+    assert [each.event_id for each in queries.ledger(connection, "user_1", limit=10)] == [None]
+
+
 def test_the_ledger_is_read_backwards_and_only_ones_own(connection: Connection) -> None:
     """Newest first, from a number on."""
     for delta in (1, 2, 3):

@@ -29,6 +29,8 @@ def connection(engine: Engine) -> Iterator[Connection]:
         found.rollback()
 
 
+# SQLAlchemy 2.1 stumbles over its own words when it reflects a check that is NOT VALID.
+@pytest.mark.filterwarnings("ignore:Can't validate argument 'dialect_options'")
 def test_the_migrated_schema_is_the_one_in_code(connection: Connection) -> None:
     """Whoever changes one must change the other."""
     context = MigrationContext.configure(connection, opts={"compare_server_default": False})
@@ -105,6 +107,7 @@ def test_the_ledgers_past_cannot_be_changed(connection: Connection, statement: s
         entry("gift", 5, 5),
         entry("debit", -5, -5, payment="NULL", key="'k'"),
         entry("debit", -5, 5, payment="NULL"),
+        entry("grant", 5, 5).replace(" reason,", " event_id, reason,").replace("'r'", "'', 'r'"),
         (
             "INSERT INTO webhook_events (id, type, created_at, status, body, source)"
             " VALUES ('e', 't', now(), 'received', '', 'webhook')"

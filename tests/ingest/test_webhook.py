@@ -203,6 +203,18 @@ def test_a_signed_body_that_is_no_event_is_refused(
     assert_refused(client, stores, body, a_signature(body), status=400, code="not_an_event")
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [{"id": "manual_1"}, {"id": "fetched_evt_1"}, {"type": "fiko.tokens.adjusted"}],
+)
+def test_nobody_speaks_for_us_from_outside(
+    client: FlaskClient, stores: Stores, changes: dict[str, str]
+) -> None:
+    """Ids and types that only we give are refused, whoever signed them."""
+    body = a_body(**changes)
+    assert_refused(client, stores, body, a_signature(body), status=400, code="not_an_event")
+
+
 @pytest.mark.parametrize("excess", [1, 2, 100_000])
 def test_a_body_over_the_limit_is_refused_by_its_length(
     client: FlaskClient, stores: Stores, excess: int

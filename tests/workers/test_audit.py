@@ -30,7 +30,7 @@ from tests.stripe_objects import (
     an_invoice,
     an_invoice_payment,
 )
-from workers import audit as module
+from workers import recompute as module
 from workers.audit import Finding, Verdict, audit
 from workers.commands.audit import audit as command
 from workers.drain import drain

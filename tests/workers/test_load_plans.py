@@ -126,6 +126,9 @@ def test_what_waited_for_its_plan_takes_effect_when_the_catalogue_is_loaded(
     assert balances(wiring.engine) == {}
     load(PRO.format(tokens=100, price="price_a") + PACK)
     assert balances(wiring.engine) == {"user_1": 1_100}
+    with wiring.engine.connect() as connection:
+        causes = connection.execute(text("SELECT event_id FROM ledger_entries")).scalars().all()
+    assert causes == [None, None]
 
 
 def test_a_price_keeps_the_terms_it_was_sold_at(wiring: Wiring, load: Load) -> None:

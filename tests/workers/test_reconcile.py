@@ -152,6 +152,14 @@ def test_what_never_arrived_is_fetched_and_applied(wiring: Wiring, listed: Liste
     assert sources(wiring) == {"evt_1": "webhook", "evt_2": "reconcile"}
 
 
+def test_what_bears_our_names_is_not_taken_from_a_list(wiring: Wiring, listed: Listed) -> None:
+    """A person's word is given here, and nowhere else."""
+    listed.sell(1)["id"] = "manual_1"
+    listed.sell(2)
+    caught_up(wiring)
+    assert list(sources(wiring)) == ["evt_2"]
+
+
 def test_the_body_is_what_stripe_listed(wiring: Wiring, listed: Listed) -> None:
     """Numbers and all, so that a replay sees the same."""
     event = listed.sell(1)

@@ -22,8 +22,15 @@ from db.engine import make_engine
 from domain.decode import DECODERS
 from domain.events import EventStatus
 from workers.commands.options import asked_for, request
+from workers.wording import money_in
 
 _COLOURS = {"applied": "green", "ignored": "dim", "received": "cyan", "failed": "yellow"}
+_DONE = {
+    "grant": "granted",
+    "reversal": "reversed",
+    "restore": "restored",
+    "adjustment": "adjusted",
+}
 # A pipe has no width of its own; rows must not be cut there.
 _PIPE_WIDTH = 200
 
@@ -93,12 +100,14 @@ def show(event_id: str, *, as_json: bool) -> None:
             raise click.ClickException(f"There is no event {event_id} in the inbox.")
         body = orjson.loads(db.events.body(connection, event_id) or b"null")
         effects = db.events.effects(connection, event_id)
+        others = () if effects else db.events.effects_of_payments(connection, money_in(body))
         tries = attempts.of(connection, event_id)
         asked = questions.of_subject(connection, row.object_id or "")
     if as_json:
         told = {
             "attempts_kept": [_plain(each) for each in tries],
             "effects": [_plain(each) for each in effects],
+            "payment_effects": [_plain(each) for each in others],
             "payload": body,
             "waits_for": asked,
         }
@@ -106,7 +115,7 @@ def show(event_id: str, *, as_json: bool) -> None:
         return
     _show_facts(row)
     _show_attempts(tries)
-    _show_effects(effects)
+    _show_effects(effects, others)
     for each in asked:
         click.echo(f"{click.style('waits for', bold=True)}  {each}")
     click.secho("payload", bold=True)
@@ -170,10 +179,16 @@ def _show_facts(row: Row[Any]) -> None:
             click.echo(f"{click.style(name.ljust(16), bold=True)} {value}")
 
 
-def _show_effects(effects: Sequence[Row[Any]]) -> None:
+def _show_effects(effects: Sequence[Row[Any]], others: Sequence[Row[Any]]) -> None:
     click.secho("effects", bold=True)
     if not effects:
-        click.echo("  no ledger entries")
+        click.echo("  no ledger entries" + (" of its own; its payment was" if others else ""))
+    for each in others:
+        cause = each.event_id or "no event (payments were valued anew)"
+        click.echo(
+            f"  {_DONE[each.kind]} with {cause}: {each.delta:+d} tokens  user {each.user_id}"
+            f"  balance {each.balance_after}  ({each.reason})"
+        )
     for each in effects:
         click.echo(
             f"  {each.delta:+d} tokens  {each.kind}  user {each.user_id}"
