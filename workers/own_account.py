@@ -16,7 +16,6 @@ from stripe_gateway import (
     StripeKeyRefused,
     StripeMissing,
     StripeRefused,
-    StripeUnavailable,
     key_hash,
 )
 
@@ -52,13 +51,18 @@ def read(settings: Settings, engine: Engine) -> str | None:
         return configured(settings).read(connection)
 
 
-def ask(engine: Engine, gateway: StripeGateway | None, own: OwnAccount) -> None:
-    """Ask Stripe whose the key is, unless that was answered; call outside of any drain."""
-    if gateway is None or own.key_hash is None:
-        return
+def is_wanted(engine: Engine, own: OwnAccount) -> bool:
+    """Whether Stripe has not said yet whose the key is."""
+    if own.key_hash is None:
+        return False
     with engine.connect() as connection:
-        if tables.is_answered(connection, own.key_hash):
-            return
+        return not tables.is_answered(connection, own.key_hash)
+
+
+def ask(engine: Engine, own: OwnAccount, gateway: StripeGateway) -> None:
+    """Ask Stripe whose the key is; call outside of any drain. Raises `StripeUnavailable`."""
+    if own.key_hash is None:
+        return
     try:
         account_id = text_of(gateway.account().get("id"))
     except (StripeKeyRefused, StripeMissing, StripeRefused) as error:
@@ -66,9 +70,6 @@ def ask(engine: Engine, gateway: StripeGateway | None, own: OwnAccount) -> None:
         cure = "set STRIPE_ACCOUNT"
         log.warning("stripe does not say whose the key is", detail=error.detail, cure=cure)
         account_id = None
-    except StripeUnavailable as error:
-        log.warning("stripe cannot be asked", detail=error.detail)
-        return
     with engine.begin() as connection:
         tables.keep(connection, own.key_hash, account_id)
     log.info("own account", account=account_id)

@@ -1,5 +1,7 @@
 """The Celery tasks: one line each, everything else is called."""
 
+from functools import partial
+
 from celery.signals import worker_ready
 from kombu.exceptions import OperationalError
 
@@ -59,7 +61,8 @@ def ask() -> None:
 def account() -> None:
     """Ask Stripe which account is ours, until it has said."""
     found = wiring()
-    own_account.ask(found.engine, found.gateway, found.own)
+    if own_account.is_wanted(found.engine, found.own):
+        turn.in_turn(found, partial(own_account.ask, found.engine, found.own))
 
 
 @app.task(  # type: ignore[untyped-decorator]  # As above.

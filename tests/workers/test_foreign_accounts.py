@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from workers import own_account, tasks
 from workers.audit import Finding, Verdict, audit
 from workers.drain import drain
 from workers.own_account import OwnAccount, configured
+from workers.questions import turn
 from workers.replay import Replay
 from workers.wiring import Wiring
 
@@ -68,7 +70,8 @@ def with_key(wiring: Wiring, stripe: StripeServer, **variables: str) -> Wiring:
 
 def ask(wiring: Wiring) -> None:
     """What the task does."""
-    own_account.ask(wiring.engine, wiring.gateway, wiring.own)
+    if own_account.is_wanted(wiring.engine, wiring.own):
+        turn.in_turn(wiring, partial(own_account.ask, wiring.engine, wiring.own))
 
 
 def sale(account: str | None = None, **more: Any) -> dict[str, Any]:

@@ -5,13 +5,14 @@ hangs takes at most one process of a worker, and mostly none.
 """
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine
 
 import telemetry
 from db import questions, stripe_turn
+from stripe_gateway import StripeGateway, StripeUnavailable
 from workers.wiring import Wiring
 
 # Longer than the hard time limit of every task that asks, so that no two of them ever ask at once.
@@ -78,6 +79,24 @@ def turn(wiring: Wiring) -> Iterator[Turn | None]:
     finally:
         with wiring.engine.begin() as connection:
             stripe_turn.give_back(connection, holder)
+
+
+def in_turn(wiring: Wiring, ask: Callable[[StripeGateway], None]) -> None:
+    """Ask Stripe something when it is our turn; nothing without a key, nor in a pause.
+
+    `ask` may raise `StripeUnavailable`: then nobody asks for a while, as after any other question.
+    """
+    if wiring.gateway is None:
+        return
+    with turn(wiring) as mine:
+        if mine is None or mine.is_paused:
+            return
+        try:
+            ask(wiring.gateway)
+        except StripeUnavailable as error:
+            mine.failed(error.detail)
+        else:
+            mine.succeeded()
 
 
 def leave_reading(wiring: Wiring, *, after_outage: bool = False, goes_on: bool = False) -> None:
