@@ -16,8 +16,8 @@ from sqlalchemy import Connection, text
 from db.records import when
 from domain.errors import BillingError
 from domain.payments import SESSION_RANK
-from domain.reading import time_of
-from domain.selling import Order
+from domain.reading import mapping_of, time_of
+from domain.selling import TRIAL_IN_PARAMS, Order
 
 # Longer than any request may take, so that a holder that lives still holds it.
 CLAIM_SECONDS = 25
@@ -60,6 +60,12 @@ class Purchase:
     def customer_id(self) -> str:
         """The Stripe customer who is to pay."""
         return str(self.params["customer"])
+
+    @property
+    def has_trial(self) -> bool:
+        """Whether it begins with a trial."""
+        group, days = TRIAL_IN_PARAMS
+        return days in mapping_of(self.params.get(group))
 
 
 @dataclass(frozen=True, slots=True)

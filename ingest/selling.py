@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import Any
 
 import telemetry
-from db import purchases, sales
+from db import purchases, sales, trials
 from db.purchases import Keyed, KeyReusedError, Purchase, Turn, TurnLostError
 from domain import selling
 from domain.reading import mapping_of, text_of
@@ -98,9 +98,9 @@ class Sale:
             raise KEY_REUSED.problem() from error
 
     def _take_turn(self, turn: Turn) -> Purchase:
-        known = turn.purchase
         if self._order.offer.type == "full":
             self._rivals.expire_plans(turn)
+        known = self._with_trial_still_due(turn.purchase)
         if known and known.session_id:
             found = self._if_still_good(turn, known, known.session_id)
         else:
@@ -108,6 +108,24 @@ class Sale:
         while found is None:
             found = self._make(turn, self._begin(turn), again=False)
         return found
+
+    def _with_trial_still_due(self, known: Purchase | None) -> Purchase | None:
+        """The purchase to go on with, but none with a trial that the user had meanwhile."""
+        if known is None or not known.has_trial:
+            return known
+        with self._here.engine.connect() as connection:
+            if not trials.had(connection, self._order.user_id, self._tried):
+                return known
+        if known.session_id:
+            return known if self._rivals.expire(known) == "complete" else None
+        self._end(known, "lost")
+        return None
+
+    @property
+    def _tried(self) -> int | None:
+        """Which plan a user tries once; None where they try one plan of all."""
+        is_each = self._here.settings.trials == "per_plan"
+        return self._order.offer.plan_id if is_each else None
 
     def _if_still_good(self, turn: Turn, known: Purchase, session_id: str) -> Purchase | None:
         """A purchase whose session can still be paid, or was paid by a repeat of this request."""
@@ -138,7 +156,8 @@ class Sale:
                 customer_id=customer_id,
                 price_id=None if self._spells_price_out else price_id,
                 has_trial=order.offer.trial_days > 0
-                and not sales.had_plan(connection, order.user_id, order.offer.plan_id),
+                and not sales.had_plan(connection, order.user_id, order.offer.plan_id)
+                and not trials.had_or_open(connection, order.user_id, self._tried),
             )
             params = selling.session_params(order, terms)
             return purchases.begin(
