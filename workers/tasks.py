@@ -9,6 +9,7 @@ from celery_config import app
 from workers import deafness
 from workers.drain import drain as drain_all
 from workers.reconcile import catch_up
+from workers.superseded import expire_superseded
 from workers.sweep import sweep as sweep_once
 from workers.ties import settle_ties
 from workers.wiring import wiring
@@ -43,7 +44,8 @@ def sweep() -> None:
 
 @app.task(name=celery_config.TIES)  # type: ignore[untyped-decorator]  # As above.
 def ties() -> None:
-    """Ask Stripe about what its events leave open."""
+    """Ask Stripe about what its events leave open, and to end what must not be paid."""
+    expire_superseded(wiring())
     settle_ties(wiring())
 
 

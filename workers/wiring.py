@@ -31,8 +31,9 @@ class Wiring:
 
     Without a `gateway` (no Stripe key) nothing is asked of Stripe. `test_mode` is the mode whose
     events are applied; None takes both. `beat` notes that a sweep runs. A failed event is tried
-    again after `retry_delays_seconds`. `is_gone` says of a consumer's name whether it has certainly
-    ended. `left` are stored events that this process took when the database went away.
+    again after `retry_delays_seconds`. `trials` is the setting: what a user tries once. `is_gone`
+    says of a consumer's name whether it has certainly ended. `left` are stored events that this
+    process took when the database went away.
     """
 
     engine: Engine
@@ -43,6 +44,7 @@ class Wiring:
     test_mode: bool | None = None
     beat: Callable[[], object] = _nothing
     retry_delays_seconds: Sequence[float] = RETRY_DELAYS_SECONDS
+    trials: str = "once"
     is_gone: Callable[[str], bool] = identity.is_gone
     left: list[Taken] = field(default_factory=list)
 
@@ -60,4 +62,5 @@ def wiring() -> Wiring:
         test_mode=found.stripe_test_mode,
         beat=Heartbeat(client).beat,
         retry_delays_seconds=found.retry_delays_seconds,
+        trials=found.trials,
     )

@@ -79,8 +79,8 @@ def has_trial(shop: Shop, session_id: str) -> bool:
 
 def a_trial(plan_id: int, **changes: Any) -> dict[str, Any]:
     """The event of a trial of `user_1` that is over, begun by link: it claims no plan."""
-    made = {"status": "canceled", "trial_end": ENDED, "metadata": {"user_id": "user_1"}} | changes
-    found = a_subscription(**made)
+    made: dict[str, Any] = {"status": "canceled", "metadata": {"user_id": "user_1"}}
+    found = a_subscription(**made | {"trial_end": ENDED} | changes)
     found["items"]["data"][0]["price"]["id"] = PRICES[plan_id]
     return an_event("customer.subscription.deleted", found)
 
@@ -187,8 +187,7 @@ def test_an_open_session_is_not_handed_out_with_a_trial_that_was_had_meanwhile(s
 def test_what_silence_hid_is_not_made_with_a_trial_that_was_had_meanwhile(shop: Shop) -> None:
     """Nobody was told of it, so nobody can complete it."""
     shop.stripe.faults[SESSION] = ["mute", "mute"]
-    body = {"plan_type": "token", "plan_id": REFILL}
-    assert shop.buy(REFILL, **body).status_code == 503
+    assert shop.buy(REFILL, plan_type="token").status_code == 503
     shop.work(a_trial(OTHER))
     assert not has_trial(shop, buy(shop, REFILL))
 
