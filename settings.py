@@ -63,6 +63,7 @@ class Settings:
     stripe_success_url: str
     stripe_cancel_url: str
     stripe_portal_return_url: str
+    trials: str
     jwt_secret: str = field(repr=False)
     jwt_jwks_url: str
     jwt_audience: str
@@ -184,6 +185,7 @@ def _read(reader: "_Reader") -> Settings:
         stripe_success_url=reader.web_url("STRIPE_SUCCESS_URL"),
         stripe_cancel_url=reader.web_url("STRIPE_CANCEL_URL"),
         stripe_portal_return_url=reader.web_url("STRIPE_PORTAL_RETURN_URL"),
+        trials=reader.choice("TRIALS", "once", "per_plan"),
         jwt_secret=reader.jwt_secret("JWT_SECRET"),
         jwt_jwks_url=reader.trusted_url("JWT_JWKS_URL"),
         jwt_audience=reader.text("JWT_AUDIENCE"),

@@ -220,6 +220,10 @@ class StripeGateway:
         """The newest checkout sessions of a customer."""
         return _objects(self._get("checkout/sessions", customer=customer_id, limit=PAGE))
 
+    def expire_checkout_session(self, session_id: str) -> Answer:
+        """A checkout session that nobody can pay any more; refused where it is not open."""
+        return self._post(f"checkout/sessions/{_named(session_id)}/expire", {})
+
     def create_portal_session(self, params: Mapping[str, Any]) -> Answer:
         """A new session of the customer portal; its address is short-lived."""
         return self._post("billing_portal/sessions", params)

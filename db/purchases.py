@@ -16,15 +16,13 @@ from sqlalchemy import Connection, text
 from db.records import when
 from domain.errors import BillingError
 from domain.payments import SESSION_RANK
-from domain.reading import time_of
-from domain.selling import Order
+from domain.reading import mapping_of, time_of
+from domain.selling import TRIAL_IN_PARAMS, Order
 
 # Longer than any request may take, so that a holder that lives still holds it.
 CLAIM_SECONDS = 25
 # So long an open session is handed out again without asking Stripe whether it is still open.
 FRESH_SECONDS = 10
-# So many plans that a user looked at before are asked about; each is a question to Stripe.
-OTHER_PLANS_MAX = 3
 
 
 class KeyReusedError(BillingError):
@@ -62,6 +60,12 @@ class Purchase:
     def customer_id(self) -> str:
         """The Stripe customer who is to pay."""
         return str(self.params["customer"])
+
+    @property
+    def has_trial(self) -> bool:
+        """Whether it begins with a trial."""
+        group, days = TRIAL_IN_PARAMS
+        return days in mapping_of(self.params.get(group))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +105,10 @@ def enter(
     return Turn(user_id, claim_id, purchase, is_repeat=repeated is not None)
 
 
-def other_plans(connection: Connection, user_id: str) -> list[Purchase]:
-    """The newest open purchases of full plans that have a session, whichever plan it is."""
-    rows = connection.execute(_OTHER_PLANS, {"user_id": user_id, "limit": OTHER_PLANS_MAX})
+def other_plans(connection: Connection, turn: Turn) -> list[Purchase]:
+    """The user's open purchases of full plans that have a session, but the one to go on with."""
+    own = turn.purchase.id if turn.purchase else None
+    rows = connection.execute(_OTHER_PLANS, {"user_id": turn.user_id, "own": own})
     return [_purchase(row) for row in rows]
 
 
@@ -162,8 +167,15 @@ def begin(
     return Purchase(purchase_id, params, "open", None, None, is_answer=False)
 
 
-def record(connection: Connection, purchase_id: str, session: Mapping[str, Any]) -> Purchase:
-    """Note the open session that Stripe made for a purchase, as Stripe tells of it."""
+def record(
+    connection: Connection, turn: Turn, purchase_id: str, session: Mapping[str, Any]
+) -> Purchase:
+    """Note the open session that Stripe made for a purchase, as Stripe tells of it.
+
+    Raises `TurnLostError`: whoever has the turn now did not see this session, which must not be
+    handed out beside theirs.
+    """
+    _hold(connection, turn)
     row = {
         "id": purchase_id,
         "session_id": session["id"],
@@ -266,8 +278,10 @@ _OTHER_PLANS = text(
     SELECT purchases.*, clock_timestamp() AS read_at
     FROM purchases JOIN plans ON plans.id = purchases.plan_id AND plans.version = plan_version
     WHERE user_id = :user_id AND state = 'open' AND session_id IS NOT NULL AND plans.type = 'full'
-      AND coalesce(expires_at > now(), true)
-    ORDER BY created_at DESC LIMIT :limit
+      AND purchases.id IS DISTINCT FROM :own
+      -- Stripe's clock decides, and ours may be ahead of it.
+      AND coalesce(expires_at > now() - interval '1 hour', true)
+    ORDER BY created_at DESC
     """
 )
 _OF_KEY = text(

@@ -52,33 +52,48 @@ def had_plan(connection: Connection, user_id: str, plan_id: int) -> bool:
 
 def recurring_currency(connection: Connection, user_id: str) -> str | None:
     """The currency that a user pays subscriptions in; Stripe takes no second one beside it."""
-    live = [each.id for each in _subscriptions(connection, user_id) if each.status in LIVE_STATUSES]
+    customer_id = customer(connection, user_id)
+    live = [each.id for each in _live(connection, user_id, customer_id)]
     found: str | None = connection.execute(_CURRENCY, {"ids": live}).scalar()
     return found
 
 
 def subscription(
-    connection: Connection, user_id: str, subscription_id: str | None
+    connection: Connection, user_id: str, subscription_id: str
 ) -> queries.Subscription | None:
-    """The subscription of the user that is named; else the newest one that has not ended."""
-    for each in _subscriptions(connection, user_id):
-        if each.id == subscription_id or (not subscription_id and each.status in LIVE_STATUSES):
-            return each
-    return None
+    """The subscription of the user that is named."""
+    found = _subscriptions(connection, user_id)
+    return next((each for each in found if each.id == subscription_id), None)
+
+
+def live_subscription(
+    connection: Connection, user_id: str, customer_id: str
+) -> queries.Subscription | None:
+    """The newest subscription of the user that has not ended and that this customer pays."""
+    return next(iter(_live(connection, user_id, customer_id)), None)
 
 
 def customer(
     connection: Connection, user_id: str, subscription_id: str | None = None
 ) -> str | None:
-    """The Stripe customer to ask for a user, if there is one.
+    """The Stripe customer that a user pays as, if there is one.
 
-    That of the user's subscription where one is named; else the one that was linked to the user
-    last; else the one that was made for the user. Deleted ones are left out, and those that Stripe
-    said it does not know.
+    That of the user's subscription where one is named; else the one that we made for the user;
+    else the one that was linked to the user first. Whoever follows a payment link may name any
+    user in its address, so a link that such a session claims comes after all others. Deleted
+    customers are left out, and those that Stripe said it does not know.
     """
     wanted = {"user_id": user_id, "subscription_id": subscription_id}
     found: str | None = connection.execute(_CUSTOMER, wanted).scalar()
     return found
+
+
+def _live(
+    connection: Connection, user_id: str, customer_id: str | None
+) -> list[queries.Subscription]:
+    paid = set(connection.execute(_PAID_BY, {"customer_id": customer_id}).scalars())
+    found = _subscriptions(connection, user_id)
+    return [each for each in found if each.id in paid and each.status in LIVE_STATUSES]
 
 
 def _subscriptions(connection: Connection, user_id: str) -> list[queries.Subscription]:
@@ -123,27 +138,34 @@ _ON_ITS_WAY = text(
     LIMIT 1
     """
 )
+_PAID_BY = text("SELECT id FROM subscriptions WHERE customer_id = :customer_id")
 _CUSTOMER = text(
     """
     SELECT known.id
     FROM (
-        SELECT customers.id, customers.claimed_created, customers.claimed_event_id
-        FROM customers WHERE customers.user_id = :user_id
-        UNION ALL
-        SELECT buyers.customer_id, NULL, NULL FROM buyers
+        SELECT customers.id FROM customers WHERE customers.user_id = :user_id
+        UNION
+        SELECT buyers.customer_id FROM buyers
         WHERE buyers.user_id = :user_id AND buyers.customer_id IS NOT NULL
-        UNION ALL
-        SELECT subscriptions.customer_id, NULL, NULL FROM subscriptions
+        UNION
+        SELECT subscriptions.customer_id FROM subscriptions
         WHERE subscriptions.id = :subscription_id AND subscriptions.customer_id IS NOT NULL
     ) AS known
     LEFT JOIN customers ON customers.id = known.id
     LEFT JOIN buyers ON buyers.user_id = :user_id
     LEFT JOIN subscriptions ON subscriptions.id = :subscription_id
+    LEFT JOIN webhook_events AS claim ON claim.id = customers.claimed_event_id
+        AND claim.type LIKE '%checkout.session.%'
+        AND NOT EXISTS (SELECT 1 FROM purchases WHERE session_id = claim.object_id)
     WHERE customers.deleted_at IS NULL
+      -- Another name of a payer (`customer_account`) is no customer to sell to.
+      AND NOT starts_with(known.id, 'acct_')
       AND coalesce(customers.user_id, :user_id) = :user_id
       AND NOT coalesce(buyers.missing_customer_ids @> to_jsonb(known.id), false)
     ORDER BY known.id = subscriptions.customer_id DESC NULLS LAST,
-             known.claimed_created DESC NULLS LAST, known.claimed_event_id DESC, known.id
+             known.id = buyers.customer_id DESC NULLS LAST,
+             claim.id IS NOT NULL, customers.claimed_created NULLS LAST,
+             customers.claimed_event_id, known.id
     LIMIT 1
     """
 )

@@ -543,6 +543,8 @@ purchases = Table(
     _time("expires_at"),
     _time("asked_at"),
     _time("created_at", nullable=False, default_now=True),
+    Column("expire_tries", Integer, nullable=False, server_default="0"),
+    _time("expire_after"),
     CheckConstraint("id ~ '^[0-9a-f]{32}$'", name="purchases_id_is_ours"),
     CheckConstraint("fingerprint ~ '^[0-9a-f]{64}$'", name="purchases_fingerprint_is_a_hash"),
     CheckConstraint("currency ~ '^[a-z]{3}$'", name="purchases_currency_code"),
@@ -576,7 +578,13 @@ purchases = Table(
         unique=True,
         postgresql_where=text("state = 'open'"),
     ),
+    CheckConstraint("expire_tries >= 0", name="purchases_expire_tries_not_negative"),
     Index("purchases_user_id", "user_id", "created_at"),
+    Index(
+        "purchases_payable",
+        "expires_at",
+        postgresql_where=text("state = 'open' AND session_id IS NOT NULL"),
+    ),
     comment=(
         "What users set out to buy: written, with what Stripe is asked for, before it is asked;"
         " the checkout session after."

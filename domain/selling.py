@@ -16,6 +16,8 @@ from domain.catalogue import PlanType
 REFERENCE_LENGTH_MAX = 200
 # A subscription in one of these still binds buyer and seller; `incomplete` may never begin.
 LIVE_STATUSES = frozenset({"active", "trialing", "past_due", "unpaid", "paused"})
+# Where what Stripe is asked for says how many days may be tried.
+TRIAL_IN_PARAMS = ["subscription_data", "trial_period_days"]
 
 Json = dict[str, Any]
 

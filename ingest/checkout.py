@@ -15,8 +15,9 @@ from ingest import inputs, redirects, stripe_problems
 from ingest.auth import authenticate_with, current_caller
 from ingest.edge import Edge, edge
 from ingest.refusals import Refusal
+from ingest.rivals import BUSY, SUBSCRIBED, subscribed
 from ingest.routes import Routes
-from ingest.selling import BUSY, KEY_REUSED, OTHER_CURRENCY, SUBSCRIBED, Sale, subscribed
+from ingest.selling import KEY_REUSED, OTHER_CURRENCY, Sale
 from ingest.selling_schemas import CheckoutBodySchema, CheckoutSchema
 
 Answer = dict[str, Any]
@@ -66,7 +67,8 @@ def create_checkout_session(body: Answer) -> Answer:
 
     Asking again for the same thing answers with the same session while it can still be paid, so a
     double click makes one. With an Idempotency-Key the answer stays the same until the session
-    expires. Whoever has a plan already changes it in the portal.
+    expires. Whoever has a plan already changes it in the portal. A session for a full plan ends
+    every other one that the caller has open, so that two plans can never be paid.
     """
     here, user_id = edge(), current_caller().user_id
     if here.gateway is None:

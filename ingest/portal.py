@@ -25,7 +25,11 @@ REQUEST_SECONDS = 18.0
 NO_CUSTOMER = Refusal(
     409, "no_stripe_customer", "There is nothing to manage yet: nothing was bought."
 )
-NO_SUBSCRIPTION = Refusal(409, "no_subscription", "There is no subscription to change.")
+NO_SUBSCRIPTION = Refusal(
+    409,
+    "no_subscription",
+    "There is no subscription to change; one that was bought elsewhere has to be named.",
+)
 ENDS_ALREADY = Refusal(
     409,
     "already_canceled",
@@ -86,12 +90,14 @@ def _params(here: Edge, body: Answer, return_url: str) -> Answer:
     user_id, flow = current_caller().user_id, body["flow"]
     asked: str | None = body["subscription_id"]
     with here.engine.connect() as connection:
-        subscription = sales.subscription(connection, user_id, asked)
-        customer_id = sales.customer(connection, user_id, subscription.id if subscription else None)
-    if asked and subscription is None:
-        raise UNKNOWN_SUBSCRIPTION.problem()
-    if customer_id is None:
-        raise NO_CUSTOMER.problem()
+        subscription = sales.subscription(connection, user_id, asked) if asked else None
+        if asked and subscription is None:
+            raise UNKNOWN_SUBSCRIPTION.problem()
+        customer_id = sales.customer(connection, user_id, asked)
+        if customer_id is None:
+            raise NO_CUSTOMER.problem()
+        if not asked:
+            subscription = sales.live_subscription(connection, user_id, customer_id)
     params: Answer = {"customer": customer_id, "return_url": return_url}
     if flow:
         params["flow_data"] = _flow_data(flow, subscription, return_url)

@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import Any
 
 import telemetry
-from db import purchases, sales
+from db import purchases, sales, trials
 from db.purchases import Keyed, KeyReusedError, Purchase, Turn, TurnLostError
 from domain import selling
 from domain.reading import mapping_of, text_of
@@ -23,6 +23,7 @@ from ingest.asking import Deadline
 from ingest.edge import Edge
 from ingest.problems import Problem
 from ingest.refusals import Refusal
+from ingest.rivals import BUSY, Rivals, subscribed
 from stripe_gateway import (
     Json,
     StripeGateway,
@@ -41,21 +42,11 @@ POLL_SECONDS = 0.05
 KEY_REUSED = Refusal(
     409, "idempotency_key_reused", "This Idempotency-Key was used for another purchase."
 )
-SUBSCRIBED = Refusal(
-    409,
-    "already_subscribed",
-    "There is a subscription to a plan already; change it in the portal: POST"
-    " /billing/stripe/customer-portal/.",
-    {"portal": "/billing/stripe/customer-portal/"},
-)
 OTHER_CURRENCY = Refusal(
     409,
     "other_currency",
     "There is a subscription in another currency, see currency; Stripe takes no second one.",
     {"currency": "eur"},
-)
-BUSY = Refusal(
-    503, "checkout_busy", "Another request of this user is still under way; try again soon."
 )
 
 # After one of these nothing was made, and asking the same again will not help.
@@ -75,6 +66,7 @@ class Sale:
         self._order = order
         self._keyed = keyed
         self._deadline = Deadline(REQUEST_SECONDS)
+        self._rivals = Rivals(here, gateway, self._deadline)
         # How the next purchase is asked for, after Stripe refused the one before.
         self._has_forgotten = False
         self._spells_price_out = False
@@ -106,16 +98,34 @@ class Sale:
             raise KEY_REUSED.problem() from error
 
     def _take_turn(self, turn: Turn) -> Purchase:
-        known = turn.purchase
+        if self._order.offer.type == "full":
+            self._rivals.expire_plans(turn)
+        known = self._with_trial_still_due(turn.purchase)
         if known and known.session_id:
             found = self._if_still_good(turn, known, known.session_id)
         else:
             found = self._make(turn, known, again=True) if known else None
-        if found is None and self._order.offer.type == "full":
-            self._refuse_second_plan(turn)
         while found is None:
             found = self._make(turn, self._begin(turn), again=False)
         return found
+
+    def _with_trial_still_due(self, known: Purchase | None) -> Purchase | None:
+        """The purchase to go on with, but none with a trial that the user had meanwhile."""
+        if known is None or not known.has_trial:
+            return known
+        with self._here.engine.connect() as connection:
+            if not trials.had(connection, self._order.user_id, self._tried):
+                return known
+        if known.session_id:
+            return known if self._rivals.expire(known) == "complete" else None
+        self._end(known, "lost")
+        return None
+
+    @property
+    def _tried(self) -> int | None:
+        """Which plan a user tries once; None where they try one plan of all."""
+        is_each = self._here.settings.trials == "per_plan"
+        return self._order.offer.plan_id if is_each else None
 
     def _if_still_good(self, turn: Turn, known: Purchase, session_id: str) -> Purchase | None:
         """A purchase whose session can still be paid, or was paid by a repeat of this request."""
@@ -126,24 +136,14 @@ class Sale:
         except StripeMissing:
             self._end(known, "lost")
             return None
-        status = session.get("status")
-        if status == "open":
+        if session.get("status") == "open":
             with self._here.engine.begin() as connection:
                 purchases.still_open(connection, known.id)
             return known
-        feeding.feed(self._here.intake, session, self._gateway.api_version)
-        self._end(known, status if status in ("complete", "expired") else "lost")
-        if status == "complete" and self._order.offer.type == "full":
+        state = self._rivals.ended(known, session)
+        if state == "complete" and self._order.offer.type == "full":
             raise subscribed()
-        return known if status == "complete" and turn.is_repeat else None
-
-    def _refuse_second_plan(self, turn: Turn) -> None:
-        """Raise a 409 where another plan was paid, and only the events that say so are late."""
-        with self._here.engine.connect() as connection:
-            others = purchases.other_plans(connection, turn.user_id)
-        for other in others:
-            if other.session_id:
-                self._if_still_good(turn, other, other.session_id)
+        return known if state == "complete" and turn.is_repeat else None
 
     def _begin(self, turn: Turn) -> Purchase:
         """A new purchase, written down."""
@@ -156,7 +156,8 @@ class Sale:
                 customer_id=customer_id,
                 price_id=None if self._spells_price_out else price_id,
                 has_trial=order.offer.trial_days > 0
-                and not sales.had_plan(connection, order.user_id, order.offer.plan_id),
+                and not sales.had_plan(connection, order.user_id, order.offer.plan_id)
+                and not trials.had_or_open(connection, order.user_id, self._tried),
             )
             params = selling.session_params(order, terms)
             return purchases.begin(
@@ -175,31 +176,31 @@ class Sale:
             )
         except StripeUnavailable as error:
             if again and _is_stored(error):
-                return self._found(purchase)
+                return self._found(turn, purchase)
             if isinstance(error, _DEFINITE):
                 self._end(purchase, "refused")
                 if self._mend(turn, purchase, error):
                     return None
                 self._refuse_second_currency(error)
             raise
-        return self._record(purchase, session)
+        return self._record(turn, purchase, session)
 
-    def _found(self, purchase: Purchase) -> Purchase | None:
+    def _found(self, turn: Turn, purchase: Purchase) -> Purchase | None:
         """The session that an error hid, if there is one; else the purchase is given up."""
         sessions = self._deadline.ask(
             lambda: self._gateway.checkout_sessions_of(purchase.customer_id)
         )
         for session in sessions:
             if _names(session, "purchase_id", purchase.id) and session.get("status") == "open":
-                return self._record(purchase, session)
+                return self._record(turn, purchase, session)
         self._end(purchase, "lost")
         return None
 
-    def _record(self, purchase: Purchase, session: Mapping[str, Any]) -> Purchase:
+    def _record(self, turn: Turn, purchase: Purchase, session: Mapping[str, Any]) -> Purchase:
         if not (text_of(session.get("id")) and text_of(session.get("url"))):
             raise stripe_problems.failed()
         with self._here.engine.begin() as connection:
-            return purchases.record(connection, purchase.id, session)
+            return purchases.record(connection, turn, purchase.id, session)
 
     def _end(self, purchase: Purchase, state: str) -> None:
         with self._here.engine.begin() as connection:
@@ -272,11 +273,6 @@ class Sale:
             each for each in found if _names(each, "user_id", user_id) and not each.get("deleted")
         )
         return next(own, None)
-
-
-def subscribed() -> Problem:
-    """The problem of who wants a second plan."""
-    return SUBSCRIBED.problem(members=SUBSCRIBED.members)
 
 
 def _is_stored(error: StripeUnavailable) -> bool:

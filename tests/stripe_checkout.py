@@ -22,6 +22,7 @@ Json = dict[str, Any]
 # What the package of the tests costs, wherever a test does not say otherwise.
 SOLD = {"amount_subtotal": 500, "amount_total": 500, "currency": "usd"}
 EXPIRES = 4_000_000_000
+EXPIRE = "POST checkout/sessions/"
 
 
 class Answer(NamedTuple):
@@ -74,6 +75,11 @@ class StripeAccount:
             assert time.monotonic() < end, "Stripe was not asked"
             time.sleep(0.005)
 
+    @property
+    def payable(self) -> list[str]:
+        """The sessions that somebody could pay now."""
+        return [name for name, each in self.sessions.items() if each["status"] == "open"]
+
     def only(self, what: str) -> Asked:
         """The one request of this kind."""
         [found] = [each for each in self.asked if each.what == what]
@@ -116,6 +122,8 @@ class StripeAccount:
         place, _, object_id = what.partition("GET checkout/sessions/")
         if object_id and not place:
             return self._shown(object_id, params)
+        if what.startswith(EXPIRE) and what.endswith("/expire"):
+            return self._expired(what.split("/")[2])
         do = {
             "POST customers": lambda: self._made(self.customers, "cus_made", "customer", params),
             "GET customers": lambda: _list(self.customers.values()),
@@ -161,6 +169,15 @@ class StripeAccount:
         for key in params.get("expand", {}).values():
             found[key] = self.objects.get(found.get(key) or "", found.get(key))
         return Answer(200, found)
+
+    def _expired(self, session_id: str) -> Answer:
+        if session_id not in self.sessions:
+            return Answer(404, {"error": _error("resource_missing", 404)})
+        session = self.sessions[session_id]
+        if session["status"] != "open":
+            return Answer(400, {"error": {"type": "invalid_request_error", "message": "not open"}})
+        session["status"] = "expired"
+        return Answer(200, dict(session))
 
     def _portal(self, params: Json) -> Answer:
         if refused := self._unknown_customer(params):

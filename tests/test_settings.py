@@ -36,6 +36,7 @@ def test_nothing_set_means_defaults() -> None:
     assert (found.stripe_enabled, found.stripe_test_mode) == (True, True)
     assert (found.stripe_currency, found.log_format, found.port) == ("usd", "json", 8000)
     assert (found.host, found.intake, found.data_dir) == ("127.0.0.1", "auto", Path(".data"))
+    assert found.trials == "once"
     assert found.database_url == found.redis_url == found.celery_broker_url == ""
     assert found.stripe_webhook_secrets == found.cors_origins == ()
 
@@ -47,6 +48,7 @@ def test_everything_set_is_read() -> None:
         | {
             "STRIPE_ENABLED": "false",
             "STRIPE_CURRENCY": "EUR",
+            "TRIALS": "PER_PLAN",
             "PORT": "9000",
             "CORS_ORIGINS": "https://App.example.com/, http://localhost:3000",
             "STRIPE_API_BASE": "http://127.0.0.1:9/",
@@ -57,6 +59,7 @@ def test_everything_set_is_read() -> None:
     assert (found.stripe_enabled, found.stripe_currency, found.port) == (False, "eur", 9000)
     assert found.cors_origins == ("https://app.example.com", "http://localhost:3000")
     assert found.stripe_api_base == "http://127.0.0.1:9"
+    assert found.trials == "per_plan"
     assert found.data_dir == Path("elsewhere")
     assert found.celery_broker_url == found.redis_url == FULL["REDIS_URL"]
 
@@ -125,6 +128,7 @@ BAD = {
     "JWT_JWKS_URL": "file:///etc/passwd",
     "ALLOWED_REDIRECT_ORIGINS": "https://a.example.com/path",
     "CORS_ORIGINS": "https://a.example.com, *",
+    "TRIALS": "twice",
     "LOG_FORMAT": "xml",
     "LOG_LEVEL": "loud",
     "PORT": "65536",

@@ -14,6 +14,7 @@ import db.events
 from db import backlog, durability, health, loose_ends, questions, stream, stripe_turn
 from db.engine import make_engine
 from db.heartbeat import Heartbeat
+from db.second_plans import second_plans
 from domain.decode import DECODERS
 from settings import Settings
 from stripe_gateway import StripeKeyRefused, StripeUnavailable, open_gateway
@@ -24,6 +25,8 @@ HEARTBEAT_SECONDS_MAX = 30
 # Most questions are answered within a minute.
 QUESTION_SECONDS_MAX = 3_600
 LOCKS_PER_TRANSACTION_MIN = 256
+# A line names so many; `check_subscription_status` names all.
+_NAMED_MAX = 5
 
 
 class Level(StrEnum):
@@ -52,6 +55,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     try:
         yield from _answered("database", lambda: _database(engine))
         yield from _answered("redis", lambda: _redis(client, settings))
+        yield from _answered("subscriptions", lambda: _subscriptions(engine))
         yield from _answered("queue", lambda: _queue(engine, client))
         yield from _answered("loose ends", lambda: _loose_ends(engine))
         yield from _answered("questions", lambda: _questions(engine, settings))
@@ -129,6 +133,18 @@ def _redis(client: redis.Redis, settings: Settings) -> list[Finding]:
     level = Level.FAIL if settings.intake == "stream" else Level.WARN
     cure = "set appendonly yes, appendfsync always, maxmemory-policy noeviction"
     return [Finding("redis", level, f"{verdict.why}; events go to the inbox first", cure)]
+
+
+def _subscriptions(engine: Engine) -> list[Finding]:
+    with engine.connect() as connection:
+        found = second_plans(connection)
+    if not found:
+        return []
+    told = [f"{each.user_id} ({', '.join(each.subscription_ids)})" for each in found[:_NAMED_MAX]]
+    more = f" and {len(found) - _NAMED_MAX} more" if len(found) > _NAMED_MAX else ""
+    cure = "cancel one of them at Stripe, refund what was paid twice"
+    says = f"{len(found)} user(s) pay for two full plans: {'; '.join(told)}{more}"
+    return [Finding("subscriptions", Level.WARN, says, cure)]
 
 
 def _queue(engine: Engine, client: redis.Redis) -> list[Finding]:

@@ -13,6 +13,7 @@ from workers.drain import drain as drain_all
 from workers.questions import turn
 from workers.questions.asking import ask_stripe
 from workers.reconcile import catch_up
+from workers.superseded import expire_superseded
 from workers.sweep import sweep as sweep_once
 from workers.wiring import wiring
 from workers.without_redis import start_watch
@@ -50,7 +51,11 @@ def sweep() -> None:
     time_limit=celery_config.ASK_TIME_LIMIT_SECONDS,
 )
 def ask() -> None:
-    """Ask Stripe about what its events leave open, then let a reading that waits have its turn."""
+    """Ask Stripe to end what must not be paid, and about what its events leave open.
+
+    Then let a reading that waits have its turn.
+    """
+    expire_superseded(wiring())
     ask_stripe(wiring())
     if cause := turn.next_reading(wiring()):
         options = {cause: True} if cause in ("after_outage", "goes_on") else {}

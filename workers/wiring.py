@@ -33,9 +33,10 @@ class Wiring:
 
     Without a `gateway` (no Stripe key) nothing is asked of Stripe. `test_mode` is the mode whose
     events are applied; None takes both. Events of another account than `own` are not. `beat` notes
-    that a sweep runs. A failed event is tried again after `retry_delays_seconds`. `is_gone` says of
-    a consumer's name whether it has certainly ended. `size` is how much is taken at once. `left`
-    are stored events that this process took and could not try.
+    that a sweep runs. A failed event is tried again after `retry_delays_seconds`. `trials` is the
+    setting: what a user tries once. `is_gone` says of a consumer's name whether it has certainly
+    ended. `size` is how much is taken at once. `left` are stored events that this process took and
+    could not try.
     """
 
     engine: Engine
@@ -47,6 +48,7 @@ class Wiring:
     own: OwnAccount = field(default_factory=OwnAccount)
     beat: Callable[[], object] = _nothing
     retry_delays_seconds: Sequence[float] = RETRY_DELAYS_SECONDS
+    trials: str = "once"
     is_gone: Callable[[str], bool] = identity.is_gone
     size: BatchSize = field(default_factory=BatchSize)
     left: list[Taken] = field(default_factory=list)
@@ -71,4 +73,5 @@ def wiring() -> Wiring:
         own=configured(found),
         beat=Heartbeat(client).beat,
         retry_delays_seconds=found.retry_delays_seconds,
+        trials=found.trials,
     )

@@ -449,3 +449,35 @@ def test_a_pipe_gets_an_aligned_table(run: Run, there: There, wiring: Wiring) ->
         "cancel at",
     ]
     assert sum("sub_1" in line for line in lines) == 1
+
+
+@pytest.fixture
+def doubled(there: There, wiring: Wiring) -> None:
+    """A user with two live full plans, on which we and Stripe agree."""
+    for name in ("sub_1", "sub_2"):
+        found = a_priced(id=name)
+        there.has(found)
+        work(wiring, [updated(found)])
+
+
+@pytest.mark.usefixtures("doubled")
+def test_two_plans_of_one_user_are_told_and_exit_1(run: Run) -> None:
+    """Both sides agree on them, and yet somebody pays twice."""
+    for arguments in ((), ("--dry-run",)):
+        result = run(*arguments)
+        assert result.exit_code == 1
+        assert result.output == (
+            "user_1 pays for 2 full plans at once: sub_1, sub_2."
+            " Cancel what is not wanted at Stripe, and refund what was paid twice.\n"
+            "2 subscriptions compared; no difference.\n"
+        )
+
+
+@pytest.mark.usefixtures("doubled")
+def test_two_plans_of_one_user_are_told_to_programs(run: Run) -> None:
+    """With --json, beside the differences."""
+    told_all = json.loads(run("--json").stdout)
+    assert told_all["second_plans"] == [
+        {"user_id": "user_1", "subscription_ids": ["sub_1", "sub_2"]}
+    ]
+    assert told_all["subscriptions"] == []

@@ -14,8 +14,9 @@ from db.heartbeat import Heartbeat
 from db.questions import Kind
 from domain.decode import DECODERS
 from tests.ingest.builders import ENVIRONMENT
-from tests.pipeline import put
-from tests.stripe_objects import a_session, an_event
+from tests.pipeline import put, work
+from tests.second_plan import a_second_plan
+from tests.stripe_objects import a_session, a_subscription, an_event
 from tests.stripe_server import StripeServer, serve
 from tests.workers.asking import want
 from workers.commands.doctor import doctor
@@ -260,3 +261,27 @@ def test_a_proxy_that_lets_nobody_through_is_blamed_itself(
     _, findings = run(STRIPE_SECRET_KEY=KEY, STRIPE_API_BASE=stripe.url)
     assert findings["stripe"][0]["says"].endswith("no way through the proxy.")
     assert "HTTPS_PROXY" in findings["stripe"][0]["cure"]
+
+
+def test_two_plans_of_one_user_are_a_warning(wiring: Wiring, run: Run) -> None:
+    """It names the user and the two; no only plan, no package, nothing that ended."""
+    a_second_plan(wiring)
+    result, findings = run()
+    assert result.exit_code == 0, result.output
+    [finding] = findings["subscriptions"]
+    assert finding["level"] == "warn"
+    assert finding["says"] == "1 user(s) pay for two full plans: user_1 (sub_1, sub_2)"
+    assert "cancel one" in finding["cure"]
+
+
+def test_not_all_users_with_two_plans_are_named(wiring: Wiring, run: Run) -> None:
+    """One line stays one line."""
+    for user in (f"user_{number}" for number in range(7)):
+        metadata = {"user_id": user, "plan_id": "2"}
+        for name in (f"sub_a_{user}", f"sub_b_{user}"):
+            found = a_subscription(id=name, customer=f"cus_{user}", metadata=metadata)
+            work(wiring, [an_event("customer.subscription.created", found)])
+    [finding] = run()[1]["subscriptions"]
+    assert finding["says"].startswith("7 user(s) pay")
+    assert "user_4" in finding["says"]
+    assert finding["says"].endswith(" and 2 more")

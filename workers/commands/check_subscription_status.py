@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from db.engine import make_engine
+from db.second_plans import SecondPlan, second_plans
 from domain.modes import WrongModeError
 from domain.money import money
 from domain.subscription_check import Mismatch, Money
@@ -35,7 +36,7 @@ _HEADINGS = ("subscription", "user", "costs", "what", "here", "at Stripe", "")
 def check_subscription_status(*, is_dry: bool, as_json: bool) -> None:
     """Compare every subscription with Stripe's, show each difference, and repair ours.
 
-    Exit 1 if differences remain.
+    Users who pay for two full plans are named. Exit 1 if differences or such users remain.
     """
     found, gateway = connected()
     engine = make_engine(found.database_url, pool_size=1, application_name="fiko-check-status")
@@ -50,6 +51,7 @@ def check_subscription_status(*, is_dry: bool, as_json: bool) -> None:
         progress=moving.show,
     )
     problem: str | None = None
+    doubles: list[SecondPlan] = []
     try:
         check.run()
     except WrongModeError as error:
@@ -58,13 +60,16 @@ def check_subscription_status(*, is_dry: bool, as_json: bool) -> None:
         problem = (
             f"Stripe could not be asked: {told(error)}. What is told is all that was compared."
         )
+    else:
+        with engine.connect() as connection:
+            doubles = second_plans(connection)
     finally:
         engine.dispose()
         moving.close()
-    printer.verdict(check.checked, problem)
+    printer.verdict(check.checked, doubles, problem)
     if problem and not as_json:
         raise click.ClickException(problem)
-    if problem or check.checked.left:
+    if problem or check.checked.left or doubles:
         raise SystemExit(1)
 
 
@@ -109,9 +114,15 @@ class _Lines:
         if len(self._rows) >= _ROWS_MAX:
             self._flush()
 
-    def verdict(self, checked: Checked, problem: str | None) -> None:
-        """The last line."""
+    def verdict(self, checked: Checked, doubles: Sequence[SecondPlan], problem: str | None) -> None:
+        """Who pays for two plans, and the last line."""
         self._flush()
+        for each in doubles:
+            ids = ", ".join(each.subscription_ids)
+            click.echo(
+                f"{each.user_id} pays for {len(each.subscription_ids)} full plans at once: {ids}."
+                " Cancel what is not wanted at Stripe, and refund what was paid twice."
+            )
         number = checked.looked_at
         compared = f"{number:,} subscription{'s'[: number != 1]} compared"
         if not checked.differing and problem is None:
@@ -143,11 +154,12 @@ class _Json:
         click.echo(f"{self._before}\n{json.dumps(found)}", nl=False)
         self._before = ","
 
-    def verdict(self, checked: Checked, problem: str | None) -> None:
+    def verdict(self, checked: Checked, doubles: Sequence[SecondPlan], problem: str | None) -> None:
         """Write the rest of the object."""
         if self._before != ",":
             click.echo(self._before, nl=False)
-        click.echo(f"], {json.dumps(asdict(checked) | {'problem': problem})[1:]}")
+        rest = asdict(checked) | {"second_plans": list(map(asdict, doubles)), "problem": problem}
+        click.echo(f"], {json.dumps(rest)[1:]}")
 
 
 def _costs(sums: Sequence[Money]) -> str:

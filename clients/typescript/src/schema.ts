@@ -37,7 +37,8 @@ export interface paths {
          * Begin a purchase and tell where to pay.
          * @description Asking again for the same thing answers with the same session while it can still be paid, so a
          *     double click makes one. With an Idempotency-Key the answer stays the same until the session
-         *     expires. Whoever has a plan already changes it in the portal.
+         *     expires. Whoever has a plan already changes it in the portal. A session for a full plan ends
+         *     every other one that the caller has open, so that two plans can never be paid.
          */
         post: operations["createCheckoutSession"];
         delete?: never;

@@ -1,0 +1,87 @@
+"""Has Stripe expire the sessions that nobody may pay any more: a second plan, a second trial.
+
+Checkout leaves no two open before it hands one out. This is for what comes afterwards and by other
+ways: a plan bought by a payment link or in the dashboard, a trial begun there, sessions of before.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+import telemetry
+from db import purchases, superseded
+from db.superseded import Payable
+from stripe_gateway import StripeGateway, StripeMissing, StripeRefused, StripeUnavailable
+from workers.questions.deadline import within
+from workers.questions.turn import Turn, turn
+from workers.wiring import Wiring
+
+# Looked at in one run, and of these so many asked about: a question may take seconds.
+PAYABLE_MAX = 200
+QUESTIONS_MAX = 5
+QUESTION_SECONDS = 6.0
+
+log = telemetry.get_logger("superseded")
+
+
+def expire_superseded(wiring: Wiring) -> int:
+    """Expire a few sessions; returns how many have ended. None without a key.
+
+    Nothing is asked inside a transaction, and whatever is not done is found again by the next run.
+    """
+    if wiring.gateway is None:
+        return 0
+    with wiring.engine.begin() as connection:
+        payable = superseded.taken(connection, PAYABLE_MAX)
+    with wiring.engine.connect() as connection:
+        ruled_out = [
+            each
+            for each in payable
+            if superseded.is_superseded(connection, each, one_trial=wiring.trials == "once")
+        ]
+    if not ruled_out:
+        return 0
+    with turn(wiring) as mine:
+        if mine is None or mine.is_paused:
+            return 0
+        return sum(_ended(wiring, wiring.gateway, mine, ruled_out[:QUESTIONS_MAX]))
+
+
+def _ended(
+    wiring: Wiring, gateway: StripeGateway, mine: Turn, ruled_out: Sequence[Payable]
+) -> Iterator[bool]:
+    """Ask for the end of one session after the other, while Stripe answers."""
+    for each in ruled_out:
+        with wiring.engine.begin() as connection:
+            if not mine.prolong(connection):
+                return
+            superseded.count_try(connection, each)
+        try:
+            state = within(QUESTION_SECONDS, partial(_end_of, each, gateway))
+        except StripeUnavailable as error:
+            mine.failed(error.detail)
+            return
+        mine.succeeded()
+        yield _noted(wiring, each, state)
+
+
+def _end_of(payable: Payable, gateway: StripeGateway) -> str | None:
+    """How the session ended; None while it is open although Stripe was asked to expire it."""
+    try:
+        gateway.expire_checkout_session(payable.session_id)
+    except StripeMissing:
+        return "lost"
+    except StripeRefused:
+        # It is not open any more, or is being paid at this moment.
+        status = gateway.checkout_session(payable.session_id).get("status")
+        return status if status in ("complete", "expired") else None
+    return "expired"
+
+
+def _noted(wiring: Wiring, payable: Payable, state: str | None) -> bool:
+    if state is None:
+        log.warning("stripe does not expire a session", session=payable.session_id)
+        return False
+    with wiring.engine.begin() as connection:
+        purchases.end(connection, payable.purchase_id, state)
+    log.info("superseded session ended", session=payable.session_id, state=state)
+    return True
