@@ -72,6 +72,7 @@ def expire(session_id: str) -> str:
 
 def pass_pause(shop: Shop) -> None:
     """Let the longest pause pass."""
+    shop.execute("UPDATE stripe_turn SET pause_until = NULL")
     shop.execute("UPDATE purchases SET expire_after = now() - interval '1 second'")
 
 
