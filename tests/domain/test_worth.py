@@ -103,6 +103,18 @@ def test_metered_overage_beside_a_claimed_plan_is_worth_nothing() -> None:
     assert the(tables).plan_id == 2
 
 
+@pytest.mark.parametrize("is_known", [True, False])
+def test_an_invoice_of_overage_alone_is_no_plan(*, is_known: bool) -> None:
+    """The only item of an invoice is not the only licensed one: the report says it is metered."""
+    overage = of_item(costing(a_line(5_800, "price_overage"), 5_800), "si_m")
+    if not is_known:
+        overage = of_item(overage, "si_gone")
+    invoice = an_event("invoice.paid", an_invoice([overage], metadata=CLAIM))
+    metered = an_item("si_m", "price_overage", 1, usage="metered")
+    report = an_event("customer.subscription.created", with_items(metered, metadata=CLAIM))
+    assert end_of(report, invoice).balances == {}
+
+
 def test_a_line_known_by_price_leaves_no_claim_for_another() -> None:
     """An item of unknown price beside it is no second plan."""
     lines = [of_item(a_line(2_900), "si_a"), of_item(a_line(5_800, "price_x"), "si_b")]
@@ -362,6 +374,16 @@ def test_an_invoice_that_is_paid_pays_its_session(*, failed: bool) -> None:
     assert (the(tables).status, the(tables).amount_minor) == ("paid", 500)
 
 
+def test_money_back_is_measured_by_the_invoice_also_while_only_its_session_is_paid() -> None:
+    """A package of 5.00 by a session that a credit note of half the invoice lowered."""
+    session = a_session(invoice="in_1", amount_total=250)
+    line = a_line(500, "price_pack_usd", subscription=None)
+    open_invoice = an_invoice([line], subscription=None, metadata=USER, status="open")
+    note = an_event("credit_note.created", a_credit_note(250))
+    told = an_event("invoice.payment_failed", open_invoice | {"amount_paid": 0})
+    assert end_of(an_event(COMPLETED, session), told, note).balances == {"user_1": 500}
+
+
 def test_an_intent_that_collected_everything_pays_its_session() -> None:
     """Captured by hand: the session is never reported again."""
     waiting = an_event(COMPLETED, a_session(payment_status="unpaid"))
@@ -495,6 +517,13 @@ def test_the_newest_assignment_of_a_user_stands_over_every_claim() -> None:
     """The tokens move with it."""
     tables = end_of(PAID, assigned(5, user_id="user_2"), assigned(6, user_id="user_3"))
     assert tables.balances == {"user_3": 10_000}
+
+
+def test_the_newest_assignment_stands_whichever_object_of_the_payment_it_names() -> None:
+    """A person may name the session, another the invoice made for it."""
+    session = an_event(COMPLETED, a_session(invoice="in_1"))
+    by_session = assigned(6, user_id="user_3", payment="cs_1")
+    assert end_of(session, assigned(5, user_id="user_2"), by_session).balances == {"user_3": 1_000}
 
 
 def test_an_assigned_plan_is_that_of_lines_no_price_knows() -> None:
