@@ -48,23 +48,26 @@ class Invoiced:
 
     def item_of(self, line: Line) -> SoldItem | None:
         """The subscription item that a line charges: by id, else by price, else the only one."""
-        items = self.sold.items
-        if line.item_id and line.item_id in items:
-            return items[line.item_id]
-        with_price = [item for _, item in sorted(items.items()) if item.has_price(line.price_id)]
-        licensed = [item for item in items.values() if not item.is_metered]
-        if with_price:
-            return with_price[0]
-        return licensed[0] if len(licensed) == 1 else None
+        return self.sold.items.get(self._key(line))
 
     def is_metered(self, line: Line) -> bool:
         """Whether a line is charged by use: told by itself, else by the subscription's reports."""
-        if line.is_metered:
-            return True
-        items = self.sold.items
-        if line.item_id and line.item_id in items:
-            return items[line.item_id].is_metered
-        return any(item.is_metered for item in items.values() if item.has_price(line.price_id))
+        item = self.item_of(line)
+        return line.is_metered or (item is not None and item.is_metered)
+
+    def _key(self, line: Line) -> str:
+        """What tells a line's item from others: its id, or its price where nothing tells more.
+
+        Classic prorations since 2025-03-31 name the subscription and no item of it.
+        """
+        if line.item_id or not line.from_subscription:
+            return line.item_id or line.price_id or ""
+        items = sorted(self.sold.items.items())
+        fitting = [item_id for item_id, item in items if item.has_price(line.price_id)]
+        licensed = [item_id for item_id, item in items if not item.is_metered]
+        if not fitting and len(licensed) == 1:
+            fitting = licensed
+        return next(iter(fitting), line.price_id or "")
 
     def _may_be_claimed(self, line: Line) -> bool:
         if self.is_metered(line):
@@ -81,7 +84,7 @@ class Invoiced:
         if plan is None:
             return LinePlan(why_none=_unknown(line))
         item = self._item_claimed(plan, line)
-        if item == line.key:
+        if item == self._key(line):
             return LinePlan(plan)
         if item is None:
             why = f"none of several items costs what plan {plan.id} does, which metadata names"
@@ -112,13 +115,13 @@ class Invoiced:
     def _licensed_items(self, line: Line) -> set[str]:
         """The items that may be the plan: on the invoice, or reported while the line ran."""
         on_invoice = {
-            each.key
+            self._key(each)
             for each in self.lines
             if (each.from_subscription or not line.from_subscription)
             and not self.is_metered(each)
             and not self._is_known([each.price_id])
         }
-        if not line.item_id:
+        if not line.from_subscription:
             return on_invoice
         return on_invoice | {
             item_id
@@ -138,7 +141,9 @@ class Invoiced:
         item = self.sold.items.get(key)
         if item is not None and item.costs(price_minor, self.currency):
             return True
-        return any(each.key == key and each.unit_amount_minor == price_minor for each in self.lines)
+        return any(
+            self._key(each) == key and each.unit_amount_minor == price_minor for each in self.lines
+        )
 
 
 def _overlap(item: SoldItem, line: Line) -> bool:

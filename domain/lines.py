@@ -27,8 +27,3 @@ class Line(NamedTuple):
     is_metered: bool = False
     credits: bool = False
     hides_discount: bool = False
-
-    @property
-    def key(self) -> str:
-        """What tells this line's item from the others of an invoice."""
-        return self.item_id or self.price_id or ""
