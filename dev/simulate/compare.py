@@ -36,8 +36,8 @@ def compare(expected: Expectation, found: Found) -> list[Difference]:
     user = expected.user_id
     if expected.balance != found.balance:
         differences.append(Difference(user, "balance", "balance", expected.balance, found.balance))
-    wanted = {sub.id: _subscription(sub) for sub in expected.subscriptions}
     listed = {str(item["id"]): _as_times(item) for item in found.subscriptions}
+    wanted = {sub.id: _subscription(sub, listed.get(sub.id, {})) for sub in expected.subscriptions}
     differences += _compare_lists(user, "subscriptions", wanted, listed)
     sold = {sale.id: _payment(sale, found) for sale in expected.sales}
     paid = {str(item["id"]): item for item in found.payments}
@@ -83,22 +83,42 @@ def _compare_ledger(expected: Expectation, found: Found) -> Iterator[Difference]
             )
 
 
-def _subscription(subscription: Subscription) -> dict[str, object]:
-    plan = subscription.price.plan
-    return {
-        "plan_id": plan.id,
-        "plan_type": plan.type,
+def _subscription(subscription: Subscription, listed: Json) -> dict[str, object]:
+    plan = subscription.price.plan if subscription.sold else None
+    wanted: dict[str, object] = {
+        "plan_id": plan.id if plan else None,
+        "plan_type": plan.type if plan else None,
         "status": subscription.status,
         "is_active": is_active(subscription),
-        "quantity": subscription.quantity,
-        "items": [{"plan_id": plan.id, "quantity": subscription.quantity}],
-        "current_period_start": subscription.period_start,
-        "current_period_end": subscription.period_end,
+        "items": _items(subscription, listed),
         "cancel_at_period_end": subscription.cancel_at_period_end,
         "cancel_at": subscription.cancel_at,
         "canceled_at": subscription.canceled_at,
         "trial_end": subscription.trial_end,
     }
+    if plan:
+        # Where no item sells a plan, nothing says whose quantity and period the row has.
+        wanted["quantity"] = subscription.quantity
+        wanted["current_period_start"] = subscription.period_start
+        wanted["current_period_end"] = subscription.period_end
+    if subscription.was_paused:
+        behavior = subscription.pause_behavior
+        paused = {"behavior": behavior, "resumes_at": subscription.resumes_at}
+        wanted["pause_collection"] = paused if behavior else None
+    return wanted
+
+
+def _items(subscription: Subscription, listed: Json) -> list[dict[str, object]]:
+    shown = listed.get("items")
+    found = shown if isinstance(shown, list) else []
+    wanted: list[dict[str, object]] = []
+    for place, item in enumerate(subscription.items):
+        quantity: object = item.quantity
+        if quantity is None and place < len(found):
+            # A metered item has no quantity, and whatever is said of it is nothing.
+            quantity = found[place].get("quantity")
+        wanted.append({"plan_id": item.plan.id if item.plan else None, "quantity": quantity})
+    return wanted
 
 
 _TIMES = ("current_period_start", "current_period_end", "cancel_at", "canceled_at", "trial_end")
@@ -107,7 +127,10 @@ _TIMES = ("current_period_start", "current_period_end", "cancel_at", "canceled_a
 def _as_times(item: Json) -> dict[str, object]:
     # Times are compared as moments: `Z` and `+00:00` say the same.
     times = {name: _moment(item[name]) for name in _TIMES if name in item}
-    return {**item, **times}
+    pause = item.get("pause_collection")
+    if isinstance(pause, dict):
+        pause = {**pause, "resumes_at": _moment(pause.get("resumes_at"))}
+    return {**item, **times, **({"pause_collection": pause} if pause else {})}
 
 
 def _moment(value: object) -> object:

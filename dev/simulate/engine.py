@@ -43,12 +43,15 @@ class Event:
         return loaded
 
 
-def after_interval(start: int, interval: str) -> int:
-    """Return the same time an interval later, on the last day where there is no such day."""
+def after_interval(start: int, interval: str, count: int = 1) -> int:
+    """Return the same time `count` intervals later, on the last day where there is no such day.
+
+    A negative count goes back.
+    """
     if interval in _DAYS:
-        return start + _DAYS[interval] * 86400
+        return start + count * _DAYS[interval] * 86400
     then = datetime.fromtimestamp(start, UTC)
-    months = then.month - 1 + (12 if interval == "year" else 1)
+    months = then.month - 1 + count * (12 if interval == "year" else 1)
     year, month = then.year + months // 12, months % 12 + 1
     day = min(then.day, monthrange(year, month)[1])
     return int(then.replace(year=year, month=month, day=day).timestamp())

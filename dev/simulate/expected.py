@@ -6,10 +6,10 @@ imports `domain`. Money is in minor units, tokens are whole.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from fractions import Fraction
 
 from dev.simulate.plans import Plan
 from dev.simulate.records import Invoice, Session, Subscription
+from dev.simulate.worth import invoice_worth
 
 # Statuses that give access.
 _ACTIVE = frozenset({"active", "trialing", "past_due"})
@@ -70,19 +70,6 @@ class Sale:
         return self.gross - lost
 
 
-def invoice_tokens(invoice: Invoice) -> int:
-    """Add up what an invoice's lines are worth once it is paid."""
-    worth = Fraction(0)
-    for line in invoice.lines:
-        if line.plan is None:
-            continue
-        if line.trial:
-            worth += line.plan.trial_tokens if invoice.reason == "subscription_create" else 0
-        else:
-            worth += Fraction(line.plan.tokens * line.amount, line.plan.prices[invoice.currency])
-    return int(worth)
-
-
 @dataclass(frozen=True, slots=True)
 class Expectation:
     """What one user must have at the end."""
@@ -127,7 +114,7 @@ class Books:
     def charged(self, invoice: Invoice) -> None:
         """Note an invoice that was paid."""
         sale = self._invoiced(invoice)
-        self._paid(sale, invoice.amount_paid, invoice_tokens(invoice))
+        self._paid(sale, invoice.amount_paid, invoice_worth(invoice))
 
     def unpaid(self, invoice: Invoice) -> None:
         """Note an invoice whose payment failed, or that was voided unpaid."""

@@ -132,6 +132,8 @@ def intent_object(intent: Intent) -> Json:
     }
     if not intent.customer.version.basil:
         drawn["invoice"] = intent.invoice_id
+    if intent.customer.version.customer_accounts:
+        drawn["customer_account"] = intent.customer.account_reference
     return drawn
 
 

@@ -32,6 +32,9 @@ class Plan:
     trial_days: int = 0
     trial_tokens: int = 0
     active: bool = True
+    interval_count: int = 1
+    # Earlier terms of the plan, newest first: nobody can buy them, who has them renews them.
+    former: tuple["Plan", ...] = ()
 
     @property
     def recurring(self) -> bool:
@@ -64,6 +67,7 @@ def _plan(table: Mapping[str, Any], type_key: str) -> Plan:
         trial_days=int(table.get("trial_days", 0)),
         trial_tokens=int(table.get("trial_tokens", 0)),
         active=bool(table.get("active", True)),
+        interval_count=int(table.get("interval_count", 1)),
     )
 
 

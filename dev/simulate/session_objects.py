@@ -24,7 +24,6 @@ _QUIET_SESSION: Json = {
     },
     "livemode": False,
     "locale": None,
-    "payment_link": None,
     "payment_method_configuration_details": {"id": "pmc_1SimulatedDefault", "parent": None},
     "phone_number_collection": {"enabled": False},
     "recovered_from": None,
@@ -62,7 +61,7 @@ def _versioned_session(session: Session) -> Json:
         return {"shipping_details": None, "ui_mode": "hosted"}
     return {
         "collected_information": None,
-        "customer_account": None,
+        "customer_account": session.customer.account_reference,
         "origin_context": None,
         "permissions": None,
         "ui_mode": "hosted_page" if version.hosted_page else "hosted",
@@ -114,13 +113,17 @@ def session_object(session: Session) -> Json:
         "created": session.created,
         "currency": session.price.currency,
         "customer_creation": _customer_creation(session),
-        "discounts": [],
+        "discounts": [
+            {"coupon": each.coupon.id, "promotion_code": each.promotion_id}
+            for each in session.discounts
+        ],
         "expires_at": session.expires_at or session.created + LIFETIME_SECONDS,
         "invoice": session.invoice.id if session.invoice else None,
         "invoice_creation": _invoice_creation(session),
         "metadata": dict(session.metadata),
         "mode": session.mode,
         "payment_intent": intent.id if intent else None,
+        "payment_link": session.payment_link,
         "payment_method_collection": "if_required" if payment else "always",
         "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
         "payment_method_types": ["card"]
