@@ -1,12 +1,13 @@
 """Contracts of the simulated account: one buyer, some plans, and what the books and events say."""
 
+from dataclasses import replace
 from typing import Any
 
 from dev.simulate.account import Account
 from dev.simulate.coupons import Coupon
 from dev.simulate.deals import Deal, sign
 from dev.simulate.expected import Expectation, Sale
-from dev.simulate.plans import Plan
+from dev.simulate.plans import SAMPLE_PLANS, Plan, read_file
 from dev.simulate.records import Customer, Subscription
 from dev.simulate.versions import EVERY, ApiVersion
 
@@ -19,6 +20,20 @@ PRO = Plan(
 TEAM = Plan(103, "full", "Team", 25_003, "month", {"usd": 5900}, {"usd": "price_team"})
 HALF = Coupon("half", percent_off=50)
 FREE = Coupon("free", percent_off=100)
+
+
+def a_catalogue() -> tuple[Plan, ...]:
+    """The sample with a price rise behind one plan, and with two odd intervals."""
+    sample = list(read_file(SAMPLE_PLANS))
+    old_ids = {code: f"price_former_{code}" for code in sample[1].prices}
+    cheaper = {code: price * 2 // 3 for code, price in sample[1].prices.items()}
+    former = replace(sample[1], tokens=8_000, prices=cheaper, price_ids=old_ids)
+    sample[1] = sample[1].risen_from([former])
+    quarterly = Plan(
+        7, "full", "Quarter", 30_000, "month", {"usd": 8000}, {"usd": "price_q"}, interval_count=3
+    )
+    weekly = Plan(8, "full", "Week", 700, "week", {"usd": 300}, {"usd": "price_w"})
+    return (*sample, quarterly, weekly)
 
 
 def an_account() -> Account:

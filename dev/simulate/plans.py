@@ -6,7 +6,7 @@ lists the same id, tokens and prices; any other plan of the server is sold at an
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,17 @@ class Plan:
     interval_count: int = 1
     # Earlier terms of the plan, newest first: nobody can buy them, who has them renews them.
     former: tuple["Plan", ...] = ()
+
+    def risen_from(self, older: Iterable["Plan"]) -> "Plan":
+        """Return the plan with the terms it had in an older catalogue, if they are others.
+
+        Only a renewing plan keeps old buyers, and only at price ids of their own.
+        """
+        for one in older:
+            renamed = not set(one.price_ids.values()) & set(self.price_ids.values())
+            if one.id == self.id and self.recurring and one.price_ids and renamed:
+                return replace(self, former=(one,))
+        return self
 
     @property
     def recurring(self) -> bool:

@@ -1,39 +1,24 @@
 """All stories of odd subscriptions at once: playable, repeatable, and shaped as Stripe's are."""
 
 from collections import Counter
-from dataclasses import replace
 
 import pytest
 
 from dev.simulate.account import Account
 from dev.simulate.asking import ASKING
 from dev.simulate.command import simulate
-from dev.simulate.plans import SAMPLE_PLANS, Plan, read_file
+from dev.simulate.plans import SAMPLE_PLANS, read_file
 from dev.simulate.play import play
 from dev.simulate.stories import ENABLED
 from dev.simulate.subscribing import SUBSCRIBING
 from dev.simulate.versions import BY_CHOICE, EVERY
-from tests.contracts_sold import START
+from tests.contracts_sold import START, a_catalogue
 from tests.stripe_types import problems_of
 
 TODAY = 1_800_000_000
 # What the typed classes say must be there, and is not: a payer known by an account alone, and a
 # preview's id.
 UNTYPED = {"subscription.customer is None, not <class 'str'>", "invoice.id is missing"}
-
-
-def a_catalogue() -> tuple[Plan, ...]:
-    """The sample, with a price rise behind it and two odd intervals."""
-    sample = list(read_file(SAMPLE_PLANS))
-    old_ids = {code: f"price_former_{code}" for code in sample[1].prices}
-    cheaper = {code: price * 2 // 3 for code, price in sample[1].prices.items()}
-    former = replace(sample[1], tokens=8_000, prices=cheaper, price_ids=old_ids)
-    sample[1] = replace(sample[1], former=(former,))
-    quarterly = Plan(
-        7, "full", "Quarter", 30_000, "month", {"usd": 8000}, {"usd": "price_q"}, interval_count=3
-    )
-    weekly = Plan(8, "full", "Week", 700, "week", {"usd": 300}, {"usd": "price_w"})
-    return (*sample, quarterly, weekly)
 
 
 def a_season(customers: int, seed: int = 3, run: str = "test") -> tuple[Account, Counter[str]]:
