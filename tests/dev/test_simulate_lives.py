@@ -146,17 +146,21 @@ def test_paused_collection_sells_nothing_until_it_resumes(
 
 
 @pytest.mark.parametrize(
-    ("interval", "count", "days"), [("week", 1, 7), ("day", 10, 10), ("month", 3, 92)]
+    ("interval", "count", "days"),
+    [("week", 1, (7, 7)), ("day", 10, (10, 10)), ("month", 3, (92, 91))],
 )
-def test_other_intervals_last_as_long_as_they_say(interval: str, count: int, days: int) -> None:
-    """From 15 June three months are 92 days; prices and plans tell the count."""
+def test_other_intervals_last_as_long_as_they_say(
+    interval: str, count: int, days: tuple[int, int]
+) -> None:
+    """From 15 June three months are 92 days, the next 91; prices and plans tell the count."""
     account = an_account()
     plan = replace(PRO, interval=interval, interval_count=count)
     subscription = a_contract(account, Deal(plan), OLDEST)
-    assert subscription.period_end - subscription.period_start == days * DAY
+    assert subscription.period_end - subscription.period_start == days[0] * DAY
     half_way(account, subscription)
     alter(account, subscription, Change(quantity=2))
     cycle(account, subscription)
+    assert subscription.period_end - subscription.period_start == days[1] * DAY
     assert tokens(account) == [10_000, 5_000, 20_000]
     item = objects(account, "customer.subscription.created")[0]["items"]["data"][0]
     recurring = item["price"]["recurring"]
@@ -175,6 +179,29 @@ def test_periods_are_counted_from_the_anchor() -> None:
         cycle(account, subscription)
         ends.append(subscription.period_end)
     assert ends == [at(2026, 2, 28), at(2026, 3, 31), at(2026, 4, 30)]
+
+
+def test_a_part_of_a_short_month_is_part_of_that_month() -> None:
+    """Half of 31 January to 28 February is a half, though a month back from its end is longer."""
+    account = an_account()
+    account.start_over(at(2026, 1, 31))
+    account.chance.randint = lambda *_: 0  # type: ignore[method-assign]  # nobody waits.
+    subscription = a_contract(account, Deal(PRO, coupons=(HALF,)))
+    half_way(account, subscription)
+    alter(account, subscription, Change(quantity=2))
+    assert tokens(account) == [10_000, 5_000]
+
+
+def test_seats_added_before_the_anchor_are_part_of_the_interval_before_it() -> None:
+    """Five of the 30 days up to 15 May for one seat more, at half price: 1,666."""
+    account = an_account()
+    account.start_over(at(2026, 5, 5))
+    account.chance.randint = lambda *_: 0  # type: ignore[method-assign]  # nobody waits.
+    deal = Deal(PRO, coupons=(HALF,), anchor_days=10, bills_part=True)
+    subscription = a_contract(account, deal)
+    account.until(at(2026, 5, 10))
+    alter(account, subscription, Change(quantity=2))
+    assert tokens(account) == [3_333, 1_666]
 
 
 def test_a_payer_known_by_their_account_alone() -> None:

@@ -46,7 +46,7 @@ def catalogue(plans: tuple[Sold, ...]) -> Catalogue:
             Plan(
                 id=terms.id,
                 version=number,
-                type=terms.type,
+                type="full" if terms.type == "full" else "token",
                 name=terms.name,
                 description="",
                 tokens=terms.tokens,
