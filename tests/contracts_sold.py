@@ -6,9 +6,10 @@ from typing import Any
 from dev.simulate.account import Account
 from dev.simulate.coupons import Coupon
 from dev.simulate.deals import Deal, sign
-from dev.simulate.expected import Expectation, Sale
+from dev.simulate.expected import Expectation
 from dev.simulate.plans import SAMPLE_PLANS, Plan, read_file
 from dev.simulate.records import Customer, Subscription
+from dev.simulate.sales import Sale
 from dev.simulate.versions import EVERY, ApiVersion
 
 START = 1_750_000_000

@@ -35,8 +35,6 @@ _QUIET_INVOICE: Json = {
         "payment_method_options": None,
         "payment_method_types": None,
     },
-    "post_payment_credit_notes_amount": 0,
-    "pre_payment_credit_notes_amount": 0,
     "receipt_number": None,
     "rendering": None,
     "shipping_cost": None,
@@ -45,6 +43,8 @@ _QUIET_INVOICE: Json = {
     "test_clock": None,
     "total_pretax_credit_amounts": [],
 }
+
+_TAX_RATE = "txr_1SimulatedStandard"
 
 
 def _credited(line: Line) -> Json | None:
@@ -127,6 +127,19 @@ def line_object(line: Line, invoice: Invoice) -> Json:
     }
 
 
+def _old_taxes(invoice: Invoice) -> list[Json]:
+    taxable = invoice.total - invoice.tax
+    tax: Json = {"amount": invoice.tax, "inclusive": False, "tax_rate": _TAX_RATE}
+    tax |= {"taxability_reason": "standard_rated", "taxable_amount": taxable}
+    return [tax] if invoice.tax else []
+
+
+def _new_taxes(invoice: Invoice) -> list[Json]:
+    tax: Json = {"amount": invoice.tax, "tax_behavior": "exclusive", "type": "tax_rate_details"}
+    tax |= {"tax_rate_details": {"tax_rate": _TAX_RATE}, "taxability_reason": "standard_rated"}
+    return [tax | {"taxable_amount": invoice.total - invoice.tax}] if invoice.tax else []
+
+
 def _old_invoice(invoice: Invoice) -> Json:
     intent = invoice.intent
     subscription = invoice.subscription
@@ -136,15 +149,15 @@ def _old_invoice(invoice: Invoice) -> Json:
         "charge": intent.charge.id if intent and intent.charge else None,
         "discount": old_discount(invoice.discounts, invoice.customer, subscription),
         "paid": invoice.status == "paid",
-        "paid_out_of_band": False,
+        "paid_out_of_band": invoice.paid_outside,
         "payment_intent": intent.id if intent else None,
         "quote": None,
         "subscription": subscription.id if subscription else None,
         "subscription_details": {
             "metadata": dict(invoice.subscription_metadata) if subscription else None
         },
-        "tax": None,
-        "total_tax_amounts": [],
+        "tax": invoice.tax or None,
+        "total_tax_amounts": _old_taxes(invoice),
         "transfer_data": None,
     }
     if invoice.reason == "subscription_update":
@@ -175,7 +188,7 @@ def _new_invoice(invoice: Invoice) -> Json:
         "confirmation_secret": None,
         "customer_account": invoice.customer.account_reference,
         "parent": parent,
-        "total_taxes": [],
+        "total_taxes": _new_taxes(invoice),
     }
 
 
@@ -231,12 +244,14 @@ def invoice_object(invoice: Invoice) -> Json:
         # The invoice's own period says when items could be attached, not what was bought.
         "period_end": invoice.created,
         "period_start": invoice.created,
+        "post_payment_credit_notes_amount": invoice.post_credited,
+        "pre_payment_credit_notes_amount": invoice.pre_credited,
         "starting_balance": invoice.starting_balance,
         "subtotal": invoice.subtotal,
         "subtotal_excluding_tax": invoice.subtotal,
         "total": invoice.total,
         "total_discount_amounts": discount_amounts,
-        "total_excluding_tax": invoice.total,
+        "total_excluding_tax": invoice.total - invoice.tax,
     }
 
 

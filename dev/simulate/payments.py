@@ -85,6 +85,7 @@ class Payments(Engine):
         percent_off: int = 0,
         discounts: Sequence[Discount] = (),
         lists_cut: int | None = None,
+        tax: int = 0,
     ) -> Invoice:
         """Draft an invoice and say so; its events show `lists_cut` lines, or all."""
         customer.invoices += 1
@@ -103,6 +104,7 @@ class Payments(Engine):
             discount_id=self.new_id("di"),
             discounts=tuple(discounts),
             lists_cut=lists_cut,
+            tax=tax,
         )
         self.invoices[invoice.id] = invoice
         self.keep(invoice)

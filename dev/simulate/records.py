@@ -194,6 +194,10 @@ class Intent:
     charge: "Charge | None" = None
     decline_code: str | None = None
     decline_message: str = "Your card was declined."
+    # Taken only when the seller captures it; until then the money is held.
+    manual: bool = False
+    # A one-time session names its intent, whatever the version.
+    named_by_session: bool = False
 
 
 @dataclass(slots=True)
@@ -239,6 +243,13 @@ class Invoice:
     uncollectible_at: int | None = None
     # How many lines an event shows before it cuts the list; None shows all.
     lists_cut: int | None = None
+    tax: int = 0
+    # What credit notes took off before it was paid, and gave back after.
+    pre_credited: int = 0
+    post_credited: int = 0
+    credit_notes: int = 0
+    # Settled by money that never passed through Stripe.
+    paid_outside: bool = False
 
     @property
     def subtotal(self) -> int:
@@ -252,13 +263,27 @@ class Invoice:
 
     @property
     def total(self) -> int:
-        """What the lines cost after discounts; negative when the seller owes."""
-        return self.subtotal - self.discount
+        """What the lines cost after discounts and with tax; negative when the seller owes."""
+        return self.subtotal - self.discount + self.tax
 
     @property
     def amount_due(self) -> int:
-        """What is to be collected after the customer's credit."""
-        return max(0, self.total + min(0, self.starting_balance))
+        """What is to be collected after the customer's credit and credit notes."""
+        return max(0, self.total + min(0, self.starting_balance) - self.pre_credited)
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """One thing in a one-time session's basket, and how many of it."""
+
+    price: Price
+    quantity: int
+    line_id: str
+
+    @property
+    def amount(self) -> int:
+        """What it costs before discounts and taxes."""
+        return self.price.unit_minor * self.quantity
 
 
 @dataclass(slots=True)
@@ -295,10 +320,27 @@ class Session:
     invoicing: bool = False
     percent_off: int = 0
     discounts: tuple[Discount, ...] = ()
-    payment_link: str | None = None
     intent: Intent | None = None
     invoice: Invoice | None = None
     subscription: Subscription | None = None
+    payment_link: str | None = None
+    # Several things in one session; empty where there is only `price` times `quantity`.
+    basket: tuple[Pick, ...] = ()
+    tax: int = 0
+    promotion_code: str | None = None
+    # The plan that its metadata names, where that is not what is sold.
+    names: Plan | None = None
+    manual_capture: bool = False
+
+    @property
+    def picks(self) -> tuple[Pick, ...]:
+        """What is sold, one thing after the other."""
+        return self.basket or (Pick(self.price, self.quantity, self.line_id),)
+
+    @property
+    def discount(self) -> int:
+        """What was taken off before tax."""
+        return self.amount_subtotal + self.tax - self.amount_total
 
 
 @dataclass(slots=True)
@@ -326,6 +368,42 @@ class Dispute:
     status: str
     inquiry: bool
     movements: list[tuple[str, int, int]] = field(default_factory=list)
+    # The bank's own currency, where it is another than the payment's.
+    foreign: str = ""
+
+    @property
+    def currency(self) -> str:
+        """The currency its amount is in."""
+        return self.foreign or self.charge.intent.currency
 
 
-Record = Customer | Price | Subscription | Intent | Charge | Invoice | Session | Refund | Dispute
+@dataclass(slots=True)
+class CreditNote:
+    """A reduction of an invoice: before it was paid, or money given back after."""
+
+    id: str
+    invoice: Invoice
+    number: str
+    amount: int
+    created: int
+    line_id: str
+    before_payment: bool
+    refund: Refund | None = None
+    balance_transaction: str | None = None
+    outside: int = 0
+    memo: str | None = None
+    voided_at: int | None = None
+
+
+Record = (
+    Customer
+    | Price
+    | Subscription
+    | Intent
+    | Charge
+    | Invoice
+    | Session
+    | Refund
+    | Dispute
+    | CreditNote
+)

@@ -88,6 +88,16 @@ def _buyer(session: Session) -> Json:
     }
 
 
+def _discounts(session: Session) -> list[Json]:
+    drawn: list[Json] = [
+        {"coupon": each.coupon.id, "promotion_code": each.promotion_id}
+        for each in session.discounts
+    ]
+    if session.promotion_code:
+        drawn.append({"coupon": None, "promotion_code": session.promotion_code})
+    return drawn
+
+
 def _customer_creation(session: Session) -> str | None:
     if session.customer_given:
         return None
@@ -113,10 +123,7 @@ def session_object(session: Session) -> Json:
         "created": session.created,
         "currency": session.price.currency,
         "customer_creation": _customer_creation(session),
-        "discounts": [
-            {"coupon": each.coupon.id, "promotion_code": each.promotion_id}
-            for each in session.discounts
-        ],
+        "discounts": _discounts(session),
         "expires_at": session.expires_at or session.created + LIFETIME_SECONDS,
         "invoice": session.invoice.id if session.invoice else None,
         "invoice_creation": _invoice_creation(session),
@@ -134,9 +141,9 @@ def session_object(session: Session) -> Json:
         "subscription": session.subscription.id if session.subscription else None,
         "success_url": session.success_url or _SUCCESS_URL,
         "total_details": {
-            "amount_discount": session.amount_subtotal - session.amount_total,
+            "amount_discount": session.discount,
             "amount_shipping": 0,
-            "amount_tax": 0,
+            "amount_tax": session.tax,
         },
         "url": page if session.status == "open" else None,
     }
