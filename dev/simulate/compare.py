@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from dev.simulate.expected import Expectation, Sale, is_active
+from dev.simulate.expected import Expectation, is_active
 from dev.simulate.reading import Found
 from dev.simulate.records import Subscription
+from dev.simulate.sales import Sale
 
 # What is compared, in the order it is reported.
 AREAS = ("balance", "subscriptions", "payments", "ledger")
@@ -40,7 +41,7 @@ def compare(expected: Expectation, found: Found) -> list[Difference]:
     wanted = {sub.id: _subscription(sub, listed.get(sub.id, {})) for sub in expected.subscriptions}
     differences += _compare_lists(user, "subscriptions", wanted, listed)
     sold = {sale.id: _payment(sale, found) for sale in expected.sales}
-    paid = {str(item["id"]): item for item in found.payments}
+    paid = {str(item["id"]): _with_note(item) for item in found.payments}
     differences += _compare_lists(user, "payments", sold, paid)
     if len(paid) != len(found.payments):
         differences.append(
@@ -150,10 +151,20 @@ def _payment(sale: Sale, found: Found) -> dict[str, object]:
         "tokens": sale.tokens,
         "subscription_id": sale.subscription_id,
     }
-    # A change of plan bills two plans, and either may stand for the payment.
+    # A change of plan bills two plans, and either may stand for the payment; what nobody knows
+    # yet may go without one.
     listed = next((item for item in found.payments if item["id"] == sale.id), {})
     plan = listed.get("plan_id")
-    wanted["plan_id"] = plan if plan in sale.plans else min(sale.plans, default=None)
+    plans = {*sale.plans, None} if sale.has_note else sale.plans
+    wanted["plan_id"] = plan if plan in plans else min(sale.plans, default=None)
     kind = listed.get("plan_type")
-    wanted["plan_type"] = kind if kind in sale.plan_types else min(sale.plan_types, default=None)
+    kinds = {*sale.plan_types, None} if sale.has_note else sale.plan_types
+    wanted["plan_type"] = kind if kind in kinds else min(sale.plan_types, default=None)
+    # What a note says is for people; that there is one is not. An unpaid payment may have one.
+    if sale.state == "paid":
+        wanted["has_note"] = sale.has_note
     return wanted
+
+
+def _with_note(item: Json) -> dict[str, object]:
+    return {**item, "has_note": item.get("note") is not None}
