@@ -9,6 +9,7 @@ import pytest
 from dev.simulate.account import Account
 from dev.simulate.engine import after_interval, changed
 from dev.simulate.expected import Expectation
+from dev.simulate.money import MONEY
 from dev.simulate.plans import SAMPLE_PLANS, CatalogueError, Plan, from_listing, offer, read_file
 from dev.simulate.play import play
 from dev.simulate.records import Charge, Customer, Subscription
@@ -85,7 +86,8 @@ def test_a_season_plays_every_story_with_unique_events_of_the_past() -> None:
 def test_a_season_sends_every_handled_type_but_the_rarest_and_some_unknown_ones() -> None:
     """The stream covers what the receiver handles, and carries types it only keeps."""
     account = Account(seed=7, run="test", starts_at=START)
-    play(account, PLANS, OLD + NEW, customers=400, today=TODAY)
+    stories = {**ENABLED, **MONEY}
+    play(account, PLANS, OLD + NEW, customers=400, today=TODAY, stories=stories)
     sent = Counter(event.type for event in account.events)
     assert not _HANDLED - sent.keys()
     assert {"invoice.created", "charge.succeeded", "invoice.upcoming"} <= sent.keys() - _HANDLED
