@@ -42,6 +42,13 @@ def _trial_with_more(scene: Scene) -> None:
     cycle(scene.account, sign(scene.account, scene.customer, deal), usage=58)
 
 
+def _trial_of_two_plans(scene: Scene) -> None:
+    one, other = scene.chance.choice(scene.shelf.pairs)
+    extra = Extra(other.name, other.prices[scene.customer.currency], 1, plan=other)
+    deal = Deal(one, extras=(extra,), trial_days=7)
+    cycle(scene.account, sign(scene.account, scene.customer, deal))
+
+
 def _trial_extended(scene: Scene) -> None:
     plan = scene.chance.choice(scene.shelf.known_trials)
     subscription = sign(scene.account, scene.customer, Deal(plan, trial_days=7))
@@ -83,6 +90,7 @@ STARTING: dict[str, Story] = {
     "trial by link, no tokens": Story(_trial_by_link_without_tokens, 1, "known"),
     "two trials": Story(_two_trials, 1, "known_trials"),
     "trial with fee and usage": Story(_trial_with_more, 1, "known_trials"),
+    "trial of two plans": Story(_trial_of_two_plans, 1, "pairs"),
     "trial extended": Story(_trial_extended, 1, "known_trials"),
     "free stretch": Story(_free_stretch, 2, "known"),
     "billed stretch": Story(_billed_stretch, 2, "known"),

@@ -70,6 +70,15 @@ def test_a_trial_with_a_fee_and_usage_is_a_trial_of_the_plan_alone() -> None:
     assert [(sale.amount, sale.tokens) for sale in sales(account)] == [(1500, 500)]
 
 
+def test_a_trial_of_two_plans_gives_the_trial_tokens_of_each() -> None:
+    """500 for Pro and 300 for the other; each allowance once it is paid for."""
+    other = replace(TEAM, trial_tokens=300)
+    account = an_account()
+    extra = Extra("Team", 5900, 2, plan=other)
+    cycle(account, a_contract(account, Deal(PRO, extras=(extra,), trial_days=7)))
+    assert tokens(account) == [800, 60_006]
+
+
 def test_a_trial_extended_gives_its_tokens_once() -> None:
     """The second invoice of nothing does not begin the subscription."""
     account = an_account()

@@ -1,6 +1,7 @@
 """All stories of odd subscriptions at once: playable, repeatable, and shaped as Stripe's are."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +13,7 @@ from dev.simulate.play import play
 from dev.simulate.stories import ENABLED
 from dev.simulate.subscribing import SUBSCRIBING
 from dev.simulate.versions import BY_CHOICE, EVERY
-from tests.contracts_sold import START, a_catalogue
+from tests.contracts_sold import PRO, START, TEAM, a_catalogue
 from tests.stripe_types import problems_of
 
 TODAY = 1_800_000_000
@@ -44,6 +45,16 @@ def test_the_sample_catalogue_plays_all_but_rises_and_odd_intervals() -> None:
     cast = play(account, plans, EVERY, customers=80, today=TODAY, stories=SUBSCRIBING)
     missing = {"price rise, old price", "price rise, inline", "odd interval"}
     assert set(cast) == SUBSCRIBING.keys() - missing
+
+
+def test_a_rise_needs_other_price_ids_and_a_plan_that_renews() -> None:
+    """Who keeps a price keeps its id; a package is bought once, another plan is no rise."""
+    risen = replace(PRO, prices={"usd": 3900}, price_ids={"usd": "price_risen"})
+    assert risen.risen_from([TEAM, PRO]).former == (PRO,)
+    assert PRO.risen_from([PRO]).former == ()
+    once = replace(risen, interval=None)
+    assert once.risen_from([PRO]).former == ()
+    assert risen.risen_from([replace(PRO, price_ids={})]).former == ()
 
 
 def test_the_tables_share_no_story_with_the_others() -> None:

@@ -30,6 +30,7 @@ AGREED = (
     "trial by link",
     "trial by link, no tokens",
     "two trials",
+    "trial of two plans",
     "trial extended",
     "collection paused, void",
     "collection paused, drafts",
