@@ -160,8 +160,9 @@ def _payment(sale: Sale, found: Found) -> dict[str, object]:
     kind = listed.get("plan_type")
     kinds = {*sale.plan_types, None} if sale.has_note else sale.plan_types
     wanted["plan_type"] = kind if kind in kinds else min(sale.plan_types, default=None)
-    # What a note says is for people; that there is one is not. An unpaid payment may have one.
-    if sale.state == "paid":
+    # What a note says is for people; that there is one is not. An unpaid payment may have one, and
+    # an invoice of nothing that sells tokens.
+    if sale.state == "paid" and (sale.subscription_id is None or sale.gross):
         wanted["has_note"] = sale.has_note
     return wanted
 
