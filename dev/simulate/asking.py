@@ -6,7 +6,7 @@ that asks its own Stripe learns nothing. For runs against a Stripe that has the 
 
 from dev.simulate.cycles import cycle
 from dev.simulate.deals import Deal, Extra, sign
-from dev.simulate.discounted import a_mode, move
+from dev.simulate.discounted import a_mode, lapse, move
 from dev.simulate.scene import Scene, Story
 
 # As many lines as an event shows.
@@ -19,7 +19,7 @@ def _many_lines(scene: Scene) -> None:
         scene.account, scene.customer, Deal(plan, mode=a_mode(scene), lists_cut=SHOWN)
     )
     for quantity in (2, 5, 3, 4, 6, 2):
-        scene.account.wait(scene.chance.randint(3600, 2 * 86400))
+        lapse(scene, subscription)
         move(scene, subscription, plan, quantity, bills="later")
     cycle(scene.account, subscription)
 

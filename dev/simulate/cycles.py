@@ -73,7 +73,12 @@ def cycle(account: Account, subscription: Subscription, *, usage: int = 0) -> In
 
 
 def alter(account: Account, subscription: Subscription, change: Change) -> Invoice | None:
-    """Change what is sold within the period; returns the paid invoice of the difference."""
+    """Change what is sold within the period; returns the paid invoice of the difference.
+
+    ValueError when the period is over, and the next one must begin first.
+    """
+    if account.now >= subscription.period_end:
+        raise ValueError(f"{subscription.id}: the period is over, so none of it is left to bill")
     before = subscription_object(subscription)
     lines = _swap(account, subscription, change)
     if change.renames:

@@ -33,6 +33,12 @@ def a_coupon(
     return Coupon(coupon_id, percent_off=share, duration=duration, months=months)
 
 
+def lapse(scene: Scene, subscription: Subscription) -> None:
+    """Let part of what is left of the period pass, however short it is."""
+    left = subscription.period_end - scene.account.now
+    scene.account.wait(scene.chance.randint(left // 10, left // 2))
+
+
 def move(
     scene: Scene, subscription: Subscription, plan: Plan, quantity: int, *, bills: str = "now"
 ) -> None:
@@ -61,7 +67,7 @@ def _once(scene: Scene) -> None:
     coupons = (a_coupon(scene, plan, duration="once"),)
     deal = Deal(plan, coupons=coupons, mode=a_mode(scene), promoted=scene.coin)
     subscription = sign(scene.account, scene.customer, deal)
-    scene.days(2, 20)
+    lapse(scene, subscription)
     if scene.coin:
         move(scene, subscription, plan, 2)
     cycle(scene.account, subscription)
@@ -85,7 +91,7 @@ def _two_coupons(scene: Scene) -> None:
     )
     deal = Deal(plan, coupons=(percent, amount), mode=a_mode(scene))
     subscription = sign(scene.account, scene.customer, deal)
-    scene.days(2, 20)
+    lapse(scene, subscription)
     move(scene, subscription, plan, 3)
     cycle(scene.account, subscription)
 
@@ -93,9 +99,9 @@ def _two_coupons(scene: Scene) -> None:
 def _later(scene: Scene) -> None:
     plan = _monthly(scene)
     subscription = sign(scene.account, scene.customer, Deal(plan, mode=a_mode(scene)))
-    scene.days(2, 12)
+    lapse(scene, subscription)
     grant_coupon(scene.account, subscription, a_coupon(scene, plan), promoted=scene.coin)
-    scene.days(2, 12)
+    lapse(scene, subscription)
     move(scene, subscription, plan, 2)
     cycle(scene.account, subscription)
 
@@ -107,7 +113,7 @@ def _changed(scene: Scene, *, up: bool) -> None:
     first, second = (one, other) if up else (other, one)
     deal = Deal(first, coupons=(a_coupon(scene, first),), mode=a_mode(scene))
     subscription = sign(scene.account, scene.customer, deal)
-    scene.days(2, 20)
+    lapse(scene, subscription)
     move(scene, subscription, second, 1)
     cycle(scene.account, subscription)
 
@@ -125,7 +131,7 @@ def _seats(scene: Scene) -> None:
     deal = Deal(plan, 2, coupons=(a_coupon(scene, plan),), mode=a_mode(scene))
     subscription = sign(scene.account, scene.customer, deal)
     for quantity in (scene.chance.randint(3, 5), 1):
-        scene.days(2, 12)
+        lapse(scene, subscription)
         move(scene, subscription, plan, quantity)
 
 
@@ -134,7 +140,7 @@ def _free_month(scene: Scene) -> None:
     coupon = Coupon(scene.account.new_id("co", 8), 100, duration="repeating", months=1)
     deal = Deal(plan, coupons=(coupon,), mode=a_mode(scene))
     subscription = sign(scene.account, scene.customer, deal)
-    scene.days(2, 20)
+    lapse(scene, subscription)
     move(scene, subscription, plan, 2)
     cycle(scene.account, subscription)
 
@@ -144,9 +150,9 @@ def _billed_later(scene: Scene) -> None:
     coupons = (a_coupon(scene, plan),) if scene.coin else ()
     deal = Deal(plan, coupons=coupons, mode=a_mode(scene))
     subscription = sign(scene.account, scene.customer, deal)
-    scene.days(2, 12)
+    lapse(scene, subscription)
     move(scene, subscription, plan, 3, bills="later")
-    scene.days(2, 12)
+    lapse(scene, subscription)
     move(scene, subscription, plan, 2, bills="later")
     cycle(scene.account, subscription)
 

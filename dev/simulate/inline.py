@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from dev.simulate.cycles import Change, alter, cycle
 from dev.simulate.deals import Deal, price_for, sign
-from dev.simulate.discounted import a_mode
+from dev.simulate.discounted import a_mode, lapse
 from dev.simulate.packages import contract_metadata
 from dev.simulate.plans import Plan
 from dev.simulate.records import Subscription
@@ -28,11 +28,21 @@ def _negotiated(scene: Scene) -> None:
     cycle(scene.account, sign(scene.account, scene.customer, deal))
 
 
+def _inline_seats(scene: Scene) -> None:
+    plan = scene.chance.choice(scene.shelf.steady)
+    deal = Deal(plan, 2, inline=True, mode=a_mode(scene))
+    subscription = sign(scene.account, scene.customer, deal)
+    lapse(scene, subscription)
+    quantity = scene.chance.choice((1, 3))
+    alter(scene.account, subscription, Change(quantity=quantity, traced=scene.coin))
+    cycle(scene.account, subscription)
+
+
 def _renamed(scene: Scene, bills: str) -> Subscription:
     one, other = scene.chance.choice(scene.shelf.steady_pairs)
     deal = Deal(one, inline=True, mode=a_mode(scene))
     subscription = sign(scene.account, scene.customer, deal)
-    scene.days(2, 20)
+    lapse(scene, subscription)
     price = price_for(scene.account, Deal(other, inline=True), scene.customer.currency)
     metadata = contract_metadata(scene.customer, other)
     change = Change(price, 1, metadata, bills=bills, renames=True)
@@ -58,7 +68,7 @@ def _risen(scene: Scene) -> None:
     subscription = sign(scene.account, scene.customer, Deal(former, mode=a_mode(scene)))
     cycle(scene.account, subscription)
     if scene.coin:
-        scene.days(2, 20)
+        lapse(scene, subscription)
         price = scene.account.price(plan, scene.customer.currency)
         alter(scene.account, subscription, Change(price, 1))
     cycle(scene.account, subscription)
@@ -87,7 +97,7 @@ def _foreign_deal(scene: Scene, *, inline: bool) -> Deal:
 def _foreign(scene: Scene) -> None:
     deal = _foreign_deal(scene, inline=scene.coin or not scene.shelf.known)
     subscription = sign(scene.account, scene.customer, deal)
-    scene.days(2, 20)
+    lapse(scene, subscription)
     alter(scene.account, subscription, Change(quantity=2, traced=scene.coin))
     cycle(scene.account, subscription)
 
@@ -102,6 +112,7 @@ def _foreign_decimal(scene: Scene) -> None:
 INLINE: dict[str, Story] = {
     "inline price": Story(_inline, 2, "steady"),
     "negotiated price": Story(_negotiated, 2, "steady"),
+    "inline price, seats": Story(_inline_seats, 2, "steady"),
     "plan renamed in metadata": Story(_renamed_unbilled, 2, "steady_pairs"),
     "plan renamed and billed": Story(_renamed_billed, 1, "steady_pairs"),
     "price rise, old price": Story(_risen, 2, "rises"),

@@ -2,7 +2,7 @@
 
 from dev.simulate.cycles import cycle
 from dev.simulate.deals import Deal, Extra, sign
-from dev.simulate.discounted import a_coupon, a_mode, move
+from dev.simulate.discounted import a_coupon, a_mode, lapse, move
 from dev.simulate.plans import Plan
 from dev.simulate.scene import Scene, Story
 
@@ -38,7 +38,7 @@ def _everything(scene: Scene) -> None:
         mode=a_mode(scene),
     )
     subscription = sign(scene.account, scene.customer, deal)
-    scene.days(2, 20)
+    lapse(scene, subscription)
     move(scene, subscription, plan, 3)
     cycle(scene.account, subscription, usage=_usage(scene))
 

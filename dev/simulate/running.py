@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from dev.simulate.cycles import cycle, pause_collection, resume_collection
 from dev.simulate.deals import Deal, sign
-from dev.simulate.discounted import a_mode, move
+from dev.simulate.discounted import a_mode, lapse, move
 from dev.simulate.plans import Plan
 from dev.simulate.scene import DAY, Scene, Story
 
@@ -15,7 +15,7 @@ def _paused(behavior: str) -> Callable[[Scene], None]:
         plans = [plan for plan in scene.shelf.known if plan.interval == "month"]
         plan = scene.chance.choice(plans or scene.shelf.known)
         subscription = sign(scene.account, scene.customer, Deal(plan))
-        scene.days(2, 20)
+        lapse(scene, subscription)
         # It resumes by itself between the next two bills, or when somebody says so.
         resumes_at = subscription.period_end + 10 * DAY if scene.coin else None
         pause_collection(scene.account, subscription, behavior, resumes_at)
@@ -44,7 +44,7 @@ def _interval(interval: str, count: int, times: int) -> Callable[[Scene], None]:
 def _as_in_catalogue(scene: Scene) -> None:
     plan: Plan = scene.chance.choice(scene.shelf.odd)
     subscription = sign(scene.account, scene.customer, Deal(plan, mode=a_mode(scene)))
-    scene.account.wait((subscription.period_end - scene.account.now) // 3)
+    lapse(scene, subscription)
     move(scene, subscription, plan, 3)
     for _ in range(2):
         cycle(scene.account, subscription)
@@ -69,7 +69,7 @@ def _account_and_customer(scene: Scene) -> None:
     customer.named_by = "account"
     cycle(scene.account, subscription)
     customer.named_by = "customer"
-    scene.days(1, 20)
+    lapse(scene, subscription)
     move(scene, subscription, plan, 2)
     customer.named_by = "both"
 

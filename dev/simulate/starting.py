@@ -2,7 +2,7 @@
 
 from dev.simulate.cycles import cycle, extend_trial
 from dev.simulate.deals import Deal, Extra, sign
-from dev.simulate.discounted import a_coupon, a_mode, move
+from dev.simulate.discounted import a_coupon, a_mode, lapse, move
 from dev.simulate.metered import an_overage
 from dev.simulate.plans import Plan
 from dev.simulate.scene import DAY, Scene, Story
@@ -80,7 +80,7 @@ def _billed_stretch(scene: Scene) -> None:
 def _no_seats_yet(scene: Scene) -> None:
     plan = scene.chance.choice(scene.shelf.known_trials or scene.shelf.known)
     subscription = sign(scene.account, scene.customer, Deal(plan, 0, mode=a_mode(scene)))
-    scene.days(2, 20)
+    lapse(scene, subscription)
     move(scene, subscription, plan, 3)
     cycle(scene.account, subscription)
 

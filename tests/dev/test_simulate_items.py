@@ -130,6 +130,28 @@ def test_a_negotiated_price_is_worth_its_part_of_the_plan() -> None:
     assert not subscription.price.known
 
 
+@pytest.mark.parametrize("mode", ["classic", "included"])
+def test_seats_at_an_inline_price_count_though_no_line_names_the_item(mode: str) -> None:
+    """A classic contract bills parts as invoice items, which say only the price: still 5,000."""
+    account = an_account()
+    subscription = a_contract(account, Deal(PRO, inline=True, mode=mode))
+    half_way(account, subscription)
+    alter(account, subscription, Change(quantity=2))
+    assert tokens(account) == [10_000, 5_000]
+    kinds = {line["parent"]["type"] for line in lines(account)}
+    wanted = {"classic": "invoice_item_details", "included": "subscription_item_details"}
+    assert kinds == {wanted[mode]}
+
+
+def test_nothing_is_left_to_change_in_a_period_that_is_over() -> None:
+    """A story that waited too long is told so, instead of billing less than nothing."""
+    account = an_account()
+    subscription = a_contract(account, Deal(PRO))
+    account.until(subscription.period_end)
+    with pytest.raises(ValueError, match="the period is over"):
+        alter(account, subscription, Change(quantity=2))
+
+
 def test_a_plan_renamed_in_metadata_is_what_the_renewal_sells() -> None:
     """Pro first, then Team by name alone: 10,000 and 25,003."""
     account = an_account()

@@ -23,6 +23,7 @@ AGREED = (
     "two plans in one",
     "inline price",
     "negotiated price",
+    "inline price, seats",
     "plan renamed in metadata",
     "plan renamed and billed",
     "price rise, old price",
