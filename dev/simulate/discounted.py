@@ -6,7 +6,7 @@ from dev.simulate.deals import Deal, sign
 from dev.simulate.packages import contract_metadata
 from dev.simulate.plans import Plan
 from dev.simulate.records import Subscription
-from dev.simulate.scene import Scene, Story
+from dev.simulate.scene import DAY, Scene, Story
 
 MODES = ("classic", "included", "itemized")
 
@@ -34,8 +34,8 @@ def a_coupon(
 
 
 def lapse(scene: Scene, subscription: Subscription) -> None:
-    """Let part of what is left of the period pass, however short it is."""
-    left = subscription.period_end - scene.account.now
+    """Let part of what is left of the period pass, however short it is; three weeks at most."""
+    left = min(subscription.period_end - scene.account.now, 42 * DAY)
     scene.account.wait(scene.chance.randint(left // 10, left // 2))
 
 
