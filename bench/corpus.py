@@ -17,6 +17,8 @@ from dev.simulate.delivery import PATH, signature_header
 from dev.simulate.engine import Event
 from dev.simulate.plans import SAMPLE_PLANS, read_file
 from dev.simulate.play import play
+from dev.simulate.reversing import REVERSING
+from dev.simulate.selling import SELLING
 from dev.simulate.versions import BY_CHOICE
 from domain.decode import DECODERS
 from domain.events import Delivery
@@ -27,6 +29,8 @@ TODAY = 1_788_220_800
 # A customer causes some ten handled events.
 EVENTS_A_CUSTOMER = 9
 METADATA_BYTES = 930
+# The stories that every published figure was measured with; new ones would move the figures.
+STORIES = {**SELLING, **REVERSING}
 CHUNK = 20_000
 
 _TEXT = (
@@ -41,7 +45,14 @@ def events(count: int, run: str) -> list[Event]:
     """So many events in the order they happened; another `run` has other ids throughout."""
     account = Account(seed=SEED, run=run, starts_at=TODAY)
     customers = max(30, count // EVENTS_A_CUSTOMER)
-    play(account, read_file(SAMPLE_PLANS), BY_CHOICE["mixed"], customers=customers, today=TODAY)
+    play(
+        account,
+        read_file(SAMPLE_PLANS),
+        BY_CHOICE["mixed"],
+        customers=customers,
+        today=TODAY,
+        stories=STORIES,
+    )
     handled = sorted(
         (event for event in account.events if event.type in DECODERS),
         key=lambda event: event.created,
