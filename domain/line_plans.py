@@ -48,7 +48,8 @@ class Invoiced:
 
     def item_of(self, line: Line) -> SoldItem | None:
         """The subscription item that a line charges: by id, else by price, else the only one."""
-        return self.sold.items.get(self._key(line))
+        items = self.sold.items
+        return items.get(line.item_id or "") or items.get(self._item_by_price(line) or "")
 
     def is_metered(self, line: Line) -> bool:
         """Whether a line is charged by use: told by itself, else by the subscription's reports."""
@@ -60,14 +61,16 @@ class Invoiced:
 
         Classic prorations since 2025-03-31 name the subscription and no item of it.
         """
-        if line.item_id or not line.from_subscription:
-            return line.item_id or line.price_id or ""
+        by_price = self._item_by_price(line) if line.from_subscription else None
+        return line.item_id or by_price or line.price_id or ""
+
+    def _item_by_price(self, line: Line) -> str | None:
         items = sorted(self.sold.items.items())
         fitting = [item_id for item_id, item in items if item.has_price(line.price_id)]
         licensed = [item_id for item_id, item in items if not item.is_metered]
         if not fitting and len(licensed) == 1:
             fitting = licensed
-        return next(iter(fitting), line.price_id or "")
+        return next(iter(fitting), None)
 
     def _may_be_claimed(self, line: Line) -> bool:
         if self.is_metered(line):
@@ -141,9 +144,8 @@ class Invoiced:
         item = self.sold.items.get(key)
         if item is not None and item.costs(price_minor, self.currency):
             return True
-        return any(
-            self._key(each) == key and each.unit_amount_minor == price_minor for each in self.lines
-        )
+        lines = (each for each in self.lines if self._key(each) == key)
+        return any(each.unit_amount_minor == price_minor for each in lines)
 
 
 def _overlap(item: SoldItem, line: Line) -> bool:
