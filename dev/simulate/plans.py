@@ -54,8 +54,9 @@ class Plan:
 
     def same_offer(self, other: "Plan") -> bool:
         """Whether both describe the same thing at the same prices."""
-        mine = (self.id, self.type, self.tokens, self.interval, dict(self.prices))
-        return mine == (other.id, other.type, other.tokens, other.interval, dict(other.prices))
+        mine = (self.id, self.type, self.tokens, self.interval, self.interval_count)
+        its = (other.id, other.type, other.tokens, other.interval, other.interval_count)
+        return mine == its and dict(self.prices) == dict(other.prices)
 
 
 @dataclass(frozen=True, slots=True)
