@@ -79,7 +79,7 @@ def _plan(table: Mapping[str, Any], type_key: str) -> Plan:
         trial_days=int(table.get("trial_days", 0)),
         trial_tokens=int(table.get("trial_tokens", 0)),
         active=bool(table.get("active", True)),
-        interval_count=int(table.get("interval_count", 1)),
+        interval_count=int(table.get("interval_count") or 1),
     )
 
 
