@@ -5,13 +5,14 @@ write into them unchanged. Nothing here locks a live row or commits; the tables 
 transaction, which the caller rolls back.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, CursorResult, Row, TextClause, text
 
 from db.fact_tables import FACT_TABLES
+from domain.decode import DECODERS
 
 _SHADOWED = (*(each.name for each in FACT_TABLES), "token_accounts", "ledger_entries")
 _SETTINGS = (
@@ -50,22 +51,30 @@ def open_shadow(connection: Connection) -> None:
 
 def counts(connection: Connection) -> Counts:
     """How many events there are to recompute, and how many had no effect so far."""
-    row = connection.execute(_COUNTS).one()
+    row = connection.execute(_COUNTS, _HANDLED).one()
     return Counts(row.applied, row.waiting, row.dead)
 
 
 def applied_events(connection: Connection, batch: int) -> Iterator[Sequence[Row[Any]]]:
-    """Every event that had an effect, with its body, in batches, about as they came.
+    """Every event that had an effect or would have one today, in batches, about as they came.
+
+    Those that were ignored although their type is handled now are among them: of another account
+    or mode, or of a type that was not handled when they came.
 
     That order costs least: what belongs together came together. No order changes the end.
     """
-    yield from read(connection, _EVENTS, batch).partitions(batch)
+    yield from read(connection, _EVENTS, batch, _HANDLED).partitions(batch)
 
 
-def read(connection: Connection, statement: TextClause, rows: int) -> CursorResult[Any]:
+def read(
+    connection: Connection,
+    statement: TextClause,
+    rows: int,
+    values: Mapping[str, object] | None = None,
+) -> CursorResult[Any]:
     """The answer through a cursor of the server's, so that it is never in memory as a whole."""
     options = {"stream_results": True, "max_row_buffer": rows}
-    return connection.execute(statement, execution_options=options)
+    return connection.execute(statement, values, execution_options=options)
 
 
 def note_touches(connection: Connection, touches: Collection[tuple[str, str]]) -> None:
@@ -89,10 +98,14 @@ def finish(connection: Connection) -> None:
     refresh_statistics(connection)
 
 
+_HANDLED = {"handled": sorted(DECODERS)}
 # An event that was applied once and waits again is in the tables all the same.
 _COUNTS = text(
     """
-    SELECT count(*) FILTER (WHERE status <> 'ignored' AND applied_at IS NOT NULL) AS applied,
+    SELECT count(*) FILTER (
+               WHERE (status <> 'ignored' AND applied_at IS NOT NULL)
+                  OR (status = 'ignored' AND type = ANY(CAST(:handled AS text[])))
+           ) AS applied,
            count(*) FILTER (WHERE status IN ('received', 'failed') AND applied_at IS NULL)
                AS waiting,
            count(*) FILTER (WHERE status = 'dead' AND applied_at IS NULL) AS dead
@@ -103,7 +116,8 @@ _EVENTS = text(
     """
     SELECT id, type, status, extract(epoch FROM created_at) AS created, body
     FROM public.webhook_events
-    WHERE status <> 'ignored' AND applied_at IS NOT NULL
+    WHERE (status <> 'ignored' AND applied_at IS NOT NULL)
+       OR (status = 'ignored' AND type = ANY(CAST(:handled AS text[])))
     ORDER BY received_at, id
     """
 )

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, TextClause, text
 
 from db import unit_of_work
 from db.fact_tables import FACT_TABLES, FactTable
+from db.inbox import Outcome
 from db.rebuild_plan import Place, Wanted, sums_of
 from domain.adjustments import AdjustmentEntry
 from domain.books import Posting
@@ -100,6 +101,13 @@ def ignore(connection: Connection, reasons: Mapping[str, str]) -> int:
     return len(connection.execute(_IGNORE, {"ids": ids, "notes": notes}).all())
 
 
+def hear(connection: Connection, outcomes: Mapping[str, Outcome]) -> int:
+    """Say of ignored events that they have an effect now; returns how many."""
+    columns = ("object_id", "customer_id", "user_id", "note")
+    values = {name: [getattr(each, name) for each in outcomes.values()] for name in columns}
+    return len(connection.execute(_HEAR, {"ids": list(outcomes), **values}).all())
+
+
 # Names in statements are those of our own tables and columns.
 def _replace(table: FactTable) -> TextClause:
     names = ", ".join(f'"{name}"' for name in table.written)
@@ -130,6 +138,18 @@ _MEND_BALANCE = text(
     "UPDATE token_accounts SET balance = coalesce("
     "(SELECT sum(delta) FROM ledger_entries WHERE user_id = :user), 0), updated_at = now()"
     " WHERE user_id = :user"
+)
+_HEAR = text(
+    """
+    UPDATE webhook_events AS event
+    SET status = 'applied', applied_at = now(), object_id = new.object_id,
+        customer_id = new.customer_id, user_id = new.user_id, note = new.note
+    FROM unnest(CAST(:ids AS text[]), CAST(:object_id AS text[]), CAST(:customer_id AS text[]),
+                CAST(:user_id AS text[]), CAST(:note AS text[]))
+        AS new (id, object_id, customer_id, user_id, note)
+    WHERE event.id = new.id AND event.status = 'ignored'
+    RETURNING event.id
+    """
 )
 _IGNORE = text(
     """

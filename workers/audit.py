@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine
 from db import audit as tables
 from db.audit import Counts
 from db.differences import WHOLE_ROW, Difference, differences, events_behind
-from workers.recompute import Progress, Recomputation
+from workers.recompute import Prepare, Progress, Recomputation
 from workers.work import prepare
 
 
@@ -46,16 +46,22 @@ Report = Callable[[Finding], None]
 
 
 def audit(
-    engine: Engine, report: Report, progress: Progress, *, own_account: str | None = None
+    engine: Engine,
+    report: Report,
+    progress: Progress,
+    *,
+    own_account: str | None = None,
+    test_mode: bool = True,
 ) -> Verdict:
     """Recompute everything and report each difference as it is found.
 
     `progress` is told how many events of how many are recomputed. Events of another Stripe account
-    than `own_account` count for nothing, whatever they did when they were applied. The database is
+    than `own_account` count for nothing, whatever they did when they were applied; events that were
+    ignored and would be applied today, in the mode that `test_mode` says, count. The database is
     left as it was. Raises what the database raises when it goes away.
     """
     started = time.monotonic()
-    run = _Run(report, progress, own_account)
+    run = _Run(report, progress, partial(prepare, own_account=own_account), test_mode=test_mode)
     with engine.connect() as plain:
         connection = plain.execution_options(isolation_level="REPEATABLE READ")
         try:
@@ -71,16 +77,19 @@ def audit(
 class _Run:
     """One audit under way."""
 
-    def __init__(self, report: Report, progress: Progress, own_account: str | None) -> None:
+    def __init__(
+        self, report: Report, progress: Progress, read: Prepare, *, test_mode: bool
+    ) -> None:
         self.differences = 0
         self._report = report
         self._progress = progress
-        self._own_account = own_account
+        self._read = read
+        self._test_mode = test_mode
 
     def recompute(self, connection: Connection, total: int) -> None:
         """Apply every stored event to the own tables."""
-        read = partial(prepare, own_account=self._own_account)
-        Recomputation(self._cannot_use, read=read).run(connection, total, self._progress)
+        again = Recomputation(self._cannot_use, read=self._read, test_mode=self._test_mode)
+        again.run(connection, total, self._progress)
 
     def compare(self, connection: Connection) -> None:
         """Report every row that differs, with the events behind it."""

@@ -18,6 +18,7 @@ from db import audit as tables
 from db import rebuild as live
 from db import rebuild_plan as plan
 from db.differences import Difference, differences
+from db.inbox import Outcome
 from db.rebuild_plan import Unit
 from db.unit_of_work import StaleLocks
 from domain.errors import BillingError
@@ -45,12 +46,14 @@ class Proposal:
 
     `changes` are what people see of it; `rows` counts all rows that would be written, also those
     that differ only underneath. `ignored` maps applied events that today's code ignores to the
-    reason; `lasting` counts entries whose running balance is wrong, which nothing can mend.
+    reason, `heard` ignored ones that it applies to what they are about; `lasting` counts entries
+    whose running balance is wrong, which nothing can mend.
     """
 
     changes: Sequence[Difference]
     rows: int
     ignored: Mapping[str, str]
+    heard: Mapping[str, Outcome]
     lasting: int
 
 
@@ -62,6 +65,7 @@ class Rebuilt:
     is_done: bool = False
     entries: int = 0
     ignored: int = 0
+    heard: int = 0
     rounds: int = 0
     remaining: int = 0
 
@@ -86,7 +90,8 @@ class _Found:
     @property
     def remaining(self) -> int:
         """How much is to be mended."""
-        return len(self.units) + len(self.balances) + len(self.proposal.ignored)
+        events = len(self.proposal.ignored) + len(self.proposal.heard)
+        return len(self.units) + len(self.balances) + events
 
     @property
     def is_nothing(self) -> bool:
@@ -95,16 +100,21 @@ class _Found:
 
 
 def rebuild(
-    engine: Engine, steps: Steps, *, user_id: str | None = None, read: Prepare = prepare
+    engine: Engine,
+    steps: Steps,
+    *,
+    user_id: str | None = None,
+    read: Prepare = prepare,
+    test_mode: bool = True,
 ) -> Rebuilt:
     """Make the tables what the events say, of one user or of all; safe to be broken off.
 
     Nothing is changed unless `steps.agree` says yes to what was found first. Raises
     `UnreadableEventsError`, and what the database raises when it goes away; what was committed
-    stays then, and another run goes on from there. `read` is how today's code reads an event. The
-    engine needs two connections.
+    stays then, and another run goes on from there. `read` is how today's code reads an event,
+    `test_mode` which mode is served. The engine needs two connections.
     """
-    run = _Run(engine, steps, user_id, read)
+    run = _Run(engine, steps, user_id, read, test_mode=test_mode)
     with _snapshot(engine) as connection:
         found = run.find(connection)
         rebuilt = Rebuilt(found.proposal, is_done=found.is_nothing, remaining=found.remaining)
@@ -135,21 +145,33 @@ def _snapshot(engine: Engine) -> Iterator[Connection]:
 class _Run:
     """One rebuild under way."""
 
-    def __init__(self, engine: Engine, steps: Steps, user_id: str | None, read: Prepare) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        steps: Steps,
+        user_id: str | None,
+        read: Prepare,
+        *,
+        test_mode: bool,
+    ) -> None:
         self._engine = engine
         self._steps = steps
         self._user_id = user_id
         self._read = read
+        self._test_mode = test_mode
         self._catalogue = CatalogueCache()
 
     def find(self, connection: Connection) -> _Found:
         """Recompute everything and compare; nothing live is touched."""
         unreadable: list[tuple[str, str]] = []
         ignored: dict[str, str] = {}
+        heard: dict[str, Outcome] = {}
         recomputation = Recomputation(
             lambda event_id, error: unreadable.append((event_id, error)),
             ignored.__setitem__,
             self._read,
+            heard=heard.__setitem__,
+            test_mode=self._test_mode,
         )
         total = tables.counts(connection).applied
         recomputation.run(connection, total, self._steps.recomputing)
@@ -157,12 +179,13 @@ class _Run:
             raise _unreadable(unreadable)
         units, balances = plan.units(connection), plan.wrong_balances(connection)
         if self._user_id is None:
-            return _Found(units, balances, _proposal(connection, units, ignored, None))
+            return _Found(units, balances, _proposal(connection, units, ignored, heard, None))
         names = plan.names_of_user(connection, self._user_id)
         ours = [unit for unit in units if unit.payer in names or not names.isdisjoint(unit.names)]
         events = plan.events_of_user(connection, names, self._user_id)
         reasons = {key: why for key, why in ignored.items() if key in events}
-        proposal = _proposal(connection, ours, reasons, self._user_id)
+        outcomes = {key: outcome for key, outcome in heard.items() if key in events}
+        proposal = _proposal(connection, ours, reasons, outcomes, self._user_id)
         return _Found(ours, [each for each in balances if each == self._user_id], proposal)
 
     def mend(self, connection: Connection, found: _Found, rebuilt: Rebuilt) -> None:
@@ -183,6 +206,12 @@ class _Run:
             with self._engine.begin() as writer:
                 part = dict(reasons[start : start + _EVENTS_A_STATEMENT])
                 rebuilt.ignored += live.ignore(writer, part)
+        heard = sorted(found.proposal.heard)
+        for start in range(0, len(heard), _EVENTS_A_STATEMENT):
+            with self._engine.begin() as writer:
+                ids = heard[start : start + _EVENTS_A_STATEMENT]
+                outcomes = {each: found.proposal.heard[each] for each in ids}
+                rebuilt.heard += live.hear(writer, outcomes)
 
     def _mend_apart(self, connection: Connection, units: Sequence[Unit]) -> int:
         """Mend a batch; one whose locks are not had in time in parts, one unit in another round."""
@@ -222,6 +251,7 @@ def _proposal(
     connection: Connection,
     units: Sequence[Unit],
     ignored: Mapping[str, str],
+    heard: Mapping[str, Outcome],
     user_id: str | None,
 ) -> Proposal:
     """What people see of these units; with a user, of theirs and of whom else they concern."""
@@ -238,7 +268,8 @@ def _proposal(
         if user_id is None or is_ours:
             changes.append(each)
             users.add(each.user_id)
-    return Proposal(changes, sum(len(unit.places) for unit in units), ignored, lasting)
+    rows = sum(len(unit.places) for unit in units)
+    return Proposal(changes, rows, ignored, heard, lasting)
 
 
 def _unreadable(found: Sequence[tuple[str, str]]) -> UnreadableEventsError:

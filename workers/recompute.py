@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from db import audit as tables
+from db.inbox import Outcome
 from domain.decode.facts import Fact
 from domain.events import Delivery, EventStatus
 from workers.apply import CatalogueCache, Work, apply_facts, prepare
@@ -19,14 +20,16 @@ BATCH = 1_000
 _FIRST_STATISTICS = 1_000
 
 Progress = Callable[[int, int], None]
-Prepare = Callable[[Delivery], Work]
+Prepare = Callable[..., Work]
 
 
 class Recomputation:
     """One recomputation under way, in a transaction that `db.audit.open_shadow` prepared.
 
     `unusable` is told of each applied event that can no longer be applied, and why; `ignored` of
-    each that today's code ignores, and why. `read` is how today's code reads one.
+    each that today's code ignores, and why; `heard` of each that was ignored and that today's code
+    applies, and what it is about. `read` is how today's code reads one, `test_mode` which mode is
+    served: of events that were let in nobody asks the mode again, of ignored ones it matters.
     """
 
     def __init__(
@@ -34,10 +37,15 @@ class Recomputation:
         unusable: Callable[[str, str], None],
         ignored: Callable[[str, str], None] = lambda _event_id, _reason: None,
         read: Prepare = prepare,
+        *,
+        heard: Callable[[str, Outcome], None] = lambda _event_id, _outcome: None,
+        test_mode: bool = True,
     ) -> None:
         self._unusable = unusable
         self._ignored = ignored
+        self._heard = heard
         self._prepare = read
+        self._test_mode = test_mode
         self._catalogue = CatalogueCache()
 
     def run(self, connection: Connection, total: int, progress: Progress) -> None:
@@ -54,13 +62,24 @@ class Recomputation:
         tables.finish(connection)
 
     def _read(self, row: Row[Any]) -> Work | None:
-        work = self._prepare(Delivery(row.id, row.type, int(row.created), 0, bytes(row.body)))
+        delivery = Delivery(row.id, row.type, int(row.created), 0, bytes(row.body))
+        if row.status == EventStatus.IGNORED:
+            return self._read_ignored(delivery)
+        work = self._prepare(delivery)
         if work.outcome.error is not None:
             self._unusable(row.id, work.outcome.error)
             return None
         # One that failed when it was replayed says what it is by itself.
         if work.outcome.status is EventStatus.IGNORED and row.status == EventStatus.APPLIED:
             self._ignored(row.id, work.outcome.note or f"{row.type} has no effect any more")
+        return work
+
+    def _read_ignored(self, delivery: Delivery) -> Work | None:
+        """An event that had no effect so far; one that still has none costs nobody anything."""
+        work = self._prepare(delivery, test_mode=self._test_mode)
+        if work.outcome.status is not EventStatus.APPLIED:
+            return None
+        self._heard(delivery.event_id, work.outcome)
         return work
 
     def _apply(self, connection: Connection, works: Sequence[Work]) -> None:

@@ -291,6 +291,7 @@ def test_events_that_todays_code_ignores_are_said_to_be(wiring: Wiring, run: Run
         shown = run("--dry-run").output
         assert "event evt_foreign would be ignored: " in shown
         assert run().exit_code == 0
+        assert differences(wiring) == []
     assert statuses(wiring.engine)["evt_foreign"] == "ignored"
     assert balances(wiring.engine) == {"user_2": 10_000}
     with wiring.engine.connect() as connection:
@@ -298,7 +299,25 @@ def test_events_that_todays_code_ignores_are_said_to_be(wiring: Wiring, run: Run
             text("SELECT note FROM webhook_events WHERE id = 'evt_foreign'")
         ).scalar_one()
     assert note == "checkout.session.completed has no effect any more"
+
+
+def test_events_of_a_type_that_was_not_handled_take_effect(wiring: Wiring, run: Run) -> None:
+    """They were stored as they came; what they mean is derived anew."""
+    with saying("checkout.session.completed", None):
+        work(wiring, [an_event("checkout.session.completed", a_session(), event_id="evt_early")])
+    live = an_event("checkout.session.completed", a_session(id="cs_live"), event_id="evt_live")
+    drained = replace(wiring, test_mode=True)
+    work(drained, [live | {"livemode": True}])
+    assert set(statuses(wiring.engine).values()) == {"ignored"}
+    assert differences(wiring) != []
+    assert "event evt_early was ignored and would be applied" in run("--dry-run").output
+    told = run()
+    assert told.exit_code == 0
+    assert "1 ignored events applied" in told.output
+    assert statuses(wiring.engine) == {"evt_early": "applied", "evt_live": "ignored"}
+    assert balances(wiring.engine) == {"user_1": 1_000}
     assert differences(wiring) == []
+    assert "Nothing to rebuild" in run().output
 
 
 def test_events_that_can_no_longer_be_applied_stop_it(wiring: Wiring, run: Run) -> None:

@@ -45,7 +45,13 @@ def audit(*, as_json: bool) -> None:
     try:
         with _progress() as progress:
             own = read_own_account(found, engine)
-            verdict = run_audit(engine, printer.finding, progress, own_account=own)
+            verdict = run_audit(
+                engine,
+                printer.finding,
+                progress,
+                own_account=own,
+                test_mode=found.stripe_test_mode,
+            )
     finally:
         engine.dispose()
     printer.verdict(verdict)

@@ -26,6 +26,8 @@ from workers.work import prepare
 
 # So many rows of each kind are shown one by one; the others are counted.
 ROWS_SHOWN_MAX = 40
+# Events of a type that was not handled before may be as many as there are sales.
+EVENTS_SHOWN_MAX = 5
 # What people look at, in this order, and what it is called.
 _SHOWN = {
     "payments": "payment",
@@ -74,7 +76,8 @@ def _run(user_id: str | None, agree: Callable[[Proposal], bool]) -> Rebuilt:
     try:
         steps = Steps(bars.shown("recomputing"), bars.shown("rebuilding"), bars.without(agree))
         read = partial(prepare, own_account=own_account.read(found, engine))
-        return run_rebuild(engine, steps, user_id=user_id, read=read)
+        mode = found.stripe_test_mode
+        return run_rebuild(engine, steps, user_id=user_id, read=read, test_mode=mode)
     except BillingError as error:
         raise click.ClickException(str(error)) from error
     finally:
@@ -131,6 +134,10 @@ def _show(proposal: Proposal) -> None:
         click.echo(f"event {event_id} would be ignored: {reason}")
     if len(proposal.ignored) > ROWS_SHOWN_MAX:
         click.echo(f"and {len(proposal.ignored) - ROWS_SHOWN_MAX:,} more events")
+    for event_id in list(proposal.heard)[:EVENTS_SHOWN_MAX]:
+        click.echo(f"event {event_id} was ignored and would be applied")
+    if len(proposal.heard) > EVENTS_SHOWN_MAX:
+        click.echo(f"and {len(proposal.heard) - EVENTS_SHOWN_MAX:,} more events")
     if proposal.lasting:
         click.echo(
             f"{proposal.lasting:,} ledger entries have a wrong running balance; the ledger is never"
@@ -166,6 +173,7 @@ def _verdict(rebuilt: Rebuilt, *, is_dry: bool) -> str:
         return "Nothing was changed." if is_dry else "Nothing was changed, as you said."
     entries = f"{rebuilt.entries:,} ledger {'entry' if rebuilt.entries == 1 else 'entries'} posted"
     ignored = f", {rebuilt.ignored:,} events ignored from now on" * bool(rebuilt.ignored)
+    ignored += f", {rebuilt.heard:,} ignored events applied" * bool(rebuilt.heard)
     if rebuilt.is_done:
         return f"Rebuilt: {entries}{ignored}; the tables are what the events make them."
     return (
@@ -184,8 +192,10 @@ def _plain(rebuilt: Rebuilt, *, is_dry: bool) -> dict[str, Any]:
         ],
         "rows": rebuilt.proposal.rows,
         "ignored": dict(rebuilt.proposal.ignored),
+        "heard": sorted(rebuilt.proposal.heard),
         "done": rebuilt.is_done,
         "ledger_entries": rebuilt.entries,
         "events_ignored": rebuilt.ignored,
+        "events_heard": rebuilt.heard,
         "remaining": rebuilt.remaining,
     }
