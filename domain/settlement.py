@@ -196,7 +196,7 @@ def _loose_ends(
         ends.append(LooseEnd.MONEY_BACK)
     elif money is None and _is_unclaimed(cluster.root_id, members):
         ends.append(LooseEnd.UNCLAIMED_INTENT)
-    if invoice and invoice.invoice and invoice.invoice.is_cut and invoice.invoice.is_paid:
+    if invoice and invoice.invoice and invoice.invoice.is_cut:
         ends.append(LooseEnd.CUT_LIST)
     noted = sum(note.amount_minor for note in cluster.credit_notes)
     if invoice and invoice.invoice and invoice.invoice.noted_minor > noted:

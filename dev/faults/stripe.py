@@ -17,7 +17,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 
-from dev.simulate.engine import Event
+from dev.simulate import asked
+from dev.simulate.engine import Engine, Event
 
 KEY = "sk_test_of_a_fault_run"
 # Every so manieth invoice is told with a cut list.
@@ -41,6 +42,7 @@ class StandIn:
     """
 
     objects: dict[str, Json]
+    account: Engine
     url: str = ""
     asked: int = 0
     answered: int = 0
@@ -88,7 +90,7 @@ class StandIn:
     def _found(self, words: Sequence[str], query: dict[str, str]) -> Json | None:
         match words:
             case ["invoices" | "subscriptions" | "charges", name] | ["checkout", "sessions", name]:
-                return self.objects.get(name)
+                return self._object(name)
             case ["invoices", name, "lines"]:
                 return self._list_of(name, "lines")
             case ["subscription_items"]:
@@ -102,6 +104,13 @@ class StandIn:
                 return _list([each for each in sessions if each[_INTENT] == query.get(_INTENT)])
         # What never arrives is another fault's matter.
         return _list([]) if words == ["events"] else None
+
+    def _object(self, name: str) -> Json | None:
+        """An object; a session with its line items, which no event tells."""
+        found = self.objects.get(name)
+        if found is None or name not in self.account.sessions:
+            return found
+        return found | {"line_items": asked.line_items(self.account, name)}
 
     def _list_of(self, name: str, key: str) -> Json:
         return _list(self.objects.get(name, {}).get(key, {}).get("data", []))
@@ -147,9 +156,9 @@ def with_cut_lists(events: Sequence[Event]) -> list[Event]:
 
 
 @contextmanager
-def stand_in(events: Sequence[Event]) -> Iterator[StandIn]:
-    """A server on a free port of this machine that knows what these events tell of."""
-    stripe = StandIn(known(events))
+def stand_in(account: Engine) -> Iterator[StandIn]:
+    """A server on a free port of this machine that knows what this account sold."""
+    stripe = StandIn(known(account.events), account)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

@@ -12,7 +12,11 @@ from workers.rebuild import Steps, rebuild
 from workers.wiring import Wiring
 
 USER = {"user_id": "user_1"}
-TRIAL: dict[str, Any] = {"status": "trialing", "trial_start": 1_700_000_000, "trial_end": 1_702_592_000}
+TRIAL: dict[str, Any] = {
+    "status": "trialing",
+    "trial_start": 1_700_000_000,
+    "trial_end": 1_702_592_000,
+}
 
 
 def a_trial() -> Iterator[dict[str, Any]]:

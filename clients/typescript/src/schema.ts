@@ -452,10 +452,19 @@ export interface components {
             /** @description How many; null where Stripe did not tell. */
             quantity: number | null;
         };
+        Pause: {
+            /** @description What becomes of invoices meanwhile: keep_as_draft, mark_uncollectible, void. */
+            behavior: string;
+            /**
+             * Format: date-time
+             * @description When collection begins again, if that is known.
+             */
+            resumes_at: string | null;
+        };
         Subscription: {
             /** @description Stripe's sub_… id. */
             id: string;
-            /** @description The plan of the first item that has one. */
+            /** @description Of the first item whose price is known, else the one named. */
             plan_id: number | null;
             /**
              * @description full: a plan with tokens; token: a token package.
@@ -496,6 +505,8 @@ export interface components {
              * @description When the trial ends or ended.
              */
             trial_end: string | null;
+            /** @description Null while Stripe collects. */
+            pause_collection: components["schemas"]["Pause"] | null;
         };
         Subscriptions: {
             /** @description Pass it as cursor to get the next page; null on the last. */
@@ -531,6 +542,8 @@ export interface components {
             tokens: number;
             /** @description Where Stripe shows the receipt or invoice. */
             receipt_url: string | null;
+            /** @description Why a paid payment is worth nothing yet, in words. */
+            note: string | null;
             /**
              * Format: date-time
              * @description When it was made.
@@ -1622,7 +1635,8 @@ export interface operations {
                      *           "cancel_at_period_end": false,
                      *           "cancel_at": null,
                      *           "canceled_at": null,
-                     *           "trial_end": null
+                     *           "trial_end": null,
+                     *           "pause_collection": null
                      *         }
                      *       ],
                      *       "next_cursor": null
@@ -1748,6 +1762,7 @@ export interface operations {
                      *           "subscription_id": "sub_1QkX2eLkdIwHu7ix",
                      *           "tokens": 10000,
                      *           "receipt_url": null,
+                     *           "note": null,
                      *           "created_at": "2026-03-01T00:00:07+00:00"
                      *         }
                      *       ],
