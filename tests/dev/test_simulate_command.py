@@ -112,6 +112,7 @@ class Receiver:
                     "plan_type": min(sale.plan_types, default=None),
                     "subscription_id": sale.subscription_id,
                     "tokens": sale.tokens,
+                    "note": "Worth nothing yet" if sale.has_note else None,
                 }
                 for sale in what.sales
             ]

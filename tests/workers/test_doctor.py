@@ -257,7 +257,8 @@ def test_a_proxy_that_lets_nobody_through_is_blamed_itself(
     """It is what stands between us and Stripe."""
     del wiring
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    monkeypatch.delenv("NO_PROXY", raising=False)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
     _, findings = run(STRIPE_SECRET_KEY=KEY, STRIPE_API_BASE=stripe.url)
     assert findings["stripe"][0]["says"].endswith("no way through the proxy.")
     assert "HTTPS_PROXY" in findings["stripe"][0]["cure"]
