@@ -8,8 +8,8 @@ from sqlalchemy import Connection, text
 
 from db import unit_of_work
 from db.records import seconds
-from domain.catalogue import Catalogue, CatalogueChange, Plan, TokenlessChange
-from domain.payments import SESSION_RANK
+from domain.catalogue.catalogue import Catalogue, CatalogueChange, Plan, TokenlessChange
+from domain.payments.payments import SESSION_RANK
 
 
 @dataclass(frozen=True, slots=True)

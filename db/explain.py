@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Row, text
 import db.catalogue
 from db import unit_of_work
 from domain.books import Books, Touched
-from domain.catalogue import Catalogue
-from domain.claims import Customer
+from domain.catalogue.catalogue import Catalogue
+from domain.payments.claims import Customer
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, text
 
 import db.catalogue
-from domain.catalogue import Catalogue
-from domain.line_plans import claimed_item
+from domain.catalogue.catalogue import Catalogue
+from domain.payments.line_plans import claimed_item
 
 ACTIVE_STATUSES = frozenset({"active", "trialing", "past_due"})
 

@@ -13,9 +13,9 @@ from db import unit_of_work
 from db.fact_tables import FACT_TABLES, FactTable
 from db.inbox import Outcome
 from db.rebuild_plan import Place, Wanted, sums_of
-from domain.adjustments import AdjustmentEntry
 from domain.books import Posting
-from domain.entries import Entry
+from domain.tokens.adjustments import AdjustmentEntry
+from domain.tokens.entries import Entry
 
 
 def is_as_it_was(connection: Connection, rows: Collection[Wanted]) -> set[Place]:

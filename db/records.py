@@ -8,11 +8,11 @@ from typing import Any
 import orjson
 
 from db.bodies import compress, decompress
-from domain.claims import Assigned, Customer, UserClaim
-from domain.credit_notes import CreditNote
 from domain.events import Stamp
-from domain.lines import Line
-from domain.payments import (
+from domain.payments.claims import Assigned, Customer, UserClaim
+from domain.payments.credit_notes import CreditNote
+from domain.payments.lines import Line
+from domain.payments.payments import (
     Dispute,
     Funds,
     IntentDetails,
@@ -24,9 +24,9 @@ from domain.payments import (
     SessionDetails,
     SessionLine,
 )
-from domain.settlement import Payment
-from domain.sold import ItemPrice, Sold, SoldItem
-from domain.subscriptions import Subscription, Version, state_of
+from domain.payments.settlement import Payment
+from domain.payments.sold import ItemPrice, Sold, SoldItem
+from domain.subscriptions.subscriptions import Subscription, Version, state_of
 
 Row = dict[str, Any]
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-from domain.payments import SESSION_RANK
-from domain.selling import SessionKnown
+from domain.checkout.selling import SessionKnown
+from domain.payments.payments import SESSION_RANK
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from db.records import seconds, subscription_from, when
-from domain.payments import INVOICE_RANK
-from domain.subscription_check import Here
-from domain.subscriptions import FINAL_STATUSES, Item, SubscriptionState
+from domain.payments.payments import INVOICE_RANK
+from domain.subscriptions.subscription_check import Here
+from domain.subscriptions.subscriptions import FINAL_STATUSES, Item, SubscriptionState
 
 
 def found_here(connection: Connection, ids: Sequence[str]) -> dict[str, Here]:

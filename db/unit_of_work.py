@@ -15,14 +15,14 @@ from sqlalchemy import Connection, Row, TextClause, text
 from db import records
 from db.bulk import Upsert
 from db.tables import credit_notes, customers, disputes, payments, refunds, subscriptions
-from domain import adjustments
-from domain.adjustments import Adjustment
 from domain.books import Books, Posting, Settled, Taken, Touched
-from domain.claims import Customer
-from domain.credit_notes import CreditNote
 from domain.decode.facts import Fact
-from domain.payments import Dispute, MoneyObject, Refund
-from domain.subscriptions import Subscription
+from domain.payments.claims import Customer
+from domain.payments.credit_notes import CreditNote
+from domain.payments.payments import Dispute, MoneyObject, Refund
+from domain.subscriptions.subscriptions import Subscription
+from domain.tokens import adjustments
+from domain.tokens.adjustments import Adjustment
 
 # Every batch holds this one shared; a change of the catalogue holds it alone.
 CATALOGUE_LOCK = 0x43415441

@@ -8,16 +8,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from domain.adjustments import AdjustmentEntry
-from domain.catalogue import Catalogue
-from domain.claims import Customer
-from domain.credit_notes import CreditNote
+from domain.catalogue.catalogue import Catalogue
 from domain.decode.facts import Fact
-from domain.entries import Entry, entries_for
-from domain.payments import Dispute, MoneyObject, Refund, root_of
-from domain.settlement import Cluster, LooseEnd, Payment, settle, unvalued
-from domain.sold import Sold
-from domain.subscriptions import Subscription
+from domain.payments.claims import Customer
+from domain.payments.credit_notes import CreditNote
+from domain.payments.payments import Dispute, MoneyObject, Refund, root_of
+from domain.payments.settlement import Cluster, LooseEnd, Payment, settle, unvalued
+from domain.payments.sold import Sold
+from domain.subscriptions.subscriptions import Subscription
+from domain.tokens.adjustments import AdjustmentEntry
+from domain.tokens.entries import Entry, entries_for
 
 Taken = Refund | Dispute | CreditNote
 

@@ -9,8 +9,8 @@ from flask import request
 
 from db import sales
 from db.purchases import Keyed
-from domain.redirects import with_session_placeholder
-from domain.selling import Offer, Order, hash_of
+from domain.checkout.redirects import with_session_placeholder
+from domain.checkout.selling import Offer, Order, hash_of
 from ingest import inputs, redirects, stripe_problems
 from ingest.auth import authenticate_with, current_caller
 from ingest.edge import Edge, edge

@@ -7,7 +7,7 @@ from typing import Any
 
 from db import sales
 from db.queries import Subscription
-from domain.selling import LIVE_STATUSES
+from domain.checkout.selling import LIVE_STATUSES
 from ingest import redirects, stripe_problems
 from ingest.asking import Deadline
 from ingest.auth import current_caller

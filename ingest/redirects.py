@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from domain.redirects import RedirectRefusedError, RedirectRules
+from domain.checkout.redirects import RedirectRefusedError, RedirectRules
 from ingest.problems import Problem
 from ingest.refusals import Refusal
 from settings import Settings, variable

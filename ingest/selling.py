@@ -15,9 +15,9 @@ from typing import Any
 import telemetry
 from db import purchases, sales, trials
 from db.purchases import Keyed, KeyReusedError, Purchase, Turn, TurnLostError
-from domain import selling
+from domain.checkout import selling
+from domain.checkout.selling import Order, Terms
 from domain.reading import mapping_of, text_of
-from domain.selling import Order, Terms
 from ingest import feeding, stripe_problems
 from ingest.asking import Deadline
 from ingest.edge import Edge

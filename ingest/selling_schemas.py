@@ -2,7 +2,7 @@
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
-from domain.redirects import SESSION_PLACEHOLDER
+from domain.checkout.redirects import SESSION_PLACEHOLDER
 from ingest.shapes import AnswerSchema, BodySchema, one_of, shown, whole, word
 
 PLAN_ID_MAX = 2**31 - 1

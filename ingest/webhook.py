@@ -14,8 +14,8 @@ from stripe import SignatureVerificationError, WebhookSignature
 
 import metrics
 from db.bodies import compress
-from domain import by_hand
 from domain.events import Delivery
+from domain.synthetic_events import by_hand
 from ingest import webhook_document
 from ingest.edge import Edge, edge
 from ingest.intake import Intake, NotStoredError

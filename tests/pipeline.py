@@ -11,7 +11,7 @@ import db.catalogue
 from db.bodies import compress
 from db.engine import make_engine
 from db.stream import EventStream, connect
-from domain.catalogue import Catalogue, CatalogueChange
+from domain.catalogue.catalogue import Catalogue, CatalogueChange
 from domain.events import Delivery
 from workers.drain import Drained, drain
 from workers.wiring import Wiring

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from domain.books import Books, Touched, commit, merge_money, merge_parties, settle_touched
-from domain.catalogue import Catalogue, Plan
+from domain.catalogue.catalogue import Catalogue, Plan
 from domain.decode import decode, parse
-from domain.settlement import Payment
-from domain.subscriptions import SubscriptionState, state_of
+from domain.payments.settlement import Payment
+from domain.subscriptions.subscriptions import SubscriptionState, state_of
 
 
 def a_plan(plan_id: int, tokens: int, **changes: Any) -> Plan:

@@ -20,7 +20,7 @@ import settings
 from db import sales
 from dev.simulate.records import Subscription
 from dev.stripe.server import _Quiet
-from domain.catalogue import Catalogue, Plan
+from domain.catalogue.catalogue import Catalogue, Plan
 from ingest.app import create_app
 from ingest.edge import Edge, open_edge
 from tests.ingest.builders import ENVIRONMENT

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from dev.simulate.plans import Plan as Sold
-from domain.catalogue import Catalogue, Plan
+from domain.catalogue.catalogue import Catalogue, Plan
 
 
 def catalogue_of(plans: Iterable[Sold], *, loaded: int = 0) -> Catalogue:

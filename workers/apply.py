@@ -14,7 +14,7 @@ import db.catalogue
 from db import inbox, unit_of_work
 from db.unit_of_work import StaleLocks
 from domain.books import Settled, Touched, merge_money, merge_parties, settle_touched
-from domain.catalogue import Catalogue, CatalogueChange
+from domain.catalogue.catalogue import Catalogue, CatalogueChange
 from domain.decode.facts import Fact
 from domain.errors import BillingError
 from workers.failure import RETRY_DELAYS_SECONDS

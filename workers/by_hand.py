@@ -10,8 +10,8 @@ from sqlalchemy import Connection, Engine
 from db import by_hand as known
 from db.attempts import Request
 from db.deliveries import as_delivery
-from domain import by_hand
 from domain.errors import BillingError
+from domain.synthetic_events import by_hand
 from workers.apply import Applied, CatalogueCache, apply, prepare
 
 Json = Mapping[str, Any]

@@ -12,13 +12,20 @@ from typing import Any
 from sqlalchemy import Engine
 
 import db.catalogue
-from domain.catalogue import CatalogueChange, Plan
-from domain.catalogue_sync import plan_sync
+from domain.catalogue.catalogue import CatalogueChange, Plan
 from domain.errors import CatalogueError
 from domain.modes import require_mode
 from domain.reading import text_of
-from domain.stripe_catalogue import Account, Price, Product, period_in, price_of, product_of
-from domain.sync_actions import Action, Do, SyncPlan, idempotency_key, missing
+from domain.stripe_catalogue.catalogue_sync import plan_sync
+from domain.stripe_catalogue.stripe_catalogue import (
+    Account,
+    Price,
+    Product,
+    period_in,
+    price_of,
+    product_of,
+)
+from domain.stripe_catalogue.sync_actions import Action, Do, SyncPlan, idempotency_key, missing
 from stripe_gateway import StripeGateway, StripeUnavailable
 from workers.apply import CatalogueCache, settle_after
 from workers.patience import patiently

@@ -14,9 +14,9 @@ from sqlalchemy import Row
 from db.explain import Kept
 from domain.decode.facts import Fact
 from domain.money import money
-from domain.payments import Dispute, Funds, MoneyObject, Refund
-from domain.settlement import Cluster, Payment, settle, unvalued
-from domain.sold import Sold
+from domain.payments.payments import Dispute, Funds, MoneyObject, Refund
+from domain.payments.settlement import Cluster, Payment, settle, unvalued
+from domain.payments.sold import Sold
 from workers.wording import Saying, bought, said
 
 

@@ -17,7 +17,7 @@ from db import reconcile as places
 from db.attempts import Attempt, Request
 from db.deliveries import as_delivery
 from db.reconcile import Progress, Walk
-from domain.by_hand import is_ours
+from domain.synthetic_events.by_hand import is_ours
 from stripe_gateway import EventPage, StripeGateway, StripeUnavailable
 from workers.patience import patiently
 from workers.questions.turn import leave_reading, turn

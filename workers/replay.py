@@ -18,7 +18,7 @@ from db import replay as stored
 from db.attempts import Request
 from db.replay import Found, Selection
 from domain.events import Delivery, EventStatus
-from domain.subscriptions import Subscription
+from domain.subscriptions.subscriptions import Subscription
 from workers.apply import Applied, CatalogueCache, apply, rehearse
 from workers.batch import apply_each
 from workers.failure import RETRY_DELAYS_SECONDS

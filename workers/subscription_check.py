@@ -16,11 +16,10 @@ from sqlalchemy import Engine
 
 from db import subscription_check as tables
 from db.deliveries import as_delivery
-from domain.catalogue import Catalogue
-from domain.fetched import as_event
+from domain.catalogue.catalogue import Catalogue
 from domain.modes import require_mode
 from domain.reading import integer_of, mapping_of, text_of, time_of
-from domain.subscription_check import (
+from domain.subscriptions.subscription_check import (
     Here,
     Mismatch,
     compare,
@@ -31,6 +30,7 @@ from domain.subscription_check import (
     latest_invoice,
     unknown_there,
 )
+from domain.synthetic_events.fetched import as_event
 from stripe_gateway import Answer, StripeGateway, StripeListTooLong, StripeMissing
 from workers.apply import Applied, CatalogueCache, apply
 from workers.batch import apply_each

@@ -10,20 +10,20 @@ import orjson
 from sqlalchemy import Row
 
 from db.bodies import decompress
-from domain import by_hand
-from domain.catalogue import Catalogue
-from domain.credit_notes import CreditNote
+from domain.catalogue.catalogue import Catalogue
 from domain.decode import decode, parse
 from domain.decode.facts import Fact
 from domain.events import Event
-from domain.line_plans import Invoiced
-from domain.lines import Line
 from domain.money import money
-from domain.payments import Dispute, MoneyObject, Refund
+from domain.payments.credit_notes import CreditNote
+from domain.payments.line_plans import Invoiced
+from domain.payments.lines import Line
+from domain.payments.payments import Dispute, MoneyObject, Refund
+from domain.payments.settlement import Cluster
+from domain.payments.sold import Sold
 from domain.reading import integer_of, mapping_of, reference_of, text_of, time_of
-from domain.settlement import Cluster
-from domain.sold import Sold
-from domain.subscriptions import Subscription, state_of
+from domain.subscriptions.subscriptions import Subscription, state_of
+from domain.synthetic_events import by_hand
 from telling import told
 
 # What is said of each type; the words in braces are those of `_words`.

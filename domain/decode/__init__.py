@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from domain import by_hand
 from domain.decode import (
     adjustments,
     assignments,
@@ -25,6 +24,7 @@ from domain.decode.source import Source
 from domain.errors import DecodeError
 from domain.events import Event
 from domain.reading import mapping_of, reference_of, text_of, time_of
+from domain.synthetic_events import by_hand
 
 Decoder = Callable[[Source], list[Fact]]
 

@@ -1,9 +1,9 @@
 """Adjustments: a person's correction of a balance, stored as an event of ours."""
 
-from domain.adjustments import Adjustment
 from domain.decode.facts import Fact
 from domain.decode.source import Source
 from domain.reading import integer_of
+from domain.tokens.adjustments import Adjustment
 
 
 def adjustment(source: Source) -> list[Fact]:

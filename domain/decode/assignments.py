@@ -1,9 +1,9 @@
 """Assignments: a person's word on whose a payment is, or for what, stored as an event of ours."""
 
-from domain.claims import Assigned
 from domain.decode.facts import Fact
 from domain.decode.source import Source
-from domain.payments import MoneyObject, kind_of
+from domain.payments.claims import Assigned
+from domain.payments.payments import MoneyObject, kind_of
 from domain.reading import text_of
 
 

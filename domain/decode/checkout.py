@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from domain.decode.facts import Fact
 from domain.decode.source import Source
-from domain.payments import (
+from domain.payments.payments import (
     PAYMENT_STATUS_RANK,
     SESSION_RANK,
     Kind,
@@ -12,6 +12,7 @@ from domain.payments import (
     SessionDetails,
     SessionLine,
 )
+from domain.payments.sold import Sold
 from domain.reading import (
     decimal_quantity_of,
     integer_of,
@@ -20,8 +21,7 @@ from domain.reading import (
     reference_of,
     text_of,
 )
-from domain.sold import Sold
-from domain.subscriptions import Subscription
+from domain.subscriptions.subscriptions import Subscription
 
 
 def session(source: Source) -> list[Fact]:

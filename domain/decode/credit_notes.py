@@ -1,9 +1,9 @@
 """Credit notes: an invoice made smaller, before it was paid or after."""
 
-from domain.credit_notes import CreditNote
 from domain.decode.facts import Fact
 from domain.decode.source import Source
-from domain.payments import Kind, MoneyObject
+from domain.payments.credit_notes import CreditNote
+from domain.payments.payments import Kind, MoneyObject
 from domain.reading import integer_of, list_of, mapping_of, reference_of
 
 

@@ -1,8 +1,8 @@
 """Customers: the link to our user, and the end of one."""
 
-from domain.claims import Customer
 from domain.decode.facts import Fact
 from domain.decode.source import Source
+from domain.payments.claims import Customer
 
 
 def customer(source: Source) -> list[Fact]:

@@ -6,8 +6,8 @@ from typing import Any
 
 from domain.decode.facts import Fact
 from domain.decode.source import Source
-from domain.lines import Line
-from domain.payments import INVOICE_RANK, InvoiceDetails, Kind, MoneyObject, kind_of
+from domain.payments.lines import Line
+from domain.payments.payments import INVOICE_RANK, InvoiceDetails, Kind, MoneyObject, kind_of
 from domain.reading import (
     decimal_quantity_of,
     integer_of,

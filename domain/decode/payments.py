@@ -3,7 +3,7 @@
 from domain.decode.facts import Fact
 from domain.decode.shape import version_date
 from domain.decode.source import Source
-from domain.payments import (
+from domain.payments.payments import (
     REFUND_RANK,
     Dispute,
     Funds,

@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, TypeVar
 
-from domain.claims import (
+from domain.errors import DecodeError
+from domain.events import Event
+from domain.payments.claims import (
     CLIENT_REFERENCE,
     METADATA,
     SUBSCRIPTION_METADATA,
     Customer,
     UserClaim,
 )
-from domain.errors import DecodeError
-from domain.events import Event
 from domain.reading import (
     integer_of,
     list_of,

@@ -6,13 +6,13 @@ from typing import Any
 
 import orjson
 
-from domain.claims import Customer, UserClaim
-from domain.credit_notes import CreditNote
 from domain.decode import Decoded, decode, parse
 from domain.decode.facts import Fact
 from domain.events import Stamp
-from domain.lines import Line
-from domain.payments import (
+from domain.payments.claims import Customer, UserClaim
+from domain.payments.credit_notes import CreditNote
+from domain.payments.lines import Line
+from domain.payments.payments import (
     Dispute,
     Funds,
     IntentDetails,
@@ -23,7 +23,7 @@ from domain.payments import (
     RefundedSoFar,
     SessionDetails,
 )
-from domain.subscriptions import Item, SubscriptionState
+from domain.subscriptions.subscriptions import Item, SubscriptionState
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "stripe"
 

@@ -5,12 +5,12 @@ from itertools import permutations
 from typing import Any
 
 from domain.books import Books, Touched, commit, merge_money, merge_parties, settle_touched
-from domain.claims import Customer
 from domain.decode.facts import Fact
 from domain.events import Stamp
-from domain.payments import Dispute, Kind, MoneyObject, Refund
-from domain.sold import ItemPrice, Sold, SoldItem
-from domain.subscriptions import Subscription
+from domain.payments.claims import Customer
+from domain.payments.payments import Dispute, Kind, MoneyObject, Refund
+from domain.payments.sold import ItemPrice, Sold, SoldItem
+from domain.subscriptions.subscriptions import Subscription
 from tests.play import CATALOGUE
 
 ANN = Customer("cus_1", "ann", Stamp(10, "a"))

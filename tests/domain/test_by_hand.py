@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from domain import by_hand
-from domain.adjustments import Adjustment, entries_for
 from domain.decode import decode, parse
 from domain.errors import DecodeError
+from domain.synthetic_events import by_hand
+from domain.tokens.adjustments import Adjustment, entries_for
 from tests.play import play
 from tests.stripe_objects import a_customer, a_session, an_event
 

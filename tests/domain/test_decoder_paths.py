@@ -7,9 +7,16 @@ import pytest
 
 from domain.decode import decode, parse
 from domain.decode.facts import Fact
-from domain.lines import Line
-from domain.payments import Dispute, Kind, MoneyObject, Refund, RefundedSoFar, SessionDetails
-from domain.subscriptions import Subscription
+from domain.payments.lines import Line
+from domain.payments.payments import (
+    Dispute,
+    Kind,
+    MoneyObject,
+    Refund,
+    RefundedSoFar,
+    SessionDetails,
+)
+from domain.subscriptions.subscriptions import Subscription
 from tests.stripe_objects import (
     NEW,
     OLD,

@@ -5,9 +5,9 @@ Adding an event type adds its fixtures and its lines to the tables in `recorded`
 
 import pytest
 
-from domain.claims import PlanClaim
 from domain.decode import decode, parse
-from domain.subscriptions import Subscription, state_of
+from domain.payments.claims import PlanClaim
+from domain.subscriptions.subscriptions import Subscription, state_of
 from tests.domain.recorded import (
     AT,
     CUSTOMER,

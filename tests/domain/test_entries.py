@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from domain.entries import Entry, entries_for
-from domain.settlement import Payment
+from domain.payments.settlement import Payment
+from domain.tokens.entries import Entry, entries_for
 from tests.play import Player, play
 from tests.stripe_objects import (
     a_line,

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.claims import Assigned, Customer, UserClaim
-from domain.credit_notes import CreditNote
 from domain.events import Stamp
-from domain.lines import Line
-from domain.payments import (
+from domain.payments.claims import Assigned, Customer, UserClaim
+from domain.payments.credit_notes import CreditNote
+from domain.payments.lines import Line
+from domain.payments.payments import (
     REFUND_RANK,
     Dispute,
     Funds,
@@ -28,8 +28,8 @@ from domain.payments import (
     SessionDetails,
     SessionLine,
 )
-from domain.sold import ItemPrice, Sold, SoldItem
-from domain.subscriptions import Subscription, Version
+from domain.payments.sold import ItemPrice, Sold, SoldItem
+from domain.subscriptions.subscriptions import Subscription, Version
 from tests.examples import examples
 
 # Small ranges, so that values meet often.

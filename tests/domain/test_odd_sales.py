@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from domain.books import Books, Touched, merge_money, merge_parties, settle_touched
-from domain.catalogue import Catalogue
+from domain.catalogue.catalogue import Catalogue
 from domain.decode import decode, parse
 from tests.play import CATALOGUE, Player, a_plan, play
 from tests.stripe_objects import (

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from domain.redirects import (
+from domain.checkout.redirects import (
     SESSION_PLACEHOLDER,
     URL_LENGTH_MAX,
     RedirectRefusedError,

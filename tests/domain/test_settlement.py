@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from domain.catalogue import Catalogue
-from domain.claims import UserClaim
+from domain.catalogue.catalogue import Catalogue
 from domain.events import Stamp
-from domain.lines import Line
-from domain.payments import (
+from domain.payments.claims import UserClaim
+from domain.payments.lines import Line
+from domain.payments.payments import (
     Dispute,
     Funds,
     IntentDetails,
@@ -20,8 +20,8 @@ from domain.payments import (
     Refund,
     SessionDetails,
 )
-from domain.settlement import Cluster, Payment, settle
-from domain.valuation import net_tokens
+from domain.payments.settlement import Cluster, Payment, settle
+from domain.payments.valuation import net_tokens
 from tests.play import CATALOGUE, a_plan
 
 LINE = Line(2_900, 1, "price_pro_usd", is_proration=False, from_subscription=True, plan_id=None)

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from domain.claims import Customer, PlanClaim, UserClaim, earliest
 from domain.events import EventStatus, Stamp
-from domain.payments import (
+from domain.payments.claims import Customer, PlanClaim, UserClaim, earliest
+from domain.payments.payments import (
     INVOICE_RANK,
     PAYMENT_STATUS_RANK,
     SESSION_RANK,
@@ -24,8 +24,8 @@ from domain.payments import (
     refunded_minor,
     root_of,
 )
-from domain.sold import Sold
-from domain.subscriptions import Subscription
+from domain.payments.sold import Sold
+from domain.subscriptions.subscriptions import Subscription
 
 EARLY, LATE = Stamp(10, "evt_b"), Stamp(20, "evt_a")
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from domain.catalogue import Catalogue
-from domain.settlement import Payment
+from domain.catalogue.catalogue import Catalogue
+from domain.payments.settlement import Payment
 from tests.play import CATALOGUE, Tables, a_plan, play
 from tests.stripe_objects import (
     NEW,

@@ -9,8 +9,8 @@ from sqlalchemy import text
 
 from db.attempts import Request
 from db.replay import Selection
-from domain import by_hand
 from domain.decode import OWN_DECODERS
+from domain.synthetic_events import by_hand
 from tests.pipeline import balances, statuses, work
 from tests.stripe_objects import a_line, a_session, an_event, an_invoice
 from workers.audit import Finding, audit

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from db import inbox, records
-from domain.settlement import Payment
+from domain.payments.settlement import Payment
 from tests.domain.test_convergence import account_stories, shuffled
 from tests.examples import examples
 from tests.pipeline import a_delivery, a_wiring, balances, empty, put, statuses, work

@@ -17,11 +17,11 @@ from db import unit_of_work
 from db.attempts import Request
 from db.engine import make_engine
 from db.replay import Selection
-from domain.claims import Customer
 from domain.decode import DECODERS, Decoder
 from domain.decode.facts import Fact
 from domain.decode.source import Source
-from domain.payments import MoneyObject
+from domain.payments.claims import Customer
+from domain.payments.payments import MoneyObject
 from tests.domain.test_convergence import account_stories, shuffled
 from tests.examples import examples
 from tests.pipeline import a_wiring, balances, empty, statuses, work

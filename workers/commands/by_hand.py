@@ -10,9 +10,9 @@ import settings
 from db import by_hand as known
 from db.attempts import Request
 from db.engine import make_engine
-from domain.by_hand import PREFIX
 from domain.errors import BillingError
 from domain.reading import text_of
+from domain.synthetic_events.by_hand import PREFIX
 from workers.by_hand import adjust as run_adjust
 from workers.by_hand import assign as run_assign
 from workers.by_hand import new_number

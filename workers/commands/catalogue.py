@@ -14,9 +14,9 @@ import db.catalogue
 import settings
 from db.catalogue import StillPayable
 from db.engine import make_engine
-from domain.catalogue import CatalogueChange, TokenlessChange
-from domain.catalogue_changes import changes_between, tokenless_between
-from domain.catalogue_file import CatalogueFile, read_catalogue
+from domain.catalogue.catalogue import CatalogueChange, TokenlessChange
+from domain.catalogue.catalogue_changes import changes_between, tokenless_between
+from domain.catalogue.catalogue_file import CatalogueFile, read_catalogue
 from domain.errors import CatalogueError
 from workers.apply import CatalogueCache, settle_after
 

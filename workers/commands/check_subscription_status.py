@@ -17,7 +17,7 @@ from db.engine import make_engine
 from db.second_plans import SecondPlan, second_plans
 from domain.modes import WrongModeError
 from domain.money import money
-from domain.subscription_check import Mismatch, Money
+from domain.subscriptions.subscription_check import Mismatch, Money
 from stripe_gateway import StripeUnavailable
 from workers.catalogue_sync import told
 from workers.commands.connected import connected

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from db.questions import Kind
-from domain import fetched
-from domain.fetched import Json
 from domain.reading import text_of
+from domain.synthetic_events import fetched
+from domain.synthetic_events.fetched import Json
 from stripe_gateway import StripeGateway
 from workers.fetch import answer_time, with_whole_list
 

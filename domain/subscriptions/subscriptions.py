@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
-from domain.claims import PlanClaim, earliest
 from domain.events import Stamp
+from domain.payments.claims import PlanClaim, earliest
+from domain.payments.sold import ItemPrice, Sold, SoldItem
 from domain.reading import (
     integer_of,
     list_of,
@@ -22,7 +23,6 @@ from domain.reading import (
     text_of,
     time_of,
 )
-from domain.sold import ItemPrice, Sold, SoldItem
 
 FINAL_STATUSES = frozenset({"canceled", "incomplete_expired"})
 STATUSES = FINAL_STATUSES | {"incomplete", "trialing", "active", "past_due", "unpaid", "paused"}

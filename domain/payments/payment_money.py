@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from domain.credit_notes import CreditNote, credited_minor
-from domain.payments import (
+from domain.payments.credit_notes import CreditNote, credited_minor
+from domain.payments.payments import (
     Dispute,
     InvoiceDetails,
     Kind,

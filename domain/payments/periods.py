@@ -4,7 +4,7 @@ import calendar
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from domain.sold import Span
+from domain.payments.sold import Span
 
 _MONTHS = {"month": 1, "year": 12}
 _DAYS = {"day": 1, "week": 7}

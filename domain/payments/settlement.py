@@ -4,14 +4,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from domain.catalogue import Catalogue
-from domain.claims import UserClaim
-from domain.credit_notes import CreditNote
-from domain.line_plans import Invoiced
-from domain.payment_money import Back, Money, back_of, money_of
-from domain.payments import Dispute, Kind, MoneyObject, Refund
-from domain.sold import Sold
-from domain.valuation import Gross, Ordered, gross_of_invoice, net_tokens
+from domain.catalogue.catalogue import Catalogue
+from domain.payments.claims import UserClaim
+from domain.payments.credit_notes import CreditNote
+from domain.payments.line_plans import Invoiced
+from domain.payments.payment_money import Back, Money, back_of, money_of
+from domain.payments.payments import Dispute, Kind, MoneyObject, Refund
+from domain.payments.sold import Sold
+from domain.payments.valuation import Gross, Ordered, gross_of_invoice, net_tokens
 
 
 @dataclass(frozen=True, slots=True)

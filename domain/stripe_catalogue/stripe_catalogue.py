@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from domain.catalogue import period_of
+from domain.catalogue.catalogue import period_of
 from domain.reading import integer_of, mapping_of, reference_of, text_of
 
 PLAN_ID = "plan_id"

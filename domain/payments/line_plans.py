@@ -7,9 +7,9 @@ only where no price of the invoice is in the catalogue.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from domain.catalogue import Catalogue, Plan
-from domain.lines import Line
-from domain.sold import Sold, SoldItem
+from domain.catalogue.catalogue import Catalogue, Plan
+from domain.payments.lines import Line
+from domain.payments.sold import Sold, SoldItem
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,16 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from domain.catalogue import Catalogue, Plan
-from domain.stripe_catalogue import PLAN_ID, TOKENS, VERSION, Account, Price, Product
-from domain.sync_actions import missing
+from domain.catalogue.catalogue import Catalogue, Plan
+from domain.stripe_catalogue.stripe_catalogue import (
+    PLAN_ID,
+    TOKENS,
+    VERSION,
+    Account,
+    Price,
+    Product,
+)
+from domain.stripe_catalogue.sync_actions import missing
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ proration whose discount is hidden, a currency the plan has no price in), the te
 
 from fractions import Fraction
 
-from domain.catalogue import Plan
-from domain.line_plans import Invoiced
-from domain.lines import Line
-from domain.payments import InvoiceDetails
-from domain.periods import full_seconds
+from domain.catalogue.catalogue import Plan
+from domain.payments.line_plans import Invoiced
+from domain.payments.lines import Line
+from domain.payments.payments import InvoiceDetails
+from domain.payments.periods import full_seconds
 
 Tokens = Fraction | int
 

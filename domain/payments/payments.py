@@ -11,10 +11,10 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import NamedTuple, TypeVar
 
-from domain.claims import Assigned, UserClaim, earliest
 from domain.events import Stamp
-from domain.lines import Line
-from domain.sold import earliest_by_key
+from domain.payments.claims import Assigned, UserClaim, earliest
+from domain.payments.lines import Line
+from domain.payments.sold import earliest_by_key
 
 D = TypeVar("D")
 

@@ -7,7 +7,7 @@ it. It never comes from outside: the receiver refuses what bears our names.
 from collections.abc import Mapping
 from typing import Any
 
-from domain import fetched
+from domain.synthetic_events import fetched
 
 PREFIX = "manual_"
 TYPE_PREFIX = "fiko."

@@ -8,10 +8,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from domain.catalogue import Catalogue
+from domain.catalogue.catalogue import Catalogue
 from domain.reading import integer_of, list_of, mapping_of, reference_of, text_of
-from domain.stripe_catalogue import period_in
-from domain.subscriptions import FINAL_STATUSES, Item, SubscriptionState, Version, state_of
+from domain.stripe_catalogue.stripe_catalogue import period_in
+from domain.subscriptions.subscriptions import (
+    FINAL_STATUSES,
+    Item,
+    SubscriptionState,
+    Version,
+    state_of,
+)
 
 MISSING_HERE = "missing here"
 UNKNOWN_THERE = "unknown at Stripe"

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
-from domain.claims import PlanClaim
 from domain.events import Stamp
+from domain.payments.claims import PlanClaim
 
 K = TypeVar("K", int, str)
 # From when to when, in seconds since 1970.

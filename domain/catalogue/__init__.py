@@ -1,0 +1,1 @@
+"""What is sold: plans and their versions, the file they come from, what a new file changes."""

@@ -1,0 +1,1 @@
+"""What must change at Stripe so that it sells the catalogue."""

@@ -1,0 +1,1 @@
+"""What Stripe reported of subscriptions, and which report stands."""

@@ -1,0 +1,1 @@
+"""Events of ours: answers of Stripe, and what people say by hand."""

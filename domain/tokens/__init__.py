@@ -1,0 +1,1 @@
+"""What the ledger must say: entries for payments, corrections by hand."""
