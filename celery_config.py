@@ -41,7 +41,7 @@ RECONCILE = "workers.tasks.reconcile"
 RECONCILE_SOFT_TIME_LIMIT_SECONDS = 35
 RECONCILE_TIME_LIMIT_SECONDS = 40
 
-# Under the stream's lease of 18 s (`db.stream.LEASE_MS`), so a task is over before another worker
+# Under the stream's lease of 18 s (`db.queue.stream.LEASE_MS`), so a task is over before another worker
 # takes its entries.
 SOFT_TIME_LIMIT_SECONDS = 10
 TIME_LIMIT_SECONDS = 15

@@ -17,9 +17,9 @@ import celery_config
 from bench import corpus
 from bench.stand import Place, StandError, product_settings
 from bench.trees import CpuMeter, Tree
-from db import inbox
 from db.bodies import compress
-from db.stream import STREAM, EventStream, connect
+from db.queue import inbox
+from db.queue.stream import STREAM, EventStream, connect
 from dev.simulate.engine import Event
 from settings import load
 

@@ -9,9 +9,9 @@ import psutil  # type: ignore[import-untyped]  # It ships no types.
 from bench.backlog import Drained
 from bench.stand import Place, StandError
 from bench.trees import CpuMeter, Tree, begin_child
-from db.attempts import Request
 from db.engine import make_engine
-from db.replay import Selection
+from db.operations.replay import Selection
+from db.queue.attempts import Request
 from workers.replay import Replay
 
 NAME = "replay"

@@ -12,7 +12,7 @@ from bench.split import watched
 from bench.stand import Place, StandError
 from bench.trees import CpuMeter, Tree, begin_child
 from db.engine import make_engine
-from db.stream import EventStream, connect
+from db.queue.stream import EventStream, connect
 from dev.simulate.engine import Event
 from workers.drain import drain
 from workers.wiring import Wiring

@@ -25,7 +25,7 @@ import redis
 
 from bench.trees import Tree
 from db.migrate import upgrade
-from db.stream import BELL, STREAM
+from db.queue.stream import BELL, STREAM
 from dev.engine import free_port
 from dev.engines import PostgresEngine, ValkeyEngine
 from dev.processes import Steps, end, spawn

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, text
 
-import db.catalogue
+import db.ledger.catalogue
 from domain.catalogue.catalogue import Catalogue
 from domain.payments.line_plans import claimed_item
 
@@ -234,7 +234,7 @@ def _with_plans(
     for row in rows:
         items = row["items"]
         if row["named_plan_id"] is not None and all(item["plan_id"] is None for item in items):
-            catalogue = catalogue or db.catalogue.load(connection)
+            catalogue = catalogue or db.ledger.catalogue.load(connection)
             _claim(items, row, catalogue)
         yield row, items
 

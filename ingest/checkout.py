@@ -7,8 +7,8 @@ from typing import Any
 
 from flask import request
 
-from db import sales
-from db.purchases import Keyed
+from db.checkout import sales
+from db.checkout.purchases import Keyed
 from domain.checkout.redirects import with_session_placeholder
 from domain.checkout.selling import Offer, Order, hash_of
 from ingest import inputs, redirects, stripe_problems

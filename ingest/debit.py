@@ -5,8 +5,8 @@ The user is the token's, never the body's.
 
 from typing import Any
 
-from db.debits import InsufficientTokensError, KeyReusedError
-from db.debits import debit as take
+from db.ledger.debits import InsufficientTokensError, KeyReusedError
+from db.ledger.debits import debit as take
 from db.queries import LedgerEntry
 from ingest import inputs
 from ingest.auth import authenticate_with, current_caller

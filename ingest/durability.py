@@ -12,7 +12,7 @@ from typing import cast
 import redis
 
 import telemetry
-from db.durability import Verdict, ask
+from db.queue.durability import Verdict, ask
 
 CHECK_EVERY_SECONDS = 30.0
 

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 import celery_config
 from db.engine import make_engine
-from db.stream import EventStream, connect
+from db.queue.stream import EventStream, connect
 from ingest.auth import Authenticator
 from ingest.durability import DurabilityCheck
 from ingest.intake import Intake

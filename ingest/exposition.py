@@ -15,10 +15,12 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
 import metrics
-from db import backlog, loose_ends, questions
-from db.backlog import InboxBacklog, StreamBacklog
-from db.heartbeat import Heartbeat
-from db.questions import Waiting
+from db.operations import loose_ends
+from db.questions import questions
+from db.questions.questions import Waiting
+from db.queue import backlog
+from db.queue.backlog import InboxBacklog, StreamBacklog
+from db.queue.heartbeat import Heartbeat
 from ingest.edge import Edge, edge
 from ingest.routes import Routes
 

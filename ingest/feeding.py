@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import telemetry
-from db.deliveries import as_delivery
+from db.queue.deliveries import as_delivery
 from domain.synthetic_events.fetched import events_of_session
 from ingest.intake import Intake, NotStoredError
 

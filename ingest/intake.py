@@ -12,8 +12,8 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 import telemetry
-from db import inbox
-from db.stream import EventStream
+from db.queue import inbox
+from db.queue.stream import EventStream
 from domain.events import Delivery
 from ingest.breaker import Breaker
 from ingest.durability import DurabilityCheck

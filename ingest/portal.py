@@ -5,7 +5,7 @@ What is done there reaches us by events alone.
 
 from typing import Any
 
-from db import sales
+from db.checkout import sales
 from db.queries import Subscription
 from domain.checkout.selling import LIVE_STATUSES
 from ingest import redirects, stripe_problems

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from db import purchases, sales
-from db.purchases import Purchase, Turn
+from db.checkout import purchases, sales
+from db.checkout.purchases import Purchase, Turn
 from ingest import feeding
 from ingest.asking import Deadline
 from ingest.edge import Edge

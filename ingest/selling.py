@@ -13,8 +13,8 @@ from http import HTTPStatus
 from typing import Any
 
 import telemetry
-from db import purchases, sales, trials
-from db.purchases import Keyed, KeyReusedError, Purchase, Turn, TurnLostError
+from db.checkout import purchases, sales, trials
+from db.checkout.purchases import Keyed, KeyReusedError, Purchase, Turn, TurnLostError
 from domain.checkout import selling
 from domain.checkout.selling import Order, Terms
 from domain.reading import mapping_of, text_of

@@ -9,8 +9,8 @@ import time
 from typing import Any
 
 import telemetry
-from db import purchases, sessions
-from db.sessions import Session
+from db.checkout import purchases, sessions
+from db.checkout.sessions import Session
 from ingest import feeding
 from ingest.asking import Deadline
 from ingest.auth import authenticate_with, current_caller

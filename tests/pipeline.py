@@ -7,10 +7,10 @@ from typing import Any
 import orjson
 from sqlalchemy import Engine, text
 
-import db.catalogue
+import db.ledger.catalogue
 from db.bodies import compress
 from db.engine import make_engine
-from db.stream import EventStream, connect
+from db.queue.stream import EventStream, connect
 from domain.catalogue.catalogue import Catalogue, CatalogueChange
 from domain.events import Delivery
 from workers.drain import Drained, drain
@@ -56,7 +56,7 @@ def sell(engine: Engine, catalogue: Catalogue) -> None:
         for plan in catalogue.plans
     ]
     with engine.begin() as connection:
-        db.catalogue.save(connection, changes)
+        db.ledger.catalogue.save(connection, changes)
 
 
 def empty(engine: Engine) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy import text
 from werkzeug.serving import make_server
 
 import settings
-from db import sales
+from db.checkout import sales
 from dev.simulate.records import Subscription
 from dev.stripe.server import _Quiet
 from domain.catalogue.catalogue import Catalogue, Plan

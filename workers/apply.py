@@ -10,9 +10,10 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, text
 
-import db.catalogue
-from db import inbox, unit_of_work
-from db.unit_of_work import StaleLocks
+import db.ledger.catalogue
+from db.ledger import unit_of_work
+from db.ledger.unit_of_work import StaleLocks
+from db.queue import inbox
 from domain.books import Settled, Touched, merge_money, merge_parties, settle_touched
 from domain.catalogue.catalogue import Catalogue, CatalogueChange
 from domain.decode.facts import Fact
@@ -48,9 +49,9 @@ class CatalogueCache:
 
     def get(self, connection: Connection) -> Catalogue:
         """The catalogue of now. Call while holding the subjects' locks, which hold it too."""
-        revision = db.catalogue.revision(connection)
+        revision = db.ledger.catalogue.revision(connection)
         if revision != self.revision:
-            self.catalogue = db.catalogue.load(connection)
+            self.catalogue = db.ledger.catalogue.load(connection)
             self.revision = revision
         return self.catalogue
 

@@ -12,9 +12,9 @@ from functools import partial
 
 from sqlalchemy import Connection, Engine
 
-from db import audit as tables
-from db.audit import Counts
-from db.differences import WHOLE_ROW, Difference, differences, events_behind
+from db.operations import audit as tables
+from db.operations.audit import Counts
+from db.operations.differences import WHOLE_ROW, Difference, differences, events_behind
 from workers.recompute import Prepare, Progress, Recomputation
 from workers.work import prepare
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
-from db import by_hand as known
-from db.attempts import Request
-from db.deliveries import as_delivery
+from db.ledger import by_hand as known
+from db.queue.attempts import Request
+from db.queue.deliveries import as_delivery
 from domain.errors import BillingError
 from domain.synthetic_events import by_hand
 from workers.apply import Applied, CatalogueCache, apply, prepare

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-import db.catalogue
+import db.ledger.catalogue
 from domain.catalogue.catalogue import CatalogueChange, Plan
 from domain.errors import CatalogueError
 from domain.modes import require_mode
@@ -59,8 +59,8 @@ class CatalogueSync:
         Raises `StripeUnavailable`, and `WrongModeError` where the account is of the other mode.
         """
         with self.engine.connect() as connection:
-            catalogue = db.catalogue.load(connection)
-            current = db.catalogue.current_price_ids(connection)
+            catalogue = db.ledger.catalogue.load(connection)
+            current = db.ledger.catalogue.current_price_ids(connection)
         bound = {price_id for plan in catalogue.plans for price_id in plan.stripe_price_ids}
         return plan_sync(catalogue, current, self._account(bound), plan_type)
 
@@ -190,15 +190,15 @@ class _Run:
         """Make a price the one at which a plan's version is sold in its currency."""
         plan, currency = action.plan, action.currency or ""
         with self.sync.engine.begin() as connection:
-            db.catalogue.hold(connection)
-            catalogue = db.catalogue.load(connection)
+            db.ledger.catalogue.hold(connection)
+            catalogue = db.ledger.catalogue.load(connection)
             holder, now = catalogue.by_price(price_id), catalogue.current(plan.id)
             if now is None or now.version != plan.version or not _is_same(holder, plan):
                 raise CatalogueError("the catalogue was changed meanwhile; run again")
             if not now.active or currency not in now.sale_prices:
                 raise CatalogueError("it was taken off sale meanwhile; run again")
             change = CatalogueChange(now, now, (), {price_id: currency})
-            db.catalogue.save(connection, [change])
+            db.ledger.catalogue.save(connection, [change])
         if holder is None and action.do is Do.LINK:
             # It may have been sold at before we knew it; a price made just now was not.
             settle_after(self.sync.engine, [change], self.cache)

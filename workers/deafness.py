@@ -21,7 +21,7 @@ from celery.worker import state
 import celery_config
 import settings
 import telemetry
-from db import stream
+from db.queue import stream
 
 INTERVAL_SECONDS = 2.0
 # Both processes of the pool may be busy for a whole hard time limit; after that one must be free.

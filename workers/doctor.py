@@ -10,11 +10,13 @@ import redis
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-import db.events
-from db import backlog, durability, health, loose_ends, questions, stream, stripe_turn
+import db.queue.events
+from db.checkout.second_plans import second_plans
 from db.engine import make_engine
-from db.heartbeat import Heartbeat
-from db.second_plans import second_plans
+from db.operations import health, loose_ends
+from db.questions import questions, stripe_turn
+from db.queue import backlog, durability, stream
+from db.queue.heartbeat import Heartbeat
 from domain.decode import DECODERS
 from settings import Settings
 from stripe_gateway import StripeKeyRefused, StripeUnavailable, open_gateway
@@ -223,7 +225,7 @@ def _questions(engine: Engine, settings: Settings) -> list[Finding]:
 
 def _strangers(engine: Engine) -> list[Finding]:
     with engine.connect() as connection:
-        number = db.events.strangers(connection)
+        number = db.queue.events.strangers(connection)
     if not number:
         return []
     says = f"{number} events of another account or of the other mode in a day, all left alone"

@@ -16,9 +16,9 @@ from sqlalchemy import exc
 
 import metrics
 import telemetry
-from db import inbox, pauses, tries
-from db.stream import Entry
-from db.tries import Taken
+from db.queue import inbox, pauses, tries
+from db.queue.stream import Entry
+from db.queue.tries import Taken
 from domain.events import Delivery, EventStatus
 from workers.apply import Applied, apply
 from workers.batch import apply_each

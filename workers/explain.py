@@ -1,6 +1,6 @@
 """A user's story in words: what each event said, what it changed, and why the balance moved.
 
-Pure: it reads what `db.explain` found, and makes sentences. It decides nothing that the ledger
+Pure: it reads what `db.operations.explain` found, and makes sentences. It decides nothing that the ledger
 has not decided; where it cannot tell the exact reason of an entry, it says what it knows.
 """
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from db.explain import Kept
+from db.operations.explain import Kept
 from domain.decode.facts import Fact
 from domain.money import money
 from domain.payments.payments import Dispute, Funds, MoneyObject, Refund

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine
 
 import telemetry
-from db import own_account as tables
+from db.questions import own_account as tables
 from domain.reading import text_of
 from settings import Settings
 from stripe_gateway import (

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, exc
 
-from db import audit as tables
-from db import rebuild as live
-from db import rebuild_plan as plan
-from db.differences import Difference, differences
-from db.inbox import Outcome
-from db.rebuild_plan import Unit
-from db.unit_of_work import StaleLocks
+from db.ledger.unit_of_work import StaleLocks
+from db.operations import audit as tables
+from db.operations import rebuild as live
+from db.operations import rebuild_plan as plan
+from db.operations.differences import Difference, differences
+from db.operations.rebuild_plan import Unit
+from db.queue.inbox import Outcome
 from domain.errors import BillingError
 from workers.apply import CatalogueCache, prepare
 from workers.batch import TRANSIENT_WAITS_SECONDS

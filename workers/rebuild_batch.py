@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from db import rebuild as live
-from db import rebuild_plan as plan
-from db import unit_of_work
-from db.fact_tables import PAYMENTS
-from db.rebuild_plan import ADJUSTED, Place, Unit, Wanted
+from db.ledger import unit_of_work
+from db.operations import rebuild as live
+from db.operations import rebuild_plan as plan
+from db.operations.fact_tables import PAYMENTS
+from db.operations.rebuild_plan import ADJUSTED, Place, Unit, Wanted
 from workers.apply import CatalogueCache, apply_facts
 
 

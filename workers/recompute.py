@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from db import audit as tables
-from db.inbox import Outcome
+from db.operations import audit as tables
+from db.queue.inbox import Outcome
 from domain.decode.facts import Fact
 from domain.events import Delivery, EventStatus
 from workers.apply import CatalogueCache, Work, apply_facts, prepare
@@ -24,7 +24,7 @@ Prepare = Callable[..., Work]
 
 
 class Recomputation:
-    """One recomputation under way, in a transaction that `db.audit.open_shadow` prepared.
+    """One recomputation under way, in a transaction that `db.operations.audit.open_shadow` prepared.
 
     `unusable` is told of each applied event that can no longer be applied, and why; `ignored` of
     each that today's code ignores, and why; `heard` of each that was ignored and that today's code

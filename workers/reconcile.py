@@ -12,11 +12,11 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 import telemetry
-from db import attempts, inbox
-from db import reconcile as places
-from db.attempts import Attempt, Request
-from db.deliveries import as_delivery
-from db.reconcile import Progress, Walk
+from db.operations import reconcile as places
+from db.operations.reconcile import Progress, Walk
+from db.queue import attempts, inbox
+from db.queue.attempts import Attempt, Request
+from db.queue.deliveries import as_delivery
 from domain.synthetic_events.by_hand import is_ours
 from stripe_gateway import EventPage, StripeGateway, StripeUnavailable
 from workers.patience import patiently

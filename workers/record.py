@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from db import attempts, inbox, tries
-from db.attempts import Attempt
-from db.inbox import Held
+from db.queue import attempts, inbox, tries
+from db.queue.attempts import Attempt
+from db.queue.inbox import Held
 from domain.events import EventStatus
 from workers.work import Work
 

@@ -13,10 +13,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
-from db import questions, unit_of_work
-from db import replay as stored
-from db.attempts import Request
-from db.replay import Found, Selection
+from db.ledger import unit_of_work
+from db.operations import replay as stored
+from db.operations.replay import Found, Selection
+from db.questions import questions
+from db.queue.attempts import Request
 from domain.events import Delivery, EventStatus
 from domain.subscriptions.subscriptions import Subscription
 from workers.apply import Applied, CatalogueCache, apply, rehearse

@@ -14,8 +14,8 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from db import subscription_check as tables
-from db.deliveries import as_delivery
+from db.operations import subscription_check as tables
+from db.queue.deliveries import as_delivery
 from domain.catalogue.catalogue import Catalogue
 from domain.modes import require_mode
 from domain.reading import integer_of, mapping_of, text_of, time_of

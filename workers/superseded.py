@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 import telemetry
-from db import purchases, superseded
-from db.superseded import Payable
+from db.checkout import purchases, superseded
+from db.checkout.superseded import Payable
 from stripe_gateway import StripeGateway, StripeMissing, StripeRefused, StripeUnavailable
 from workers.questions.deadline import within
 from workers.questions.turn import Turn, turn

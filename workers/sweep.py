@@ -9,7 +9,7 @@ from collections.abc import Callable
 import redis
 
 import telemetry
-from db import inbox
+from db.queue import inbox
 from workers.wiring import Wiring
 
 log = telemetry.get_logger("sweep")

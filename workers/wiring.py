@@ -7,11 +7,11 @@ from functools import cache
 from sqlalchemy import Engine
 
 import settings
-from db import stream
 from db.engine import make_engine
-from db.heartbeat import Heartbeat
-from db.stream import EventStream
-from db.tries import Taken
+from db.queue import stream
+from db.queue.heartbeat import Heartbeat
+from db.queue.stream import EventStream
+from db.queue.tries import Taken
 from stripe_gateway import StripeGateway, open_gateway
 from workers import identity
 from workers.apply import CatalogueCache

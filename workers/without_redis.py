@@ -16,8 +16,8 @@ from pathlib import Path
 
 import settings
 import telemetry
-from db import stream
-from db.stream import EventStream
+from db.queue import stream
+from db.queue.stream import EventStream
 
 INTERVAL_SECONDS = 2.0
 # One unanswered question may be a hiccup.

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 import orjson
 from celery.exceptions import SoftTimeLimitExceeded
 
-from db.attempts import Request
 from db.bodies import decompress
-from db.inbox import Outcome
-from db.tries import KILLED
+from db.queue.attempts import Request
+from db.queue.inbox import Outcome
+from db.queue.tries import KILLED
 from domain.decode import Decoded, decode, parse
 from domain.decode.facts import Fact
 from domain.events import Delivery, EventStatus

@@ -18,7 +18,7 @@ from typing import Any
 import psycopg2
 import redis
 
-from db.stream import STREAM
+from db.queue.stream import STREAM
 from dev.faults.load import LANES, NO_ANSWER
 from dev.faults.mutations import mutate
 from dev.faults.product import ROOT, Product

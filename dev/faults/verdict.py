@@ -14,7 +14,7 @@ import redis
 from sqlalchemy.engine import make_url
 
 from db.engine import make_engine
-from db.stream import STREAM
+from db.queue.stream import STREAM
 from dev.faults.load import Load
 from dev.faults.product import Product
 from dev.faults.stripe import StandIn

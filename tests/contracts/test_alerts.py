@@ -10,8 +10,8 @@ from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 import metrics
-from db.backlog import InboxBacklog, StreamBacklog
-from db.questions import Waiting
+from db.questions.questions import Waiting
+from db.queue.backlog import InboxBacklog, StreamBacklog
 from ingest import exposition
 
 # PyYAML ships no types.

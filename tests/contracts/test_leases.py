@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import celery_config
-from db import tries
-from db.stream import LEASE_MS
+from db.queue import tries
+from db.queue.stream import LEASE_MS
 
 ROOT = Path(__file__).parents[2]
 LEASE_SECONDS = 18

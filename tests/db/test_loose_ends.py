@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import Engine
 
-from db import loose_ends
+from db.operations import loose_ends
 from tests.pipeline import a_wiring, empty, sell, work
 from tests.play import CATALOGUE
 from tests.stripe_objects import (

@@ -3,8 +3,8 @@
 from contextlib import closing
 from threading import Thread
 
-from db.redis_line import RedisLine, packed
-from db.stream import connect
+from db.queue.redis_line import RedisLine, packed
+from db.queue.stream import connect
 
 
 def test_threads_that_ended_leave_no_connection_behind(redis_url: str) -> None:

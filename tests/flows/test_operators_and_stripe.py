@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import text
 
-import db.catalogue
+import db.ledger.catalogue
 from dev.simulate.plans import SAMPLE_PLANS
 from tests.offline_stripe import DAY, KEY, Offline, offline_stripe
 from tests.pipeline import a_wiring, balances
@@ -59,8 +59,8 @@ def run(database_url: str, offline: Offline, monkeypatch: pytest.MonkeyPatch) ->
 def price_of(wiring: Wiring, plan_id: int, currency: str) -> str:
     """The price at which a plan is sold."""
     with wiring.engine.connect() as connection:
-        plan = db.catalogue.load(connection).current(plan_id)
-        current = db.catalogue.current_price_ids(connection)
+        plan = db.ledger.catalogue.load(connection).current(plan_id)
+        current = db.ledger.catalogue.current_price_ids(connection)
     assert plan is not None
     (price_id,) = (
         price_id

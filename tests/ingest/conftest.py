@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from sqlalchemy.exc import OperationalError
 
 import settings
-from db.stream import STREAM, EventStream
+from db.queue.stream import STREAM, EventStream
 from domain.events import Delivery
 from ingest.app import create_app
 from ingest.auth import Authenticator
@@ -39,7 +39,7 @@ class Inbox:
         yield
 
     def store(self, _connection: None, deliveries: Sequence[Delivery], *, source: str) -> int:
-        """In place of `db.inbox.store`."""
+        """In place of `db.queue.inbox.store`."""
         assert source == "webhook"
         self.stored += deliveries
         return len(deliveries)

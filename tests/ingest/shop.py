@@ -11,7 +11,7 @@ from sqlalchemy import text
 from werkzeug.test import TestResponse
 
 import settings
-from db.stream import STREAM
+from db.queue.stream import STREAM
 from domain.catalogue.catalogue import Catalogue
 from ingest.app import create_app
 from ingest.edge import Edge, open_edge

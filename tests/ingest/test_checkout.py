@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
-from db import purchases
+from db.checkout import purchases
 from ingest import selling
 from ingest.app import create_app
 from tests.examples import examples

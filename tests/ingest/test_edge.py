@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 import telemetry
-from db.stream import EventStream
+from db.queue.stream import EventStream
 from tests.ingest.builders import a_body, a_signature, as_user
 from tests.ingest.conftest import Stores
 

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from db.bodies import compress
-from db.stream import EventStream
+from db.queue.stream import EventStream
 from domain.events import Delivery
 from ingest.breaker import Breaker
 from ingest.durability import CHECK_EVERY_SECONDS, DurabilityCheck

@@ -11,8 +11,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from db.engine import make_engine
-from db.heartbeat import Heartbeat
-from db.stream import connect
+from db.queue.heartbeat import Heartbeat
+from db.queue.stream import connect
 from ingest.app import create_app
 from ingest.edge import open_edge
 from settings import Settings

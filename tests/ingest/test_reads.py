@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 
 from db.engine import make_engine
-from db.stream import STREAM
+from db.queue.stream import STREAM
 from ingest.app import create_app
 from ingest.edge import open_edge
 from settings import Settings

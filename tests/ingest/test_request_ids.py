@@ -2,7 +2,7 @@
 
 from flask.testing import FlaskClient
 
-from db.stream import STREAM, EventStream
+from db.queue.stream import STREAM, EventStream
 from tests.ingest.builders import a_body, a_signature
 from tests.ingest.conftest import Stores
 

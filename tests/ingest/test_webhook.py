@@ -10,7 +10,7 @@ from stripe import WebhookSignature
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from db.bodies import decompress
-from db.stream import STREAM
+from db.queue.stream import STREAM
 from ingest.webhook import BODY_BYTES_MAX
 from tests.ingest.builders import SECRET, a_body, a_signature
 from tests.ingest.conftest import Stores

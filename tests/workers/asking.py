@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import text
 
 import settings
-from db import questions
-from db.questions import Kind, Question
+from db.questions import questions
+from db.questions.questions import Kind, Question
 from stripe_gateway import StripeGateway, open_gateway
 from tests.ingest.builders import ENVIRONMENT
 from tests.pipeline import a_wiring, sell

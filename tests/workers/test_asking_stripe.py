@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from sqlalchemy import text
 
 from db.bodies import decompress
-from db.questions import Kind
+from db.questions.questions import Kind
 from tests.pipeline import balances, statuses, work
 from tests.stripe_objects import (
     a_charge,

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
-from db import inbox
-from db.differences import WHOLE_ROW
+from db.operations.differences import WHOLE_ROW
+from db.queue import inbox
 from domain.events import Delivery, EventStatus
 from tests.domain.test_convergence import account_stories, shuffled
 from tests.examples import examples

@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import text
 
-from db.attempts import Request
-from db.replay import Selection
+from db.operations.replay import Selection
+from db.queue.attempts import Request
 from domain.decode import OWN_DECODERS
 from domain.synthetic_events import by_hand
 from tests.pipeline import balances, statuses, work

@@ -9,9 +9,10 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import text
 
-from db import health, stripe_turn
-from db.heartbeat import Heartbeat
-from db.questions import Kind
+from db.operations import health
+from db.questions import stripe_turn
+from db.questions.questions import Kind
+from db.queue.heartbeat import Heartbeat
 from domain.decode import DECODERS
 from tests.ingest.builders import ENVIRONMENT
 from tests.pipeline import put, work

@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from db import inbox, records
+from db.ledger import records
+from db.queue import inbox
 from domain.payments.settlement import Payment
 from tests.domain.test_convergence import account_stories, shuffled
 from tests.examples import examples
@@ -153,7 +154,7 @@ def test_what_a_dead_consumer_held_is_taken_over(
     wiring.events.create_group()
     assert len(wiring.events.read("a worker that died", 10)) == 2
     assert drain(wiring, lambda: None).applied == 0
-    monkeypatch.setattr("db.stream.EventStream.claim_stale.__defaults__", (0,))
+    monkeypatch.setattr("db.queue.stream.EventStream.claim_stale.__defaults__", (0,))
     assert drain(wiring, lambda: None).applied == 2
     assert balances(wiring.engine) == {"user_1": 1_000}
 
@@ -165,7 +166,7 @@ def test_an_entry_that_kills_its_workers_is_recorded_in_the_end(
     put(wiring, package()[1:])
     wiring.events.create_group()
     wiring.events.read("a worker that died", 10)
-    monkeypatch.setattr("db.stream.EventStream.claim_stale.__defaults__", (0,))
+    monkeypatch.setattr("db.queue.stream.EventStream.claim_stale.__defaults__", (0,))
     for _ in range(9):
         wiring.events.claim_stale("another that died", 10)
     drain(wiring, lambda: None)

@@ -14,8 +14,9 @@ from click.testing import CliRunner, Result
 from sqlalchemy import Row, exc, text
 
 import settings
-from db import attempts, inbox, migrate, pauses
+from db import migrate
 from db.engine import make_engine
+from db.queue import attempts, inbox, pauses
 from dev.engines import PostgresEngine
 from tests.pipeline import a_delivery, balances, put, sell, statuses, work
 from tests.play import CATALOGUE

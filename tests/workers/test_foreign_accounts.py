@@ -11,10 +11,10 @@ from sqlalchemy import text
 
 import celery_config
 import settings
-from db import inbox
-from db import own_account as tables
-from db.attempts import Request
-from db.replay import Selection
+from db.operations.replay import Selection
+from db.questions import own_account as tables
+from db.queue import inbox
+from db.queue.attempts import Request
 from stripe_gateway import key_hash, open_gateway
 from tests.ingest.builders import ENVIRONMENT
 from tests.pipeline import a_delivery, balances, work

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Row, exc, text
 
-from db import attempts, inbox, pauses, tries
-from db.tries import KILLED, UNDER_WAY
+from db.queue import attempts, inbox, pauses, tries
+from db.queue.tries import KILLED, UNDER_WAY
 from domain.decode import DECODERS
 from domain.decode.facts import Fact
 from domain.decode.source import Source
@@ -224,7 +224,7 @@ def test_what_the_stream_gave_up_is_a_suspect_in_the_inbox(
     put(wiring, packages(1))
     wiring.events.create_group()
     wiring.events.read("a worker that died", 10)
-    monkeypatch.setattr("db.stream.EventStream.claim_stale.__defaults__", (0,))
+    monkeypatch.setattr("db.queue.stream.EventStream.claim_stale.__defaults__", (0,))
     for _ in range(HOPELESS_DELIVERIES - 1):
         wiring.events.claim_stale("another that died", 10)
     drain(wiring, lambda: None)
@@ -243,7 +243,7 @@ def test_a_killer_that_stripe_sends_again_is_not_looked_into_after_the_first_dea
 ) -> None:
     """The inbox has it, so who takes over from the dead drops it; its neighbours are applied."""
     keep(wiring, a_killer())
-    monkeypatch.setattr("db.stream.EventStream.claim_stale.__defaults__", (0,))
+    monkeypatch.setattr("db.queue.stream.EventStream.claim_stale.__defaults__", (0,))
     with wiring.engine.begin() as connection:
         connection.execute(
             text("UPDATE webhook_events SET status = 'dead', next_attempt_at = NULL")

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import text
 
-import db.catalogue
+import db.ledger.catalogue
 from tests.pipeline import a_wiring, balances, empty, work
 from tests.stripe_objects import a_line, a_session, an_event, an_invoice
 from workers.apply import settle_after
@@ -104,7 +104,7 @@ def an_invoice_of(user: str, price: str, **changes: Any) -> dict[str, Any]:
 def current(wiring: Wiring) -> set[str]:
     """The price ids at which checkout sells."""
     with wiring.engine.connect() as connection:
-        return db.catalogue.current_price_ids(connection)
+        return db.ledger.catalogue.current_price_ids(connection)
 
 
 def test_the_second_time_nothing_changes(wiring: Wiring, load: Load) -> None:

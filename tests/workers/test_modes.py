@@ -35,7 +35,7 @@ def test_an_event_of_the_other_mode_is_ignored_with_the_reason(
 
 def test_a_stored_event_of_the_other_mode_is_not_applied_later(shop: Wiring) -> None:
     """What came by way of the inbox is looked at like what came by the stream."""
-    from db import inbox  # noqa: PLC0415 - only this test stores one itself.
+    from db.queue import inbox  # noqa: PLC0415 - only this test stores one itself.
 
     empty(shop.engine)
     sale = an_event("checkout.session.completed", a_session()) | {"livemode": True}

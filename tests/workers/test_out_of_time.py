@@ -8,8 +8,8 @@ import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import text
 
-from db import inbox
-from db.stream import GROUP, STREAM
+from db.queue import inbox
+from db.queue.stream import GROUP, STREAM
 from tests.pipeline import a_delivery, balances, put, statuses
 from tests.stripe_objects import a_session, an_event
 from workers.apply import apply

@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, event, text
 
-from db import unit_of_work
-from db.attempts import Request
 from db.engine import make_engine
-from db.replay import Selection
+from db.ledger import unit_of_work
+from db.operations.replay import Selection
+from db.queue.attempts import Request
 from domain.decode import DECODERS, Decoder
 from domain.decode.facts import Fact
 from domain.decode.source import Source

@@ -13,10 +13,10 @@ from sqlalchemy import text
 
 import celery_config
 import settings
-from db import attempts
-from db import reconcile as places
 from db.bodies import decompress
-from db.reconcile import Progress
+from db.operations import reconcile as places
+from db.operations.reconcile import Progress
+from db.queue import attempts
 from stripe_gateway import StripeBusy, open_gateway
 from tests.ingest.builders import ENVIRONMENT
 from tests.pipeline import a_delivery, a_wiring, balances, sell, statuses, work

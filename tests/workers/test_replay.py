@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import text
 
-from db import attempts, pauses
-from db.attempts import Request
-from db.replay import Selection
+from db.operations.replay import Selection
+from db.queue import attempts, pauses
+from db.queue.attempts import Request
 from domain.decode import DECODERS
 from tests.pipeline import balances, statuses, work
 from tests.stripe_objects import (

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import text
 
-from db import questions, stripe_turn
-from db.questions import Kind
+from db.questions import questions, stripe_turn
+from db.questions.questions import Kind
 from stripe_gateway import StripeSilent
 from tests.pipeline import balances, work
 from tests.stripe_objects import a_line, a_session, a_subscription, an_event, an_invoice

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import text
 
 import celery_config
-from db import inbox, stream
+from db.queue import inbox, stream
 from tests.pipeline import a_delivery, balances, put, statuses, work
 from tests.stripe_objects import a_session, an_event
 from workers import tasks
@@ -46,7 +46,7 @@ def test_what_a_killed_worker_held_is_found_and_applied(
     wiring.events.create_group()
     wiring.events.read("a worker that died", 10)
     wiring.events.disarm()
-    monkeypatch.setattr("db.stream.EventStream.claim_stale.__defaults__", (0,))
+    monkeypatch.setattr("db.queue.stream.EventStream.claim_stale.__defaults__", (0,))
     sweep(wiring, lambda: drain(wiring, lambda: None))
     assert balances(wiring.engine) == {"user_1": 1_000}
 
@@ -60,7 +60,7 @@ def test_a_worker_killed_between_commit_and_acknowledgement_costs_nothing(
         patched.setattr(wiring.events, "acknowledge", lambda _ids: None)
         drain(wiring, lambda: None)
     assert wiring.events.length() == 1
-    monkeypatch.setattr("db.stream.EventStream.claim_stale.__defaults__", (0,))
+    monkeypatch.setattr("db.queue.stream.EventStream.claim_stale.__defaults__", (0,))
     sweep(wiring, lambda: drain(wiring, lambda: None))
     assert wiring.events.length() == 0
     assert balances(wiring.engine) == {"user_1": 1_000}

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import Engine, text
 
-import db.catalogue
+import db.ledger.catalogue
 from db.engine import make_engine
 from domain.catalogue.catalogue import Catalogue, CatalogueChange
 from tests.pipeline import sell
@@ -162,14 +162,14 @@ def test_a_new_version_is_linked_and_its_old_price_archived(
     run()
     before = {price for price, link in links(engine).items() if link[0] == 2}
     with engine.begin() as connection:
-        db.catalogue.hold(connection)
-        pack = db.catalogue.load(connection).current(2)
+        db.ledger.catalogue.hold(connection)
+        pack = db.ledger.catalogue.load(connection).current(2)
         assert pack is not None
     raised = a_plan(2, 80, version=2, type="token", interval=None, prices={"usd": 500})
     sell(engine, Catalogue.of([raised]))
     assert run().exit_code == 0
     with engine.connect() as connection:
-        catalogue = db.catalogue.load(connection)
+        catalogue = db.ledger.catalogue.load(connection)
     new = {price for price in active(stripe) if (catalogue.by_price(price) or pack).id == 2}
     assert not new & before
     assert {(catalogue.by_price(price) or pack).tokens for price in before} == {50}
@@ -284,9 +284,9 @@ def test_what_goes_off_sale_meanwhile_is_not_sold_at(
     def meanwhile(kind: str, params: dict[str, object], key: str | None = None) -> object:
         if kind == "prices" and not stripe.account.prices:
             with engine.begin() as connection:
-                now = db.catalogue.load(connection).plans[0]
+                now = db.ledger.catalogue.load(connection).plans[0]
                 change = CatalogueChange(now, replace(now, **off_sale), ())
-                db.catalogue.save(connection, [change])
+                db.ledger.catalogue.save(connection, [change])
         return create(kind, params, key)
 
     stripe.account.create = meanwhile  # type: ignore[method-assign, assignment] # A test's trick.

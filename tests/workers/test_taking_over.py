@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, exc
 
-from db.stream import BELL, GROUP, LEASE_MS, STREAM, EventStream, connect
+from db.queue.stream import BELL, GROUP, LEASE_MS, STREAM, EventStream, connect
 from tests.pipeline import a_wiring, put, sell, statuses
 from tests.play import CATALOGUE
 from tests.stripe_objects import a_session, an_event

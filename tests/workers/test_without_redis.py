@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from db import inbox
+from db.queue import inbox
 from dev.engines import ValkeyEngine
 from tests.pipeline import a_delivery, a_wiring, balances, empty, put, sell
 from tests.play import CATALOGUE

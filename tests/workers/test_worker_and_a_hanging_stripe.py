@@ -15,7 +15,7 @@ from sqlalchemy import text
 
 import celery_config
 import settings
-from db.questions import Kind
+from db.questions.questions import Kind
 from tests.ingest.builders import ENVIRONMENT
 from tests.pipeline import a_wiring, balances, put, sell
 from tests.play import CATALOGUE

@@ -22,8 +22,8 @@ from rich.progress import (
 )
 
 import settings
-from db.differences import WHOLE_ROW
 from db.engine import make_engine
+from db.operations.differences import WHOLE_ROW
 from workers.audit import Finding, Verdict
 from workers.audit import audit as run_audit
 from workers.own_account import read as read_own_account

@@ -5,11 +5,11 @@ import sys
 import click
 from sqlalchemy import Engine
 
-import db.catalogue
+import db.ledger.catalogue
 import settings
-from db import by_hand as known
-from db.attempts import Request
 from db.engine import make_engine
+from db.ledger import by_hand as known
+from db.queue.attempts import Request
 from domain.errors import BillingError
 from domain.reading import text_of
 from domain.synthetic_events.by_hand import PREFIX
@@ -143,7 +143,7 @@ def _payment(engine: Engine, object_id: str) -> known.PaymentNow:
 
 def _check_plan(engine: Engine, plan_id: int) -> None:
     with engine.connect() as connection:
-        plans = {plan.id for plan in db.catalogue.load(connection).plans}
+        plans = {plan.id for plan in db.ledger.catalogue.load(connection).plans}
     if plan_id not in plans:
         listed = ", ".join(map(str, sorted(plans))) or "none"
         raise click.ClickException(

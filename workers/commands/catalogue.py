@@ -10,10 +10,10 @@ from typing import Any
 import click
 from sqlalchemy import Engine
 
-import db.catalogue
+import db.ledger.catalogue
 import settings
-from db.catalogue import StillPayable
 from db.engine import make_engine
+from db.ledger.catalogue import StillPayable
 from domain.catalogue.catalogue import CatalogueChange, TokenlessChange
 from domain.catalogue.catalogue_changes import changes_between, tokenless_between
 from domain.catalogue.catalogue_file import CatalogueFile, read_catalogue
@@ -46,13 +46,13 @@ def load_file(database_url: str, path: Path) -> Loaded:
 
 def _load(engine: Engine, wanted: CatalogueFile) -> Loaded:
     with engine.begin() as connection:
-        db.catalogue.hold(connection)
-        known = db.catalogue.load(connection)
+        db.ledger.catalogue.hold(connection)
+        known = db.ledger.catalogue.load(connection)
         changes = changes_between(known, wanted.plans)
         tokenless = tokenless_between(known, wanted.prices_without_tokens)
-        db.catalogue.save(connection, changes)
-        db.catalogue.save_tokenless(connection, tokenless)
-        still_payable = db.catalogue.still_payable(connection)
+        db.ledger.catalogue.save(connection, changes)
+        db.ledger.catalogue.save_tokenless(connection, tokenless)
+        still_payable = db.ledger.catalogue.still_payable(connection)
     if changes or tokenless.price_ids:
         settle_after(engine, changes, CatalogueCache(), price_ids=tokenless.price_ids)
     return Loaded(changes, tokenless, still_payable)

@@ -13,8 +13,8 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from db.checkout.second_plans import SecondPlan, second_plans
 from db.engine import make_engine
-from db.second_plans import SecondPlan, second_plans
 from domain.modes import WrongModeError
 from domain.money import money
 from domain.subscriptions.subscription_check import Mismatch, Money

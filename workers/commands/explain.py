@@ -7,7 +7,7 @@ import click
 
 import settings
 from db.engine import make_engine
-from db.explain import Kept, kept_about
+from db.operations.explain import Kept, kept_about
 from workers.explain import Explanation, Movement, Step, explained
 
 # A long story is read in one piece; it may take longer than a request may.

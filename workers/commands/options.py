@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 import settings
-from db.attempts import Request
+from db.queue.attempts import Request
 
 C = TypeVar("C", bound=Callable[..., Any])
 

@@ -14,8 +14,8 @@ from typing import Any
 import click
 
 import settings
-from db.differences import WHOLE_ROW, Difference
 from db.engine import make_engine
+from db.operations.differences import WHOLE_ROW, Difference
 from domain.errors import BillingError
 from workers import own_account
 from workers.commands.progress import Show, progress

@@ -10,9 +10,9 @@ import click
 from sqlalchemy import Engine
 
 import settings
-from db import inbox
 from db.engine import make_engine
-from db.replay import Selection
+from db.operations.replay import Selection
+from db.queue import inbox
 from domain.events import EventStatus
 from workers import own_account
 from workers.commands.options import When, asked_for, request

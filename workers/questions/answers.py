@@ -7,7 +7,7 @@ runs inside a transaction; everything raises `StripeUnavailable`.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from db.questions import Kind
+from db.questions.questions import Kind
 from domain.reading import text_of
 from domain.synthetic_events import fetched
 from domain.synthetic_events.fetched import Json

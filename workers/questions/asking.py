@@ -14,9 +14,10 @@ from http import HTTPStatus
 from sqlalchemy import Connection
 
 import telemetry
-from db import questions, subscription_check
-from db.deliveries import as_delivery
-from db.questions import Kind, Question
+from db.operations import subscription_check
+from db.questions import questions
+from db.questions.questions import Kind, Question
+from db.queue.deliveries import as_delivery
 from stripe_gateway import (
     StripeBusy,
     StripeGateway,

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, Engine
 
 import telemetry
-from db import questions, stripe_turn
+from db.questions import questions, stripe_turn
 from stripe_gateway import StripeGateway, StripeUnavailable
 from workers.wiring import Wiring
 

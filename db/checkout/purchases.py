@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, text
 
-from db.records import when
+from db.ledger.records import when
 from domain.checkout.selling import TRIAL_IN_PARAMS, Order
 from domain.errors import BillingError
 from domain.payments.payments import SESSION_RANK

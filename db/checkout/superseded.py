@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-from db import sales, trials
+from db.checkout import sales, trials
 from domain.checkout.selling import TRIAL_IN_PARAMS
 from domain.payments.payments import SESSION_RANK
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import redis
 from sqlalchemy import Connection, text
 
-from db.stream import STREAM
+from db.queue.stream import STREAM
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
-import db.catalogue
-from db import unit_of_work
+import db.ledger.catalogue
+from db.ledger import unit_of_work
 from domain.books import Books, Touched
 from domain.catalogue.catalogue import Catalogue
 from domain.payments.claims import Customer
@@ -69,7 +69,7 @@ def kept_about(connection: Connection, user_id: str) -> Kept:
         events=events,
         entries=entries,
         balance=connection.execute(_BALANCE, wanted).scalar_one_or_none(),
-        catalogue=db.catalogue.load(connection),
+        catalogue=db.ledger.catalogue.load(connection),
     )
 
 

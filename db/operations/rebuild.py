@@ -9,10 +9,10 @@ from collections.abc import Collection, Mapping, Sequence
 import orjson
 from sqlalchemy import Connection, TextClause, text
 
-from db import unit_of_work
-from db.fact_tables import FACT_TABLES, FactTable
-from db.inbox import Outcome
-from db.rebuild_plan import Place, Wanted, sums_of
+from db.ledger import unit_of_work
+from db.operations.fact_tables import FACT_TABLES, FactTable
+from db.operations.rebuild_plan import Place, Wanted, sums_of
+from db.queue.inbox import Outcome
 from domain.books import Posting
 from domain.tokens.adjustments import AdjustmentEntry
 from domain.tokens.entries import Entry

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, CursorResult, Row, TextClause, text
 
-from db.fact_tables import FACT_TABLES
+from db.operations.fact_tables import FACT_TABLES
 from domain.decode import DECODERS
 
 _SHADOWED = (*(each.name for each in FACT_TABLES), "token_accounts", "ledger_entries")

@@ -1,6 +1,6 @@
 """Where the live tables and an audit's own disagree, and the events that each row stands on.
 
-Works inside the transaction that `db.audit` opened and filled.
+Works inside the transaction that `db.operations.audit` opened and filled.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, TextClause, text
 
-from db.audit import read
-from db.fact_tables import FACT_TABLES
+from db.operations.audit import read
+from db.operations.fact_tables import FACT_TABLES
 
 # How many events are named behind a difference; the others are counted.
 EVENTS_NAMED_MAX = 10

@@ -12,8 +12,8 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Row, TextClause, text
 
-from db import records
-from db.bulk import Upsert
+from db.ledger import records
+from db.ledger.bulk import Upsert
 from db.tables import credit_notes, customers, disputes, payments, refunds, subscriptions
 from domain.books import Books, Posting, Settled, Taken, Touched
 from domain.decode.facts import Fact

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from db import unit_of_work
-from db.records import seconds
+from db.ledger import unit_of_work
+from db.ledger.records import seconds
 from domain.catalogue.catalogue import Catalogue, CatalogueChange, Plan, TokenlessChange
 from domain.payments.payments import SESSION_RANK
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from db.records import seconds, subscription_from, when
+from db.ledger.records import seconds, subscription_from, when
 from domain.payments.payments import INVOICE_RANK
 from domain.subscriptions.subscription_check import Here
 from domain.subscriptions.subscriptions import FINAL_STATUSES, Item, SubscriptionState

@@ -10,8 +10,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
-from db import attempts
-from db.attempts import Attempt
+from db.queue import attempts
+from db.queue.attempts import Attempt
 from domain.events import Delivery, EventStatus
 
 # The next try of an event in hand is due after this long, in case its process dies. Longer than a

@@ -1,6 +1,6 @@
 """Which rows a rebuild must write, as they are and as they must be, and what belongs together.
 
-Works inside the transaction that `db.audit` opened and filled.
+Works inside the transaction that `db.operations.audit` opened and filled.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import orjson
 from sqlalchemy import Connection, TextClause, text
 
-from db.audit import read
-from db.differences import ADJUSTMENTS, LEDGER
-from db.fact_tables import CUSTOMERS, FACT_TABLES, PAYMENTS, SUBSCRIPTIONS, FactTable
+from db.operations.audit import read
+from db.operations.differences import ADJUSTMENTS, LEDGER
+from db.operations.fact_tables import CUSTOMERS, FACT_TABLES, PAYMENTS, SUBSCRIPTIONS, FactTable
 
 # What differs without a row of its own: the entries of an adjustment by hand.
 ADJUSTED = "adjustments"

@@ -1,0 +1,1 @@
+"""One transaction of the pipeline: locks, what is known, what is written; catalogue and debits."""
