@@ -12,7 +12,7 @@ from bench.trees import CpuMeter, Tree, begin_child
 from db.engine import make_engine
 from db.operations.replay import Selection
 from db.queue.attempts import Request
-from workers.replay import Replay
+from workers.operations.replay import Replay
 
 NAME = "replay"
 START_SECONDS_MAX = 30.0

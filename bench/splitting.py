@@ -14,7 +14,7 @@ from bench.trees import CpuMeter, Tree, begin_child
 from db.engine import make_engine
 from db.queue.stream import EventStream, connect
 from dev.simulate.engine import Event
-from workers.drain import drain
+from workers.pipeline.drain import drain
 from workers.wiring import Wiring
 
 SECONDS_MAX = 60.0

@@ -246,7 +246,7 @@ def _put_plans_on_sale(plan: Plan, console: Console) -> None:
     from db.engine import make_engine  # noqa: PLC0415 - slow to import; the processes start meanwhile.
     from domain.errors import CatalogueError  # noqa: PLC0415 - as above.
     from stripe_gateway import StripeGateway, StripeUnavailable  # noqa: PLC0415 - as above.
-    from workers.catalogue_sync import CatalogueSync  # noqa: PLC0415 - as above.
+    from workers.operations.catalogue_sync import CatalogueSync  # noqa: PLC0415 - as above.
 
     configured = settings.load(environ={**os.environ, "BILLING_DATA": str(plan.directory)})
     engine = make_engine(configured.database_url, pool_size=1, application_name="fiko-up")

@@ -13,7 +13,7 @@ from db.engine import make_engine
 from db.queue.stream import EventStream, connect
 from domain.catalogue.catalogue import Catalogue, CatalogueChange
 from domain.events import Delivery
-from workers.drain import Drained, drain
+from workers.pipeline.drain import Drained, drain
 from workers.wiring import Wiring
 
 

@@ -27,9 +27,9 @@ from tests.ingest.builders import ENVIRONMENT
 from tests.offline_stripe import DAY, KEY, SECRET, Offline, offline_stripe
 from tests.pipeline import a_wiring, sell
 from tests.play import a_plan
-from workers.audit import Finding, audit
-from workers.catalogue_sync import CatalogueSync
-from workers.drain import drain
+from workers.operations.audit import Finding, audit
+from workers.operations.catalogue_sync import CatalogueSync
+from workers.pipeline.drain import drain
 from workers.questions.asking import ask_stripe
 from workers.wiring import Wiring
 

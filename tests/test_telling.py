@@ -24,7 +24,7 @@ from db.engine import make_engine
 from domain.decode import decode, parse
 from stripe_gateway import StripeKeyRefused
 from tests.stripe_objects import an_event
-from workers.failure import described, traced
+from workers.pipeline.failure import described, traced
 
 MARK = "Ada-4711-marked"
 KEY = f"sk_live_{MARK.replace('-', '')}"

@@ -8,15 +8,15 @@ from kombu.exceptions import OperationalError
 import celery_config
 import telemetry
 from celery_config import app
-from workers import deafness, own_account
-from workers.drain import drain as drain_all
-from workers.questions import turn
+from workers.liveness import deafness
+from workers.liveness.without_redis import start_watch
+from workers.pipeline.drain import drain as drain_all
+from workers.questions import own_account, turn
 from workers.questions.asking import ask_stripe
-from workers.reconcile import catch_up
-from workers.superseded import expire_superseded
-from workers.sweep import sweep as sweep_once
+from workers.questions.superseded import expire_superseded
+from workers.schedule.reconcile import catch_up
+from workers.schedule.sweep import sweep as sweep_once
 from workers.wiring import wiring
-from workers.without_redis import start_watch
 
 log = telemetry.get_logger("tasks")
 

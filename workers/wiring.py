@@ -13,11 +13,11 @@ from db.queue.heartbeat import Heartbeat
 from db.queue.stream import EventStream
 from db.queue.tries import Taken
 from stripe_gateway import StripeGateway, open_gateway
-from workers import identity
-from workers.apply import CatalogueCache
-from workers.batch import BatchSize
-from workers.failure import RETRY_DELAYS_SECONDS
-from workers.own_account import OwnAccount, configured
+from workers.liveness import identity
+from workers.pipeline.apply import CatalogueCache
+from workers.pipeline.batch import BatchSize
+from workers.pipeline.failure import RETRY_DELAYS_SECONDS
+from workers.questions.own_account import OwnAccount, configured
 
 # The stream is read without waiting, so this only bounds a Redis that does not answer.
 REDIS_TIMEOUT_SECONDS = 3.0

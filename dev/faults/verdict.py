@@ -23,7 +23,7 @@ from dev.simulate.expected import Expectation
 from dev.simulate.reading import Reader, token_maker
 from dev.simulate.settle import settle
 from settings import DATABASE_DRIVER
-from workers.audit import audit
+from workers.operations.audit import audit
 
 # Longer than a lease and a retry, so that only what is really stuck ends the waiting.
 STALLED_SECONDS = 75.0

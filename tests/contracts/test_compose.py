@@ -22,7 +22,7 @@ from dev.postgres import DISCREET, SETTINGS
 from dev.suppliers import valkey_server
 from ingest.durability import DurabilityCheck
 from workers import commands
-from workers.doctor import LOCKS_PER_TRANSACTION_MIN
+from workers.operations.doctor import LOCKS_PER_TRANSACTION_MIN
 
 # PyYAML ships no types.
 yaml: Any = importlib.import_module("yaml")

@@ -28,7 +28,7 @@ from tests.stripe_objects import (
     an_invoice,
     an_invoice_payment,
 )
-from workers.drain import drain
+from workers.pipeline.drain import drain
 from workers.wiring import Wiring
 
 WEBHOOK = "/billing/stripe/webhook/"

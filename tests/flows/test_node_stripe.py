@@ -21,7 +21,7 @@ from tests.ingest.builders import ENVIRONMENT, SECRET
 from tests.pipeline import a_wiring, balances, sell
 from tests.play import CATALOGUE
 from tests.stripe_objects import a_refund, a_session, an_event
-from workers.drain import drain
+from workers.pipeline.drain import drain
 from workers.wiring import Wiring
 
 ROOT = Path(__file__).parents[2]

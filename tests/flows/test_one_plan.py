@@ -4,7 +4,7 @@ from dev.stripe.views import Declined, Paid
 from tests.buyers import Buyer
 from tests.offline_stripe import GOOD
 from tests.shop_floor import BASIC, PRO, SHOP, TRIED, Floor
-from workers.superseded import expire_superseded
+from workers.questions.superseded import expire_superseded
 
 
 def test_of_two_open_pages_one_can_be_paid(floor: Floor) -> None:

@@ -48,7 +48,7 @@ def run(database_url: str, offline: Offline, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("STRIPE_API_BASE", offline.url)
     monkeypatch.setenv("BILLING_DATA", "/nowhere")
     # Just enough for what is asked again to be of another second.
-    monkeypatch.setattr("workers.subscription_check.GRACE_SECONDS", 1.01)
+    monkeypatch.setattr("workers.operations.subscription_check.GRACE_SECONDS", 1.01)
 
     def invoke(command: click.Command, *arguments: str) -> Result:
         return CliRunner().invoke(command, arguments)

@@ -28,9 +28,9 @@ from ingest.app import create_app
 from tests.ingest.builders import ENVIRONMENT, SECRET
 from tests.pipeline import a_delivery, a_wiring, balances, empty
 from tests.stripe_objects import a_refund, a_session, an_event
-from workers.apply import apply, prepare
 from workers.commands.catalogue import load_file
-from workers.drain import drain
+from workers.pipeline.apply import apply, prepare
+from workers.pipeline.drain import drain
 from workers.wiring import Wiring
 
 CUSTOMERS = 200

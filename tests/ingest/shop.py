@@ -19,7 +19,7 @@ from tests.ingest.builders import ENVIRONMENT, as_user
 from tests.pipeline import a_wiring, empty, sell, work
 from tests.play import CATALOGUE, a_plan
 from tests.stripe_checkout import SOLD, StripeAccount
-from workers.drain import drain
+from workers.pipeline.drain import drain
 from workers.wiring import Wiring
 
 CHECKOUT = "/billing/stripe/checkout-session/"

@@ -23,8 +23,8 @@ from tests.ingest.builders import ENVIRONMENT, a_token
 from tests.pipeline import a_wiring, empty, sell, work
 from tests.play import CATALOGUE
 from tests.stripe_objects import a_refund, a_session, an_event
-from workers.audit import audit
 from workers.commands.explain import explain
+from workers.operations.audit import audit
 from workers.wiring import Wiring
 
 PATH = "/billing/tokens/debit/"

@@ -30,10 +30,10 @@ from tests.stripe_objects import (
     an_invoice,
     an_invoice_payment,
 )
-from workers import recompute as module
-from workers.audit import Finding, Verdict, audit
 from workers.commands.audit import audit as command
-from workers.drain import drain
+from workers.operations import recompute as module
+from workers.operations.audit import Finding, Verdict, audit
+from workers.pipeline.drain import drain
 from workers.wiring import Wiring
 
 Change = Callable[[str], None]

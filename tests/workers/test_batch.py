@@ -11,9 +11,9 @@ from domain.books import Settled
 from domain.events import Delivery, EventStatus
 from tests.pipeline import a_delivery
 from tests.stripe_objects import a_session, an_event
-from workers.apply import Applied
-from workers.batch import apply_each
-from workers.work import Work, prepare
+from workers.pipeline.apply import Applied
+from workers.pipeline.batch import apply_each
+from workers.pipeline.work import Work, prepare
 
 LOCK: Any = psycopg2.errors.LockNotAvailable
 GONE: Any = psycopg2.errors.AdminShutdown
@@ -98,7 +98,7 @@ def test_an_event_alone_gets_a_second_chance_at_a_lock() -> None:
 
 def test_nobody_is_blamed_for_a_database_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even where the batch was being taken apart."""
-    monkeypatch.setattr("workers.batch.TRANSIENT_WAITS_SECONDS", ())
+    monkeypatch.setattr("workers.pipeline.batch.TRANSIENT_WAITS_SECONDS", ())
     tables = Tables(database_error(GONE), 5)
     with pytest.raises(exc.OperationalError):
         list(apply_each(works(8), tables.attempt))
@@ -127,7 +127,7 @@ def test_a_batch_with_too_many_locks_is_halved_at_once_and_nobody_is_blamed() ->
 
 def test_one_event_without_room_for_its_locks_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Others hold them: that is as if the database were away, and no event's fault."""
-    monkeypatch.setattr("workers.batch.TRANSIENT_WAITS_SECONDS", (0.0,))
+    monkeypatch.setattr("workers.pipeline.batch.TRANSIENT_WAITS_SECONDS", (0.0,))
     tables = Tables(database_error(FULL), 0, 1)
     with pytest.raises(exc.OperationalError):
         list(apply_each(works(2), tables.attempt))

@@ -13,11 +13,11 @@ from domain.decode import OWN_DECODERS
 from domain.synthetic_events import by_hand
 from tests.pipeline import balances, statuses, work
 from tests.stripe_objects import a_line, a_session, an_event, an_invoice
-from workers.audit import Finding, audit
 from workers.commands import table
-from workers.replay import Replay
+from workers.operations.audit import Finding, audit
+from workers.operations.replay import Replay
+from workers.operations.wording import OWN_SENTENCES
 from workers.wiring import Wiring
-from workers.wording import OWN_SENTENCES
 
 Run = Callable[..., Result]
 

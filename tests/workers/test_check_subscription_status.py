@@ -14,9 +14,9 @@ from sqlalchemy import text
 from tests.pipeline import balances, statuses, work
 from tests.stripe_objects import a_customer, a_line, a_subscription, an_event, an_invoice
 from tests.stripe_server import StripeServer, serve
-from workers import subscription_check as module
-from workers.apply import apply
 from workers.commands.check_subscription_status import check_subscription_status
+from workers.operations import subscription_check as module
+from workers.pipeline.apply import apply
 from workers.wiring import Wiring
 
 Run = Callable[..., Result]
@@ -89,7 +89,7 @@ def run(database_url: str, there: There, monkeypatch: pytest.MonkeyPatch) -> Run
     monkeypatch.setenv("STRIPE_SECRET_KEY", "sk_test_of_the_tests")
     monkeypatch.setenv("STRIPE_API_BASE", there.server.url)
     monkeypatch.setenv("BILLING_DATA", "/nowhere")
-    monkeypatch.setattr("workers.subscription_check.time.sleep", lambda _: None)
+    monkeypatch.setattr("workers.operations.subscription_check.time.sleep", lambda _: None)
 
     def invoke(*arguments: str) -> Result:
         return CliRunner().invoke(check_subscription_status, arguments)
@@ -353,7 +353,9 @@ def test_an_event_on_its_way_is_no_difference(
     work(wiring, [updated(a_priced())])
     there.has(a_priced(status="past_due"))
     late = updated(a_priced(), status="past_due") | {"created": 1_700_000_100}
-    monkeypatch.setattr("workers.subscription_check.time.sleep", lambda _: work(wiring, [late]))
+    monkeypatch.setattr(
+        "workers.operations.subscription_check.time.sleep", lambda _: work(wiring, [late])
+    )
     result = run("--dry-run")
     assert (result.exit_code, result.output.splitlines()[-1]) == (
         0,
@@ -375,7 +377,7 @@ def test_a_change_during_the_repair_is_no_difference(
         work(wiring, [late])
         return applied
 
-    monkeypatch.setattr("workers.subscription_check.apply", with_event)
+    monkeypatch.setattr("workers.operations.subscription_check.apply", with_event)
     assert run().exit_code == 0
     assert status_of(wiring) == "unpaid"
 

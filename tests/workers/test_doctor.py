@@ -21,7 +21,7 @@ from tests.stripe_objects import a_session, a_subscription, an_event
 from tests.stripe_server import StripeServer, serve
 from tests.workers.asking import want
 from workers.commands.doctor import doctor
-from workers.drain import drain
+from workers.pipeline.drain import drain
 from workers.wiring import Wiring
 
 ENDPOINTS = "/v1/webhook_endpoints"
@@ -42,7 +42,7 @@ def wiring(wiring: Wiring, monkeypatch: pytest.MonkeyPatch) -> Wiring:
     ask = health.ask
     # The engine of the tests does not wait for its disk, which is what a test below is about.
     monkeypatch.setattr(
-        "workers.doctor.health.ask",
+        "workers.operations.doctor.health.ask",
         lambda connection: replace(ask(connection), fsync="on", synchronous_commit="on"),
     )
     return wiring

@@ -16,8 +16,8 @@ from tests.examples import examples
 from tests.pipeline import a_delivery, a_wiring, balances, empty, put, statuses, work
 from tests.play import play
 from tests.stripe_objects import a_line, a_refund, a_session, an_event, an_intent, an_invoice
-from workers.drain import drain
-from workers.sweep import sweep
+from workers.pipeline.drain import drain
+from workers.schedule.sweep import sweep
 from workers.wiring import Wiring
 
 
@@ -210,7 +210,7 @@ def test_a_grant_and_its_refund_applied_at_the_same_moment_both_count(
 
 def apply_alone(wiring: Wiring, events: list[dict[str, Any]]) -> None:
     """One worker applies these events as one batch, past the stream."""
-    from workers.apply import apply, prepare  # noqa: PLC0415 - only this helper goes past it.
+    from workers.pipeline.apply import apply, prepare  # noqa: PLC0415 - only this helper goes past it.
 
     works = [prepare(a_delivery(event)) for event in events]
     apply(wiring.engine, works, wiring.catalogue)

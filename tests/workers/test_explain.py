@@ -26,8 +26,8 @@ from tests.stripe_objects import (
     an_invoice_payment,
 )
 from workers.commands.explain import explain as command
+from workers.operations.wording import SENTENCES
 from workers.wiring import Wiring
-from workers.wording import SENTENCES
 
 DAY = 86_400
 START = 1_700_000_000

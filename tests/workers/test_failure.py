@@ -22,9 +22,9 @@ from tests.pipeline import a_delivery, balances, put, sell, statuses, work
 from tests.play import CATALOGUE
 from tests.stripe_objects import a_line, a_session, a_subscription, an_event, an_invoice
 from workers.commands.events import events as command
-from workers.drain import drain
-from workers.failure import is_away, is_worth_waiting, traced
-from workers.sweep import sweep
+from workers.pipeline.drain import drain
+from workers.pipeline.failure import is_away, is_worth_waiting, traced
+from workers.schedule.sweep import sweep
 from workers.wiring import Wiring
 
 SESSION = "checkout.session.completed"
@@ -141,14 +141,14 @@ def test_a_poison_event_costs_its_batch_nothing(wiring: Wiring) -> None:
     assert found.pop("evt_poison") == "failed"
     assert set(found.values()) == {"applied"}
     assert len(balances(wiring.engine)) == 99
-    assert "workers/apply.py:" in tries(wiring, "evt_poison")[0].traceback
+    assert "workers/pipeline/apply.py:" in tries(wiring, "evt_poison")[0].traceback
 
 
 def test_a_report_nested_without_end_fails_before_its_batch_is_applied(
     wiring: Wiring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is refused while it is read, so no batch is split because of it."""
-    monkeypatch.setattr("workers.batch._in_parts", refuse)
+    monkeypatch.setattr("workers.pipeline.batch._in_parts", refuse)
     deep: dict[str, Any] = {}
     for _ in range(240):
         deep = {"deeper": deep}

@@ -20,12 +20,12 @@ from tests.ingest.builders import ENVIRONMENT
 from tests.pipeline import a_delivery, balances, work
 from tests.stripe_objects import a_session, an_event
 from tests.stripe_server import StripeServer, serve
-from workers import own_account, tasks
-from workers.audit import Finding, Verdict, audit
-from workers.drain import drain
-from workers.own_account import OwnAccount, configured
-from workers.questions import turn
-from workers.replay import Replay
+from workers import tasks
+from workers.operations.audit import Finding, Verdict, audit
+from workers.operations.replay import Replay
+from workers.pipeline.drain import drain
+from workers.questions import own_account, turn
+from workers.questions.own_account import OwnAccount, configured
 from workers.wiring import Wiring
 
 OURS, THEIRS = "acct_ours", "acct_theirs"
@@ -96,7 +96,7 @@ def test_a_sale_at_another_account_grants_nothing(
     wiring: Wiring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is kept with the reason, is counted, and no decoder sees it."""
-    monkeypatch.setattr("workers.work.decode", None)
+    monkeypatch.setattr("workers.pipeline.work.decode", None)
     before = count("foreign_account")
     work(wiring, [sale(THEIRS)])
     assert kept(wiring) == (
@@ -219,7 +219,7 @@ def test_what_old_code_applied_of_another_account_is_found_by_the_audit(
     wiring: Wiring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Under today's code it counts for nothing, so what it did is a difference."""
-    monkeypatch.setattr("workers.work.stranger", lambda *_all, **_more: None)
+    monkeypatch.setattr("workers.pipeline.work.stranger", lambda *_all, **_more: None)
     work(wiring, [sale(THEIRS)])
     monkeypatch.undo()
     assert balances(wiring.engine) == {"user_1": 1_000}

@@ -14,8 +14,8 @@ from domain.decode.facts import Fact
 from domain.decode.source import Source
 from tests.pipeline import a_delivery, balances, put, statuses, work
 from tests.stripe_objects import a_session, an_event, an_invoice
-from workers.audit import audit
-from workers.drain import HOPELESS_DELIVERIES, drain
+from workers.operations.audit import audit
+from workers.pipeline.drain import HOPELESS_DELIVERIES, drain
 from workers.wiring import Wiring
 
 # Three retries; the time between them is not what is tested here.
@@ -189,7 +189,7 @@ def test_suspects_do_not_keep_a_drain_from_the_stream(
     """After a while a further drain is asked for, which begins with what is new."""
     keep(wiring, *packages(2))
     die_under(wiring)
-    monkeypatch.setattr("workers.drain.SUSPECTS_SECONDS_MAX", 0.0)
+    monkeypatch.setattr("workers.pipeline.drain.SUSPECTS_SECONDS_MAX", 0.0)
     rung: list[int] = []
     assert drain(wiring, lambda: rung.append(1)).applied == 1
     assert rung == [1]
@@ -277,8 +277,8 @@ def test_what_was_in_hand_when_the_database_went_away_is_given_back_uncounted(
         raise exc.OperationalError("INSERT", {}, Exception("server closed the connection"))
 
     with monkeypatch.context() as patch:
-        patch.setattr("workers.drain.apply", broken)
-        patch.setattr("workers.batch.TRANSIENT_WAITS_SECONDS", ())
+        patch.setattr("workers.pipeline.drain.apply", broken)
+        patch.setattr("workers.pipeline.batch.TRANSIENT_WAITS_SECONDS", ())
         drain(wiring, lambda: None)
         assert row_of(wiring, "evt_z_1").error == UNDER_WAY
         drain(wiring, lambda: None)

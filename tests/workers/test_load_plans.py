@@ -11,8 +11,8 @@ from sqlalchemy import text
 import db.ledger.catalogue
 from tests.pipeline import a_wiring, balances, empty, work
 from tests.stripe_objects import a_line, a_session, an_event, an_invoice
-from workers.apply import settle_after
 from workers.commands.catalogue import load_file, load_plans
+from workers.pipeline.apply import settle_after
 from workers.wiring import Wiring
 
 Load = Callable[[str], list[int]]

@@ -15,9 +15,9 @@ from domain.books import Settled
 from domain.events import EventStatus
 from tests.pipeline import a_delivery
 from tests.stripe_objects import a_session, an_event
-from workers.apply import Applied
-from workers.measure import EVENT_IDS_LOGGED_MAX, committed
-from workers.work import Work, prepare
+from workers.pipeline.apply import Applied
+from workers.pipeline.measure import EVENT_IDS_LOGGED_MAX, committed
+from workers.pipeline.work import Work, prepare
 
 SALE = "checkout.session.completed"
 

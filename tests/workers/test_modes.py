@@ -7,8 +7,8 @@ from sqlalchemy import text
 
 from tests.pipeline import a_delivery, balances, empty, work
 from tests.stripe_objects import a_session, an_event
+from workers.pipeline.work import prepare
 from workers.wiring import Wiring
-from workers.work import prepare
 
 LIVE_IN_TEST = "livemode event in test mode"
 TEST_IN_LIVE = "test mode event in live mode"

@@ -12,11 +12,11 @@ from db.queue import inbox
 from db.queue.stream import GROUP, STREAM
 from tests.pipeline import a_delivery, balances, put, statuses
 from tests.stripe_objects import a_session, an_event
-from workers.apply import apply
-from workers.batch import BATCH, BatchSize
-from workers.drain import HOPELESS_DELIVERIES, drain
+from workers.pipeline.apply import apply
+from workers.pipeline.batch import BATCH, BatchSize
+from workers.pipeline.drain import HOPELESS_DELIVERIES, drain
+from workers.pipeline.work import Work
 from workers.wiring import Wiring
-from workers.work import Work
 
 COUNT = 60
 
@@ -49,7 +49,7 @@ def run_out_where(monkeypatch: pytest.MonkeyPatch, ends: Callable[[list[Work]], 
             raise SoftTimeLimitExceeded
         return apply(engine, works, *rest, **more)
 
-    monkeypatch.setattr("workers.drain.apply", slow)
+    monkeypatch.setattr("workers.pipeline.drain.apply", slow)
     return tried
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from celery.signals import after_task_publish
 
-from workers import pulse
 from workers.commands import processes
+from workers.liveness import pulse
 
 
 def is_touched(path: Path) -> bool:

@@ -36,11 +36,11 @@ from tests.stripe_objects import (
     an_invoice,
     an_invoice_payment,
 )
-from workers import rebuild as module
-from workers.audit import Finding, audit
 from workers.commands import table
-from workers.rebuild import Proposal, Rebuilt, Steps, UnreadableEventsError, rebuild
-from workers.replay import Replay
+from workers.operations import rebuild as module
+from workers.operations.audit import Finding, audit
+from workers.operations.rebuild import Proposal, Rebuilt, Steps, UnreadableEventsError, rebuild
+from workers.operations.replay import Replay
 from workers.wiring import Wiring
 
 Run = Callable[..., Result]

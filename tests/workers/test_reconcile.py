@@ -23,10 +23,10 @@ from tests.pipeline import a_delivery, a_wiring, balances, sell, statuses, work
 from tests.play import CATALOGUE
 from tests.stripe_objects import a_session, an_event
 from tests.stripe_server import StripeServer, serve
-from workers import reconcile as module
 from workers.commands.reconcile import reconcile as command
-from workers.drain import drain
-from workers.reconcile import DAY_SECONDS, GRACE_SECONDS, OVERLAP_SECONDS, catch_up
+from workers.pipeline.drain import drain
+from workers.schedule import reconcile as module
+from workers.schedule.reconcile import DAY_SECONDS, GRACE_SECONDS, OVERLAP_SECONDS, catch_up
 from workers.wiring import Wiring
 
 EVENTS = "/v1/events"
@@ -398,7 +398,7 @@ def test_a_person_waits_while_stripe_is_busy(
 ) -> None:
     """It asks again, each time later."""
     waits: list[float] = []
-    monkeypatch.setattr("workers.reconcile.time.sleep", waits.append)
+    monkeypatch.setattr("workers.schedule.reconcile.time.sleep", waits.append)
     listed.sell(1)
     listed.busy = 3
     assert run().exit_code == 0

@@ -26,8 +26,8 @@ from tests.stripe_objects import (
     an_invoice,
 )
 from workers.commands.replay import replay as command
-from workers.drain import drain
-from workers.replay import Change, Replay, Replayed
+from workers.operations.replay import Change, Replay, Replayed
+from workers.pipeline.drain import drain
 from workers.wiring import Wiring
 
 ADA = Request("ada", "the decoder is mended")
@@ -253,7 +253,7 @@ def test_events_are_chosen_by_what_is_asked(wiring: Wiring) -> None:
 def test_every_page_is_read_once(wiring: Wiring, monkeypatch: pytest.MonkeyPatch) -> None:
     """However small the batches, each event is run once, and progress comes to the whole."""
     work(wiring, [package(number) for number in range(7)])
-    monkeypatch.setattr("workers.replay.BATCH", 2)
+    monkeypatch.setattr("workers.operations.replay.BATCH", 2)
     seen: list[tuple[int, int]] = []
     done = Replay(wiring.engine).run(
         Selection(), ADA, lambda done, total: seen.append((done, total))

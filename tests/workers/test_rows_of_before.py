@@ -7,8 +7,8 @@ from sqlalchemy import text
 
 from tests.pipeline import balances, work
 from tests.stripe_objects import a_line, a_session, a_subscription, an_event, an_invoice
-from workers.audit import Finding, audit
-from workers.rebuild import Steps, rebuild
+from workers.operations.audit import Finding, audit
+from workers.operations.rebuild import Steps, rebuild
 from workers.wiring import Wiring
 
 USER = {"user_id": "user_1"}

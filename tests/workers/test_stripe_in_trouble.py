@@ -13,10 +13,10 @@ from tests.pipeline import balances, work
 from tests.stripe_objects import a_line, a_session, a_subscription, an_event, an_invoice
 from tests.stripe_server import StripeServer, serve
 from tests.workers.asking import an_asking_shop, asked, pass_time, want
-from workers import reconcile
 from workers.questions import answers, asking, deadline
 from workers.questions.asking import ask_stripe
 from workers.questions.turn import leave_reading, next_reading, turn
+from workers.schedule import reconcile
 from workers.wiring import Wiring
 
 FAILURES = 12

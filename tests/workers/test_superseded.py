@@ -15,7 +15,7 @@ from tests.play import a_plan
 from tests.stripe_checkout import serve
 from tests.stripe_objects import a_subscription, an_event
 from workers import tasks
-from workers.superseded import QUESTIONS_MAX, expire_superseded
+from workers.questions.superseded import QUESTIONS_MAX, expire_superseded
 
 PAID = {"status": "complete", "payment_status": "paid"}
 # A package that renews and begins with a trial.
@@ -181,7 +181,7 @@ def test_a_worker_that_died_at_it_leaves_it_to_the_next(
         raise SystemExit
 
     with monkeypatch.context() as patch:
-        patch.setattr("workers.superseded.purchases.end", dies)
+        patch.setattr("workers.questions.superseded.purchases.end", dies)
         with pytest.raises(SystemExit):
             expire_superseded(shop.wiring)
     assert shop.stripe.payable == []

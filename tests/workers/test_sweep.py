@@ -8,8 +8,8 @@ from db.queue import inbox, stream
 from tests.pipeline import a_delivery, balances, put, statuses, work
 from tests.stripe_objects import a_session, an_event
 from workers import tasks
-from workers.drain import drain
-from workers.sweep import sweep
+from workers.pipeline.drain import drain
+from workers.schedule.sweep import sweep
 from workers.wiring import Wiring
 
 EVENT = an_event("checkout.session.completed", a_session())

@@ -11,7 +11,7 @@ from db.queue.stream import BELL, GROUP, LEASE_MS, STREAM, EventStream, connect
 from tests.pipeline import a_wiring, put, sell, statuses
 from tests.play import CATALOGUE
 from tests.stripe_objects import a_session, an_event
-from workers.drain import SUSPECT_DELIVERIES, drain
+from workers.pipeline.drain import SUSPECT_DELIVERIES, drain
 from workers.wiring import Wiring
 
 DEAD, LIVING = "a worker that died", "a worker that lives"
@@ -101,8 +101,8 @@ def test_while_the_database_is_away_entries_are_given_back_and_nobody_is_blamed(
         raise exc.OperationalError("INSERT", {}, Exception("server closed the connection"))
 
     with monkeypatch.context() as patch:
-        patch.setattr("workers.drain.apply", broken)
-        patch.setattr("workers.batch.TRANSIENT_WAITS_SECONDS", ())
+        patch.setattr("workers.pipeline.drain.apply", broken)
+        patch.setattr("workers.pipeline.batch.TRANSIENT_WAITS_SECONDS", ())
         for _ in range(SUSPECT_DELIVERIES + 2):
             assert drain(wiring, nobody).applied == 0
             assert times_handed_out(wiring) == {0}

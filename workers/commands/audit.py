@@ -24,9 +24,9 @@ from rich.progress import (
 import settings
 from db.engine import make_engine
 from db.operations.differences import WHOLE_ROW
-from workers.audit import Finding, Verdict
-from workers.audit import audit as run_audit
-from workers.own_account import read as read_own_account
+from workers.operations.audit import Finding, Verdict
+from workers.operations.audit import audit as run_audit
+from workers.questions.own_account import read as read_own_account
 
 # In a pipe progress is a line now and then.
 _LINE_EVERY_SECONDS = 10.0

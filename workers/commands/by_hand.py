@@ -13,10 +13,10 @@ from db.queue.attempts import Request
 from domain.errors import BillingError
 from domain.reading import text_of
 from domain.synthetic_events.by_hand import PREFIX
-from workers.by_hand import adjust as run_adjust
-from workers.by_hand import assign as run_assign
-from workers.by_hand import new_number
 from workers.commands.options import asked_for, request
+from workers.operations.by_hand import adjust as run_adjust
+from workers.operations.by_hand import assign as run_assign
+from workers.operations.by_hand import new_number
 
 _NAME_LENGTH_MAX = 255
 _TOKENS_MAX = 10**15

@@ -18,7 +18,7 @@ from domain.catalogue.catalogue import CatalogueChange, TokenlessChange
 from domain.catalogue.catalogue_changes import changes_between, tokenless_between
 from domain.catalogue.catalogue_file import CatalogueFile, read_catalogue
 from domain.errors import CatalogueError
-from workers.apply import CatalogueCache, settle_after
+from workers.pipeline.apply import CatalogueCache, settle_after
 
 
 @dataclass(frozen=True, slots=True)

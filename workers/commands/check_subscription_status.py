@@ -19,11 +19,11 @@ from domain.modes import WrongModeError
 from domain.money import money
 from domain.subscriptions.subscription_check import Mismatch, Money
 from stripe_gateway import StripeUnavailable
-from workers.catalogue_sync import told
 from workers.commands.connected import connected
 from workers.commands.tables import console, table
-from workers.subscription_check import Checked, SubscriptionCheck
-from workers.wording import per
+from workers.operations.catalogue_sync import told
+from workers.operations.subscription_check import Checked, SubscriptionCheck
+from workers.operations.wording import per
 
 # So many rows are aligned with each other, so that a long list takes no memory.
 _ROWS_MAX = 200

@@ -6,7 +6,7 @@ from dataclasses import asdict
 import click
 
 import settings
-from workers.doctor import Finding, Level, examine
+from workers.operations.doctor import Finding, Level, examine
 
 _COLOURS = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "red"}
 

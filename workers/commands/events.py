@@ -24,7 +24,7 @@ from db.queue import attempts, pauses
 from domain.decode import DECODERS
 from domain.events import EventStatus
 from workers.commands.options import asked_for, request
-from workers.wording import money_in
+from workers.operations.wording import money_in
 
 _COLOURS = {"applied": "green", "ignored": "dim", "received": "cyan", "failed": "yellow"}
 _DONE = {

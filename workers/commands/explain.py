@@ -8,7 +8,7 @@ import click
 import settings
 from db.engine import make_engine
 from db.operations.explain import Kept, kept_about
-from workers.explain import Explanation, Movement, Step, explained
+from workers.operations.explain import Explanation, Movement, Step, explained
 
 # A long story is read in one piece; it may take longer than a request may.
 STATEMENT_TIMEOUT_MS = 60_000

@@ -10,8 +10,8 @@ import click
 
 import settings
 import telemetry
-from workers import pulse
-from workers.without_redis import bridge, until_back
+from workers.liveness import pulse
+from workers.liveness.without_redis import bridge, until_back
 
 NEEDS = ("database_url", "redis_url")
 PULSE = click.option(
@@ -102,7 +102,7 @@ def drain_inbox() -> None:
     """Apply what waits until Redis takes writes again. Workers run this by themselves."""
     found = settings.load(needs=NEEDS)
     telemetry.configure(found.log_format, "worker", level=found.log_level)
-    from workers.drain import drain  # noqa: PLC0415 - as for the worker.
+    from workers.pipeline.drain import drain  # noqa: PLC0415 - as for the worker.
     from workers.wiring import wiring  # noqa: PLC0415 - as above.
 
     ports = wiring()

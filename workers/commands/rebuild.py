@@ -17,12 +17,12 @@ import settings
 from db.engine import make_engine
 from db.operations.differences import WHOLE_ROW, Difference
 from domain.errors import BillingError
-from workers import own_account
 from workers.commands.progress import Show, progress
 from workers.commands.tables import console, table
-from workers.rebuild import Proposal, Rebuilt, Steps
-from workers.rebuild import rebuild as run_rebuild
-from workers.work import prepare
+from workers.operations.rebuild import Proposal, Rebuilt, Steps
+from workers.operations.rebuild import rebuild as run_rebuild
+from workers.pipeline.work import prepare
+from workers.questions import own_account
 
 # So many rows of each kind are shown one by one; the others are counted.
 ROWS_SHOWN_MAX = 40

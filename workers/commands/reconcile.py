@@ -18,7 +18,7 @@ from settings import Settings
 from stripe_gateway import StripeUnavailable
 from workers.commands.connected import connected
 from workers.commands.options import When, asked_for, request
-from workers.reconcile import LISTED_SECONDS, LookedBack, Missing, look_back
+from workers.schedule.reconcile import LISTED_SECONDS, LookedBack, Missing, look_back
 
 
 @click.command()

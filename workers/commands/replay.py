@@ -14,10 +14,10 @@ from db.engine import make_engine
 from db.operations.replay import Selection
 from db.queue import inbox
 from domain.events import EventStatus
-from workers import own_account
 from workers.commands.options import When, asked_for, request
 from workers.commands.progress import progress
-from workers.replay import Change, Replay, Replayed
+from workers.operations.replay import Change, Replay, Replayed
+from workers.questions import own_account
 
 _UNFINISHED = (EventStatus.FAILED.value, EventStatus.DEAD.value)
 # A selection may have to read the whole inbox.

@@ -17,10 +17,10 @@ from domain.modes import WrongModeError
 from domain.money import money
 from domain.stripe_catalogue.sync_actions import Action, Do, SyncPlan
 from stripe_gateway import StripeUnavailable
-from workers.catalogue_sync import CatalogueSync, Done, told
 from workers.commands.connected import connected
 from workers.commands.tables import console, table
-from workers.wording import per
+from workers.operations.catalogue_sync import CatalogueSync, Done, told
+from workers.operations.wording import per
 
 _MARKS = {
     Do.CREATE_PRODUCT: ("+", "green"),

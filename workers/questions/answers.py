@@ -12,7 +12,7 @@ from domain.reading import text_of
 from domain.synthetic_events import fetched
 from domain.synthetic_events.fetched import Json
 from stripe_gateway import StripeGateway
-from workers.fetch import answer_time, with_whole_list
+from workers.questions.fetch import answer_time, with_whole_list
 
 _CHARGES = ("ch_", "py_")
 

@@ -27,15 +27,15 @@ from stripe_gateway import (
     StripeRefused,
     StripeUnavailable,
 )
-from workers.apply import Applied, apply
-from workers.batch import apply_each
-from workers.failure import described, is_away
-from workers.measure import committed
+from workers.pipeline.apply import Applied, apply
+from workers.pipeline.batch import apply_each
+from workers.pipeline.failure import described, is_away
+from workers.pipeline.measure import committed
+from workers.pipeline.work import Work, prepare
 from workers.questions.answers import Answered, ask
 from workers.questions.deadline import within
 from workers.questions.turn import TURN_SECONDS, Turn, turn
 from workers.wiring import Wiring
-from workers.work import Work, prepare
 
 # A run begins so many questions, in so many seconds; what is left is for the next.
 QUESTIONS_MAX = 50

@@ -12,8 +12,8 @@ from db.operations import audit as tables
 from db.queue.inbox import Outcome
 from domain.decode.facts import Fact
 from domain.events import Delivery, EventStatus
-from workers.apply import CatalogueCache, Work, apply_facts, prepare
-from workers.failure import described, is_away
+from workers.pipeline.apply import CatalogueCache, Work, apply_facts, prepare
+from workers.pipeline.failure import described, is_away
 
 BATCH = 1_000
 # The planner is told of the tables' growth when this many events are in, and at every tenfold.

@@ -10,7 +10,7 @@ from db.operations import rebuild as live
 from db.operations import rebuild_plan as plan
 from db.operations.fact_tables import PAYMENTS
 from db.operations.rebuild_plan import ADJUSTED, Place, Unit, Wanted
-from workers.apply import CatalogueCache, apply_facts
+from workers.pipeline.apply import CatalogueCache, apply_facts
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ from domain.money import money
 from domain.payments.payments import Dispute, Funds, MoneyObject, Refund
 from domain.payments.settlement import Cluster, Payment, settle, unvalued
 from domain.payments.sold import Sold
-from workers.wording import Saying, bought, said
+from workers.operations.wording import Saying, bought, said
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,9 @@ from domain.books import Settled, Touched, merge_money, merge_parties, settle_to
 from domain.catalogue.catalogue import Catalogue, CatalogueChange
 from domain.decode.facts import Fact
 from domain.errors import BillingError
-from workers.failure import RETRY_DELAYS_SECONDS
-from workers.record import claimed, record
-from workers.work import Work, failed, prepare, scheduled
+from workers.pipeline.failure import RETRY_DELAYS_SECONDS
+from workers.pipeline.record import claimed, record
+from workers.pipeline.work import Work, failed, prepare, scheduled
 
 __all__ = [
     "Applied",

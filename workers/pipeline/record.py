@@ -9,7 +9,7 @@ from db.queue import attempts, inbox, tries
 from db.queue.attempts import Attempt
 from db.queue.inbox import Held
 from domain.events import EventStatus
-from workers.work import Work
+from workers.pipeline.work import Work
 
 
 def claimed(connection: Connection, works: Sequence[Work]) -> Sequence[Work]:

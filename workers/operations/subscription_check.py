@@ -32,11 +32,11 @@ from domain.subscriptions.subscription_check import (
 )
 from domain.synthetic_events.fetched import as_event
 from stripe_gateway import Answer, StripeGateway, StripeListTooLong, StripeMissing
-from workers.apply import Applied, CatalogueCache, apply
-from workers.batch import apply_each
-from workers.fetch import answer_time, with_whole_list
-from workers.patience import patiently
-from workers.work import Work, prepare
+from workers.pipeline.apply import Applied, CatalogueCache, apply
+from workers.pipeline.batch import apply_each
+from workers.pipeline.patience import patiently
+from workers.pipeline.work import Work, prepare
+from workers.questions.fetch import answer_time, with_whole_list
 
 BATCH = 100
 # So many of Stripe's ids are kept before ours of the same time are looked through.

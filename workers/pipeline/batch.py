@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from sqlalchemy import exc
 
 import telemetry
-from workers.apply import Applied
-from workers.failure import is_away, is_timeout, is_too_large, is_worth_waiting
-from workers.work import Work, failed
+from workers.pipeline.apply import Applied
+from workers.pipeline.failure import is_away, is_timeout, is_too_large, is_worth_waiting
+from workers.pipeline.work import Work, failed
 
 # As many events as one transaction takes at most.
 BATCH = 500

@@ -12,7 +12,7 @@ from db.queue.attempts import Request
 from db.queue.deliveries import as_delivery
 from domain.errors import BillingError
 from domain.synthetic_events import by_hand
-from workers.apply import Applied, CatalogueCache, apply, prepare
+from workers.pipeline.apply import Applied, CatalogueCache, apply, prepare
 
 Json = Mapping[str, Any]
 

@@ -20,10 +20,10 @@ from db.questions import questions
 from db.queue.attempts import Request
 from domain.events import Delivery, EventStatus
 from domain.subscriptions.subscriptions import Subscription
-from workers.apply import Applied, CatalogueCache, apply, rehearse
-from workers.batch import apply_each
-from workers.failure import RETRY_DELAYS_SECONDS
-from workers.work import Work, prepare
+from workers.pipeline.apply import Applied, CatalogueCache, apply, rehearse
+from workers.pipeline.batch import apply_each
+from workers.pipeline.failure import RETRY_DELAYS_SECONDS
+from workers.pipeline.work import Work, prepare
 
 # Live events of the same customers wait for a batch, so it is smaller than a drain's.
 BATCH = 200

@@ -22,11 +22,11 @@ from db.operations.differences import Difference, differences
 from db.operations.rebuild_plan import Unit
 from db.queue.inbox import Outcome
 from domain.errors import BillingError
-from workers.apply import CatalogueCache, prepare
-from workers.batch import TRANSIENT_WAITS_SECONDS
-from workers.failure import is_away, is_timeout, is_worth_waiting
-from workers.rebuild_batch import Batch, batches
-from workers.recompute import Prepare, Progress, Recomputation
+from workers.operations.rebuild_batch import Batch, batches
+from workers.operations.recompute import Prepare, Progress, Recomputation
+from workers.pipeline.apply import CatalogueCache, prepare
+from workers.pipeline.batch import TRANSIENT_WAITS_SECONDS
+from workers.pipeline.failure import is_away, is_timeout, is_worth_waiting
 
 # So many rows are mended in one transaction; a payment with more objects is mended whole.
 BATCH_ROWS = 100

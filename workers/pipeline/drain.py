@@ -20,12 +20,12 @@ from db.queue import inbox, pauses, tries
 from db.queue.stream import Entry
 from db.queue.tries import Taken
 from domain.events import Delivery, EventStatus
-from workers.apply import Applied, apply
-from workers.batch import apply_each
-from workers.failure import is_away
-from workers.measure import committed
+from workers.pipeline.apply import Applied, apply
+from workers.pipeline.batch import apply_each
+from workers.pipeline.failure import is_away
+from workers.pipeline.measure import committed
+from workers.pipeline.work import Work, killer, prepare
 from workers.wiring import Wiring
-from workers.work import Work, killer, prepare
 
 # Well under the task's soft time limit; what is left is left to a further drain.
 SECONDS_MAX = 6.0

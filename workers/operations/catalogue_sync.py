@@ -27,8 +27,8 @@ from domain.stripe_catalogue.stripe_catalogue import (
 )
 from domain.stripe_catalogue.sync_actions import Action, Do, SyncPlan, idempotency_key, missing
 from stripe_gateway import StripeGateway, StripeUnavailable
-from workers.apply import CatalogueCache, settle_after
-from workers.patience import patiently
+from workers.pipeline.apply import CatalogueCache, settle_after
+from workers.pipeline.patience import patiently
 
 # An error that Stripe keeps for an idempotency key is got round by another key so often.
 ATTEMPTS_MAX = 3

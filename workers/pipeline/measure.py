@@ -6,7 +6,7 @@ from collections import Counter
 import metrics
 import telemetry
 from domain.events import EventStatus
-from workers.apply import Applied
+from workers.pipeline.apply import Applied
 
 # A full batch would be a line of many kilobytes; the inbox knows every event's outcome and time.
 EVENT_IDS_LOGGED_MAX = 50

@@ -14,7 +14,7 @@ from domain.decode import Decoded, decode, parse
 from domain.decode.facts import Fact
 from domain.events import Delivery, EventStatus
 from domain.origin import Reason, stranger
-from workers.failure import described, retry_in_seconds, traced
+from workers.pipeline.failure import described, retry_in_seconds, traced
 
 # What is noted of an event with a cut list. It stays true; whether its object still waits for the
 # whole list is said by the tables, and shown beside this.

@@ -25,7 +25,7 @@ SILENCES_MIN = 2
 
 log = telemetry.get_logger("without_redis")
 
-_MANAGE = Path(__file__).resolve().parent.parent / "manage.py"
+_MANAGE = Path(__file__).resolve().parents[2] / "manage.py"
 
 
 def bridge() -> None:

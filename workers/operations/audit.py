@@ -15,8 +15,8 @@ from sqlalchemy import Connection, Engine
 from db.operations import audit as tables
 from db.operations.audit import Counts
 from db.operations.differences import WHOLE_ROW, Difference, differences, events_behind
-from workers.recompute import Prepare, Progress, Recomputation
-from workers.work import prepare
+from workers.operations.recompute import Prepare, Progress, Recomputation
+from workers.pipeline.work import prepare
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ _TIMEOUTS = frozenset({"55P03", "57014"})
 _ERROR_LENGTH_MAX = 8_000
 # The innermost frames tell most.
 _FRAMES_MAX = 20
-_ROOT = Path(__file__).resolve().parent.parent
+_ROOT = Path(__file__).resolve().parents[2]
 _ROOMS = frozenset({"db", "domain", "ingest", "workers"})
 
 

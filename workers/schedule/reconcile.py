@@ -19,7 +19,7 @@ from db.queue.attempts import Attempt, Request
 from db.queue.deliveries import as_delivery
 from domain.synthetic_events.by_hand import is_ours
 from stripe_gateway import EventPage, StripeGateway, StripeUnavailable
-from workers.patience import patiently
+from workers.pipeline.patience import patiently
 from workers.questions.turn import leave_reading, turn
 from workers.wiring import Wiring
 

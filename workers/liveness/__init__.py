@@ -1,0 +1,1 @@
+"""Signs of life: who holds an entry and lives, and what is done when something stands still."""

@@ -1,0 +1,1 @@
+"""What operators run, with the stores and Stripe in hand."""

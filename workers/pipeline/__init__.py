@@ -1,0 +1,1 @@
+"""The way of an event from the queues to the tables: drain, batch, apply."""

@@ -1,0 +1,1 @@
+"""What runs by the clock: the sweep, and the reading of Stripe's list."""
