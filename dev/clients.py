@@ -18,7 +18,7 @@ import settings
 from dev import node
 from dev.node import NodeFailedError, NodeUnavailableError
 from ingest.app import create_app
-from ingest.docs import DOCUMENT
+from ingest.ops.docs import DOCUMENT
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "clients"

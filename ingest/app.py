@@ -7,25 +7,13 @@ from flask import Flask
 from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from ingest import (
-    checkout,
-    debit,
-    docs,
-    document,
-    edge,
-    entry,
-    exposition,
-    portal,
-    problems,
-    public,
-    rate_limit,
-    reads,
-    request_log,
-    session_status,
-    stripe_problems,
-    webhook,
-)
-from ingest.inputs import BODY_BYTES_MAX
+from ingest import edge
+from ingest.account import debit, reads
+from ingest.checkout import checkout, portal, session_status, stripe_problems
+from ingest.http import document, problems, rate_limit, request_log
+from ingest.http.inputs import BODY_BYTES_MAX
+from ingest.ops import docs, exposition, public
+from ingest.webhook import entry, webhook
 from settings import Settings
 
 PREFLIGHT_SECONDS = 600

@@ -10,9 +10,9 @@ from sqlalchemy import Engine
 import celery_config
 from db.engine import make_engine
 from db.queue.stream import EventStream, connect
-from ingest.auth import Authenticator
-from ingest.durability import DurabilityCheck
-from ingest.intake import Intake
+from ingest.http.auth import Authenticator
+from ingest.intake.durability import DurabilityCheck
+from ingest.intake.intake import Intake
 from settings import Settings
 from stripe_gateway import StripeGateway, open_gateway
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Response, jsonify, render_template, request, send_from_directory
 
 from dev.stripe import hosted
-from ingest.problems import Problem
+from ingest.http.problems import Problem
 from settings import Settings
 from workers.commands.tokens import signed_token
 

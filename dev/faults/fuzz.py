@@ -32,7 +32,7 @@ from dev.simulate.scene import DAY
 from dev.simulate.settle import settle
 from dev.simulate.versions import BY_CHOICE
 from dev.simulate.wire import BROKEN, Wire
-from ingest.webhook import BODY_BYTES_MAX
+from ingest.webhook.webhook import BODY_BYTES_MAX
 
 CUSTOMERS = 40
 # A valid event among nonsense may wait for its batch to be split, not for a retry.

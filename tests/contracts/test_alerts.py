@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 import metrics
 from db.questions.questions import Waiting
 from db.queue.backlog import InboxBacklog, StreamBacklog
-from ingest import exposition
+from ingest.ops import exposition
 
 # PyYAML ships no types.
 yaml: Any = importlib.import_module("yaml")

@@ -20,7 +20,7 @@ import settings
 from dev.engine import free_port
 from dev.postgres import DISCREET, SETTINGS
 from dev.suppliers import valkey_server
-from ingest.durability import DurabilityCheck
+from ingest.intake.durability import DurabilityCheck
 from workers import commands
 from workers.operations.doctor import LOCKS_PER_TRANSACTION_MIN
 

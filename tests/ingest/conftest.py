@@ -17,10 +17,10 @@ import settings
 from db.queue.stream import STREAM, EventStream
 from domain.events import Delivery
 from ingest.app import create_app
-from ingest.auth import Authenticator
-from ingest.durability import DurabilityCheck
 from ingest.edge import Edge
-from ingest.intake import Intake
+from ingest.http.auth import Authenticator
+from ingest.intake.durability import DurabilityCheck
+from ingest.intake.intake import Intake
 from tests.ingest.builders import ENVIRONMENT
 
 
@@ -98,7 +98,7 @@ def stores(monkeypatch: pytest.MonkeyPatch) -> Stores:
     """A working Redis and a working inbox, both empty."""
     server = fakeredis.FakeServer()
     inbox = Inbox()
-    monkeypatch.setattr("ingest.intake.inbox.store", inbox.store)
+    monkeypatch.setattr("ingest.intake.intake.inbox.store", inbox.store)
     return Stores(server, fakeredis.FakeRedis(server=server), inbox, Bell())
 
 

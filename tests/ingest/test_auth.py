@@ -14,8 +14,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from ingest.auth import Authenticator, Caller
-from ingest.problems import Problem
+from ingest.http.auth import Authenticator, Caller
+from ingest.http.problems import Problem
 from settings import Settings
 from tests.ingest.builders import JWT_SECRET, a_token
 

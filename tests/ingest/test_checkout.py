@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from db.checkout import purchases
-from ingest import selling
 from ingest.app import create_app
+from ingest.checkout import selling
 from tests.examples import examples
 from tests.ingest.builders import as_user
 from tests.ingest.shop import (
@@ -41,7 +41,7 @@ def mall(database_url: str, redis_url: str) -> Iterator[Shop]:
     """One shop for the module."""
     with pytest.MonkeyPatch.context() as patch, serve() as stripe:
         # One user tries more inputs a second than a person would.
-        patch.setattr("ingest.rate_limit.REQUESTS_PER_SECOND", 10**6)
+        patch.setattr("ingest.http.rate_limit.REQUESTS_PER_SECOND", 10**6)
         with opened(database_url, redis_url, stripe) as found:
             stock(found)
             yield found

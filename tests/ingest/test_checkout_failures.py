@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from ingest import selling
-from ingest.asking import Deadline
+from ingest.checkout import selling
+from ingest.checkout.asking import Deadline
 from stripe_gateway import StripeUnavailable
 from tests.ingest.shop import PRO, UNSYNCED, Shop, opened, problem, stock, swept
 from tests.stripe_checkout import serve

@@ -95,7 +95,7 @@ def opened(database_url: str, redis_url: str) -> Iterator[Till]:
     found = settings.load(environ=environment)
     edge = replace(open_edge(found), engine=make_engine(database_url, pool_size=THREADS))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ingest.rate_limit.REQUESTS_PER_SECOND", 10**6)
+        patch.setattr("ingest.http.rate_limit.REQUESTS_PER_SECOND", 10**6)
         app = create_app(found, opened=edge)
     wiring = a_wiring(database_url, redis_url)
     sell(wiring.engine, CATALOGUE)

@@ -11,9 +11,9 @@ import redis
 from db.bodies import compress
 from db.queue.stream import EventStream
 from domain.events import Delivery
-from ingest.breaker import Breaker
-from ingest.durability import CHECK_EVERY_SECONDS, DurabilityCheck
-from ingest.intake import Intake, NotStoredError
+from ingest.intake.breaker import Breaker
+from ingest.intake.durability import CHECK_EVERY_SECONDS, DurabilityCheck
+from ingest.intake.intake import Intake, NotStoredError
 from tests.ingest.conftest import Stores
 
 DURABLE = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}

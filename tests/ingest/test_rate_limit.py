@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 from flask.testing import FlaskClient
 
-from ingest import rate_limit
-from ingest.rate_limit import REQUESTS_PER_SECOND, Seconds, network
+from ingest.http import rate_limit
+from ingest.http.rate_limit import REQUESTS_PER_SECOND, Seconds, network
 from tests.ingest.builders import a_body, a_signature, as_user
 
 CONFIG = "/billing/config/"

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from ingest import session_status
 from ingest.app import create_app
-from ingest.intake import NotStoredError
+from ingest.checkout import session_status
+from ingest.intake.intake import NotStoredError
 from tests.ingest.shop import PACKAGE, PRO, TRIED, Shop, opened, problem, stock, swept
 from tests.pipeline import balances, statuses
 from tests.stripe_checkout import serve

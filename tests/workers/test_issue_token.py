@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import settings
-from ingest.auth import Authenticator, Caller
+from ingest.http.auth import Authenticator, Caller
 from workers.commands.tokens import issue_token
 
 SECRET = "a secret for tests, thirty-two bytes long"

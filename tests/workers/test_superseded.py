@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from domain.catalogue.catalogue import Catalogue
-from ingest.rivals import Rivals
+from ingest.checkout.rivals import Rivals
 from tests.ingest.shop import PACKAGE, PRO, SHOP, TRIED, Shop, opened, stock, swept
 from tests.pipeline import sell
 from tests.play import a_plan

@@ -1,0 +1,82 @@
+"""Spending tokens over HTTP: for programs that act for a user and may debit.
+
+The user is the token's, never the body's.
+"""
+
+from typing import Any
+
+from db.ledger.debits import InsufficientTokensError, KeyReusedError
+from db.ledger.debits import debit as take
+from db.queries import LedgerEntry
+from ingest.account.schemas import DebitBodySchema, DebitSchema
+from ingest.edge import edge
+from ingest.http import inputs
+from ingest.http.auth import authenticate_with, current_caller
+from ingest.http.problems import Problem
+from ingest.http.refusals import Refusal
+from ingest.http.routes import Routes
+
+SCOPE = "tokens:debit"
+
+routes = Routes(
+    "spending",
+    "What may be done with a user's tokens.",
+    prefix="/billing",
+    guard=authenticate_with(lambda: edge().authenticator),
+)
+
+
+@routes.post(
+    "/tokens/debit/",
+    "debitTokens",
+    DebitSchema,
+    body=DebitBodySchema,
+    scope=SCOPE,
+    statuses={201: "The entry.", 200: "The same entry: it was posted by an earlier request."},
+    parameters=[inputs.key_parameter(required=True)],
+    refuses=(
+        Refusal(400, "idempotency_key_missing", "Send an Idempotency-Key header."),
+        Refusal(400, "idempotency_key_invalid", "The Idempotency-Key must be visible ASCII."),
+        Refusal(
+            402,
+            "insufficient_tokens",
+            "The balance is 3 tokens; 5 are needed.",
+            {"balance": 3, "amount": 5},
+        ),
+        Refusal(
+            409,
+            "idempotency_key_reused",
+            "This Idempotency-Key was used for another amount or reason.",
+        ),
+    ),
+)
+def debit_tokens(body: dict[str, Any]) -> tuple[LedgerEntry, int]:
+    """Spend some of the caller's tokens.
+
+    The balance never falls below zero by this. Repeat a request whose answer was lost with the
+    same Idempotency-Key: tokens are spent once, and the answer is 200 with the same entry.
+    """
+    key, amount = inputs.idempotency_key(), body["amount"]
+    try:
+        with edge().engine.begin() as connection:
+            debited = take(
+                connection,
+                current_caller().user_id,
+                amount=amount,
+                reason=body["reason"],
+                idempotency_key=key,
+            )
+    except KeyReusedError as error:
+        raise Problem(
+            409,
+            "idempotency_key_reused",
+            "This Idempotency-Key was used for another amount or reason; take a new one.",
+        ) from error
+    except InsufficientTokensError as error:
+        raise Problem(
+            402,
+            "insufficient_tokens",
+            f"The balance is {error.balance} tokens; {amount} are needed.",
+            members={"balance": error.balance, "amount": amount},
+        ) from error
+    return debited.entry, 201 if debited.is_new else 200

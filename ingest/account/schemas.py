@@ -1,0 +1,322 @@
+"""The shapes of requests and answers, as marshmallow checks and OpenAPI shows them."""
+
+from marshmallow import fields, validate
+
+from domain.catalogue.catalogue import INTERVAL_COUNT_MAX
+from ingest.http.shapes import (
+    WHOLE_MAX,
+    AnswerSchema,
+    BodySchema,
+    PageQuerySchema,
+    PageSchema,
+    one_of,
+    page_of,
+    shown,
+    storable,
+    time,
+    truth,
+    whole,
+    word,
+)
+
+PLAN_TYPES = ("full", "token")
+PAYMENT_STATUSES = ("pending", "paid", "failed", "refunded", "partially_refunded", "disputed")
+LEDGER_KINDS = ("grant", "debit", "reversal", "restore", "adjustment")
+REASON_LENGTH_MAX = 500
+
+_PLAN_TYPE = "full: a plan with tokens; token: a token package."
+_DEPENDENCIES = ("database", "redis", "stream", "stripe", "authentication")
+
+
+class ReceivedSchema(AnswerSchema):
+    """The answer to Stripe."""
+
+    example = shown(received=True)
+
+    received = truth("Always true: the event is on durable storage.")
+
+
+class PlansQuerySchema(PageQuerySchema):
+    """Which plans to list."""
+
+    currency = fields.String(
+        load_default=None,
+        validate=validate.Regexp(r"^[A-Za-z]{3}\Z", error="Must be a three-letter currency code."),
+        metadata={
+            "description": "Show this currency where a plan is sold in it.",
+            "example": "eur",
+        },
+    )
+
+
+class PlanSchema(AnswerSchema):
+    """A plan or token package on sale."""
+
+    example = shown(
+        id=1,
+        plan_type="full",
+        name="Pro monthly",
+        description="For people who write every day.",
+        tokens=10000,
+        interval="month",
+        interval_count=1,
+        currency="usd",
+        amount=2900,
+        prices={"eur": 2700, "usd": 2900},
+    )
+
+    id = whole("The plan's number in the catalogue.")
+    plan_type = one_of(*PLAN_TYPES, what=_PLAN_TYPE)
+    name = word("What it is called.")
+    description = word("What is said of it; may be empty.")
+    tokens = whole("Tokens per paid period, or per purchase.")
+    interval = one_of(
+        *INTERVAL_COUNT_MAX,
+        what="What it renews by; null where it is bought once.",
+        allow_none=True,
+    )
+    interval_count = whole(
+        "How many intervals a period has, 3 with month: quarterly; null where it is bought once.",
+        allow_none=True,
+    )
+    currency = word("The currency of amount; null where it has no price.", allow_none=True)
+    amount = whole("The price in minor units; null where it has none.", allow_none=True)
+    prices = fields.Dict(
+        keys=fields.String(),
+        values=fields.Integer(),
+        metadata={"description": "Every currency it is sold in, in minor units."},
+    )
+
+
+class PlansSchema(PageSchema):
+    """A page of plans."""
+
+    example = page_of(PlanSchema.example)
+
+    items = fields.List(fields.Nested(PlanSchema))
+
+
+class SubscriptionItemSchema(AnswerSchema):
+    """One thing subscribed to."""
+
+    example = shown(plan_id=1, quantity=1)
+
+    plan_id = whole("Null while its price is not in the catalogue.", allow_none=True)
+    quantity = whole("How many; null where Stripe did not tell.", allow_none=True)
+
+
+class PauseSchema(AnswerSchema):
+    """A pause of collection."""
+
+    example = shown(behavior="void", resumes_at="2026-05-01T00:00:00+00:00")
+
+    behavior = word("What becomes of invoices meanwhile: keep_as_draft, mark_uncollectible, void.")
+    resumes_at = time("When collection begins again, if that is known.")
+
+
+class SubscriptionSchema(AnswerSchema):
+    """A subscription as Stripe last reported it."""
+
+    example = shown(
+        id="sub_1QkX2eLkdIwHu7ix",
+        plan_id=1,
+        plan_type="full",
+        status="active",
+        is_active=True,
+        quantity=1,
+        items=[SubscriptionItemSchema.example],
+        current_period_start="2026-03-01T00:00:00+00:00",
+        current_period_end="2026-04-01T00:00:00+00:00",
+        cancel_at_period_end=False,
+        cancel_at=None,
+        canceled_at=None,
+        trial_end=None,
+        pause_collection=None,
+    )
+
+    id = word("Stripe's sub_… id.")
+    plan_id = whole("Of the first item whose price is known, else the one named.", allow_none=True)
+    plan_type = one_of(*PLAN_TYPES, what=_PLAN_TYPE, allow_none=True)
+    status = word("As Stripe reports it; more words may come.")
+    is_active = truth("Whether the status is active, trialing or past_due.")
+    quantity = whole("Of the same item as plan_id.", allow_none=True)
+    items = fields.List(fields.Nested(SubscriptionItemSchema))
+    current_period_start = time("When the paid period began.")
+    current_period_end = time("When the paid period ends.")
+    cancel_at_period_end = truth("Whether it ends with the paid period.")
+    cancel_at = time("When it will end, if that is known.")
+    canceled_at = time("When it was canceled.")
+    trial_end = time("When the trial ends or ended.")
+    pause_collection = fields.Nested(
+        PauseSchema, allow_none=True, metadata={"description": "Null while Stripe collects."}
+    )
+
+
+class SubscriptionsSchema(PageSchema):
+    """A page of subscriptions, newest first."""
+
+    example = page_of(SubscriptionSchema.example)
+
+    items = fields.List(fields.Nested(SubscriptionSchema))
+
+
+class PaymentSchema(AnswerSchema):
+    """A payment: an invoice or a one-time purchase. Amounts are in minor units."""
+
+    example = shown(
+        id="in_1QkX2fLkdIwHu7ixZ",
+        amount=2900,
+        amount_refunded=0,
+        amount_disputed=0,
+        currency="usd",
+        status="paid",
+        plan_id=1,
+        plan_type="full",
+        subscription_id="sub_1QkX2eLkdIwHu7ix",
+        tokens=10000,
+        receipt_url=None,
+        note=None,
+        created_at="2026-03-01T00:00:07+00:00",
+    )
+
+    id = word("The invoice (in_…), else the checkout session (cs_…).")
+    amount = whole("What was paid; for an unpaid one, what is due.")
+    amount_refunded = whole("Refunds that are neither failed nor canceled, pending ones too.")
+    amount_disputed = whole("Funds withdrawn and not reinstated.")
+    currency = word("Null while it is not known.", allow_none=True)
+    status = one_of(*PAYMENT_STATUSES, what="How it stands.")
+    plan_id = whole("Null while it is not known.", allow_none=True)
+    plan_type = one_of(*PLAN_TYPES, what=_PLAN_TYPE, allow_none=True)
+    subscription_id = word("Stripe's sub_… id; null for a one-time purchase.", allow_none=True)
+    tokens = whole("What this payment stands for now.")
+    receipt_url = word("Where Stripe shows the receipt or invoice.", allow_none=True)
+    note = word("Why a paid payment is worth nothing yet, in words.", allow_none=True)
+    created_at = time("When it was made.")
+
+
+class PaymentsSchema(PageSchema):
+    """A page of payments, newest first."""
+
+    example = page_of(PaymentSchema.example)
+
+    items = fields.List(fields.Nested(PaymentSchema))
+
+
+class BalanceSchema(AnswerSchema):
+    """A token balance."""
+
+    example = shown(balance=12000, updated_at="2026-03-01T00:00:09+00:00")
+
+    balance = whole("May be below zero after a refund or dispute of tokens already spent.")
+    updated_at = time("When it last changed; null when it never did.")
+
+
+class LedgerEntrySchema(AnswerSchema):
+    """One line of the ledger."""
+
+    example = shown(
+        id=412,
+        delta=10000,
+        kind="grant",
+        balance_after=12000,
+        payment_id="in_1QkX2fLkdIwHu7ixZ",
+        event_id="evt_1QkX2gLkdIwHu7ix",
+        reason="invoice paid",
+        created_at="2026-03-01T00:00:09+00:00",
+    )
+
+    id = whole("Grows with every entry.")
+    delta = whole("By how much the balance moved.")
+    kind = one_of(*LEDGER_KINDS, what="Why it moved.")
+    balance_after = whole("The balance with this entry.")
+    payment_id = word("The payment it follows from, as it is known now.", allow_none=True)
+    event_id = word("Stripe's event that caused it.", allow_none=True)
+    reason = word("Why, for people.")
+    created_at = time("When it was posted.", allow_none=False)
+
+
+class LedgerSchema(PageSchema):
+    """A page of the ledger, newest first."""
+
+    example = page_of(LedgerEntrySchema.example)
+
+    items = fields.List(fields.Nested(LedgerEntrySchema))
+
+
+class DebitSchema(LedgerEntrySchema):
+    """The ledger entry of a debit."""
+
+    example = shown(
+        id=413,
+        delta=-5,
+        kind="debit",
+        balance_after=11995,
+        payment_id=None,
+        event_id=None,
+        reason="summary of document 77",
+        created_at="2026-03-01T08:30:00+00:00",
+    )
+
+
+class DebitBodySchema(BodySchema):
+    """What to debit, and for what."""
+
+    example = shown(amount=5, reason="summary of document 77")
+
+    amount = fields.Integer(
+        required=True,
+        strict=True,
+        validate=validate.Range(1, WHOLE_MAX),
+        metadata={"description": "How many tokens."},
+    )
+    reason = fields.String(
+        required=True,
+        validate=[validate.Length(1, REASON_LENGTH_MAX), storable],
+        metadata={"description": "What they were spent on, for people; kept in the ledger."},
+    )
+
+
+class ConfigSchema(AnswerSchema):
+    """What a frontend needs to start."""
+
+    example = shown(publishable_key="pk_test_example", currency="usd", test_mode=True, enabled=True)
+
+    publishable_key = word("Stripe's publishable key; empty where none is set.")
+    currency = word("The currency prices are shown in unless another is asked for.")
+    test_mode = truth("Whether no real money moves.")
+    enabled = truth("Whether anything can be bought.")
+
+
+class AliveSchema(AnswerSchema):
+    """A process that answers."""
+
+    example = shown(status="ok")
+
+    status = one_of("ok", what="Always ok.")
+
+
+class DependencySchema(AnswerSchema):
+    """How one dependency stands."""
+
+    example = shown(ok=True, why="Redis answers")
+
+    ok = truth("Whether it works.")
+    why = word("What was found, for people.")
+
+
+class ReadySchema(AnswerSchema):
+    """How everything this process needs stands."""
+
+    example = shown(
+        status="ready", dependencies=dict.fromkeys(_DEPENDENCIES, DependencySchema.example)
+    )
+
+    status = one_of(
+        *("ready", "degraded", "not_ready"),
+        what="ready: all works; degraded: events can be stored; not_ready: they cannot.",
+    )
+    dependencies = fields.Dict(
+        keys=fields.String(),
+        values=fields.Nested(DependencySchema),
+        metadata={"description": "Each dependency by its name."},
+    )

@@ -1,0 +1,1 @@
+"""Selling: a session, its status, the portal, with Stripe in reach and time running."""

@@ -1,0 +1,122 @@
+"""Checkout: a user asks to buy a plan and is told where to pay.
+
+Price and terms are the catalogue's; who buys is whom the token names.
+"""
+
+from typing import Any
+
+from flask import request
+
+from db.checkout import sales
+from db.checkout.purchases import Keyed
+from domain.checkout.redirects import with_session_placeholder
+from domain.checkout.selling import Offer, Order, hash_of
+from ingest.checkout import redirects, stripe_problems
+from ingest.checkout.rivals import BUSY, SUBSCRIBED, subscribed
+from ingest.checkout.selling import KEY_REUSED, OTHER_CURRENCY, Sale
+from ingest.checkout.selling_schemas import CheckoutBodySchema, CheckoutSchema
+from ingest.edge import Edge, edge
+from ingest.http import inputs
+from ingest.http.auth import authenticate_with, current_caller
+from ingest.http.refusals import Refusal
+from ingest.http.routes import Routes
+
+Answer = dict[str, Any]
+
+KEY_INVALID = Refusal(400, "idempotency_key_invalid", "The Idempotency-Key must be visible ASCII.")
+NO_PLAN = Refusal(404, "plan_not_found", "There is no such plan of this type on sale.")
+NO_CURRENCY = Refusal(
+    422,
+    "currency_not_offered",
+    "The plan is not sold in this currency; see currencies.",
+    {"currencies": ["eur", "usd"]},
+)
+
+_authenticate = authenticate_with(lambda: edge().authenticator)
+
+
+def guard() -> None:
+    """Let nobody in who is unknown, and nobody buy where Stripe is not enabled."""
+    _authenticate()
+    if request.method == "POST" and edge().gateway is None:
+        raise stripe_problems.disabled()
+
+
+routes = Routes("checkout", "How users buy.", prefix="/billing", guard=guard)
+
+
+@routes.post(
+    "/stripe/checkout-session/",
+    "createCheckoutSession",
+    CheckoutSchema,
+    body=CheckoutBodySchema,
+    parameters=[inputs.key_parameter(required=False)],
+    refuses=[
+        KEY_INVALID,
+        NO_PLAN,
+        SUBSCRIBED,
+        OTHER_CURRENCY,
+        KEY_REUSED,
+        redirects.REFUSED,
+        NO_CURRENCY,
+        BUSY,
+        *stripe_problems.REFUSALS,
+    ],
+)
+def create_checkout_session(body: Answer) -> Answer:
+    """Begin a purchase and tell where to pay.
+
+    Asking again for the same thing answers with the same session while it can still be paid, so a
+    double click makes one. With an Idempotency-Key the answer stays the same until the session
+    expires. Whoever has a plan already changes it in the portal. A session for a full plan ends
+    every other one that the caller has open, so that two plans can never be paid.
+    """
+    here, user_id = edge(), current_caller().user_id
+    if here.gateway is None:
+        raise stripe_problems.disabled()
+    keyed = _keyed(body)
+    success_url = redirects.checked(body, "success_url", here.settings)
+    cancel_url = redirects.checked(body, "cancel_url", here.settings)
+    offer = _offer(here, user_id, body)
+    order = Order(
+        user_id=user_id,
+        offer=offer,
+        currency=_currency(here, user_id, offer, body["currency"]),
+        success_url=with_session_placeholder(success_url),
+        cancel_url=cancel_url,
+    )
+    sold = Sale(here, here.gateway, order, keyed).close()
+    message = "Checkout session created successfully"
+    return {"session_id": sold.session_id, "url": sold.url, "message": message}
+
+
+def _keyed(body: Answer) -> Keyed | None:
+    key = inputs.optional_idempotency_key()
+    if key is None:
+        return None
+    currency = body["currency"] and body["currency"].lower()
+    sent = (body["plan_type"], body["plan_id"], currency, body["success_url"], body["cancel_url"])
+    return Keyed(key, hash_of(*sent))
+
+
+def _offer(here: Edge, user_id: str, body: Answer) -> Offer:
+    """The plan; raises a 404 where it is not sold, a 409 to who has one that excludes it."""
+    with here.engine.connect() as connection:
+        offer = sales.offer(connection, body["plan_type"], body["plan_id"])
+        if offer is None:
+            raise NO_PLAN.problem()
+        if offer.type == "full" and sales.has_full_plan(connection, user_id):
+            raise subscribed()
+    return offer
+
+
+def _currency(here: Edge, user_id: str, offer: Offer, asked: str | None) -> str:
+    """What is asked for, or else: what renews goes on in the currency of what renews already."""
+    usual = here.settings.stripe_currency
+    if not asked and offer.interval:
+        with here.engine.connect() as connection:
+            usual = sales.recurring_currency(connection, user_id) or usual
+    currency = offer.currency(asked.lower() if asked else None, usual)
+    if currency is None:
+        raise NO_CURRENCY.problem(members={"currencies": sorted(offer.prices)})
+    return currency

@@ -1,0 +1,118 @@
+"""The customer portal: a user is told where to change what they pay for.
+
+What is done there reaches us by events alone.
+"""
+
+from typing import Any
+
+from db.checkout import sales
+from db.queries import Subscription
+from domain.checkout.selling import LIVE_STATUSES
+from ingest.checkout import redirects, stripe_problems
+from ingest.checkout.asking import Deadline
+from ingest.checkout.checkout import guard
+from ingest.checkout.selling_schemas import PortalBodySchema, PortalSchema
+from ingest.edge import Edge, edge
+from ingest.http.auth import current_caller
+from ingest.http.refusals import Refusal
+from ingest.http.routes import Routes
+from stripe_gateway import StripeUnavailable
+
+Answer = dict[str, Any]
+
+REQUEST_SECONDS = 18.0
+
+NO_CUSTOMER = Refusal(
+    409, "no_stripe_customer", "There is nothing to manage yet: nothing was bought."
+)
+NO_SUBSCRIPTION = Refusal(
+    409,
+    "no_subscription",
+    "There is no subscription to change; one that was bought elsewhere has to be named.",
+)
+ENDS_ALREADY = Refusal(
+    409,
+    "already_canceled",
+    "The subscription ends already; open the portal without a flow to keep it.",
+)
+UNKNOWN_SUBSCRIPTION = Refusal(
+    404, "subscription_not_found", "There is no such subscription of yours."
+)
+
+_FLOWS = {
+    "cancel": "subscription_cancel",
+    "update": "subscription_update",
+    "payment_method": "payment_method_update",
+}
+_OF_SUBSCRIPTION = ("cancel", "update")
+
+routes = Routes("portal", "How users change what they pay for.", prefix="/billing", guard=guard)
+
+
+@routes.post(
+    "/stripe/customer-portal/",
+    "createPortalSession",
+    PortalSchema,
+    body=PortalBodySchema,
+    refuses=[
+        NO_CUSTOMER,
+        NO_SUBSCRIPTION,
+        ENDS_ALREADY,
+        UNKNOWN_SUBSCRIPTION,
+        redirects.REFUSED,
+        *stripe_problems.REFUSALS,
+    ],
+)
+def create_portal_session(body: Answer) -> Answer:
+    """Tell where the caller's portal is.
+
+    There invoices, cards and subscriptions are looked after. flow leads straight to one task; it
+    returns when that is done.
+    """
+    here = edge()
+    gateway = here.gateway
+    if gateway is None:
+        raise stripe_problems.disabled()
+    params = _params(here, body, redirects.checked(body, "return_url", here.settings))
+    try:
+        session = Deadline(REQUEST_SECONDS).ask(lambda: gateway.create_portal_session(params))
+    except StripeUnavailable as error:
+        if error.code == "resource_missing" and error.param == "customer":
+            raise NO_CUSTOMER.problem() from error
+        raise
+    if not isinstance(session.get("url"), str):
+        raise stripe_problems.failed()
+    return {"url": session["url"], "message": "Portal session created successfully"}
+
+
+def _params(here: Edge, body: Answer, return_url: str) -> Answer:
+    """What Stripe is asked for; raises a 404 or a 409 where there is nothing to manage."""
+    user_id, flow = current_caller().user_id, body["flow"]
+    asked: str | None = body["subscription_id"]
+    with here.engine.connect() as connection:
+        subscription = sales.subscription(connection, user_id, asked) if asked else None
+        if asked and subscription is None:
+            raise UNKNOWN_SUBSCRIPTION.problem()
+        customer_id = sales.customer(connection, user_id, asked)
+        if customer_id is None:
+            raise NO_CUSTOMER.problem()
+        if not asked:
+            subscription = sales.live_subscription(connection, user_id, customer_id)
+    params: Answer = {"customer": customer_id, "return_url": return_url}
+    if flow:
+        params["flow_data"] = _flow_data(flow, subscription, return_url)
+    return params
+
+
+def _flow_data(flow: str, subscription: Subscription | None, return_url: str) -> Answer:
+    """Which task the portal begins with; raises a 409 where Stripe would refuse it."""
+    kind = _FLOWS[flow]
+    back = {"type": "redirect", "redirect": {"return_url": return_url}}
+    task: Answer = {"type": kind, "after_completion": back}
+    if flow not in _OF_SUBSCRIPTION:
+        return task
+    if subscription is None or subscription.status not in LIVE_STATUSES:
+        raise NO_SUBSCRIPTION.problem()
+    if flow == "cancel" and (subscription.cancel_at_period_end or subscription.cancel_at):
+        raise ENDS_ALREADY.problem()
+    return task | {kind: {"subscription": subscription.id}}

@@ -1,0 +1,93 @@
+"""Expires at Stripe what must not be paid beside another session: a user's other full plans.
+
+A session can be paid for a day, and both of two would renew. So before one for a full plan is
+handed out, every other one of that user has certainly ended. Whoever asks holds the user's turn.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from db.checkout import purchases, sales
+from db.checkout.purchases import Purchase, Turn
+from ingest.checkout import feeding
+from ingest.checkout.asking import Deadline
+from ingest.edge import Edge
+from ingest.http.problems import Problem
+from ingest.http.refusals import Refusal
+from stripe_gateway import StripeGateway, StripeMissing, StripeRefused
+
+SUBSCRIBED = Refusal(
+    409,
+    "already_subscribed",
+    "There is a subscription to a plan already; change it in the portal: POST"
+    " /billing/stripe/customer-portal/.",
+    {"portal": "/billing/stripe/customer-portal/"},
+)
+BUSY = Refusal(
+    503,
+    "checkout_busy",
+    "Another request or payment of this user is still under way; try again soon.",
+)
+
+Session = Mapping[str, Any]
+
+
+def subscribed() -> Problem:
+    """The problem of who wants a second plan."""
+    return SUBSCRIBED.problem(members=SUBSCRIBED.members)
+
+
+@dataclass(frozen=True, slots=True)
+class Rivals:
+    """The other open sessions of whoever's turn it is, as one request sees them."""
+
+    here: Edge
+    gateway: StripeGateway
+    deadline: Deadline
+
+    def expire_plans(self, turn: Turn) -> None:
+        """Leave no other session of a full plan that can be paid.
+
+        Raises a 409 where the user has a plan by now or paid one of them, a 503 where one cannot
+        be expired yet, and `StripeUnavailable` where Stripe does not say that each has ended.
+        """
+        with self.here.engine.connect() as connection:
+            # The one whose turn it was before may have learned of it while this one waited.
+            if sales.has_full_plan(connection, turn.user_id):
+                raise subscribed()
+            others = purchases.other_plans(connection, turn)
+        for other in others:
+            if self.expire(other) == "complete":
+                raise subscribed()
+
+    def expire(self, purchase: Purchase) -> str:
+        """How an open purchase that has a session ended: expired, complete or lost."""
+        try:
+            return self.ended(purchase, self._expired(purchase.session_id or ""))
+        except StripeMissing:
+            return self._end(purchase, "lost")
+
+    def ended(self, purchase: Purchase, session: Session) -> str:
+        """The same, of a session that Stripe says has ended; it is noted, and fed on."""
+        feeding.feed(self.here.intake, session, self.gateway.api_version)
+        status = session.get("status")
+        return self._end(purchase, status if status in ("complete", "expired") else "lost")
+
+    def _expired(self, session_id: str) -> Session:
+        try:
+            return self.deadline.ask(lambda: self.gateway.expire_checkout_session(session_id))
+        except StripeRefused as error:
+            # It is not open any more, which is all that Stripe says.
+            session = self.deadline.ask(
+                lambda: self.gateway.checkout_session(session_id, expand=feeding.EXPAND)
+            )
+            if session.get("status") == "open":
+                # Somebody may be paying it at this moment.
+                raise Problem.unavailable(BUSY.code, BUSY.detail) from error
+            return session
+
+    def _end(self, purchase: Purchase, state: str) -> str:
+        with self.here.engine.begin() as connection:
+            purchases.end(connection, purchase.id, state)
+        return state

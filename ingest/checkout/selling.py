@@ -1,0 +1,284 @@
+"""Sells: makes one Stripe customer for a user and one checkout session for an order.
+
+However many requests ask at once, one of them asks Stripe. Whatever is asked for is written down
+before, with its idempotency key, so that asking again after silence makes nothing twice. Nothing
+is asked while a transaction is open.
+"""
+
+import time
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Any
+
+import telemetry
+from db.checkout import purchases, sales, trials
+from db.checkout.purchases import Keyed, KeyReusedError, Purchase, Turn, TurnLostError
+from domain.checkout import selling
+from domain.checkout.selling import Order, Terms
+from domain.reading import mapping_of, text_of
+from ingest.checkout import feeding, stripe_problems
+from ingest.checkout.asking import Deadline
+from ingest.checkout.rivals import BUSY, Rivals, subscribed
+from ingest.edge import Edge
+from ingest.http.problems import Problem
+from ingest.http.refusals import Refusal
+from stripe_gateway import (
+    Json,
+    StripeGateway,
+    StripeKeyRefused,
+    StripeMissing,
+    StripeRefused,
+    StripeUnavailable,
+)
+
+# A frontend waits no longer than 20 s, and a claim lasts longer than this.
+REQUEST_SECONDS = 18.0
+# Whoever waits for another's answer keeps enough time to ask by themselves.
+WAIT_SECONDS = 11.0
+POLL_SECONDS = 0.05
+
+KEY_REUSED = Refusal(
+    409, "idempotency_key_reused", "This Idempotency-Key was used for another purchase."
+)
+OTHER_CURRENCY = Refusal(
+    409,
+    "other_currency",
+    "There is a subscription in another currency, see currency; Stripe takes no second one.",
+    {"currency": "eur"},
+)
+
+# After one of these nothing was made, and asking the same again will not help.
+_DEFINITE = (StripeRefused, StripeMissing, StripeKeyRefused)
+
+_log = telemetry.get_logger("ingest.checkout.selling")
+
+
+class Sale:
+    """One request's way to a checkout session."""
+
+    def __init__(
+        self, here: Edge, gateway: StripeGateway, order: Order, keyed: Keyed | None
+    ) -> None:
+        self._here = here
+        self._gateway = gateway
+        self._order = order
+        self._keyed = keyed
+        self._deadline = Deadline(REQUEST_SECONDS)
+        self._rivals = Rivals(here, gateway, self._deadline)
+        # How the next purchase is asked for, after Stripe refused the one before.
+        self._has_forgotten = False
+        self._spells_price_out = False
+
+    def close(self) -> Purchase:
+        """The purchase with its open session; raises a `Problem` or `StripeUnavailable`."""
+        found = self._enter()
+        while found is None:
+            if self._deadline.remaining_seconds < REQUEST_SECONDS - WAIT_SECONDS:
+                raise Problem.unavailable(BUSY.code, BUSY.detail)
+            time.sleep(POLL_SECONDS)
+            found = self._enter()
+        if isinstance(found, Purchase):
+            return found
+        try:
+            return self._take_turn(found)
+        except TurnLostError as error:
+            raise Problem.unavailable(BUSY.code, BUSY.detail) from error
+        finally:
+            with self._here.engine.begin() as connection:
+                purchases.leave(connection, found)
+
+    def _enter(self) -> Purchase | Turn | None:
+        order = self._order
+        try:
+            with self._here.engine.begin() as connection:
+                return purchases.enter(connection, order.user_id, order.fingerprint, self._keyed)
+        except KeyReusedError as error:
+            raise KEY_REUSED.problem() from error
+
+    def _take_turn(self, turn: Turn) -> Purchase:
+        if self._order.offer.type == "full":
+            self._rivals.expire_plans(turn)
+        known = self._with_trial_still_due(turn.purchase)
+        if known and known.session_id:
+            found = self._if_still_good(turn, known, known.session_id)
+        else:
+            found = self._make(turn, known, again=True) if known else None
+        while found is None:
+            found = self._make(turn, self._begin(turn), again=False)
+        return found
+
+    def _with_trial_still_due(self, known: Purchase | None) -> Purchase | None:
+        """The purchase to go on with, but none with a trial that the user had meanwhile."""
+        if known is None or not known.has_trial:
+            return known
+        with self._here.engine.connect() as connection:
+            if not trials.had(connection, self._order.user_id, self._tried):
+                return known
+        if known.session_id:
+            return known if self._rivals.expire(known) == "complete" else None
+        self._end(known, "lost")
+        return None
+
+    @property
+    def _tried(self) -> int | None:
+        """Which plan a user tries once; None where they try one plan of all."""
+        is_each = self._here.settings.trials == "per_plan"
+        return self._order.offer.plan_id if is_each else None
+
+    def _if_still_good(self, turn: Turn, known: Purchase, session_id: str) -> Purchase | None:
+        """A purchase whose session can still be paid, or was paid by a repeat of this request."""
+        try:
+            session = self._deadline.ask(
+                lambda: self._gateway.checkout_session(session_id, expand=feeding.EXPAND)
+            )
+        except StripeMissing:
+            self._end(known, "lost")
+            return None
+        if session.get("status") == "open":
+            with self._here.engine.begin() as connection:
+                purchases.still_open(connection, known.id)
+            return known
+        state = self._rivals.ended(known, session)
+        if state == "complete" and self._order.offer.type == "full":
+            raise subscribed()
+        return known if state == "complete" and turn.is_repeat else None
+
+    def _begin(self, turn: Turn) -> Purchase:
+        """A new purchase, written down."""
+        order, purchase_id = self._order, uuid.uuid4().hex
+        customer_id = self._customer(turn)
+        price_id = order.offer.price_ids.get(order.currency)
+        with self._here.engine.begin() as connection:
+            terms = Terms(
+                purchase_id=purchase_id,
+                customer_id=customer_id,
+                price_id=None if self._spells_price_out else price_id,
+                has_trial=order.offer.trial_days > 0
+                and not sales.had_plan(connection, order.user_id, order.offer.plan_id)
+                and not trials.had_or_open(connection, order.user_id, self._tried),
+            )
+            params = selling.session_params(order, terms)
+            return purchases.begin(
+                connection, turn, order, self._keyed, purchase_id=purchase_id, params=params
+            )
+
+    def _make(self, turn: Turn, purchase: Purchase, *, again: bool) -> Purchase | None:
+        """The purchase with its session; None when Stripe refused and another may do better.
+
+        `again` says that Stripe was asked for it before, so that an error may be a stored one.
+        """
+        key = selling.session_key(purchase.id)
+        try:
+            session = self._deadline.ask(
+                lambda: self._gateway.create_checkout_session(purchase.params, idempotency_key=key)
+            )
+        except StripeUnavailable as error:
+            if again and _is_stored(error):
+                return self._found(turn, purchase)
+            if isinstance(error, _DEFINITE):
+                self._end(purchase, "refused")
+                if self._mend(turn, purchase, error):
+                    return None
+                self._refuse_second_currency(error)
+            raise
+        return self._record(turn, purchase, session)
+
+    def _found(self, turn: Turn, purchase: Purchase) -> Purchase | None:
+        """The session that an error hid, if there is one; else the purchase is given up."""
+        sessions = self._deadline.ask(
+            lambda: self._gateway.checkout_sessions_of(purchase.customer_id)
+        )
+        for session in sessions:
+            if _names(session, "purchase_id", purchase.id) and session.get("status") == "open":
+                return self._record(turn, purchase, session)
+        self._end(purchase, "lost")
+        return None
+
+    def _record(self, turn: Turn, purchase: Purchase, session: Mapping[str, Any]) -> Purchase:
+        if not (text_of(session.get("id")) and text_of(session.get("url"))):
+            raise stripe_problems.failed()
+        with self._here.engine.begin() as connection:
+            return purchases.record(connection, turn, purchase.id, session)
+
+    def _end(self, purchase: Purchase, state: str) -> None:
+        with self._here.engine.begin() as connection:
+            purchases.end(connection, purchase.id, state)
+
+    def _mend(self, turn: Turn, purchase: Purchase, error: StripeUnavailable) -> bool:
+        """Whether Stripe may take the order in another form; each form is tried once."""
+        is_missing = error.code == "resource_missing"
+        if is_missing and error.param == "customer" and not self._has_forgotten:
+            _log.warning("stripe does not know the customer", customer=purchase.customer_id)
+            self._has_forgotten = True
+            with self._here.engine.begin() as connection:
+                purchases.next_attempt(connection, turn, purchase.customer_id)
+            return True
+        line = purchase.params["line_items"][0]
+        of_price = "price" in line and (error.param or "").startswith("line_items")
+        if of_price and not self._spells_price_out:
+            _log.warning("stripe refuses the price, spelling it out", price=line["price"])
+            self._spells_price_out = True
+            return True
+        return False
+
+    def _refuse_second_currency(self, error: StripeUnavailable) -> None:
+        """Raise a 409 where that must be why Stripe refused, which it says in words only."""
+        if self._order.mode == "subscription":
+            with self._here.engine.connect() as connection:
+                currency = sales.recurring_currency(connection, self._order.user_id)
+            if currency not in (None, self._order.currency):
+                raise OTHER_CURRENCY.problem(members={"currency": currency}) from error
+
+    def _customer(self, turn: Turn) -> str:
+        """The user's Stripe customer, made where there is none."""
+        with self._here.engine.connect() as connection:
+            known = sales.customer(connection, turn.user_id)
+            attempt = purchases.attempt(connection, turn)
+        if known:
+            return known
+        key = selling.customer_key(turn.user_id, attempt)
+        made: Json
+        try:
+            made = self._deadline.ask(
+                lambda: self._gateway.create_customer(turn.user_id, idempotency_key=key)
+            )
+        except StripeUnavailable as error:
+            made = self._after_failed_customer(turn, error)
+        customer_id = text_of(made.get("id"))
+        if customer_id is None:
+            raise stripe_problems.failed()
+        with self._here.engine.begin() as connection:
+            purchases.keep_customer(connection, turn, customer_id)
+        return customer_id
+
+    def _after_failed_customer(self, turn: Turn, error: StripeUnavailable) -> Json:
+        """The customer that was made in spite of an error; else the next click uses a new key."""
+        is_refused = isinstance(error, (StripeRefused, StripeMissing))
+        if not (is_refused or _is_stored(error)):
+            raise error
+        hidden = None if is_refused else self._hidden_customer(turn.user_id)
+        if hidden is None:
+            with self._here.engine.begin() as connection:
+                purchases.next_attempt(connection, turn)
+            raise error
+        return hidden
+
+    def _hidden_customer(self, user_id: str) -> Json | None:
+        found = self._deadline.ask(self._gateway.newest_customers)
+        with suppress(StripeRefused, StripeMissing):  # Some accounts cannot search.
+            found += self._deadline.ask(lambda: self._gateway.customers_of(user_id))
+        own = (
+            each for each in found if _names(each, "user_id", user_id) and not each.get("deleted")
+        )
+        return next(own, None)
+
+
+def _is_stored(error: StripeUnavailable) -> bool:
+    """Whether Stripe failed in a way that it repeats for the same idempotency key."""
+    return error.status is not None and error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def _names(found: Mapping[str, Any], key: str, value: str) -> bool:
+    return mapping_of(found.get("metadata")).get(key) == value

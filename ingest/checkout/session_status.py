@@ -1,0 +1,105 @@
+"""What came of a checkout session, for the page that the buyer comes back to.
+
+Only our tables say `complete`. Where their events are late, Stripe is asked once, and its answer
+goes the way of all events; this page never fails because Stripe cannot be asked.
+"""
+
+import re
+import time
+from typing import Any
+
+import telemetry
+from db.checkout import purchases, sessions
+from db.checkout.sessions import Session
+from ingest.checkout import feeding
+from ingest.checkout.asking import Deadline
+from ingest.checkout.selling_schemas import SessionSchema
+from ingest.edge import Edge, edge
+from ingest.http.auth import authenticate_with, current_caller
+from ingest.http.refusals import Refusal
+from ingest.http.routes import Routes
+from stripe_gateway import StripeUnavailable
+
+# A page that asks every second has Stripe asked this rarely.
+ASK_EVERY_SECONDS = 5.0
+ASK_SECONDS = 6.0
+# Workers apply in milliseconds; a page that asks again soon need not be held up for longer.
+APPLY_SECONDS = 1.0
+POLL_SECONDS = 0.05
+
+UNKNOWN = Refusal(404, "session_not_found", "There is no such checkout session of yours.")
+WAITING = ("open", "processing")
+
+_SESSION_ID = re.compile(r"cs_[A-Za-z0-9_]{1,250}")
+_log = telemetry.get_logger("ingest.checkout.checkout.session_status")
+
+routes = Routes(
+    "checkout_status",
+    "What came of purchases.",
+    prefix="/billing",
+    guard=authenticate_with(lambda: edge().authenticator),
+)
+
+
+@routes.get(
+    "/stripe/checkout-session/<session_id>/",
+    "getCheckoutSession",
+    SessionSchema,
+    refuses=[UNKNOWN],
+)
+def get_checkout_session(session_id: str) -> dict[str, Any]:
+    """Show what came of one of the caller's checkout sessions.
+
+    complete means that tokens and subscription are there. Ask again while it is processing; a
+    second between two questions is enough.
+    """
+    here, user_id = edge(), current_caller().user_id
+    found = _read(here, user_id, session_id)
+    if found.known.status in WAITING and (passing := _ask_stripe(here, found, session_id)):
+        end = time.monotonic() + APPLY_SECONDS
+        found = _read(here, user_id, session_id)
+        while found.known.status in passing and time.monotonic() < end:
+            time.sleep(POLL_SECONDS)
+            found = _read(here, user_id, session_id)
+    return {
+        "session_id": session_id,
+        "status": found.known.status,
+        "plan_id": found.plan_id,
+        "tokens_granted": found.known.tokens if found.known.status == "complete" else 0,
+        "subscription_id": found.known.subscription_id,
+    }
+
+
+def _read(here: Edge, user_id: str, session_id: str) -> Session:
+    if _SESSION_ID.fullmatch(session_id):
+        with here.engine.connect() as connection:
+            found = sessions.of_user(connection, user_id, session_id)
+        if found:
+            return found
+    raise UNKNOWN.problem()
+
+
+def _ask_stripe(here: Edge, found: Session, session_id: str) -> tuple[str, ...]:
+    """The statuses that what Stripe told, on its way into our tables, will soon end; or none."""
+    gateway, purchase_id = here.gateway, found.purchase_id
+    if gateway is None or purchase_id is None:
+        return ()
+    with here.engine.begin() as connection:
+        if not sessions.may_ask(connection, purchase_id, every_seconds=ASK_EVERY_SECONDS):
+            return ()
+    try:
+        session = Deadline(ASK_SECONDS).ask(
+            lambda: gateway.checkout_session(session_id, expand=feeding.EXPAND)
+        )
+    except StripeUnavailable as error:
+        _log.warning("stripe cannot be asked", detail=error.detail)
+        return ()
+    status = session.get("status")
+    if status not in ("complete", "expired"):
+        return ()
+    feeding.feed(here.intake, session, gateway.api_version)
+    with here.engine.begin() as connection:
+        purchases.end(connection, purchase_id, status)
+    # A bank debit is processing for days, so that is not waited out.
+    is_debit = status == "complete" and session.get("payment_status") == "unpaid"
+    return ("open",) if is_debit else WAITING

@@ -1,0 +1,1 @@
+"""How a view is declared, guarded, documented and answered."""

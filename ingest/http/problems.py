@@ -1,0 +1,129 @@
+"""Every error of the HTTP edge as `application/problem+json` (RFC 9457).
+
+Clients tell errors apart by `code`, which never changes; `detail` is for people. Nothing of a
+request's content, and nothing of how the server failed, goes into either.
+"""
+
+import http
+from collections.abc import Mapping
+
+import orjson
+from flask import Flask, Response, current_app, g, request
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+
+import telemetry
+
+CONTENT_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 5
+
+_CODES = {
+    http.HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "too_large",
+    http.HTTPStatus.UNPROCESSABLE_ENTITY: "invalid_input",
+    http.HTTPStatus.INTERNAL_SERVER_ERROR: "internal_error",
+}
+_DETAILS = {
+    http.HTTPStatus.NOT_FOUND: "There is nothing at this address.",
+    http.HTTPStatus.METHOD_NOT_ALLOWED: "This address does not answer that method; see Allow.",
+    http.HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is larger than this address accepts.",
+    http.HTTPStatus.UNPROCESSABLE_ENTITY: "The input is not valid; see errors.",
+    http.HTTPStatus.INTERNAL_SERVER_ERROR: "Something went wrong here; it has been logged.",
+}
+_log = telemetry.get_logger("ingest.http.problems")
+
+
+class Problem(Exception):  # noqa: N818 - RFC 9457 calls it a problem.
+    """An answer that is an error; raising it anywhere in a request sends it."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        errors: object = None,
+        members: Mapping[str, object] | None = None,
+    ) -> None:
+        """`errors` says which inputs are wrong; `members` are what this problem tells besides."""
+        super().__init__(code)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.headers = dict(headers or {})
+        self.members = dict(members or {})
+        if errors:
+            self.members["errors"] = errors
+
+    @classmethod
+    def unavailable(cls, code: str, detail: str) -> "Problem":
+        """A 503 that says when to come back."""
+        return cls(503, code, detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+
+    def body(self) -> bytes:
+        """The problem as JSON."""
+        told: dict[str, object] = {
+            "type": "about:blank",
+            "title": http.HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+        }
+        return orjson.dumps(told | self.members)
+
+    def response(self) -> Response:
+        """The problem as Flask sends it; the log and the metrics learn its code."""
+        g.problem_code = self.code
+        return Response(self.body(), self.status, self.headers, content_type=CONTENT_TYPE)
+
+
+def register(app: Flask) -> None:
+    """Answer every error of `app` with a problem; call it after the extensions are set up."""
+    app.register_error_handler(Problem, Problem.response)
+    app.register_error_handler(HTTPException, _from_http)
+    app.register_error_handler(DBAPIError, _from_database)
+    app.register_error_handler(PoolTimeoutError, _from_database)
+    app.register_error_handler(Exception, _from_bug)
+
+
+def _from_http(error: HTTPException) -> Response:
+    if isinstance(error, NotFound):
+        error = _wrong_method() or error
+    status = http.HTTPStatus(error.code or 500)
+    code = _CODES.get(status, status.phrase.lower().replace(" ", "_").replace("-", "_"))
+    given = getattr(error, "data", None) or {}
+    errors = given.get("errors") or given.get("messages")
+    headers = {
+        name: value
+        for name, value in error.get_headers()
+        if name.lower() not in ("content-type", "content-length")
+    }
+    detail = _DETAILS.get(status) or f"{status.phrase}."
+    return Problem(status, code, detail, headers=headers, errors=errors).response()
+
+
+def _wrong_method() -> MethodNotAllowed | None:
+    """What Werkzeug takes for unknown: a wrong method on /path where the rule is /path/."""
+    adapter = current_app.create_url_adapter(request)
+    methods = adapter.allowed_methods(f"{request.path}/") if adapter else []
+    # A view that takes the method has looked for something itself, and not found it.
+    is_wrong = methods and request.method not in methods
+    return MethodNotAllowed(sorted(methods)) if is_wrong else None
+
+
+def _from_database(error: DBAPIError | PoolTimeoutError) -> Response:
+    gone = isinstance(error, (OperationalError, PoolTimeoutError)) or error.connection_invalidated
+    if not gone:
+        return _from_bug(error)
+    _log.warning("database not available", error=type(error).__name__)
+    return Problem.unavailable(
+        "database_unavailable", "The database does not answer at the moment; try again soon."
+    ).response()
+
+
+def _from_bug(error: Exception) -> Response:
+    # A database error's text quotes values; its type and the trace's code lines do not.
+    _log.error("request failed", error=type(error).__name__, exc_info=error)
+    status = http.HTTPStatus.INTERNAL_SERVER_ERROR
+    return Problem(status, _CODES[status], _DETAILS[status]).response()

@@ -1,0 +1,1 @@
+"""Where an event is stored: the stream first, the inbox second."""

@@ -1,0 +1,1 @@
+"""What operators and monitors ask: health, metrics, the API's page."""

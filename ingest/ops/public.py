@@ -1,0 +1,132 @@
+"""What anyone may ask: the public configuration, whether this process lives and is ready.
+
+No secret and nothing about users is told here.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import redis
+from flask import Response, jsonify
+from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
+
+from ingest.account.schemas import AliveSchema, ConfigSchema, ReadySchema
+from ingest.edge import Edge, edge
+from ingest.http.routes import Routes
+
+Check = dict[str, Any]
+
+routes = Routes("public", "What anyone may ask.")
+
+
+@routes.get("/billing/config/", "getConfig", ConfigSchema)
+def config() -> dict[str, Any]:
+    """Tell a frontend what it needs to start.
+
+    Nothing of this is secret, so no token is needed.
+    """
+    settings = edge().settings
+    return {
+        "publishable_key": settings.stripe_publishable_key,
+        "currency": settings.stripe_currency,
+        "test_mode": settings.stripe_test_mode,
+        "enabled": settings.stripe_enabled,
+    }
+
+
+@routes.get("/healthz", "checkAlive", AliveSchema)
+def alive() -> dict[str, str]:
+    """Answer, which is all that is asked.
+
+    Asks nothing of anything else: restart the process when this fails.
+    """
+    return {"status": "ok"}
+
+
+@routes.get(
+    "/readyz",
+    "checkReady",
+    ReadySchema,
+    statuses={200: "Events can be stored.", 503: "No durable store takes events."},
+)
+def ready() -> Response:
+    """Tell what works.
+
+    200 while events can be stored durably, else 503. One durable store is enough, so a process
+    that can still save events keeps receiving them: without the database the status is `degraded`
+    and the read endpoints answer 503 themselves.
+    """
+    here = edge()
+    checks = {
+        "database": _database(here),
+        "redis": _redis(here),
+        "stripe": _stripe(here),
+        "authentication": _authentication(here),
+    }
+    stream = _stream(here) if checks["redis"]["ok"] else checks["redis"]
+    checks["stream"] = stream
+    stores = checks["database"]["ok"] or stream["ok"]
+    needed = all(check["ok"] for name, check in checks.items() if name != "stream")
+    status = "ready" if needed else "degraded"
+    answer = jsonify({"status": status if stores else "not_ready", "dependencies": checks})
+    answer.status_code = 200 if stores else 503
+    return answer
+
+
+def _database(here: Edge) -> Check:
+    try:
+        with here.engine.connect() as connection:
+            connection.execute(text("SELECT 1 FROM webhook_events LIMIT 1"))
+    except ProgrammingError:
+        return _no("the tables are missing: run the migrations")
+    except SQLAlchemyError:
+        return _no("PostgreSQL does not answer: check DATABASE_URL and the server")
+    return _yes("PostgreSQL answers")
+
+
+def _redis(here: Edge) -> Check:
+    def ping() -> Check:
+        here.redis.ping()
+        return _yes("Redis answers")
+
+    return _asking_redis(ping)
+
+
+def _stream(here: Edge) -> Check:
+    """Whether the stream takes events first; the inbox does otherwise, which is no fault."""
+
+    def verdict() -> Check:
+        found = here.durability.verdict()
+        return {"ok": found.durable, "why": found.why}
+
+    return _asking_redis(verdict)
+
+
+def _asking_redis(question: Callable[[], Check]) -> Check:
+    try:
+        return question()
+    except (redis.RedisError, OSError):
+        return _no("Redis does not answer: check REDIS_URL and the server")
+
+
+def _stripe(here: Edge) -> Check:
+    if not here.settings.stripe_enabled:
+        return _no("Stripe is not enabled: set STRIPE_ENABLED=True")
+    if not here.settings.stripe_webhook_secrets:
+        return _no("no webhook secret: set STRIPE_WEBHOOK_SECRET")
+    return _yes("webhooks can be checked")
+
+
+def _authentication(here: Edge) -> Check:
+    if not here.authenticator.configured:
+        return _no("no key to check tokens with: set JWT_SECRET or JWT_JWKS_URL")
+    return _yes("tokens can be checked")
+
+
+def _yes(why: str) -> Check:
+    return {"ok": True, "why": why}
+
+
+def _no(why: str) -> Check:
+    return {"ok": False, "why": why}

@@ -1,0 +1,1 @@
+"""The receiver: a signed event is checked, stored and answered."""

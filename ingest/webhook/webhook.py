@@ -1,0 +1,212 @@
+"""The receiver: checks that Stripe signed these bytes, stores them, answers.
+
+On its normal path it asks nobody but the durable store. It never looks further into an event
+than its id, type and time; what the event means is found out by a worker, later.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import orjson
+from flask import Response, g, request
+from stripe import SignatureVerificationError, WebhookSignature
+
+import metrics
+from db.bodies import compress
+from domain.events import Delivery
+from domain.synthetic_events import by_hand
+from ingest.account.schemas import ReceivedSchema
+from ingest.edge import Edge, edge
+from ingest.http.problems import Problem
+from ingest.http.routes import Routes
+from ingest.intake.intake import Intake, NotStoredError
+from ingest.webhook import webhook_document
+
+PATH = "/billing/stripe/webhook/"
+BODY_BYTES_MAX = 1024 * 1024
+TOLERANCE_SECONDS = 300
+# Room for some forty signatures; Stripe sends one for each active secret, at most a few.
+HEADER_LENGTH_MAX = 4096
+NAME_LENGTH_MAX = 255
+# The end of the year 9999, which PostgreSQL and Python both still can tell.
+CREATED_MAX = 253_402_300_799
+
+# What Flask calls the view below.
+ENDPOINT = "webhook.stripe_webhook"
+
+RECEIVED = orjson.dumps({"received": True})
+
+routes = Routes("webhook", "What Stripe calls.", limited=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What the log may know of an accepted event; `intake` is the store that took it."""
+
+    event_id: str
+    event_type: str
+    intake: str
+
+
+def receive(
+    body: bytes,
+    header: str | None,
+    *,
+    secrets: Sequence[str],
+    intake: Intake,
+    request_id: str = "",
+    now_seconds: float | None = None,
+) -> Received:
+    """Verify and store one delivery; when this returns, answer 200.
+
+    `header` is the `Stripe-Signature` header as it came, `secrets` are tried in turn; a worker
+    logs `request_id` again. Raises a `Problem`: 400 when the signature or the body is wrong, 413
+    when the body is too large, 503 when nothing durable takes it.
+    """
+    if len(body) > BODY_BYTES_MAX:
+        raise Problem(413, "too_large", f"The body is larger than {BODY_BYTES_MAX} bytes.")
+    now = time.time() if now_seconds is None else now_seconds
+    verify(body, header, secrets, now)
+    delivery = parse(body, received_ms=int(now * 1000), request_id=request_id)
+    try:
+        store = intake.accept(delivery)
+    except NotStoredError as error:
+        raise Problem.unavailable(
+            "not_stored", "No durable storage takes events at the moment; send it again."
+        ) from error
+    metrics.event_received(delivery.event_type, store)
+    return Received(delivery.event_id, delivery.event_type, store)
+
+
+def verify(body: bytes, header: str | None, secrets: Sequence[str], now_seconds: float) -> None:
+    """Raise a 400 unless one of the secrets signed this body within 300 s of now."""
+    if not header:
+        raise Problem(400, "signature_missing", "The Stripe-Signature header is missing.")
+    # The SDK cannot compare other characters, and would take its time over thousands of them.
+    if not header.isascii() or len(header) > HEADER_LENGTH_MAX:
+        raise _bad_signature()
+    text = _decode(body)
+    if not any(_signed(text, header, secret) for secret in secrets):
+        raise _bad_signature()
+    # The SDK takes any timestamp from the future.
+    if abs(now_seconds - _timestamp(header)) > TOLERANCE_SECONDS:
+        raise Problem(
+            400,
+            "signature_stale",
+            f"The signature's timestamp is more than {TOLERANCE_SECONDS} s away from now;"
+            " is one of the clocks wrong?",
+        )
+
+
+def parse(body: bytes, *, received_ms: int, request_id: str = "") -> Delivery:
+    """The delivery in a verified body; raises a 400 when that is no Stripe event."""
+    try:
+        event = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise _no_event("it is not valid JSON") from error
+    if not isinstance(event, dict) or event.get("object", "event") != "event":
+        raise _no_event("it is not an event object")
+    data = event.get("data")
+    if not isinstance(data, dict) or not isinstance(data.get("object"), dict):
+        raise _no_event("it carries no data.object")
+    event_id, event_type = _name(event, "id"), _name(event, "type")
+    if by_hand.is_ours(event_id, event_type):
+        # Whoever knows the secret may speak for Stripe, and not for the people here.
+        raise _no_event("its id or type is one that only this product gives")
+    return Delivery(
+        event_id=event_id,
+        event_type=event_type,
+        created=_created(event),
+        received_ms=received_ms,
+        body=compress(body),
+        request_id=request_id,
+    )
+
+
+@routes.post(
+    PATH,
+    "receiveStripeEvent",
+    ReceivedSchema,
+    parameters=webhook_document.PARAMETERS,
+    refuses=webhook_document.REFUSES,
+    requestBody=webhook_document.BODY,
+)
+def stripe_webhook() -> Response:
+    """Take an event from Stripe; answered 200 once it is on durable storage.
+
+    Duplicates and types that mean nothing here are answered 200 as well.
+    """
+    here = edge()
+    _require_configured(here)
+    # Werkzeug refuses a longer Content-Length unread, but cuts off a body that does not tell its
+    # length; one byte more than is allowed shows that it was cut.
+    request.max_content_length = BODY_BYTES_MAX + 1
+    body = request.get_data(cache=False)
+    header = request.headers.get("Stripe-Signature")
+    g.received = receive(
+        body,
+        header,
+        secrets=here.settings.stripe_webhook_secrets,
+        intake=here.intake,
+        request_id=g.get("request_id", ""),
+    )
+    return Response(RECEIVED, 200, content_type="application/json")
+
+
+def _require_configured(here: Edge) -> None:
+    if not here.settings.stripe_enabled:
+        raise Problem.unavailable("stripe_disabled", "Stripe is not enabled.")
+    if not here.settings.stripe_webhook_secrets:
+        raise Problem.unavailable(
+            "webhook_secret_missing",
+            "No webhook secret is configured: the operator must set STRIPE_WEBHOOK_SECRET.",
+        )
+
+
+def _decode(body: bytes) -> str:
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise _no_event("it is not UTF-8") from error
+
+
+def _signed(text: str, header: str, secret: str) -> bool:
+    try:
+        WebhookSignature.verify_header(text, header, secret)
+    except SignatureVerificationError:
+        return False
+    return True
+
+
+def _timestamp(header: str) -> int:
+    """The timestamp of a verified header, read as the SDK reads it."""
+    return next(int(item[2:].split("=")[0]) for item in header.split(",") if item[:2] == "t=")
+
+
+def _name(event: dict[str, object], member: str) -> str:
+    name = event.get(member)
+    # PostgreSQL stores no NUL.
+    if isinstance(name, str) and 0 < len(name) <= NAME_LENGTH_MAX and "\0" not in name:
+        return name
+    raise _no_event(f"its {member} is missing or malformed")
+
+
+def _created(event: dict[str, object]) -> int:
+    created = event.get("created")
+    # To isinstance a bool is an int.
+    if type(created) is int and 0 <= created <= CREATED_MAX:
+        return created
+    raise _no_event("its created time is missing or malformed")
+
+
+def _bad_signature() -> Problem:
+    return Problem(
+        400,
+        "signature_invalid",
+        "The signature does not match; is STRIPE_WEBHOOK_SECRET that of this endpoint?",
+    )
+
+
+def _no_event(why: str) -> Problem:
+    return Problem(400, "not_an_event", f"The body is not a Stripe event: {why}.")
