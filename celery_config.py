@@ -41,8 +41,8 @@ RECONCILE = "workers.tasks.reconcile"
 RECONCILE_SOFT_TIME_LIMIT_SECONDS = 35
 RECONCILE_TIME_LIMIT_SECONDS = 40
 
-# Under the stream's lease of 18 s (`db.queue.stream.LEASE_MS`), so a task is over before another worker
-# takes its entries.
+# Under the stream's lease of 18 s (`db.queue.stream.LEASE_MS`), so a task is over before another
+# worker takes its entries.
 SOFT_TIME_LIMIT_SECONDS = 10
 TIME_LIMIT_SECONDS = 15
 SOFT_SHUTDOWN_SECONDS = 5

@@ -16,8 +16,8 @@ from bench.load import Aim, Volley, fire
 from bench.scale import Scale
 from bench.stand import SECRET, Place, Stand, StandError
 from bench.trees import CpuMeter, Tree, two_cores
-from dev.engine import free_port
-from dev.simulate.engine import Event
+from dev.up.engine import free_port
+from sandbox.simulate.engine import Event
 
 THREADS = 4
 PACED_RATE = 500.0

@@ -31,7 +31,7 @@ from bench.split import MEANINGS
 from bench.splitting import split
 from bench.stand import START_SECONDS_MAX, Place, Stand
 from bench.trees import CpuMeter, Tree
-from dev.simulate.engine import Event
+from sandbox.simulate.engine import Event
 
 TITLES = {
     "stream": "stream, one worker process",

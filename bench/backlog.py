@@ -20,7 +20,7 @@ from bench.trees import CpuMeter, Tree
 from db.bodies import compress
 from db.queue import inbox
 from db.queue.stream import STREAM, EventStream, connect
-from dev.simulate.engine import Event
+from sandbox.simulate.engine import Event
 from settings import load
 
 POLL_SECONDS = 0.01

@@ -9,8 +9,8 @@ from bench.backlog import Drained, drained, unsynced
 from bench.scale import SECONDS_MAX
 from bench.stand import Stand, product_settings
 from bench.trees import CpuMeter, Tree
-from dev.engine import free_port
-from dev.simulate.engine import Event
+from dev.up.engine import free_port
+from sandbox.simulate.engine import Event
 
 APP = "bench.rivals.tasks:app"
 QUEUE = "celery"

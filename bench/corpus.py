@@ -1,8 +1,8 @@
 """The events that everything is measured with: realistic, the same in every run, signed for real.
 
-They are what `dev.simulate` makes Stripe send, of the types that the product handles, in the order
-in which they happened, so many customers are interleaved. Merchants' metadata brings them to a
-mean of 5 kB, which is what such events weigh.
+They are what `sandbox.simulate` makes Stripe send, of the types that the product handles, in the
+order in which they happened, so many customers are interleaved. Merchants' metadata brings them
+to a mean of 5 kB, which is what such events weigh.
 """
 
 import random
@@ -12,16 +12,16 @@ from dataclasses import replace
 
 import orjson
 
-from dev.simulate.account import Account
-from dev.simulate.delivery import PATH, signature_header
-from dev.simulate.engine import Event
-from dev.simulate.plans import SAMPLE_PLANS, read_file
-from dev.simulate.play import play
-from dev.simulate.reversing import REVERSING
-from dev.simulate.selling import SELLING
-from dev.simulate.versions import BY_CHOICE
 from domain.decode import DECODERS
 from domain.events import Delivery
+from sandbox.simulate.account import Account
+from sandbox.simulate.delivery import PATH, signature_header
+from sandbox.simulate.engine import Event
+from sandbox.simulate.plans import SAMPLE_PLANS, read_file
+from sandbox.simulate.play import play
+from sandbox.simulate.reversing import REVERSING
+from sandbox.simulate.selling import SELLING
+from sandbox.simulate.versions import BY_CHOICE
 
 SEED = 5
 # 1 September 2026: a fixed day, so that the bytes are the same in every run.

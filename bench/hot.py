@@ -14,7 +14,7 @@ from bench.figures import Findings, ratios
 from bench.scale import SECONDS_MAX, Scale
 from bench.stand import START_SECONDS_MAX, Place, Stand
 from bench.trees import CpuMeter, Tree
-from dev.simulate.engine import Event
+from sandbox.simulate.engine import Event
 
 WORKER_PROCESSES = 4
 CUSTOMERS = 20

@@ -17,7 +17,7 @@ from bench.scale import SECONDS_MAX, Scale
 from bench.stand import SECRET, START_SECONDS_MAX, Place, Stand
 from bench.trees import CpuMeter, Tree
 from bench.whole import Whole, start_product
-from dev.simulate.engine import Event
+from sandbox.simulate.engine import Event
 
 WORKER_PROCESSES = 2
 BACKLOG_SECONDS_MAX = 1_200.0

@@ -13,7 +13,7 @@ from bench.stand import Place, StandError
 from bench.trees import CpuMeter, Tree, begin_child
 from db.engine import make_engine
 from db.queue.stream import EventStream, connect
-from dev.simulate.engine import Event
+from sandbox.simulate.engine import Event
 from workers.pipeline.drain import drain
 from workers.wiring import Wiring
 

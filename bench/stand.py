@@ -26,10 +26,10 @@ import redis
 from bench.trees import Tree
 from db.migrate import upgrade
 from db.queue.stream import BELL, STREAM
-from dev.engine import free_port
-from dev.engines import PostgresEngine, ValkeyEngine
-from dev.processes import Steps, end, spawn
-from dev.simulate.plans import SAMPLE_PLANS
+from dev.up.engine import free_port
+from dev.up.engines import PostgresEngine, ValkeyEngine
+from dev.up.processes import Steps, end, spawn
+from sandbox.simulate.plans import SAMPLE_PLANS
 from settings import Settings, variable
 from workers.commands.catalogue import load_file
 

@@ -16,7 +16,7 @@ from bench.load import Aim, Volley, fire
 from bench.scale import SECONDS_MAX, Scale
 from bench.stand import SECRET, START_SECONDS_MAX, Place, Stand, StandError
 from bench.trees import CpuMeter, Tree
-from dev.simulate.engine import Event
+from sandbox.simulate.engine import Event
 
 WORKER_PROCESSES = 2
 PACES = (50.0, 500.0)

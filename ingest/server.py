@@ -22,7 +22,8 @@ import settings
 import telemetry
 
 # Four are as fast; the others are for requests that wait, for Stripe to answer above all
-# (`ingest.checkout.asking` bounds how many), so that a Stripe that hangs does not keep its webhooks out.
+# (`ingest.checkout.asking` bounds how many), so that a Stripe that hangs does not keep its
+# webhooks out.
 THREADS = 16
 BACKLOG = 1024
 # A client that dawdles over its headers, or idles on a kept connection, is cut off after this.

@@ -11,8 +11,8 @@ from uuid import uuid4
 
 from werkzeug.test import TestResponse
 
-from dev.simulate.records import Customer
-from dev.stripe.views import Checkout, Paid, PaymentLine, Portal
+from sandbox.simulate.records import Customer
+from sandbox.stripe.views import Checkout, Paid, PaymentLine, Portal
 from tests.ingest.builders import a_token, as_user
 from tests.offline_stripe import GOOD
 from tests.shop_floor import PLANS, Floor

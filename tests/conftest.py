@@ -18,8 +18,8 @@ import psycopg2
 import pytest
 import redis
 
-from dev import seclusion
-from dev.engines import PostgresEngine, ValkeyEngine
+from dev.checks import seclusion
+from dev.up.engines import PostgresEngine, ValkeyEngine
 
 # Before any test module is imported, for what those read on import.
 seclusion.enter()

@@ -3,14 +3,14 @@
 from dataclasses import replace
 from typing import Any
 
-from dev.simulate.account import Account
-from dev.simulate.coupons import Coupon
-from dev.simulate.deals import Deal, sign
-from dev.simulate.expected import Expectation
-from dev.simulate.plans import SAMPLE_PLANS, Plan, read_file
-from dev.simulate.records import Customer, Subscription
-from dev.simulate.sales import Sale
-from dev.simulate.versions import EVERY, ApiVersion
+from sandbox.simulate.account import Account
+from sandbox.simulate.coupons import Coupon
+from sandbox.simulate.deals import Deal, sign
+from sandbox.simulate.expected import Expectation
+from sandbox.simulate.plans import SAMPLE_PLANS, Plan, read_file
+from sandbox.simulate.records import Customer, Subscription
+from sandbox.simulate.sales import Sale
+from sandbox.simulate.versions import EVERY, ApiVersion
 
 START = 1_750_000_000
 OLDEST, DAHLIA, ENDIVE = EVERY[0], ApiVersion("2026-03-25.dahlia"), EVERY[-1]

@@ -8,9 +8,9 @@ from typing import Any
 
 import stripe
 
-from dev.stripe.server import serve
-from dev.stripe.views import Paid
-from dev.stripe.world import World
+from sandbox.stripe.server import serve
+from sandbox.stripe.views import Paid
+from sandbox.stripe.world import World
 
 KEY = "sk_test_offline0123456789"
 SECRET = "whsec_offline"

@@ -18,11 +18,11 @@ from werkzeug.serving import make_server
 
 import settings
 from db.checkout import sales
-from dev.simulate.records import Subscription
-from dev.stripe.server import _Quiet
 from domain.catalogue.catalogue import Catalogue, Plan
 from ingest.app import create_app
 from ingest.edge import Edge, open_edge
+from sandbox.simulate.records import Subscription
+from sandbox.stripe.server import _Quiet
 from tests.ingest.builders import ENVIRONMENT
 from tests.offline_stripe import DAY, KEY, SECRET, Offline, offline_stripe
 from tests.pipeline import a_wiring, sell

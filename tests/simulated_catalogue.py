@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from dev.simulate.plans import Plan as Sold
 from domain.catalogue.catalogue import Catalogue, Plan
+from sandbox.simulate.plans import Plan as Sold
 
 
 def catalogue_of(plans: Iterable[Sold], *, loaded: int = 0) -> Catalogue:

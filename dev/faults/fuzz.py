@@ -22,17 +22,17 @@ from db.queue.stream import STREAM
 from dev.faults.load import LANES, NO_ANSWER
 from dev.faults.mutations import mutate
 from dev.faults.product import ROOT, Product
-from dev.simulate.account import Account
-from dev.simulate.delivery import PATH, signature_header
-from dev.simulate.engine import Event
-from dev.simulate.plans import SAMPLE_PLANS, read_file
-from dev.simulate.play import play
-from dev.simulate.reading import Reader, token_maker
-from dev.simulate.scene import DAY
-from dev.simulate.settle import settle
-from dev.simulate.versions import BY_CHOICE
-from dev.simulate.wire import BROKEN, Wire
 from ingest.webhook.webhook import BODY_BYTES_MAX
+from sandbox.simulate.account import Account
+from sandbox.simulate.delivery import PATH, signature_header
+from sandbox.simulate.engine import Event
+from sandbox.simulate.plans import SAMPLE_PLANS, read_file
+from sandbox.simulate.play import play
+from sandbox.simulate.reading import Reader, token_maker
+from sandbox.simulate.scene import DAY
+from sandbox.simulate.settle import settle
+from sandbox.simulate.versions import BY_CHOICE
+from sandbox.simulate.wire import BROKEN, Wire
 
 CUSTOMERS = 40
 # A valid event among nonsense may wait for its batch to be split, not for a retry.

@@ -9,9 +9,9 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 
-from dev.simulate.delivery import PATH, Pace, plan_lanes, signature_header
-from dev.simulate.engine import Event
-from dev.simulate.wire import BROKEN, Wire
+from sandbox.simulate.delivery import PATH, Pace, plan_lanes, signature_header
+from sandbox.simulate.engine import Event
+from sandbox.simulate.wire import BROKEN, Wire
 
 LANES = 8
 DUPLICATES = 0.3

@@ -18,9 +18,9 @@ from typing import IO, Self
 import psutil  # type: ignore[import-untyped]  # It ships no types.
 from dotenv import dotenv_values
 
-from dev import seclusion
-from dev.engine import free_port
-from dev.processes import LAUNCHER
+from dev.checks import seclusion
+from dev.up.engine import free_port
+from dev.up.processes import LAUNCHER
 
 ROOT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_SECONDS = 90.0

@@ -15,11 +15,11 @@ from dev.faults.product import NO_STRIPE, ROOT, Product
 from dev.faults.stage import FaultError, Stage
 from dev.faults.stripe import KEY, stand_in, with_cut_lists
 from dev.faults.verdict import Verdict, judge
-from dev.simulate.account import Account
-from dev.simulate.plans import SAMPLE_PLANS, read_file
-from dev.simulate.play import play
-from dev.simulate.scene import DAY
-from dev.simulate.versions import BY_CHOICE
+from sandbox.simulate.account import Account
+from sandbox.simulate.plans import SAMPLE_PLANS, read_file
+from sandbox.simulate.play import play
+from sandbox.simulate.scene import DAY
+from sandbox.simulate.versions import BY_CHOICE
 
 # The load is spread over the faults and some of it is left for after them.
 SPREAD = 1.2

@@ -17,8 +17,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 
-from dev.simulate import asked
-from dev.simulate.engine import Engine, Event
+from sandbox.simulate import asked
+from sandbox.simulate.engine import Engine, Event
 
 KEY = "sk_test_of_a_fault_run"
 # Every so manieth invoice is told with a cut list.

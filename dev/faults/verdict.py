@@ -18,10 +18,10 @@ from db.queue.stream import STREAM
 from dev.faults.load import Load
 from dev.faults.product import Product
 from dev.faults.stripe import StandIn
-from dev.simulate.compare import Difference
-from dev.simulate.expected import Expectation
-from dev.simulate.reading import Reader, token_maker
-from dev.simulate.settle import settle
+from sandbox.simulate.compare import Difference
+from sandbox.simulate.expected import Expectation
+from sandbox.simulate.reading import Reader, token_maker
+from sandbox.simulate.settle import settle
 from settings import DATABASE_DRIVER
 from workers.operations.audit import audit
 

@@ -8,7 +8,7 @@ from bench import corpus
 from bench.growth import grow
 from bench.rivals import usual
 from bench.stand import Place
-from dev.simulate.plans import SAMPLE_PLANS
+from sandbox.simulate.plans import SAMPLE_PLANS
 from workers.commands.catalogue import load_file
 
 COUNT = 200

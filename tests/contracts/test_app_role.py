@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from dev.suppliers import postgres_directory
+from dev.up.suppliers import postgres_directory
 from domain.events import EventStatus
 from tests.conftest import Engines
 from tests.pipeline import a_wiring, balances, sell, statuses, work

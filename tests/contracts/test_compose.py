@@ -17,9 +17,9 @@ import redis
 from click.testing import CliRunner
 
 import settings
-from dev.engine import free_port
-from dev.postgres import DISCREET, SETTINGS
-from dev.suppliers import valkey_server
+from dev.up.engine import free_port
+from dev.up.postgres import DISCREET, SETTINGS
+from dev.up.suppliers import valkey_server
 from ingest.intake.durability import DurabilityCheck
 from workers import commands
 from workers.operations.doctor import LOCKS_PER_TRANSACTION_MIN

@@ -15,8 +15,8 @@ import pytest
 from sqlalchemy import Engine, text
 
 from db.engine import make_engine
-from dev.engine import free_port
-from dev.postgres import DISCREET
+from dev.up.engine import free_port
+from dev.up.postgres import DISCREET
 
 ROOT = Path(__file__).parents[2]
 MARK = "Ada-4711-marked"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from db.bodies import DIRECTORY, UnknownDictionaryError, compress, decompress
-from dev.dictionary import simulated
+from dev.checks.dictionary import simulated
 from domain.events import Delivery, EventStatus
 from tests.examples import examples
 from workers.pipeline.work import prepare

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from dev import clients, node
-from dev.clients import FOLDER, ROOT, Checked, check
-from dev.node import NodeFailedError, NodeUnavailableError
+from dev.checks import clients, node
+from dev.checks.clients import FOLDER, ROOT, Checked, check
+from dev.checks.node import NodeFailedError, NodeUnavailableError
 
 LOCKS = (FOLDER / "package-lock.json", ROOT / "tests" / "node" / "package-lock.json")
 
@@ -28,8 +28,8 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def machine_with_node(monkeypatch: pytest.MonkeyPatch) -> None:
     """These tests need no Node; they only must not be told that it is missing."""
-    monkeypatch.setattr("dev.node.shutil.which", lambda tool: f"/somewhere/{tool}")
-    monkeypatch.setattr("dev.node._version", lambda: node.VERSION_MIN)
+    monkeypatch.setattr("dev.checks.node.shutil.which", lambda tool: f"/somewhere/{tool}")
+    monkeypatch.setattr("dev.checks.node._version", lambda: node.VERSION_MIN)
 
 
 def test_what_is_installed_is_not_installed_again(folder: Path) -> None:
@@ -56,13 +56,13 @@ def test_a_slow_registry_is_given_up(folder: Path) -> None:
 
 def test_a_machine_without_node_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     """The step is skipped and says why."""
-    monkeypatch.setattr("dev.node.shutil.which", lambda _tool: None)
+    monkeypatch.setattr("dev.checks.node.shutil.which", lambda _tool: None)
     assert check() == Checked(skipped="node is not installed")
 
 
 def test_an_old_node_is_no_failure(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The tools of today would fail in it one way or another."""
-    monkeypatch.setattr("dev.node._version", lambda: 18)
+    monkeypatch.setattr("dev.checks.node._version", lambda: 18)
     with pytest.raises(NodeUnavailableError, match="Node 20 or newer is needed, this is 18"):
         node.install(folder, saying("", 0))
 
@@ -78,7 +78,7 @@ def test_types_that_are_not_the_apis_are_found(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(clients, "_generated", lambda: "other types")
     monkeypatch.setattr(node, "install", lambda _folder: None)
     [found] = check().found
-    assert "run: python -m dev.clients --write" in found
+    assert "run: python -m dev.checks.clients --write" in found
 
 
 def test_the_document_names_the_operations_that_the_client_calls() -> None:

@@ -12,8 +12,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 import settings
-from dev.demo import demo_pages
 from ingest.app import create_app
+from sandbox.demo import demo_pages
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL = "http://127.0.0.1:8000"

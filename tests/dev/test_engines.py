@@ -11,8 +11,8 @@ import psycopg2
 import pytest
 import redis
 
-import dev.engine
-from dev.engines import Engine, EngineError, PostgresEngine, ValkeyEngine
+import dev.up.engine
+from dev.up.engines import Engine, EngineError, PostgresEngine, ValkeyEngine
 
 
 def written(engine: Engine) -> None:
@@ -61,7 +61,7 @@ def test_a_directory_in_use_is_refused_in_one_line(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two servers never share a directory, whatever their supervisors think."""
-    monkeypatch.setattr(dev.engine, "LOCK_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(dev.up.engine, "LOCK_PATIENCE_SECONDS", 0.1)
     with pytest.raises(EngineError, match="already running") as refusal:
         type(engine)(engine.directory).start()
     assert "\n" not in str(refusal.value)
@@ -128,7 +128,7 @@ def test_too_little_disk_is_said_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A new cluster is not begun where it cannot be finished."""
-    monkeypatch.setattr(dev.engine, "NEW_BYTES_MIN", 10**18)
+    monkeypatch.setattr(dev.up.engine, "NEW_BYTES_MIN", 10**18)
     with pytest.raises(EngineError, match="no room on the disk"):
         PostgresEngine(tmp_path).start()
     assert not (tmp_path / "postgres").exists()

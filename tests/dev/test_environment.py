@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from dotenv import dotenv_values
 
-from dev import environment
-from dev.environment import Addresses
+from dev.up import environment
+from dev.up.environment import Addresses
 
 ADDRESSES = Addresses("postgresql://u:p@127.0.0.1:5432/b", "redis://127.0.0.1:6379/0", "::1", 8123)
 

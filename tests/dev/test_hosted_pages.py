@@ -12,10 +12,10 @@ import stripe
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from dev.stripe.hosted.cards import what_is_wrong
-from dev.stripe.hosted.dashboard import later
-from dev.stripe.hosted.wording import money, span, web_url
-from dev.stripe.server import make_app
+from sandbox.stripe.hosted.cards import what_is_wrong
+from sandbox.stripe.hosted.dashboard import later
+from sandbox.stripe.hosted.wording import money, span, web_url
+from sandbox.stripe.server import make_app
 from tests.offline_stripe import ASKS, BROKE, DAY, GOOD, LATER, Offline, offline_stripe
 
 LOCAL = "http://127.0.0.1:9000"

@@ -11,7 +11,7 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 import stripe
 
-from dev.stripe.views import Paid
+from sandbox.stripe.views import Paid
 from tests.offline_stripe import DAY, GOOD, KEY, LATER, SUCCESS, Offline, offline_stripe
 
 
@@ -444,7 +444,7 @@ def test_a_fault_of_its_own_is_an_error_that_can_be_read(
     def break_off(*_: object, **__: object) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr("dev.stripe.goods.Goods.announce", break_off)
+    monkeypatch.setattr("sandbox.stripe.goods.Goods.announce", break_off)
     status, _, body = asked(offline, "POST", "/v1/customers", {"name": "A"})
     assert (status, body["error"]["type"]) == (500, "api_error")
     assert "secret detail" not in body["error"]["message"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import stripe
 
-from dev.stripe.command import FILE_NAME
+from sandbox.stripe.command import FILE_NAME
 from tests.offline_stripe import KEY, SECRET
 
 COMMAND = "from dev.stripe.command import offline_stripe; offline_stripe()"

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from stripe._encode import _api_encode
 
-from dev.stripe.api.parameters import Group, Many, flag, merged, metadata, text, whole
-from dev.stripe.errors import Refusal
-from dev.stripe.forms import decode
+from sandbox.stripe.api.parameters import Group, Many, flag, merged, metadata, text, whole
+from sandbox.stripe.errors import Refusal
+from sandbox.stripe.forms import decode
 
 RULES = Group(
     {

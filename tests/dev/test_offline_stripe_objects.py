@@ -9,13 +9,13 @@ import stripe
 import typing_extensions
 from stripe._request_options import RequestOptions
 
-from dev.simulate.account import Account
-from dev.simulate.plans import Plan
-from dev.simulate.play import play
-from dev.simulate.stories import ENABLED
-from dev.simulate.versions import NEW
-from dev.stripe.api.dispatch import ENDPOINTS
-from dev.stripe.api.parameters import Group, Many
+from sandbox.simulate.account import Account
+from sandbox.simulate.plans import Plan
+from sandbox.simulate.play import play
+from sandbox.simulate.stories import ENABLED
+from sandbox.simulate.versions import NEW
+from sandbox.stripe.api.dispatch import ENDPOINTS
+from sandbox.stripe.api.parameters import Group, Many
 from tests.offline_stripe import DAY, GOOD, LATER, Offline, offline_stripe
 from tests.stripe_types import problems_of
 

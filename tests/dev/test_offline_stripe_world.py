@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from dev.stripe.store import Store
-from dev.stripe.views import Declined, NeedsAuthentication, Paid
-from dev.stripe.world import World
+from sandbox.stripe.store import Store
+from sandbox.stripe.views import Declined, NeedsAuthentication, Paid
+from sandbox.stripe.world import World
 from tests.offline_stripe import ASKS, BROKE, DAY, GOOD, LATER, Offline, offline_stripe
 
 

@@ -14,7 +14,7 @@ import pytest
 import stripe
 
 import settings
-from dev import seclusion
+from dev.checks import seclusion
 from settings import Settings
 from tests.conftest import Engines
 

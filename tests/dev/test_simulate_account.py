@@ -6,16 +6,23 @@ from typing import Any
 
 import pytest
 
-from dev.simulate.account import Account
-from dev.simulate.engine import after_interval, changed
-from dev.simulate.expected import Expectation
-from dev.simulate.plans import SAMPLE_PLANS, CatalogueError, Plan, from_listing, offer, read_file
-from dev.simulate.play import play
-from dev.simulate.records import Charge, Customer, Subscription
-from dev.simulate.report import _HANDLED
-from dev.simulate.scene import shelf
-from dev.simulate.stories import ENABLED
-from dev.simulate.versions import NEW, OLD, ApiVersion
+from sandbox.simulate.account import Account
+from sandbox.simulate.engine import after_interval, changed
+from sandbox.simulate.expected import Expectation
+from sandbox.simulate.plans import (
+    SAMPLE_PLANS,
+    CatalogueError,
+    Plan,
+    from_listing,
+    offer,
+    read_file,
+)
+from sandbox.simulate.play import play
+from sandbox.simulate.records import Charge, Customer, Subscription
+from sandbox.simulate.report import _HANDLED
+from sandbox.simulate.scene import shelf
+from sandbox.simulate.stories import ENABLED
+from sandbox.simulate.versions import NEW, OLD, ApiVersion
 
 START = 1_750_000_000
 TODAY = 1_800_000_000

@@ -15,11 +15,11 @@ import pytest
 import stripe
 from click.testing import CliRunner, Result
 
-from dev.simulate import command
-from dev.simulate.account import Account
-from dev.simulate.expected import Expectation, is_active
-from dev.simulate.plans import SAMPLE_PLANS, read_file
-from dev.simulate.records import Subscription
+from sandbox.simulate import command
+from sandbox.simulate.account import Account
+from sandbox.simulate.expected import Expectation, is_active
+from sandbox.simulate.plans import SAMPLE_PLANS, read_file
+from sandbox.simulate.records import Subscription
 
 SECRET = "whsec_simulated"
 JWT_SECRET = "a secret of at least thirty-two bytes"

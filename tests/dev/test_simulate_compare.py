@@ -3,12 +3,12 @@
 from dataclasses import replace
 from typing import Any
 
-from dev.simulate.account import Account
-from dev.simulate.compare import compare
-from dev.simulate.expected import Expectation
-from dev.simulate.plans import Plan
-from dev.simulate.reading import Found
-from dev.simulate.versions import NEW
+from sandbox.simulate.account import Account
+from sandbox.simulate.compare import compare
+from sandbox.simulate.expected import Expectation
+from sandbox.simulate.plans import Plan
+from sandbox.simulate.reading import Found
+from sandbox.simulate.versions import NEW
 
 PRO = Plan(1, "full", "Pro", 10_000, "month", {"usd": 2900}, {"usd": "price_pro"})
 

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from dev.simulate.account import Account
-from dev.simulate.asked import invoice_payments
-from dev.simulate.plans import Plan
-from dev.simulate.records import Charge, Invoice, Subscription
-from dev.simulate.sales import Sale
-from dev.simulate.versions import NEW, OLD, ApiVersion
+from sandbox.simulate.account import Account
+from sandbox.simulate.asked import invoice_payments
+from sandbox.simulate.plans import Plan
+from sandbox.simulate.records import Charge, Invoice, Subscription
+from sandbox.simulate.sales import Sale
+from sandbox.simulate.versions import NEW, OLD, ApiVersion
 
 PRO = Plan(1, "full", "Pro", 10_000, "month", {"usd": 2900, "eur": 2700}, {"usd": "price_pro"})
 OLDEST, ACACIA, CLOVER, ENDIVE = *OLD, *NEW

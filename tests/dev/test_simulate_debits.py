@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from dev.simulate.account import Account
-from dev.simulate.plans import Plan
-from dev.simulate.records import Invoice, Session
-from dev.simulate.sales import Sale
-from dev.simulate.versions import NEW, OLD, ApiVersion
+from sandbox.simulate.account import Account
+from sandbox.simulate.plans import Plan
+from sandbox.simulate.records import Invoice, Session
+from sandbox.simulate.sales import Sale
+from sandbox.simulate.versions import NEW, OLD, ApiVersion
 
 PACK = Plan(4, "token", "Pack", 1000, None, {"usd": 500}, {"usd": "price_pack"})
 ACACIA, CLOVER = OLD[1], NEW[0]

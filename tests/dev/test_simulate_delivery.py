@@ -7,12 +7,12 @@ from itertools import pairwise
 import pytest
 import stripe
 
-from dev.simulate.account import Account
-from dev.simulate.delivery import Pace, plan_lanes, signature_header
-from dev.simulate.engine import Event
-from dev.simulate.plans import Plan
-from dev.simulate.play import play
-from dev.simulate.versions import NEW, OLD
+from sandbox.simulate.account import Account
+from sandbox.simulate.delivery import Pace, plan_lanes, signature_header
+from sandbox.simulate.engine import Event
+from sandbox.simulate.plans import Plan
+from sandbox.simulate.play import play
+from sandbox.simulate.versions import NEW, OLD
 
 PLANS = (
     Plan(1, "full", "Pro", 10_000, "month", {"usd": 2900}, {"usd": "price_pro"}),

@@ -2,10 +2,10 @@
 
 import pytest
 
-from dev.simulate.coupons import Coupon
-from dev.simulate.cycles import Change, alter, cycle, grant_coupon
-from dev.simulate.deals import Deal
-from dev.simulate.plans import Plan
+from sandbox.simulate.coupons import Coupon
+from sandbox.simulate.cycles import Change, alter, cycle, grant_coupon
+from sandbox.simulate.deals import Deal
+from sandbox.simulate.plans import Plan
 from tests.contracts_sold import (
     DAHLIA,
     ENDIVE,

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from dev.simulate.compare import compare
-from dev.simulate.cycles import Change, alter, cycle
-from dev.simulate.deals import Deal, Extra, price_for
-from dev.simulate.packages import contract_metadata
-from dev.simulate.plans import Plan
-from dev.simulate.reading import Found
-from dev.simulate.versions import ApiVersion
+from sandbox.simulate.compare import compare
+from sandbox.simulate.cycles import Change, alter, cycle
+from sandbox.simulate.deals import Deal, Extra, price_for
+from sandbox.simulate.packages import contract_metadata
+from sandbox.simulate.plans import Plan
+from sandbox.simulate.reading import Found
+from sandbox.simulate.versions import ApiVersion
 from tests.contracts_sold import (
     DAHLIA,
     ENDIVE,

@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from dev.simulate.account import Account
-from dev.simulate.asked import line_items
-from dev.simulate.connected import connected
-from dev.simulate.plans import Plan
-from dev.simulate.records import Charge, Customer, Session
-from dev.simulate.sales import Sale
-from dev.simulate.versions import NEW, OLD, ApiVersion
+from sandbox.simulate.account import Account
+from sandbox.simulate.asked import line_items
+from sandbox.simulate.connected import connected
+from sandbox.simulate.plans import Plan
+from sandbox.simulate.records import Charge, Customer, Session
+from sandbox.simulate.sales import Sale
+from sandbox.simulate.versions import NEW, OLD, ApiVersion
 from tests.stripe_types import problems_of
 
 PRO = Plan(1, "full", "Pro", 10_000, "month", {"usd": 2900}, {"usd": "price_pro"})

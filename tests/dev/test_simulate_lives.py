@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dev.simulate.coupons import Coupon
-from dev.simulate.cycles import (
+from sandbox.simulate.coupons import Coupon
+from sandbox.simulate.cycles import (
     Change,
     alter,
     cycle,
@@ -14,9 +14,9 @@ from dev.simulate.cycles import (
     pause_collection,
     resume_collection,
 )
-from dev.simulate.deals import Deal, Extra, sign
-from dev.simulate.scene import DAY
-from dev.simulate.versions import ApiVersion
+from sandbox.simulate.deals import Deal, Extra, sign
+from sandbox.simulate.scene import DAY
+from sandbox.simulate.versions import ApiVersion
 from tests.contracts_sold import (
     DAHLIA,
     FREE,

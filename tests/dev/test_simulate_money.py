@@ -4,14 +4,14 @@ from collections import Counter
 
 import pytest
 
-from dev.simulate.account import Account
-from dev.simulate.engine import Event
-from dev.simulate.expected import Books, NoBooks
-from dev.simulate.money import ASKING, MONEY
-from dev.simulate.plans import SAMPLE_PLANS, read_file
-from dev.simulate.play import play
-from dev.simulate.stories import ENABLED
-from dev.simulate.versions import NEW, OLD, ApiVersion
+from sandbox.simulate.account import Account
+from sandbox.simulate.engine import Event
+from sandbox.simulate.expected import Books, NoBooks
+from sandbox.simulate.money import ASKING, MONEY
+from sandbox.simulate.plans import SAMPLE_PLANS, read_file
+from sandbox.simulate.play import play
+from sandbox.simulate.stories import ENABLED
+from sandbox.simulate.versions import NEW, OLD, ApiVersion
 from tests.stripe_types import problems_of
 
 START, TODAY = 1_750_000_000, 1_800_000_000

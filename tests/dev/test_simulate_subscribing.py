@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from dev.simulate.account import Account
-from dev.simulate.asking import ASKING
-from dev.simulate.command import simulate
-from dev.simulate.plans import SAMPLE_PLANS, read_file
-from dev.simulate.play import play
-from dev.simulate.stories import ENABLED
-from dev.simulate.subscribing import SUBSCRIBING
-from dev.simulate.versions import BY_CHOICE, EVERY
+from sandbox.simulate.account import Account
+from sandbox.simulate.asking import ASKING
+from sandbox.simulate.command import simulate
+from sandbox.simulate.plans import SAMPLE_PLANS, read_file
+from sandbox.simulate.play import play
+from sandbox.simulate.stories import ENABLED
+from sandbox.simulate.subscribing import SUBSCRIBING
+from sandbox.simulate.versions import BY_CHOICE, EVERY
 from tests.contracts_sold import PRO, START, TEAM, a_catalogue
 from tests.stripe_types import problems_of
 

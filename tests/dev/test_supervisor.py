@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from dev import supervisor as watching
-from dev.application import Background
-from dev.console import Console
+from dev.up import supervisor as watching
+from dev.up.application import Background
+from dev.up.console import Console
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 15.0

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from dev import checks, vulnerabilities
-from dev.vulnerabilities import Audit, audit
+from dev.checks import checks, vulnerabilities
+from dev.checks.vulnerabilities import Audit, audit
 
 
 def saying(*vulns: dict[str, object]) -> tuple[str, str]:

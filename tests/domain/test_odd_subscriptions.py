@@ -4,10 +4,10 @@ import random
 
 import pytest
 
-from dev.simulate.account import Account
-from dev.simulate.play import play as perform
-from dev.simulate.subscribing import SUBSCRIBING
-from dev.simulate.versions import NEW, OLD
+from sandbox.simulate.account import Account
+from sandbox.simulate.play import play as perform
+from sandbox.simulate.subscribing import SUBSCRIBING
+from sandbox.simulate.versions import NEW, OLD
 from tests.contracts_sold import START, a_catalogue
 from tests.play import play
 from tests.simulated_catalogue import catalogue_of

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 
 import pytest
 
-from dev.simulate.account import Account
-from dev.simulate.engine import Event
-from dev.simulate.expected import Expectation
-from dev.simulate.money import MONEY
-from dev.simulate.plans import SAMPLE_PLANS, read_file
-from dev.simulate.play import play as live
-from dev.simulate.versions import NEW, OLD
+from sandbox.simulate.account import Account
+from sandbox.simulate.engine import Event
+from sandbox.simulate.expected import Expectation
+from sandbox.simulate.money import MONEY
+from sandbox.simulate.plans import SAMPLE_PLANS, read_file
+from sandbox.simulate.play import play as live
+from sandbox.simulate.versions import NEW, OLD
 from tests.play import Tables, play
 from tests.simulated_catalogue import catalogue_of
 

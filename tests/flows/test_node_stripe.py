@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from dev import node
+from dev.checks import node
 from tests.ingest.builders import ENVIRONMENT, SECRET
 from tests.pipeline import a_wiring, balances, sell
 from tests.play import CATALOGUE

@@ -1,6 +1,6 @@
 """Two pages for two plans: one of them can be paid, whatever the buyer does with the other."""
 
-from dev.stripe.views import Declined, Paid
+from sandbox.stripe.views import Declined, Paid
 from tests.buyers import Buyer
 from tests.offline_stripe import GOOD
 from tests.shop_floor import BASIC, PRO, SHOP, TRIED, Floor

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from sqlalchemy import text
 
 import db.ledger.catalogue
-from dev.simulate.plans import SAMPLE_PLANS
+from sandbox.simulate.plans import SAMPLE_PLANS
 from tests.offline_stripe import DAY, KEY, Offline, offline_stripe
 from tests.pipeline import a_wiring, balances
 from workers.commands.audit import audit

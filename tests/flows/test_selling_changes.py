@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from dev.simulate.records import Subscription
-from dev.stripe.agenda import Shop
-from dev.stripe.views import Declined, Paid
+from sandbox.simulate.records import Subscription
+from sandbox.stripe.agenda import Shop
+from sandbox.stripe.views import Declined, Paid
 from tests.buyers import PORTAL, Buyer
 from tests.offline_stripe import GOOD, LATER
 from tests.shop_floor import BASIC, PACK, PRO, TRIED, YEARLY, Floor

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from dev.stripe.keeper import SwitchTerms
-from dev.stripe.views import Paid
+from sandbox.stripe.keeper import SwitchTerms
+from sandbox.stripe.views import Paid
 from tests.buyers import Buyer
 from tests.offline_stripe import DAY, GOOD
 from tests.shop_floor import BASIC, PACK, PRO, Floor

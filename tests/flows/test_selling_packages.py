@@ -5,7 +5,7 @@ Real are our app, its engines, the signed webhooks and their HTTP; Stripe is the
 
 import pytest
 
-from dev.stripe.views import Declined, NeedsAuthentication, Paid
+from sandbox.stripe.views import Declined, NeedsAuthentication, Paid
 from tests.buyers import CHECKOUT, Buyer
 from tests.ingest.builders import as_user
 from tests.offline_stripe import ASKS, BROKE, GOOD

@@ -5,9 +5,9 @@ Real are our app, its engines, the signed webhooks and their HTTP; Stripe is the
 
 import pytest
 
-from dev.simulate.plans import Plan
-from dev.simulate.records import Customer, Subscription
-from dev.stripe.views import Declined, NeedsAuthentication, Paid
+from sandbox.simulate.plans import Plan
+from sandbox.simulate.records import Customer, Subscription
+from sandbox.stripe.views import Declined, NeedsAuthentication, Paid
 from tests.buyers import Buyer
 from tests.offline_stripe import ASKS, BROKE, DAY, GOOD, LATER
 from tests.shop_floor import BASIC, INLINE_REFILL, PRO, REFILL, YEARLY, Floor

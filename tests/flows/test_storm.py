@@ -18,13 +18,13 @@ from sqlalchemy import Engine, text
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 import settings
-from dev.simulate.account import Account
-from dev.simulate.delivery import Delivery
-from dev.simulate.engine import Event
-from dev.simulate.plans import SAMPLE_PLANS, read_file
-from dev.simulate.play import play
-from dev.simulate.versions import BY_CHOICE
 from ingest.app import create_app
+from sandbox.simulate.account import Account
+from sandbox.simulate.delivery import Delivery
+from sandbox.simulate.engine import Event
+from sandbox.simulate.plans import SAMPLE_PLANS, read_file
+from sandbox.simulate.play import play
+from sandbox.simulate.versions import BY_CHOICE
 from tests.ingest.builders import ENVIRONMENT, SECRET
 from tests.pipeline import a_delivery, a_wiring, balances, empty
 from tests.stripe_objects import a_refund, a_session, an_event

@@ -18,8 +18,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 import settings
-from dev.simulate.plans import SAMPLE_PLANS
 from ingest.app import create_app
+from sandbox.simulate.plans import SAMPLE_PLANS
 from tests.examples import examples
 from tests.ingest.builders import ENVIRONMENT, a_token
 from workers.commands.catalogue import load_file

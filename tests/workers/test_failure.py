@@ -17,7 +17,7 @@ import settings
 from db import migrate
 from db.engine import make_engine
 from db.queue import attempts, inbox, pauses
-from dev.engines import PostgresEngine
+from dev.up.engines import PostgresEngine
 from tests.pipeline import a_delivery, balances, put, sell, statuses, work
 from tests.play import CATALOGUE
 from tests.stripe_objects import a_line, a_session, a_subscription, an_event, an_invoice

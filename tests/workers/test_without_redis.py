@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from db.queue import inbox
-from dev.engines import ValkeyEngine
+from dev.up.engines import ValkeyEngine
 from tests.pipeline import a_delivery, a_wiring, balances, empty, put, sell
 from tests.play import CATALOGUE
 from tests.stripe_objects import a_session, an_event

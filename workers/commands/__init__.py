@@ -17,8 +17,8 @@ COMMANDS = {
     "up": "dev.up:up",
     "test": "dev.checks:test",
     "bench": "bench.command:bench",
-    "simulate": "dev.simulate.command:simulate",
-    "offline_stripe": "dev.stripe.command:offline_stripe",
+    "simulate": "sandbox.simulate.command:simulate",
+    "offline_stripe": "sandbox.stripe.command:offline_stripe",
     "load_plans": "workers.commands.catalogue:load_plans",
     "sync_stripe_products": "workers.commands.sync_stripe_products:sync_stripe_products",
     "check_subscription_status": (
@@ -137,7 +137,7 @@ def _imported(place: str) -> click.Command:
     try:
         command: click.Command = getattr(importlib.import_module(module_name), attribute)
     except ModuleNotFoundError as error:
-        if not (module_name.startswith(("dev.", "bench.")) and error.name):
+        if not (module_name.startswith(("dev.", "sandbox.", "bench.")) and error.name):
             raise
         raise click.ClickException(
             f"this command needs the development part, and {error.name} is not installed; "

@@ -1,7 +1,7 @@
 """A user's story in words: what each event said, what it changed, and why the balance moved.
 
-Pure: it reads what `db.operations.explain` found, and makes sentences. It decides nothing that the ledger
-has not decided; where it cannot tell the exact reason of an entry, it says what it knows.
+Pure: it reads what `db.operations.explain` found, and makes sentences. It decides nothing that the
+ledger has not decided; where it cannot tell the exact reason of an entry, it says what it knows.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,0 +1,120 @@
+"""Holds the checked-in TypeScript client to the API: a step of `test`, and a command.
+
+`python -m dev.checks.clients` checks: the types are those of the OpenAPI document, client and React
+example are well typed, the example builds. With `--write` it writes the types anew first.
+"""
+
+import contextlib
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import click
+from flask import Response
+
+import settings
+from dev.checks import node
+from dev.checks.node import NodeFailedError, NodeUnavailableError
+from ingest.app import create_app
+from ingest.ops.docs import DOCUMENT
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "clients"
+CLIENT, EXAMPLE = FOLDER / "typescript", FOLDER / "react-example"
+TYPES = CLIENT / "src" / "schema.ts"
+# What flask-smorest calls the view of the document.
+VIEW = "api-docs.openapi_json"
+WRITE = "python -m dev.checks.clients --write"
+# The document is the same on any store, and making it asks none.
+_NOWHERE = {
+    "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
+    "REDIS_URL": "redis://127.0.0.1:1/0",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What is wrong with the clients, one text each; `skipped` says why nothing was found out."""
+
+    found: Sequence[str] = ()
+    skipped: str = ""
+
+
+def document() -> str:
+    """The OpenAPI document as the receiver serves it, as JSON."""
+    # Away from the `.env` of whoever asks, which must not change what the API says of itself.
+    with tempfile.TemporaryDirectory() as elsewhere, contextlib.chdir(elsewhere):
+        app = create_app(settings.load(environ=_NOWHERE))
+    with app.test_request_context(DOCUMENT):
+        # Not by a request: that would leave a line in the log.
+        served = cast("Response", app.view_functions[VIEW]())
+    return served.get_data(as_text=True)
+
+
+def check() -> Checked:
+    """Check everything; where Node or the registry is missing nothing fails."""
+    return _guarded(_checked)
+
+
+def write() -> Checked:
+    """Write the types anew, then check everything."""
+
+    def work() -> list[str]:
+        TYPES.write_text(_generated(), encoding="utf-8")
+        return _checked()
+
+    return _guarded(work)
+
+
+def _guarded(work: Callable[[], list[str]]) -> Checked:
+    try:
+        node.install(FOLDER)
+        return Checked(work())
+    except NodeUnavailableError as error:
+        return Checked(skipped=str(error))
+    except NodeFailedError as error:
+        return Checked([str(error)])
+
+
+def _checked() -> list[str]:
+    if TYPES.read_text(encoding="utf-8") != _generated():
+        return [f"{TYPES.relative_to(ROOT)} is not what the API says; run: {WRITE}"]
+    # The example reads the client's built types, so the order matters.
+    for folder, words in (
+        (CLIENT, ("tsc",)),
+        (EXAMPLE, ("tsc",)),
+        (EXAMPLE, ("vite", "build", "--logLevel", "warn")),
+    ):
+        try:
+            node.run(folder, *words)
+        except NodeFailedError as error:
+            return [f"{folder.relative_to(ROOT)}: {error}"]
+    return []
+
+
+def _generated() -> str:
+    with tempfile.TemporaryDirectory(prefix="billing-clients-") as name:
+        source, target = Path(name, "openapi.json"), Path(name, "schema.ts")
+        source.write_text(document(), encoding="utf-8")
+        # What has a default may be left out of a request.
+        options = ("--default-non-nullable", "false", "--output", str(target))
+        node.run(FOLDER, "openapi-typescript", str(source), *options)
+        return target.read_text(encoding="utf-8")
+
+
+@click.command()
+@click.option("--write", "is_write", is_flag=True, help="Write the types anew first.")
+def command(*, is_write: bool) -> None:
+    """Check the TypeScript client and the React example against the API."""
+    result = write() if is_write else check()
+    for text in result.found:
+        click.echo(text)
+    if result.found:
+        raise SystemExit(1)
+    click.echo(f"skipped: {result.skipped}" if result.skipped else "The clients fit the API.")
+
+
+if __name__ == "__main__":
+    command()

@@ -1,0 +1,46 @@
+"""What `up` says when everything runs: where it is, and what to try next."""
+
+from pathlib import Path
+
+from dev.up.environment import FILE_NAME, Addresses
+
+WEBHOOK_PATH = "/billing/stripe/webhook/"
+
+
+def banner(directory: Path, addresses: Addresses, seconds: float) -> str:
+    """The text, for a terminal of 80 columns or more."""
+    base = addresses.base_url
+    manage = "python3 manage.py"
+    shown = _shown(directory)
+    data = "" if shown == ".data" else f" --data {shown}"
+    rows = [
+        ("try it", f"{base}/demo/"),
+        ("API", f"{base}/docs/"),
+        ("webhook", f"{base}{WEBHOOK_PATH}"),
+        ("ready", f"{base}/readyz"),
+        ("metrics", f"{base}/metrics"),
+        ("data", f"{shown}  (addresses and secrets: {FILE_NAME})"),
+    ]
+    if addresses.offline_stripe_url:
+        told = f"{addresses.offline_stripe_url}/  (offline: no STRIPE_SECRET_KEY is set)"
+        rows.insert(1, ("Stripe", told))
+    token = f"$({manage} issue_token --user u1{data})"
+    steps = [
+        f"{manage} simulate{data}",
+        f"{manage} events{data}",
+        f'curl -H "Authorization: Bearer {token}" {base}/billing/plans/full/',
+    ]
+    if not addresses.offline_stripe_url:
+        target = base.removeprefix("http://") + WEBHOOK_PATH
+        steps.append(f"stripe listen --forward-to {target}")
+    lines = ["", f"Ready in {seconds:.1f} s.", ""]
+    lines += [f"  {name:<9} {text}" for name, text in rows]
+    lines += ["", "Try, in another terminal:", ""]
+    lines += [f"  {step}" for step in steps]
+    return "\n".join([*lines, "", "Ctrl-C stops everything.", ""])
+
+
+def _shown(directory: Path) -> str:
+    here = Path.cwd()
+    text = str(directory.relative_to(here)) if directory.is_relative_to(here) else str(directory)
+    return f"'{text}'" if " " in text else text

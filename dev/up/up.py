@@ -1,0 +1,262 @@
+"""`up`: the whole product on one machine, from nothing, until Ctrl-C.
+
+Everything it starts is the real thing; only the secrets are made up. It refuses, in one line, to
+share a data directory or a port.
+"""
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import click
+import psycopg2
+import redis
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+
+import metrics
+import settings
+from dev.up import environment
+from dev.up.application import Background, Server
+from dev.up.banner import WEBHOOK_PATH, banner
+from dev.up.console import Console
+from dev.up.engine import EngineError, free_port, lock_within, port_is_free
+from dev.up.engines import PostgresEngine, ValkeyEngine
+from dev.up.environment import Addresses
+from dev.up.supervisor import NotReadyError, StoppedEarlyError, Supervisor
+from sandbox.simulate.plans import SAMPLE_PLANS
+
+LOCK_NAME = "up.lock"
+PROBE_TIMEOUT_SECONDS = 3.0
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 8000
+LAST_PORT = 65_535
+# The product's own application, with a page to try it on.
+DEMO = "sandbox.demo.wsgi:app"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run, as asked for."""
+
+    directory: Path
+    host: str
+    port: int
+    workers: int
+    given: Mapping[str, str]
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(1, 65535), help="Port of the receiver  [default: 8000]")
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True)
+def up(port: int | None, workers: int) -> None:
+    """Run PostgreSQL, Redis, the receiver, workers and the scheduler; Ctrl-C stops all."""
+    started_at = time.monotonic()
+    wanted = settings.load()  # First, for it tells in words which file cannot be read.
+    given = environment.given()
+    plan = Plan(
+        directory=wanted.data_dir.absolute(),
+        host=wanted.host if "HOST" in given else DEFAULT_HOST,
+        port=port or (wanted.port if "PORT" in given else DEFAULT_PORT),
+        workers=workers,
+        given=given,
+    )
+    try:
+        with _held(plan.directory):
+            _require_port(plan)
+            _run(plan, started_at)
+    except StoppedEarlyError:
+        return
+    except (EngineError, NotReadyError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    except (SQLAlchemyError, psycopg2.Error, redis.RedisError) as error:
+        raise click.ClickException(f"an engine failed: {first_line(error)}") from error
+
+
+def _run(plan: Plan, started_at: float) -> None:
+    console = Console()
+    supervisor = Supervisor(console)
+    console.say("up", f"starting in {plan.directory}")
+    try:
+        addresses = _start_engines(plan, supervisor)
+        _prepare_database(addresses.database_url, console)
+        environment.write(plan.directory, addresses)
+        _start_applications(plan, addresses, supervisor, console)
+        if addresses.offline_stripe_url:
+            _put_plans_on_sale(plan, console)
+        console.print(banner(plan.directory, addresses, time.monotonic() - started_at))
+        supervisor.run()
+    finally:
+        supervisor.stop()
+        console.close()
+
+
+@contextmanager
+def _held(directory: Path) -> Iterator[None]:
+    """Hold a data directory for this run. Raises `EngineError` where another run holds it."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        # The engines' user passes through; what is private in here is so by its own mode.
+        lock = os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise EngineError(
+            f"cannot use {directory} for data: {error.strerror}; choose another --data"
+        ) from error
+    try:
+        if not lock_within(lock, 0):
+            holder = os.pread(lock, 20, 0).decode(errors="replace").strip() or "unknown"
+            raise EngineError(
+                f"{directory} is in use by another `up` (process {holder}); "
+                "stop that one or choose another --data"
+            )
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _require_port(plan: Plan) -> None:
+    if not port_is_free(plan.host, plan.port):
+        raise EngineError(
+            f"port {plan.port} of {plan.host} is taken (or not ours to take); "
+            "stop what listens there or choose another --port"
+        )
+
+
+def _start_engines(plan: Plan, supervisor: Supervisor) -> Addresses:
+    """Start what is not named by URL, both at once, and say where everything is."""
+    postgres = None if "DATABASE_URL" in plan.given else PostgresEngine(plan.directory)
+    valkey = None if "REDIS_URL" in plan.given else ValkeyEngine(plan.directory)
+    if not valkey:
+        _require_redis(plan.given["REDIS_URL"])
+    supervisor.start(*(engine for engine in (postgres, valkey) if engine))
+    return Addresses(
+        database_url=postgres.url if postgres else plan.given["DATABASE_URL"],
+        redis_url=valkey.url if valkey else plan.given["REDIS_URL"],
+        host=plan.host,
+        port=plan.port,
+        offline_stripe_url=_offline_stripe_url(plan),
+    )
+
+
+def _offline_stripe_url(plan: Plan) -> str:
+    """Where the offline Stripe is to answer; empty where a real one is named, or none is wanted."""
+    if not environment.wants_offline_stripe(plan.given):
+        return ""
+    return f"http://{DEFAULT_HOST}:{free_port(min(plan.port + 1, LAST_PORT))}"
+
+
+def _require_redis(url: str) -> None:
+    try:
+        with closing(redis.Redis.from_url(url, socket_timeout=PROBE_TIMEOUT_SECONDS)) as client:
+            client.ping()
+    except ValueError as error:
+        raise EngineError(f"REDIS_URL is wrong: {first_line(error)}") from error
+    except redis.RedisError as error:
+        raise EngineError(f"the server of REDIS_URL does not answer: {error}") from error
+
+
+def _prepare_database(given_url: str, console: Console) -> None:
+    """Migrate; load the sample catalogue if there is no plan yet."""
+    from alembic.util import CommandError  # noqa: PLC0415 - slow to import; the engines start meanwhile.
+
+    from db import migrate  # noqa: PLC0415 - as above.
+    from workers.commands import catalogue  # noqa: PLC0415 - as above.
+
+    url = settings.load(environ={"DATABASE_URL": given_url}).database_url
+    try:
+        migrate.upgrade(url)
+    except OperationalError as error:
+        raise EngineError(
+            f"the server of DATABASE_URL does not answer: {first_line(error)}"
+        ) from error
+    except SQLAlchemyError as error:
+        raise EngineError(f"the database cannot be migrated: {first_line(error)}") from error
+    except CommandError as error:
+        raise EngineError(
+            f"the database was made by other code than this ({first_line(error)}); "
+            "use that code, or choose another --data or DATABASE_URL"
+        ) from error
+    if _has_no_plans(given_url):
+        catalogue.load_file(url, SAMPLE_PLANS)
+        console.say("up", f"no plans yet: loaded {SAMPLE_PLANS.name}")
+
+
+def first_line(error: Exception) -> str:
+    """What a database says is wrong, without the statement and the advice below it."""
+    said = error.orig if isinstance(error, DBAPIError) else error
+    return str(said).strip().split("\n", 1)[0] or type(error).__name__
+
+
+def _has_no_plans(given_url: str) -> bool:
+    plain = given_url.replace("+psycopg2", "", 1)
+    with closing(psycopg2.connect(plain)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM plans LIMIT 1")
+        return cursor.fetchone() is None
+
+
+def _start_applications(
+    plan: Plan, addresses: Addresses, supervisor: Supervisor, console: Console
+) -> None:
+    counts = plan.directory / "metrics"
+    metrics.forget_dead(counts)
+    environ = {
+        **os.environ,
+        # The receiver tells the counts of all of them.
+        "PROMETHEUS_MULTIPROC_DIR": str(counts),
+        "BILLING_DATA": str(plan.directory),
+        "DATABASE_URL": addresses.database_url,
+        "REDIS_URL": addresses.redis_url,
+        "HOST": addresses.host,
+        "PORT": str(addresses.port),
+        "LOG_FORMAT": plan.given.get("LOG_FORMAT", "console"),
+        "PYTHONUNBUFFERED": "1",
+    }
+    names = ["worker"] if plan.workers == 1 else [f"worker {n + 1}" for n in range(plan.workers)]
+    supervisor.start(
+        Server(
+            "receiver", ["web", "--app", DEMO], environ, console, f"{addresses.base_url}/readyz"
+        ),
+        *_offline_stripe(addresses, environ, console),
+        *(Background(name, ["worker"], environ, console, plan.directory) for name in names),
+        Background("beat", ["beat"], environ, console, plan.directory),
+    )
+
+
+def _offline_stripe(
+    addresses: Addresses, environ: Mapping[str, str], console: Console
+) -> list[Server]:
+    url = addresses.offline_stripe_url
+    if not url:
+        return []
+    words = ["offline_stripe", "--port", str(urlsplit(url).port)]
+    words += ["--webhook-url", addresses.base_url + WEBHOOK_PATH]
+    return [Server("stripe", words, environ, console, url)]
+
+
+def _put_plans_on_sale(plan: Plan, console: Console) -> None:
+    """Give every plan its price at the offline Stripe, so that its portal can switch plans.
+
+    Where that fails it is said, and everything else works all the same.
+    """
+    from db.engine import make_engine  # noqa: PLC0415 - slow to import; the processes start meanwhile.
+    from domain.errors import CatalogueError  # noqa: PLC0415 - as above.
+    from stripe_gateway import StripeGateway, StripeUnavailable  # noqa: PLC0415 - as above.
+    from workers.operations.catalogue_sync import CatalogueSync  # noqa: PLC0415 - as above.
+
+    configured = settings.load(environ={**os.environ, "BILLING_DATA": str(plan.directory)})
+    engine = make_engine(configured.database_url, pool_size=1, application_name="fiko-up")
+    sync = CatalogueSync(engine, StripeGateway(configured), configured.stripe_test_mode)
+    try:
+        made = list(sync.carry_out(sync.plan()))
+    except (StripeUnavailable, CatalogueError) as error:
+        console.say("up", f"the offline Stripe was not told what is on sale: {first_line(error)}")
+        return
+    finally:
+        engine.dispose()
+    if made:
+        console.say("up", f"told the offline Stripe what is on sale ({len(made)} changes)")

@@ -1,0 +1,189 @@
+"""The command `simulate`: sell, send, wait, compare, and say how it went.
+
+Talks to the receiver over HTTP only; it reads neither the database nor Redis, so what it checks
+is what a frontend would see.
+"""
+
+import json
+import random
+import secrets
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+import settings
+from sandbox.simulate.account import Account
+from sandbox.simulate.delivery import Delivered, Delivery, DeliveryError, plan_lanes
+from sandbox.simulate.plans import (
+    SAMPLE_PLANS,
+    CatalogueError,
+    Offer,
+    from_listing,
+    offer,
+    read_file,
+)
+from sandbox.simulate.play import play
+from sandbox.simulate.progress import meter
+from sandbox.simulate.reading import Reader, ReadError, token_maker
+from sandbox.simulate.report import Report, make_report, show
+from sandbox.simulate.scene import DAY
+from sandbox.simulate.settle import settle
+from sandbox.simulate.versions import BY_CHOICE
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What was asked for on the command line."""
+
+    customers: int
+    duplicates: float
+    shuffle: bool
+    seed: int
+    run: str
+    rate: float | None
+    api_version: str
+    timeout: float
+    connections: int
+    plans: Path
+    former: Path | None
+
+
+@click.command()
+@click.option("--customers", type=click.IntRange(1), default=100, show_default=True)
+@click.option(
+    "--duplicates",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="Chance that an event is delivered again, up to three times.",
+)
+@click.option("--shuffle", is_flag=True, help="Send everything in random order.")
+@click.option("--seed", type=int, default=None, help="Repeat the stories of an earlier run.")
+@click.option("--run", default=None, help="Repeat the ids of a run of the same day and seed too.")
+@click.option("--rate", type=click.FloatRange(0, min_open=True), help="Most events a second.")
+@click.option(
+    "--api-version", type=click.Choice(sorted(BY_CHOICE)), default="mixed", show_default=True
+)
+@click.option("--url", default=None, help="The receiver; without it, HOST and PORT as set.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=120.0,
+    show_default=True,
+    help="Seconds without any progress before giving up.",
+)
+@click.option("--connections", type=click.IntRange(1, 256), default=8, show_default=True)
+@click.option(
+    "--plans",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=SAMPLE_PLANS,
+    help="Catalogue file with the price ids.  [default: the sample]",
+)
+@click.option(
+    "--former",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default=None,
+    help="Catalogue that was loaded before, whose renewing plans have other price ids now: "
+    "some buyers keep its prices.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def simulate(
+    seed: int | None,
+    run: str | None,
+    url: str | None,
+    *,
+    as_json: bool,
+    **asked: object,
+) -> None:
+    """Send a realistic, signed stream of events and check what came of it."""
+    wanted = Run(
+        seed=secrets.randbelow(10**6) if seed is None else seed,
+        run=run or secrets.token_hex(4),
+        **asked,  # type: ignore[arg-type]  # click has checked each option's type.
+    )
+    console = Console(stderr=as_json)
+    try:
+        loaded = settings.load(needs=("stripe_webhook_secrets", "jwt_secret"))
+        report = perform(wanted, loaded, url or _address(loaded), console)
+    except (CatalogueError, DeliveryError, ReadError, settings.SettingsError) as error:
+        raise click.ClickException(str(error)) from error
+    if as_json:
+        click.echo(json.dumps(report.as_json(), indent=2))
+    else:
+        show(report, console)
+    if not report.right:
+        raise SystemExit(1)
+
+
+def perform(wanted: Run, loaded: settings.Settings, url: str, console: Console) -> Report:
+    """Do a whole run against the receiver at `url`.
+
+    Raises CatalogueError, DeliveryError or ReadError when it cannot be done at all.
+    """
+    token_for = token_maker(loaded.jwt_secret, loaded.jwt_audience, loaded.jwt_issuer)
+    console.print(
+        f"simulate: {wanted.customers:,} customers, run {wanted.run}, seed {wanted.seed}, {url}",
+        highlight=False,
+    )
+    delivery = Delivery(url, loaded.stripe_webhook_secrets[0], rate=wanted.rate)
+    with closing(Reader(url, token_for)) as reader:
+        chosen = _offer(reader, wanted)
+        for note in chosen.notes:
+            console.print(f"note: {note}", highlight=False, markup=False)
+        account = _sell(wanted, chosen)
+        delivered = _deliver(wanted, account, delivery, console)
+        expectations = account.books.close()
+        with meter(console, "users right", len(expectations)) as told:
+            settled = settle(reader, expectations, timeout_seconds=wanted.timeout, progress=told)
+    return make_report(
+        run=wanted.run,
+        seed=wanted.seed,
+        events=account.events,
+        expectations=expectations,
+        delivered=delivered,
+        settled=settled,
+    )
+
+
+def _address(loaded: settings.Settings) -> str:
+    # A receiver that listens everywhere is reached here.
+    host = "127.0.0.1" if loaded.host in {"0.0.0.0", "::", ""} else loaded.host  # noqa: S104 - compared, not bound.
+    return f"http://{host}:{loaded.port}"
+
+
+def _offer(reader: Reader, wanted: Run) -> Offer:
+    nobody = f"sim-{wanted.run}-catalogue"
+    listed = [
+        item
+        for path in ("/billing/plans/full/", "/billing/plans/token/")
+        for item in reader.items(path, nobody)
+    ]
+    older = read_file(wanted.former) if wanted.former else ()
+    in_file = [plan.risen_from(older) for plan in read_file(wanted.plans)]
+    return offer(in_file, from_listing(listed))
+
+
+def _sell(wanted: Run, chosen: Offer) -> Account:
+    # Midnight, so that a run repeated on the same day has the same bytes.
+    today = int(time.time()) // DAY * DAY
+    account = Account(seed=wanted.seed, run=wanted.run, starts_at=today)
+    versions = BY_CHOICE[wanted.api_version]
+    play(account, chosen.plans, versions, customers=wanted.customers, today=today)
+    return account
+
+
+def _deliver(wanted: Run, account: Account, delivery: Delivery, console: Console) -> Delivered:
+    queues = plan_lanes(
+        account.events,
+        lanes=wanted.connections,
+        duplicates=wanted.duplicates,
+        shuffle=wanted.shuffle,
+        # It decides an order, not a secret, and must repeat with the seed.
+        chance=random.Random(wanted.seed),  # noqa: S311
+    )
+    with meter(console, "accepted", sum(map(len, queues))) as told:
+        return delivery.send(queues, len(account.events), told)

@@ -1,0 +1,171 @@
+"""Compares what a user should have with what the receiver says they have. Pure."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sandbox.simulate.expected import Expectation, is_active
+from sandbox.simulate.reading import Found
+from sandbox.simulate.records import Subscription
+from sandbox.simulate.sales import Sale
+
+# What is compared, in the order it is reported.
+AREAS = ("balance", "subscriptions", "payments", "ledger")
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that is not as it must be."""
+
+    user_id: str
+    area: str
+    what: str
+    expected: object
+    found: object
+
+    def __str__(self) -> str:
+        return f"{self.user_id}: {self.what}: expected {self.expected!r}, found {self.found!r}"
+
+
+def compare(expected: Expectation, found: Found) -> list[Difference]:
+    """List every difference for one user; an empty list means all is right."""
+    differences: list[Difference] = []
+    user = expected.user_id
+    if expected.balance != found.balance:
+        differences.append(Difference(user, "balance", "balance", expected.balance, found.balance))
+    listed = {str(item["id"]): _as_times(item) for item in found.subscriptions}
+    wanted = {sub.id: _subscription(sub, listed.get(sub.id, {})) for sub in expected.subscriptions}
+    differences += _compare_lists(user, "subscriptions", wanted, listed)
+    sold = {sale.id: _payment(sale, found) for sale in expected.sales}
+    paid = {str(item["id"]): _with_note(item) for item in found.payments}
+    differences += _compare_lists(user, "payments", sold, paid)
+    if len(paid) != len(found.payments):
+        differences.append(
+            Difference(user, "payments", "payments listed", len(paid), len(found.payments))
+        )
+    return differences + list(_compare_ledger(expected, found))
+
+
+def _compare_lists(
+    user: str, area: str, expected: Mapping[str, Json], found: Mapping[str, Json]
+) -> Iterator[Difference]:
+    for key in dict.fromkeys((*expected, *found)):
+        if key not in found:
+            yield Difference(user, area, key, "present", "missing")
+        elif key not in expected:
+            yield Difference(user, area, key, "absent", "present")
+        else:
+            for name, value in expected[key].items():
+                if found[key].get(name, "no such field") != value:
+                    other = found[key].get(name, "no such field")
+                    yield Difference(user, area, f"{key} {name}", value, other)
+
+
+def _compare_ledger(expected: Expectation, found: Found) -> Iterator[Difference]:
+    user = expected.user_id
+    total = sum(int(entry["delta"]) for entry in found.ledger)
+    if total != expected.balance:
+        yield Difference(user, "ledger", "sum of the ledger", expected.balance, total)
+    if found.ledger and found.ledger[0]["balance_after"] != expected.balance:
+        newest = found.ledger[0]["balance_after"]
+        yield Difference(user, "ledger", "newest balance_after", expected.balance, newest)
+    by_payment: dict[str, int] = defaultdict(int)
+    for entry in found.ledger:
+        by_payment[str(entry["payment_id"])] += int(entry["delta"])
+    worth = {sale.id: sale.tokens for sale in expected.sales}
+    for key in dict.fromkeys((*worth, *by_payment)):
+        if worth.get(key, 0) != by_payment.get(key, 0):
+            yield Difference(
+                user, "ledger", f"entries of {key}", worth.get(key, 0), by_payment.get(key, 0)
+            )
+
+
+def _subscription(subscription: Subscription, listed: Json) -> dict[str, object]:
+    plan = subscription.price.plan if subscription.sold else None
+    wanted: dict[str, object] = {
+        "plan_id": plan.id if plan else None,
+        "plan_type": plan.type if plan else None,
+        "status": subscription.status,
+        "is_active": is_active(subscription),
+        "items": _items(subscription, listed),
+        "cancel_at_period_end": subscription.cancel_at_period_end,
+        "cancel_at": subscription.cancel_at,
+        "canceled_at": subscription.canceled_at,
+        "trial_end": subscription.trial_end,
+    }
+    if plan:
+        # Where no item sells a plan, nothing says whose quantity and period the row has.
+        wanted["quantity"] = subscription.quantity
+        wanted["current_period_start"] = subscription.period_start
+        wanted["current_period_end"] = subscription.period_end
+    if subscription.was_paused:
+        behavior = subscription.pause_behavior
+        paused = {"behavior": behavior, "resumes_at": subscription.resumes_at}
+        wanted["pause_collection"] = paused if behavior else None
+    return wanted
+
+
+def _items(subscription: Subscription, listed: Json) -> list[dict[str, object]]:
+    shown = listed.get("items")
+    found = shown if isinstance(shown, list) else []
+    wanted: list[dict[str, object]] = []
+    for place, item in enumerate(subscription.items):
+        quantity: object = item.quantity
+        if quantity is None and place < len(found):
+            # A metered item has no quantity, and whatever is said of it is nothing.
+            quantity = found[place].get("quantity")
+        wanted.append({"plan_id": item.plan.id if item.plan else None, "quantity": quantity})
+    return wanted
+
+
+_TIMES = ("current_period_start", "current_period_end", "cancel_at", "canceled_at", "trial_end")
+
+
+def _as_times(item: Json) -> dict[str, object]:
+    # Times are compared as moments: `Z` and `+00:00` say the same.
+    times = {name: _moment(item[name]) for name in _TIMES if name in item}
+    pause = item.get("pause_collection")
+    if isinstance(pause, dict):
+        pause = {**pause, "resumes_at": _moment(pause.get("resumes_at"))}
+    return {**item, **times, **({"pause_collection": pause} if pause else {})}
+
+
+def _moment(value: object) -> object:
+    try:
+        return int(datetime.fromisoformat(value).timestamp()) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+def _payment(sale: Sale, found: Found) -> dict[str, object]:
+    wanted: dict[str, object] = {
+        "amount": sale.amount,
+        "amount_refunded": sale.refunded,
+        "amount_disputed": sale.disputed,
+        "currency": sale.currency,
+        "status": sale.status,
+        "tokens": sale.tokens,
+        "subscription_id": sale.subscription_id,
+    }
+    # A change of plan bills two plans, and either may stand for the payment; what nobody knows
+    # yet may go without one.
+    listed = next((item for item in found.payments if item["id"] == sale.id), {})
+    plan = listed.get("plan_id")
+    plans = {*sale.plans, None} if sale.has_note else sale.plans
+    wanted["plan_id"] = plan if plan in plans else min(sale.plans, default=None)
+    kind = listed.get("plan_type")
+    kinds = {*sale.plan_types, None} if sale.has_note else sale.plan_types
+    wanted["plan_type"] = kind if kind in kinds else min(sale.plan_types, default=None)
+    # What a note says is for people; that there is one is not. An unpaid payment may have one, and
+    # an invoice of nothing that sells tokens.
+    if sale.state == "paid" and (sale.subscription_id is None or sale.gross):
+        wanted["has_note"] = sale.has_note
+    return wanted
+
+
+def _with_note(item: Json) -> dict[str, object]:
+    return {**item, "has_note": item.get("note") is not None}

@@ -1,0 +1,149 @@
+"""Draws hosted checkout sessions as full Stripe objects. Pure; never computes a token."""
+
+from sandbox.simulate.objects import Json, address
+from sandbox.simulate.records import Session
+
+# How long an open session waits for its buyer.
+LIFETIME_SECONDS = 24 * 3600
+
+_QUIET_SESSION: Json = {
+    "adaptive_pricing": {"enabled": False},
+    "after_expiration": None,
+    "automatic_tax": {"enabled": False, "liability": None, "status": None},
+    "billing_address_collection": None,
+    "client_secret": None,
+    "consent": None,
+    "consent_collection": None,
+    "currency_conversion": None,
+    "custom_fields": [],
+    "custom_text": {
+        "after_submit": None,
+        "shipping_address": None,
+        "submit": None,
+        "terms_of_service_acceptance": None,
+    },
+    "livemode": False,
+    "locale": None,
+    "payment_method_configuration_details": {"id": "pmc_1SimulatedDefault", "parent": None},
+    "phone_number_collection": {"enabled": False},
+    "recovered_from": None,
+    "saved_payment_method_options": None,
+    "setup_intent": None,
+    "shipping_address_collection": None,
+    "shipping_cost": None,
+    "shipping_options": [],
+    "submit_type": None,
+}
+_SUCCESS_URL = "http://localhost:3000/billing/success?session_id={CHECKOUT_SESSION_ID}"
+_CANCEL_URL = "http://localhost:3000/billing/cancel"
+
+
+def _invoice_creation(session: Session) -> Json | None:
+    if session.mode != "payment":
+        return None
+    return {
+        "enabled": session.invoicing,
+        "invoice_data": {
+            "account_tax_ids": None,
+            "custom_fields": None,
+            "description": None,
+            "footer": None,
+            "issuer": None,
+            "metadata": {},
+            "rendering_options": None,
+        },
+    }
+
+
+def _versioned_session(session: Session) -> Json:
+    version = session.customer.version
+    if not version.basil:
+        return {"shipping_details": None, "ui_mode": "hosted"}
+    return {
+        "collected_information": None,
+        "customer_account": session.customer.account_reference,
+        "origin_context": None,
+        "permissions": None,
+        "ui_mode": "hosted_page" if version.hosted_page else "hosted",
+        "wallet_options": None,
+    }
+
+
+def _buyer(session: Session) -> Json:
+    # Who buys is on the session only once the page was completed.
+    customer = session.customer
+    details: Json = {
+        "address": address(customer),
+        "email": customer.email or None,
+        "name": customer.name or None,
+        "phone": None,
+        "tax_exempt": "none",
+        "tax_ids": [],
+    }
+    known = session.status == "complete"
+    return {
+        "customer": customer.reference if known or customer.announced else None,
+        "customer_details": details if known else None,
+        "customer_email": session.customer_email,
+    }
+
+
+def _discounts(session: Session) -> list[Json]:
+    drawn: list[Json] = [
+        {"coupon": each.coupon.id, "promotion_code": each.promotion_id}
+        for each in session.discounts
+    ]
+    if session.promotion_code:
+        drawn.append({"coupon": None, "promotion_code": session.promotion_code})
+    return drawn
+
+
+def _customer_creation(session: Session) -> str | None:
+    if session.customer_given:
+        return None
+    return "if_required" if session.mode == "payment" else "always"
+
+
+def session_object(session: Session) -> Json:
+    """Draw a checkout session as it stands."""
+    payment = session.mode == "payment"
+    intent = session.intent if payment else None
+    page = f"https://checkout.stripe.com/c/pay/{session.id}"
+    return {
+        "id": session.id,
+        "object": "checkout.session",
+        **_QUIET_SESSION,
+        **_versioned_session(session),
+        **_buyer(session),
+        "amount_subtotal": session.amount_subtotal,
+        "amount_total": session.amount_total,
+        "allow_promotion_codes": session.promotion_codes,
+        "cancel_url": session.cancel_url if session.success_url else _CANCEL_URL,
+        "client_reference_id": session.reference,
+        "created": session.created,
+        "currency": session.price.currency,
+        "customer_creation": _customer_creation(session),
+        "discounts": _discounts(session),
+        "expires_at": session.expires_at or session.created + LIFETIME_SECONDS,
+        "invoice": session.invoice.id if session.invoice else None,
+        "invoice_creation": _invoice_creation(session),
+        "metadata": dict(session.metadata),
+        "mode": session.mode,
+        "payment_intent": intent.id if intent else None,
+        "payment_link": session.payment_link,
+        "payment_method_collection": "if_required" if payment else "always",
+        "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
+        "payment_method_types": ["card"]
+        if session.method_type == "card"
+        else ["card", "sepa_debit"],
+        "payment_status": session.payment_status,
+        "status": session.status,
+        "subscription": session.subscription.id if session.subscription else None,
+        "success_url": session.success_url or _SUCCESS_URL,
+        "total_details": {
+            "amount_discount": session.discount,
+            "amount_shipping": 0,
+            "amount_tax": session.tax,
+        },
+        "url": page if session.status == "open" else None,
+    }

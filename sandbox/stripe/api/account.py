@@ -1,0 +1,93 @@
+"""The account itself: its events, its one webhook endpoint, its balance."""
+
+from collections.abc import Sequence
+
+from sandbox.stripe.api.calls import Call, Endpoint, Found, Json
+from sandbox.stripe.api.parameters import DATED_PAGE, NOTHING, PAGE, Group, Many, flag, text
+from sandbox.stripe.errors import invalid, no_such
+from sandbox.stripe.goods import NEWEST
+from sandbox.stripe.log import Posted
+
+_TYPES_MAX = 20
+ENDPOINT_ID = "we_1OfflineEndpoint"
+
+
+def _events(call: Call) -> Found:
+    params = call.params
+    if params.get("type") and params.get("types"):
+        raise invalid("You may only specify one of these parameters: type, types.")
+    wanted = params.get("types") or ([params["type"]] if params.get("type") else [])
+    delivered = params.get("delivery_success")
+    found = [
+        one
+        for one in reversed(call.log.posted)
+        if _fits(one.event.type, wanted) and delivered in (None, one.delivery == "delivered")
+    ]
+    return call.page(call.dated(found, lambda one: one.event.created), lambda one: one.event.id)
+
+
+def _fits(kind: str, wanted: Sequence[str]) -> bool:
+    return not wanted or any(
+        kind == each or (each.endswith("*") and kind.startswith(each[:-1])) for each in wanted
+    )
+
+
+def _event(call: Call) -> Posted:
+    found = call.log.get(call.id)
+    if found is None:
+        raise no_such("event", call.id, "id")
+    return found
+
+
+def _endpoint(call: Call) -> Json:
+    return {
+        "id": ENDPOINT_ID,
+        "object": "webhook_endpoint",
+        "api_version": NEWEST.name,
+        "application": None,
+        "created": 1_700_000_000,
+        "description": "The offline Stripe's only endpoint",
+        "enabled_events": ["*"],
+        "livemode": False,
+        "metadata": {},
+        "status": "enabled",
+        "url": call.webhook_url,
+    }
+
+
+def _endpoints(call: Call) -> Found:
+    found = [_endpoint(call)] if call.webhook_url else []
+    return call.page(found, lambda each: str(each["id"]))
+
+
+def _the_endpoint(call: Call) -> Found:
+    if call.id != ENDPOINT_ID or not call.webhook_url:
+        raise no_such("webhook_endpoint", call.id, "id")
+    return _endpoint(call)
+
+
+def _balance(call: Call) -> Json:
+    del call
+    nothing = {"amount": 0, "currency": "usd", "source_types": {"card": 0}}
+    return {"object": "balance", "available": [nothing], "livemode": False, "pending": [nothing]}
+
+
+ENDPOINTS = (
+    Endpoint(
+        "GET",
+        "/v1/events",
+        Group(
+            {
+                **DATED_PAGE,
+                "delivery_success": flag,
+                "type": text,
+                "types": Many(text, most=_TYPES_MAX),
+            }
+        ),
+        _events,
+    ),
+    Endpoint("GET", "/v1/events/<id>", NOTHING, _event),
+    Endpoint("GET", "/v1/webhook_endpoints", Group(PAGE), _endpoints),
+    Endpoint("GET", "/v1/webhook_endpoints/<id>", NOTHING, _the_endpoint),
+    Endpoint("GET", "/v1/balance", NOTHING, _balance),
+)

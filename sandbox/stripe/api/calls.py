@@ -1,0 +1,97 @@
+"""What an endpoint is given and what it answers with; pages of lists; looking things up."""
+
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sandbox.stripe.agenda import Shop
+from sandbox.stripe.api.parameters import Group
+from sandbox.stripe.errors import invalid, no_such
+from sandbox.stripe.goods import Kept
+from sandbox.stripe.log import EventLog, Posted
+
+Json = dict[str, Any]
+T = TypeVar("T")
+K = TypeVar("K", bound=Kept)
+
+_BOUNDS = {"gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": operator.le}
+_LIMIT = 10
+_LIMIT_MAX = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of a list; a search has pages of its own kind."""
+
+    items: Sequence[object]
+    has_more: bool
+    url: str
+    search: bool = False
+
+
+Found = Kept | Posted | Page | Json
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, its parameters checked; `id` is what the address names."""
+
+    shop: Shop
+    log: EventLog
+    params: Json
+    id: str
+    path: str
+    webhook_url: str
+    wall_now: int
+
+    def the(self, kind: type[K], name: str) -> K:
+        """The record that the address names; `name` is what Stripe calls its kind."""
+        return self.find(kind, self.id, name, "id")
+
+    def find(self, kind: type[K], record_id: str, name: str, param: str) -> K:
+        """The record of an id that a parameter names."""
+        found = self.shop.get(kind, record_id)
+        if found is None:
+            raise no_such(name, record_id, param)
+        return found
+
+    def page(self, items: Iterable[T], key: Callable[[T], str]) -> Page:
+        """The page of a list, newest first, that the request asks for."""
+        limit = self.params.get("limit", _LIMIT)
+        if not 1 <= limit <= _LIMIT_MAX:
+            told = f"This value must be between 1 and {_LIMIT_MAX}."
+            raise invalid(told, "limit", "parameter_invalid_integer")
+        every = list(items)
+        after, before = self.params.get("starting_after"), self.params.get("ending_before")
+        if before:
+            newer = every[: _place(every, key, before, "ending_before")]
+            return Page(newer[-limit:], len(newer) > limit, self.path)
+        rest = every[_place(every, key, after, "starting_after") + 1 :] if after else every
+        return Page(rest[:limit], len(rest) > limit, self.path)
+
+    def dated(self, items: Iterable[T], created: Callable[[T], int]) -> Iterable[T]:
+        """Those of a list that were made within the bounds asked for."""
+        bounds = self.params.get("created") or {}
+        return [each for each in items if _within(bounds, created(each))]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One call of the API: `path` names the id it takes `<id>`."""
+
+    method: str
+    path: str
+    accepts: Group
+    run: Callable[[Call], Found]
+
+
+def _place(items: Sequence[T], key: Callable[[T], str], wanted: str, param: str) -> int:
+    for place, item in enumerate(items):
+        if key(item) == wanted:
+            return place
+    raise no_such("object", wanted, param)
+
+
+def _within(bounds: Mapping[str, int], moment: int) -> bool:
+    return all(_BOUNDS[name](moment, bound) for name, bound in bounds.items())

@@ -1,0 +1,247 @@
+"""Products and prices."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sandbox.simulate.records import Price
+from sandbox.stripe.api.calls import Call, Endpoint, Found
+from sandbox.stripe.api.parameters import (
+    DATED_PAGE,
+    NOTHING,
+    Group,
+    Many,
+    amount,
+    currency,
+    flag,
+    merged,
+    metadata,
+    one_of,
+    short_text,
+    text,
+    whole,
+)
+from sandbox.stripe.api.searching import SEARCH, search
+from sandbox.stripe.errors import invalid, missing_parameter
+from sandbox.stripe.goods import Product
+
+INTERVALS = ("day", "week", "month", "year")
+_RECURRING = Group(
+    {
+        "interval": one_of(*INTERVALS),
+        "interval_count": whole,
+        "usage_type": one_of("licensed"),
+    },
+    required=("interval",),
+)
+_PRODUCT_DATA = Group(
+    {"active": flag, "id": text, "metadata": metadata, "name": text}, required=("name",)
+)
+_PRODUCT: dict[str, Any] = {
+    "active": flag,
+    "description": text,
+    "metadata": metadata,
+    "name": text,
+}
+_CHANGEABLE: dict[str, Any] = {
+    "active": flag,
+    "lookup_key": short_text,
+    "metadata": metadata,
+    "nickname": text,
+    "transfer_lookup_key": flag,
+}
+_PRICE = Group(
+    {
+        **_CHANGEABLE,
+        "billing_scheme": one_of("per_unit"),
+        "currency": currency,
+        "product": text,
+        "product_data": _PRODUCT_DATA,
+        "recurring": _RECURRING,
+        "unit_amount": amount,
+    },
+    required=("currency",),
+)
+_PRICES: dict[str, Any] = {
+    **DATED_PAGE,
+    "active": flag,
+    "currency": currency,
+    "lookup_keys": Many(text, most=10),
+    "product": text,
+    "type": one_of("one_time", "recurring"),
+}
+
+
+def interval_of(recurring: Mapping[str, Any] | None, param: str) -> str | None:
+    """How often something renews; more than one interval at a time is not known here."""
+    if recurring is None:
+        return None
+    if recurring.get("interval_count", 1) != 1:
+        raise invalid("The offline Stripe renews every single interval only.", param)
+    return str(recurring["interval"])
+
+
+def _create_product(call: Call) -> Found:
+    params = call.params
+    if params.get("id") in call.shop.records:
+        raise invalid("Product already exists.", "id", "resource_already_exists")
+    product = call.shop.add_product(
+        params["name"],
+        product_id=params.get("id") or "",
+        description=params.get("description"),
+        metadata=merged(None, params.get("metadata", {})),
+    )
+    product.active = params.get("active", True)
+    return product
+
+
+def _update_product(call: Call) -> Found:
+    product = call.the(Product, "product")
+    changes = dict(call.params)
+    if "name" in changes and not changes["name"]:
+        raise invalid("You passed an empty string for 'name'.", "name", "parameter_invalid_empty")
+    if "metadata" in changes:
+        changes["metadata"] = merged(product.metadata, changes["metadata"])
+    if changes.get("default_price"):
+        price = call.find(Price, changes["default_price"], "price", "default_price")
+        if price.product != product.id or not price.active:
+            raise invalid("The default price must be an active price of the product.")
+    call.shop.change_product(product, changes)
+    return product
+
+
+def _products(call: Call) -> Found:
+    wanted, ids = call.params.get("active"), call.params.get("ids")
+    found = [
+        one
+        for one in call.shop.every(Product)
+        if wanted in (None, one.active) and (not ids or one.id in ids)
+    ]
+    return call.page(call.dated(found, lambda one: one.created), lambda one: one.id)
+
+
+def _create_price(call: Call) -> Found:
+    params = call.params
+    if "unit_amount" not in params:
+        raise missing_parameter("unit_amount")
+    interval = interval_of(params.get("recurring"), "recurring[interval_count]")
+    return call.shop.add_price(
+        _product_of(call),
+        currency=params["currency"],
+        unit_minor=params["unit_amount"],
+        interval=interval,
+        lookup_key=_lookup_key(call, None),
+        nickname=params.get("nickname"),
+        metadata=merged(None, params.get("metadata", {})),
+        active=params.get("active", True),
+    )
+
+
+def _product_of(call: Call) -> Product:
+    named, data = call.params.get("product"), call.params.get("product_data")
+    if named and data:
+        raise invalid("You may only specify one of these parameters: product, product_data.")
+    if named:
+        return call.find(Product, named, "product", "product")
+    if not data:
+        raise missing_parameter("product")
+    words = merged(None, data.get("metadata", {}))
+    return call.shop.add_product(
+        data["name"], product_id=data.get("id") or "", description=None, metadata=words
+    )
+
+
+def _lookup_key(call: Call, own: Price | None) -> str | None:
+    """The lookup key to give, free or taken over from the price that has it."""
+    key = call.params.get("lookup_key")
+    holder = next(
+        (one for one in call.shop.every(Price) if key and one.lookup_key == key and one is not own),
+        None,
+    )
+    if holder and not call.params.get("transfer_lookup_key"):
+        told = f"A price (`{holder.id}`) already uses that lookup key."
+        raise invalid(told, "lookup_key", "resource_already_exists")
+    if holder:
+        call.shop.change_price(holder, {"lookup_key": None})
+    return str(key) if key else None
+
+
+def _update_price(call: Call) -> Found:
+    price = call.the(Price, "price")
+    changes = {name: value for name, value in call.params.items() if name != "transfer_lookup_key"}
+    if changes.get("active") is False:
+        for product in call.shop.every(Product):
+            if product.default_price == price.id:
+                told = (
+                    "This price cannot be archived because it is the default price of its product."
+                )
+                raise invalid(told, "active")
+    if "lookup_key" in changes:
+        changes["lookup_key"] = _lookup_key(call, price)
+    if "metadata" in changes:
+        changes["metadata"] = merged(price.metadata, changes["metadata"])
+    call.shop.change_price(price, changes)
+    return price
+
+
+def _prices(call: Call) -> Found:
+    found = [one for one in call.shop.every(Price) if _wanted(one, call.params)]
+    return call.page(call.dated(found, lambda one: one.created), lambda one: one.id)
+
+
+def _wanted(price: Price, params: Mapping[str, Any]) -> bool:
+    kind = "recurring" if price.plan.recurring else "one_time"
+    keys = params.get("lookup_keys")
+    return (
+        params.get("active") in (None, price.active)
+        and params.get("currency") in (None, price.currency)
+        and params.get("product") in (None, price.product)
+        and params.get("type") in (None, kind)
+        and (not keys or price.lookup_key in keys)
+    )
+
+
+def _search_products(call: Call) -> Found:
+    return search(
+        call,
+        call.shop.every(Product),
+        lambda one: one.metadata,
+        {"active": lambda one: str(one.active).lower(), "name": lambda one: one.name},
+    )
+
+
+def _search_prices(call: Call) -> Found:
+    return search(
+        call,
+        call.shop.every(Price),
+        lambda one: one.metadata,
+        {
+            "active": lambda one: str(one.active).lower(),
+            "currency": lambda one: one.currency,
+            "lookup_key": lambda one: one.lookup_key or "",
+            "product": lambda one: one.product,
+            "type": lambda one: "recurring" if one.plan.recurring else "one_time",
+        },
+    )
+
+
+ENDPOINTS = (
+    Endpoint(
+        "POST", "/v1/products", Group({**_PRODUCT, "id": text}, required=("name",)), _create_product
+    ),
+    Endpoint(
+        "GET", "/v1/products", Group({**DATED_PAGE, "active": flag, "ids": Many(text)}), _products
+    ),
+    Endpoint("GET", "/v1/products/search", SEARCH, _search_products),
+    Endpoint("GET", "/v1/products/<id>", NOTHING, lambda call: call.the(Product, "product")),
+    Endpoint(
+        "POST",
+        "/v1/products/<id>",
+        Group({**_PRODUCT, "default_price": text}),
+        _update_product,
+    ),
+    Endpoint("POST", "/v1/prices", _PRICE, _create_price),
+    Endpoint("GET", "/v1/prices", Group(_PRICES), _prices),
+    Endpoint("GET", "/v1/prices/search", SEARCH, _search_prices),
+    Endpoint("GET", "/v1/prices/<id>", NOTHING, lambda call: call.the(Price, "price")),
+    Endpoint("POST", "/v1/prices/<id>", Group(_CHANGEABLE), _update_price),
+)

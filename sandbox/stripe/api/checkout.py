@@ -1,0 +1,265 @@
+"""Checkout sessions: opened, listed, expired."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sandbox.simulate.records import Customer, Price, Session, Subscription
+from sandbox.stripe.api.calls import Call, Endpoint, Found
+from sandbox.stripe.api.catalogue import INTERVALS, interval_of
+from sandbox.stripe.api.customers import living
+from sandbox.stripe.api.drawing import line_item_object
+from sandbox.stripe.api.parameters import (
+    DATED_PAGE,
+    NOTHING,
+    PAGE,
+    Group,
+    Many,
+    amount,
+    currency,
+    flag,
+    merged,
+    metadata,
+    one_of,
+    text,
+    web_url,
+    whole,
+)
+from sandbox.stripe.checkouts import LIFETIME_SECONDS, Terms
+from sandbox.stripe.contracts import RUNNING
+from sandbox.stripe.errors import invalid, missing_parameter
+from sandbox.stripe.goods import Product
+
+LIFETIME_SECONDS_MIN = 30 * 60
+# Asked for before it left, answered after it arrived.
+_SLACK_SECONDS = 60
+_PRICE_DATA = Group(
+    {
+        "currency": currency,
+        "product": text,
+        "product_data": Group(
+            {"description": text, "metadata": metadata, "name": text}, required=("name",)
+        ),
+        "recurring": Group(
+            {"interval": one_of(*INTERVALS), "interval_count": whole}, required=("interval",)
+        ),
+        "unit_amount": amount,
+    },
+    required=("currency",),
+)
+_SESSION = Group(
+    {
+        "allow_promotion_codes": flag,
+        "billing_address_collection": one_of("auto", "required"),
+        "cancel_url": web_url,
+        "client_reference_id": text,
+        "currency": currency,
+        "customer": text,
+        "customer_creation": one_of("always", "if_required"),
+        "customer_email": text,
+        "expires_at": whole,
+        "invoice_creation": Group({"enabled": flag}, required=("enabled",)),
+        "line_items": Many(Group({"price": text, "price_data": _PRICE_DATA, "quantity": whole})),
+        "locale": text,
+        "metadata": metadata,
+        "mode": one_of("payment", "setup", "subscription"),
+        "payment_intent_data": Group({"description": text, "metadata": metadata}),
+        "payment_method_collection": one_of("always", "if_required"),
+        "subscription_data": Group({"metadata": metadata, "trial_period_days": whole}),
+        "success_url": web_url,
+        "ui_mode": one_of("hosted_page"),
+    },
+    required=("success_url", "line_items", "mode"),
+)
+# What Stripe takes in one mode only.
+_ONLY = {
+    "payment": ("payment_intent_data", "invoice_creation", "customer_creation"),
+    "subscription": ("subscription_data", "payment_method_collection"),
+}
+
+
+def _create(call: Call) -> Found:
+    params = call.params
+    _check_mode(params)
+    customer = living(call, params["customer"], "customer") if params.get("customer") else None
+    if customer and params.get("customer_email"):
+        raise invalid("You may only specify one of these parameters: customer, customer_email.")
+    (line,) = _one_line(params["line_items"])
+    price = _price_of(call, line)
+    recurring = price.plan.recurring
+    _check_price(params, price)
+    if customer and recurring:
+        _check_currency(call, customer, price.currency)
+    trial = params.get("subscription_data", {}).get("trial_period_days", 0)
+    lives = _lifetime(call)
+    return call.shop.open_checkout(
+        Terms(
+            price=price,
+            success_url=params["success_url"],
+            customer=customer,
+            quantity=line.get("quantity", 1),
+            cancel_url=params.get("cancel_url"),
+            reference=params.get("client_reference_id"),
+            email=params.get("customer_email"),
+            metadata=merged(None, params.get("metadata", {})),
+            intent_metadata=_words(params, "payment_intent_data"),
+            contract_metadata=_words(params, "subscription_data"),
+            trial_days=trial,
+            invoicing=params.get("invoice_creation", {}).get("enabled", False),
+            promotion_codes=params.get("allow_promotion_codes"),
+            always_customer=params.get("customer_creation") == "always",
+            expires_at=params.get("expires_at", 0),
+            lives_seconds=lives,
+        )
+    )
+
+
+def _words(params: Mapping[str, Any], group: str) -> dict[str, str]:
+    return merged(None, params.get(group, {}).get("metadata", {}))
+
+
+def _check_mode(params: Mapping[str, Any]) -> None:
+    mode = params["mode"]
+    if mode == "setup":
+        raise invalid("The offline Stripe knows no sessions in `setup` mode.", "mode")
+    for other, names in _ONLY.items():
+        for name in names:
+            if other != mode and name in params:
+                told = f"You can not pass `{name}` in `{mode}` mode."
+                raise invalid(told, name)
+    days = params.get("subscription_data", {}).get("trial_period_days")
+    if days is not None and days < 1:
+        told = "The minimum number of trial period days is 1."
+        raise invalid(told, "subscription_data[trial_period_days]")
+
+
+def _one_line(lines: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    if len(lines) != 1:
+        raise invalid("The offline Stripe sells one line at a time.", "line_items")
+    if lines[0].get("quantity") is None:
+        raise missing_parameter("line_items[0][quantity]")
+    if lines[0]["quantity"] < 1:
+        told = "This value must be greater than or equal to 1."
+        raise invalid(told, "line_items[0][quantity]", "parameter_invalid_integer")
+    return lines
+
+
+def _price_of(call: Call, line: Mapping[str, Any]) -> Price:
+    named, data = line.get("price"), line.get("price_data")
+    if bool(named) == bool(data):
+        told = "You must specify either `price` or `price_data` for each line item."
+        raise invalid(told, "line_items[0]")
+    if named:
+        price = call.find(Price, named, "price", "line_items[0][price]")
+        if not price.active:
+            told = "The price specified is inactive. This field only accepts active prices."
+            raise invalid(told, "line_items[0][price]", "price_inactive")
+        return price
+    return _inline_price(call, data or {})
+
+
+def _inline_price(call: Call, data: Mapping[str, Any]) -> Price:
+    where = "line_items[0][price_data]"
+    if "unit_amount" not in data:
+        raise missing_parameter(f"{where}[unit_amount]")
+    interval = interval_of(data.get("recurring"), f"{where}[recurring][interval_count]")
+    named, made = data.get("product"), data.get("product_data")
+    if bool(named) == bool(made):
+        raise missing_parameter(f"{where}[product_data]")
+    if named:
+        product = call.find(Product, named, "product", f"{where}[product]")
+    else:
+        told = made or {}
+        product = call.shop.add_product(
+            told["name"],
+            description=told.get("description"),
+            metadata=merged(None, told.get("metadata", {})),
+        )
+        # Stripe's inline products and prices are made inactive, so no list of offers has them.
+        product.active = False
+    return call.shop.add_price(
+        product,
+        currency=data["currency"],
+        unit_minor=data["unit_amount"],
+        interval=interval,
+        active=False,
+    )
+
+
+def _check_price(params: Mapping[str, Any], price: Price) -> None:
+    if price.plan.recurring and params["mode"] == "payment":
+        told = "You specified `payment` mode but passed a recurring price."
+        raise invalid(f"{told} Either switch to `subscription` mode or use only one-time prices.")
+    if not price.plan.recurring and params["mode"] == "subscription":
+        raise invalid("You must provide at least one recurring price in `subscription` mode.")
+    if params.get("currency") not in (None, price.currency):
+        told = f"The price specified is in {price.currency}, not in {params['currency']}."
+        raise invalid(told, "currency")
+
+
+def _check_currency(call: Call, customer: Customer, wanted: str) -> None:
+    for each in call.shop.every(Subscription):
+        other = each.price.currency
+        if each.customer is customer and each.status in RUNNING and other != wanted:
+            raise invalid(
+                "You cannot combine currencies on a single customer. This customer has an active "
+                f"subscription with currency {other}."
+            )
+
+
+def _lifetime(call: Call) -> int:
+    at = call.params.get("expires_at")
+    if at is None:
+        return LIFETIME_SECONDS
+    # The asker goes by the wall clock, which this account's own may be ahead of.
+    lives = int(at) - call.wall_now
+    if not LIFETIME_SECONDS_MIN - _SLACK_SECONDS <= lives <= LIFETIME_SECONDS + _SLACK_SECONDS:
+        told = "The `expires_at` timestamp must be between 30 minutes and 24 hours from now."
+        raise invalid(told, "expires_at")
+    return lives
+
+
+def _sessions(call: Call) -> Found:
+    params = call.params
+    found = [
+        one
+        for one in call.shop.every(Session)
+        if params.get("customer") in (None, one.customer.reference)
+        and params.get("status") in (None, one.status)
+        and params.get("subscription") in (None, one.subscription and one.subscription.id)
+        and params.get("payment_intent") in (None, one.intent and one.intent.id)
+    ]
+    return call.page(call.dated(found, lambda one: one.created), lambda one: one.id)
+
+
+def _the_session(call: Call) -> Session:
+    return call.the(Session, "checkout.session")
+
+
+def _expire(call: Call) -> Found:
+    session = _the_session(call)
+    if session.status != "open":
+        told = 'Only Checkout Sessions with a status in ["open"] can be expired.'
+        raise invalid(f"{told} This Checkout Session has a status of {session.status}.")
+    call.shop.expire(session, by_stripe=False)
+    return session
+
+
+def _line_items(call: Call) -> Found:
+    return call.page([line_item_object(_the_session(call))], lambda item: str(item["id"]))
+
+
+_LIST = {
+    **DATED_PAGE,
+    "customer": text,
+    "payment_intent": text,
+    "status": one_of("open", "complete", "expired"),
+    "subscription": text,
+}
+_SESSIONS = "/v1/checkout/sessions"
+ENDPOINTS = (
+    Endpoint("POST", _SESSIONS, _SESSION, _create),
+    Endpoint("GET", _SESSIONS, Group(_LIST), _sessions),
+    Endpoint("GET", f"{_SESSIONS}/<id>", NOTHING, _the_session),
+    Endpoint("POST", f"{_SESSIONS}/<id>/expire", NOTHING, _expire),
+    Endpoint("GET", f"{_SESSIONS}/<id>/line_items", Group(PAGE), _line_items),
+)

@@ -1,0 +1,203 @@
+"""Answers one request of the API: key, version, idempotency, parameters, the act, the drawing.
+
+Every answer has a request id, errors have Stripe's shape, and what was answered under an
+idempotency key is answered again.
+"""
+
+import hashlib
+import re
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+
+import telemetry
+from sandbox.simulate.versions import ApiVersion
+from sandbox.stripe.agenda import Shop
+from sandbox.stripe.api import account, billing, catalogue, checkout, customers, money, portal
+from sandbox.stripe.api.calls import Call, Endpoint
+from sandbox.stripe.api.drawing import Drawer, speaking
+from sandbox.stripe.api.parameters import Group, Many, text
+from sandbox.stripe.errors import Refusal, failed, invalid, key_in_use, key_misused, unauthorised
+from sandbox.stripe.forms import decode
+from sandbox.stripe.goods import NEWEST
+from sandbox.stripe.store import Answer
+from sandbox.stripe.world import World
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    *customers.ENDPOINTS,
+    *catalogue.ENDPOINTS,
+    *checkout.ENDPOINTS,
+    *portal.ENDPOINTS,
+    *billing.ENDPOINTS,
+    *money.ENDPOINTS,
+    *account.ENDPOINTS,
+)
+# This account is a toy, so it takes any key that could be one of test mode.
+_KEY = re.compile(r"Bearer ((?:sk|rk)_test_\w+)")
+_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(?:\.[a-z]+)?")
+_KEY_CHARACTERS_MAX = 255
+_EXPAND = Many(text, most=20)
+_log = telemetry.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request as HTTP brought it; `headers` by name in small letters."""
+
+    method: str
+    path: str
+    id: str
+    pairs: tuple[tuple[str, str], ...]
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What goes back."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+
+
+class Dispatch:
+    """The API on one account."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._under_way: set[str] = set()
+        self._guard = threading.Lock()
+
+    def answer(self, endpoint: Endpoint, asked: Asked) -> Answered:
+        """Answer a request to an endpoint."""
+        return self.guarded(asked, lambda request_id: self._answer(endpoint, asked, request_id))
+
+    def guarded(self, asked: Asked, work: Callable[[str], Answered]) -> Answered:
+        """Check the key, do some work, and give what it refuses the shape of Stripe's errors."""
+        request_id = f"req_{secrets.token_hex(7)}"
+        version = asked.headers.get("stripe-version") or NEWEST.name
+        known = {"Request-Id": request_id, "Stripe-Version": version}
+        try:
+            _check_key(asked.headers.get("authorization", ""))
+            _check_version(version)
+            found = work(request_id)
+        except Refusal as refusal:
+            found = _refused(refusal)
+        except Exception:  # noqa: BLE001 - whatever broke, a client is owed an error it can read.
+            _log.exception("the offline Stripe failed", path=asked.path, request_id=request_id)
+            found = _refused(failed(request_id))
+        return Answered(found.status, found.body, {**known, **found.headers})
+
+    def _answer(self, endpoint: Endpoint, asked: Asked, request_id: str) -> Answered:
+        key = asked.headers.get("idempotency-key") if asked.method == "POST" else None
+        if not key:
+            return self._do(endpoint, asked, request_id, None, "")
+        if len(key) > _KEY_CHARACTERS_MAX:
+            told = f"Idempotency keys can have up to {_KEY_CHARACTERS_MAX} characters."
+            raise invalid(told)
+        print_ = _fingerprint(asked)
+        with self._alone(key):
+            before = self._world.answer(key)
+            if before is None:
+                return self._do(endpoint, asked, request_id, key, print_)
+            if before.request != print_:
+                raise key_misused(key)
+            return Answered(before.status, before.body, {"Idempotent-Replayed": "true"})
+
+    @contextmanager
+    def _alone(self, key: str) -> Iterator[None]:
+        with self._guard:
+            if key in self._under_way:
+                raise key_in_use(key)
+            self._under_way.add(key)
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._under_way.discard(key)
+
+    def _do(
+        self, endpoint: Endpoint, asked: Asked, request_id: str, key: str | None, print_: str
+    ) -> Answered:
+        params, expand = _parameters(endpoint, asked)
+        if asked.method == "GET":
+            self._world.tick()
+            with self._world.reading() as shop:
+                return Answered(HTTPStatus.OK, self._run(shop, endpoint, asked, params, expand), {})
+        with self._world.acting((request_id, key)) as act:
+            try:
+                body = self._run(act.shop, endpoint, asked, params, expand)
+                answered = Answered(HTTPStatus.OK, body, {})
+            except Refusal as refusal:
+                # A declined card has left its traces; whatever else is refused undoes itself.
+                if refusal.status != HTTPStatus.PAYMENT_REQUIRED:
+                    raise
+                answered = _refused(refusal)
+            if key:
+                act.answer = Answer(key, print_, answered.status, answered.body, time.time())
+        return answered
+
+    def _run(
+        self,
+        shop: Shop,
+        endpoint: Endpoint,
+        asked: Asked,
+        params: dict[str, Any],
+        expand: list[str],
+    ) -> bytes:
+        world = self._world
+        call = Call(
+            shop=shop,
+            log=world.log,
+            params=params,
+            id=asked.id,
+            path=asked.path,
+            webhook_url=world.webhook_url,
+            wall_now=int(time.time()),
+        )
+        found = endpoint.run(call)
+        version = asked.headers.get("stripe-version") or NEWEST.name
+        drawer = Drawer(shop, world.base_url)
+        with speaking(shop, ApiVersion(version)):
+            drawn = drawer.draw(found)
+            for path in expand:
+                drawer.expand(drawn, path)
+        return orjson.dumps(drawn, option=orjson.OPT_INDENT_2)
+
+
+def _parameters(endpoint: Endpoint, asked: Asked) -> tuple[dict[str, Any], list[str]]:
+    decoded = decode(asked.pairs)
+    expand = _EXPAND("expand", decoded.pop("expand", {}))
+    accepts: Group = endpoint.accepts
+    return accepts("", decoded), expand
+
+
+def _check_key(header: str) -> None:
+    if not header:
+        raise unauthorised(
+            "You did not provide an API key. You need to provide your API key in the "
+            "Authorization header, using Bearer auth (e.g. 'Authorization: Bearer sk_test_…')."
+        )
+    if not _KEY.fullmatch(header):
+        raise unauthorised("Invalid API Key provided: the offline Stripe takes sk_test_… keys.")
+
+
+def _check_version(version: str) -> None:
+    if not _VERSION.fullmatch(version):
+        raise invalid(f"Invalid Stripe API version: {version[:40]}")
+
+
+def _fingerprint(asked: Asked) -> str:
+    told = repr((asked.method, asked.path, sorted(asked.pairs)))
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+def _refused(refusal: Refusal) -> Answered:
+    return Answered(refusal.status, orjson.dumps(refusal.body()), {})

@@ -1,0 +1,128 @@
+"""Payment intents, charges, refunds and disputes."""
+
+from sandbox.simulate.records import Charge, Dispute, Intent, Refund
+from sandbox.stripe.api.calls import Call, Endpoint, Found
+from sandbox.stripe.api.parameters import (
+    DATED_PAGE,
+    NOTHING,
+    Group,
+    merged,
+    metadata,
+    one_of,
+    text,
+    whole,
+)
+from sandbox.stripe.errors import invalid, missing_parameter
+
+_REFUND = Group(
+    {
+        "amount": whole,
+        "charge": text,
+        "metadata": metadata,
+        "payment_intent": text,
+        "reason": one_of("duplicate", "fraudulent", "requested_by_customer"),
+    }
+)
+
+
+def _intents(call: Call) -> Found:
+    wanted = call.params.get("customer")
+    found = [one for one in call.shop.every(Intent) if wanted in (None, one.customer.reference)]
+    return call.page(call.dated(found, lambda one: one.created), lambda one: one.id)
+
+
+def _charges(call: Call) -> Found:
+    params = call.params
+    found = [
+        one
+        for one in call.shop.every(Charge)
+        if params.get("customer") in (None, one.intent.customer.reference)
+        and params.get("payment_intent") in (None, one.intent.id)
+    ]
+    return call.page(call.dated(found, lambda one: one.created), lambda one: one.id)
+
+
+def _charge(call: Call) -> Charge:
+    """The charge that a refund names, or that of the intent it names."""
+    params = call.params
+    if params.get("charge"):
+        return call.find(Charge, params["charge"], "charge", "charge")
+    if not params.get("payment_intent"):
+        raise missing_parameter("payment_intent")
+    intent = call.find(Intent, params["payment_intent"], "payment_intent", "payment_intent")
+    if intent.charge is None:
+        told = f"This PaymentIntent ({intent.id}) does not have a successful charge to refund."
+        raise invalid(told, "payment_intent")
+    return intent.charge
+
+
+def _refund(call: Call) -> Found:
+    charge, params = _charge(call), call.params
+    left = charge.intent.amount - charge.amount_refunded
+    if charge.status != "succeeded":
+        raise invalid(f"Charge {charge.id} has not succeeded, so it cannot be refunded.")
+    if charge.disputed:
+        told = f"Charge {charge.id} has been charged back; cannot issue a refund."
+        raise invalid(told, None, "charge_disputed")
+    if left == 0:
+        told = f"Charge {charge.id} has already been refunded."
+        raise invalid(told, None, "charge_already_refunded")
+    amount = params.get("amount", left)
+    if amount < 1:
+        told = "Invalid positive integer"
+        raise invalid(told, "amount", "parameter_invalid_integer")
+    if amount > left:
+        told = f"Refund amount ({amount}) is greater than unrefunded amount on charge ({left})"
+        raise invalid(told, "amount")
+    return call.shop.refund(
+        charge,
+        amount,
+        reason=params.get("reason"),
+        metadata=merged(None, params.get("metadata", {})),
+    )
+
+
+def _refunds(call: Call) -> Found:
+    params = call.params
+    found = [
+        one
+        for one in call.shop.every(Refund)
+        if params.get("charge") in (None, one.charge.id)
+        and params.get("payment_intent") in (None, one.charge.intent.id)
+    ]
+    return call.page(call.dated(found, lambda one: one.created), lambda one: one.id)
+
+
+def _disputes(call: Call) -> Found:
+    params = call.params
+    found = [
+        one
+        for one in call.shop.every(Dispute)
+        if params.get("charge") in (None, one.charge.id)
+        and params.get("payment_intent") in (None, one.charge.intent.id)
+    ]
+    return call.page(call.dated(found, lambda one: one.created), lambda one: one.id)
+
+
+_OF_PAYMENT = Group({**DATED_PAGE, "charge": text, "payment_intent": text})
+ENDPOINTS = (
+    Endpoint("GET", "/v1/payment_intents", Group({**DATED_PAGE, "customer": text}), _intents),
+    Endpoint(
+        "GET",
+        "/v1/payment_intents/<id>",
+        NOTHING,
+        lambda call: call.the(Intent, "payment_intent"),
+    ),
+    Endpoint(
+        "GET",
+        "/v1/charges",
+        Group({**DATED_PAGE, "customer": text, "payment_intent": text}),
+        _charges,
+    ),
+    Endpoint("GET", "/v1/charges/<id>", NOTHING, lambda call: call.the(Charge, "charge")),
+    Endpoint("POST", "/v1/refunds", _REFUND, _refund),
+    Endpoint("GET", "/v1/refunds", _OF_PAYMENT, _refunds),
+    Endpoint("GET", "/v1/refunds/<id>", NOTHING, lambda call: call.the(Refund, "refund")),
+    Endpoint("GET", "/v1/disputes", _OF_PAYMENT, _disputes),
+    Endpoint("GET", "/v1/disputes/<id>", NOTHING, lambda call: call.the(Dispute, "dispute")),
+)

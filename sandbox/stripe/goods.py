@@ -1,0 +1,223 @@
+"""What the account offers: products and prices, and the customers who may buy them.
+
+Keeps every record by its id. Pure of I/O; whoever calls has checked what is asked.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from sandbox.simulate.account import Account
+from sandbox.simulate.engine import changed
+from sandbox.simulate.expected import NoBooks
+from sandbox.simulate.objects import Json, customer_object, price_object
+from sandbox.simulate.plans import Plan
+from sandbox.simulate.records import Customer, Price, Record, Subscription
+from sandbox.simulate.versions import NEW
+from sandbox.stripe.cards import Card
+
+NEWEST = NEW[-1]
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Product:
+    """Something that is sold, at one price or several."""
+
+    id: str
+    name: str
+    created: int
+    updated: int
+    description: str | None = None
+    active: bool = True
+    metadata: dict[str, str] = field(default_factory=dict)
+    default_price: str | None = None
+
+
+@dataclass(slots=True)
+class Visit:
+    """A customer's visit to the portal; `flow` names the page it opens.
+
+    `after_flow` is where it leads once that page's task is done; None stays in the portal.
+    """
+
+    id: str
+    customer: Customer
+    created: int
+    return_url: str | None
+    flow: str | None = None
+    flow_subscription: str | None = None
+    after_flow: str | None = None
+
+
+Kept = Record | Product | Visit
+Words = Mapping[str, str]
+
+
+def product_object(product: Product) -> Json:
+    """Draw a product."""
+    return {
+        "id": product.id,
+        "object": "product",
+        "active": product.active,
+        "created": product.created,
+        "default_price": product.default_price,
+        "description": product.description,
+        "images": [],
+        "livemode": False,
+        "marketing_features": [],
+        "metadata": dict(product.metadata),
+        "name": product.name,
+        "package_dimensions": None,
+        "shippable": None,
+        "statement_descriptor": None,
+        "tax_code": None,
+        "type": "service",
+        "unit_label": None,
+        "updated": product.updated,
+        "url": None,
+    }
+
+
+class Goods(Account):
+    """Products, prices and customers, as made through the API."""
+
+    def __init__(self, *, run: str, starts_at: int) -> None:
+        super().__init__(seed=0, run=run, starts_at=starts_at)
+        self.books = NoBooks()
+        self.records: dict[str, Kept] = {}
+
+    def keep(self, record: Kept) -> None:
+        """Remember a record by its id."""
+        self.records[record.id] = record
+
+    def every(self, kind: type[T]) -> Iterator[T]:
+        """Every record of a kind, newest first."""
+        return (one for one in reversed(self.records.values()) if isinstance(one, kind))
+
+    def get(self, kind: type[T], record_id: str) -> T | None:
+        """The record of that id, where it is of that kind."""
+        found = self.records.get(record_id)
+        return found if isinstance(found, kind) else None
+
+    def add_product(
+        self, name: str, *, product_id: str = "", description: str | None, metadata: Words
+    ) -> Product:
+        """Make a product, under an id of its own or a given one."""
+        product = Product(
+            id=product_id or self.new_id("prod", 14),
+            name=name,
+            created=self.now,
+            updated=self.now,
+            description=description,
+            metadata=dict(metadata),
+        )
+        self.keep(product)
+        self.emit("product.created", product_object(product), None)
+        return product
+
+    def change_product(self, product: Product, changes: Mapping[str, object]) -> None:
+        """Change fields of a product by name."""
+        before = product_object(product)
+        product.updated = self.now
+        for name, value in changes.items():
+            setattr(product, name, value)
+        after = product_object(product)
+        self.emit("product.updated", after, None, changed(before, after))
+
+    def add_price(
+        self,
+        product: Product,
+        *,
+        currency: str,
+        unit_minor: int,
+        interval: str | None,
+        lookup_key: str | None = None,
+        nickname: str | None = None,
+        metadata: Words | None = None,
+        active: bool = True,
+    ) -> Price:
+        """Make a price; `interval` None sells once."""
+        price = Price(
+            id=self.new_id("price"),
+            plan=Plan(0, "", product.name, 0, interval, {currency: unit_minor}),
+            currency=currency,
+            unit_minor=unit_minor,
+            known=True,
+            created=self.now,
+            product_id=product.id,
+            lookup_key=lookup_key,
+            nickname=nickname,
+            metadata=dict(metadata or {}),
+            active=active,
+        )
+        self.keep(price)
+        self.emit("price.created", price_object(price), None)
+        return price
+
+    def change_price(self, price: Price, changes: Mapping[str, object]) -> None:
+        """Change what may change of a price, by field name."""
+        before = price_object(price)
+        for name, value in changes.items():
+            setattr(price, name, value)
+        after = price_object(price)
+        self.emit("price.updated", after, None, changed(before, after))
+
+    def add_customer(
+        self,
+        *,
+        name: str = "",
+        email: str = "",
+        metadata: Words | None = None,
+        description: str | None = None,
+        phone: str | None = None,
+        guest: bool = False,
+    ) -> Customer:
+        """Make a customer; `announce` tells of it, at once or with the first purchase."""
+        known = dict(metadata or {})
+        customer = Customer(
+            id=self.new_id("cus", 14),
+            user_id=known.get("user_id", ""),
+            version=NEWEST,
+            currency="",
+            name=name,
+            email=email,
+            country="",
+            created=self.now,
+            method_id="",
+            card_last4="",
+            guest=guest,
+            linked=False,
+            metadata=known,
+            description=description,
+            phone=phone,
+        )
+        self.customers[customer.id] = customer
+        self.keep(customer)
+        return customer
+
+    def change_customer(self, customer: Customer, changes: Mapping[str, object]) -> None:
+        """Change fields of a customer by name."""
+        before = customer_object(customer)
+        for name, value in changes.items():
+            setattr(customer, name, value)
+        customer.user_id = (customer.metadata or {}).get("user_id", "")
+        after = customer_object(customer)
+        if after != before:
+            self.emit("customer.updated", after, customer, changed(before, after))
+
+    def remove_customer(self, customer: Customer) -> None:
+        """Delete a customer, which ends what still runs."""
+        for subscription in self.every(Subscription):
+            if subscription.customer is customer and subscription.ended_at is None:
+                self.end(subscription, "cancellation_requested")
+        customer.deleted = True
+        self.emit("customer.deleted", customer_object(customer), customer)
+
+    def hold(self, customer: Customer, card: Card) -> None:
+        """Make a card the customer's means of payment."""
+        if customer.card_number == card.number:
+            return
+        customer.method_id = self.new_id("pm")
+        customer.card_number, customer.card_brand = card.number, card.brand
+        customer.card_last4 = card.number[-4:] if card.number.isdigit() else "3000"

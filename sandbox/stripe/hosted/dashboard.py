@@ -1,0 +1,133 @@
+"""The front page of the offline Stripe: what there is, a clock to advance, deliveries to spoil."""
+
+import calendar
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from werkzeug import Response
+from werkzeug.exceptions import BadRequest, Conflict, NotFound
+
+from sandbox.stripe.hosted.cards import TEST_CARDS
+from sandbox.stripe.views import PaymentLine
+from sandbox.stripe.world import World
+
+UNITS = ("minute", "hour", "day", "month", "year")
+_UNIT_SECONDS = {"minute": 60, "hour": 3_600, "day": 86_400}
+_MONTHS = {"month": 1, "year": 12}
+STEPS_MAX = 400
+DELAY_SECONDS_MAX = 600.0
+DONE = {
+    "clock": "The clock was advanced; what fell due has happened.",
+    "switches": "Deliveries follow the new switches from now on.",
+    "refund": "The money is given back.",
+    "dispute": "The buyer's bank has taken the money back.",
+    "settle": "The bank has answered.",
+}
+
+
+class DashboardPages:
+    """The dashboard of one account."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def register(self, pages: Blueprint) -> None:
+        """Add the pages to a blueprint."""
+        pages.add_url_rule("/", "dashboard", self.show, methods=["GET"])
+        actions: dict[str, Callable[[], None]] = {
+            "clock": self.advance,
+            "switches": self.switch,
+            "refund": self.refund,
+            "dispute": self.dispute,
+            "settle": self.settle,
+        }
+        for name, act in actions.items():
+            pages.add_url_rule(f"/{name}", name, _then_back(name, act), methods=["POST"])
+
+    def show(self) -> str:
+        """The page."""
+        return render_template(
+            "hosted/dashboard.html",
+            board=self._world.dashboard(),
+            cards=TEST_CARDS,
+            units=UNITS,
+            notice=DONE.get(request.args.get("done", ""), ""),
+        )
+
+    def advance(self) -> None:
+        """Move the clock on by so many of a unit."""
+        unit = request.form.get("unit", "")
+        steps = int(_number("steps", 1, STEPS_MAX))
+        if unit not in UNITS:
+            raise BadRequest("The clock is advanced by minutes, hours, days, months or years.")
+        now = self._world.now
+        self._world.advance(later(now, unit, steps) - now)
+
+    def switch(self) -> None:
+        """Set how webhooks are delivered."""
+        self._world.set_switches(
+            duplicates=_number("duplicates", 0, 100) / 100,
+            shuffle="shuffle" in request.form,
+            delay_seconds=_number("delay_seconds", 0, DELAY_SECONDS_MAX),
+            loss=_number("loss", 0, 100) / 100,
+            same_second="same_second" in request.form,
+        )
+
+    def refund(self) -> None:
+        """Give back what is left of a payment, or half of that."""
+        payment = self._payment()
+        if not payment.refundable:
+            raise Conflict("There is nothing left to give back.")
+        left = payment.amount_minor - payment.refunded_minor
+        half = request.form.get("part") == "half"
+        self._world.refund(payment.charge_id, max(1, left // 2) if half else None)
+
+    def dispute(self) -> None:
+        """Let the buyer's bank take a payment back."""
+        self._world.dispute(self._payment().charge_id)
+
+    def settle(self) -> None:
+        """Let a bank debit arrive, or fail."""
+        session_id = request.form.get("session_id", "")
+        if session_id not in {debit.session_id for debit in self._world.dashboard().debits}:
+            raise NotFound("No bank debit of this session is on its way.")
+        self._world.settle_delayed(session_id, succeeds=request.form.get("outcome") == "succeed")
+
+    def _payment(self) -> PaymentLine:
+        wanted = request.form.get("charge_id", "")
+        for payment in self._world.dashboard().payments:
+            if payment.charge_id == wanted:
+                return payment
+        raise NotFound("This payment is not on the dashboard.")
+
+
+def later(now: int, unit: str, steps: int) -> int:
+    """The Unix time so many minutes, hours, days, months or years after `now`.
+
+    A month later is the same day of the next month, or that month's last day.
+    """
+    if unit in _UNIT_SECONDS:
+        return now + steps * _UNIT_SECONDS[unit]
+    moment = datetime.fromtimestamp(now, UTC)
+    year, month = divmod(moment.year * 12 + moment.month - 1 + steps * _MONTHS[unit], 12)
+    day = min(moment.day, calendar.monthrange(year, month + 1)[1])
+    return int(moment.replace(year=year, month=month + 1, day=day).timestamp())
+
+
+def _then_back(name: str, act: Callable[[], None]) -> Callable[[], Response]:
+    def view() -> Response:
+        act()
+        return redirect(url_for("hosted.dashboard", done=name), 303)
+
+    return view
+
+
+def _number(name: str, lowest: float, highest: float) -> float:
+    """A number of the form, within its bounds; raises `BadRequest` for anything else."""
+    with suppress(ValueError):
+        number = float(request.form.get(name, "") or lowest)
+        if lowest <= number <= highest:
+            return number
+    raise BadRequest(f"{name} must be a number from {lowest:g} to {highest:g}.")

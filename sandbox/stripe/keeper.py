@@ -1,0 +1,188 @@
+"""The account behind one lock and in one file: acts on it are whole, and saved before they count.
+
+Also its clock and the queue of what is to be posted. Knows nothing of pages or HTTP.
+"""
+
+import secrets
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TypedDict, Unpack
+
+from sandbox.simulate.payments import DRAFT_SECONDS
+from sandbox.stripe.agenda import Shop
+from sandbox.stripe.log import EventLog, Posted
+from sandbox.stripe.store import Answer, Store
+from sandbox.stripe.views import Switches
+
+
+class SwitchTerms(TypedDict, total=False):
+    """Some of the `Switches`, by name."""
+
+    duplicates: float
+    shuffle: bool
+    delay_seconds: float
+    loss: float
+    same_second: bool
+
+
+@dataclass(slots=True)
+class State:
+    """What is saved of an account as one value; its events are kept apart."""
+
+    shop: Shop
+    ahead_seconds: int = 0
+    switches: Switches = field(default_factory=Switches)
+
+
+@dataclass(slots=True)
+class Act:
+    """Something being done to the account; an `answer` is kept for its idempotency key."""
+
+    shop: Shop
+    answer: Answer | None = None
+
+
+class Keeper:
+    """One account. `webhook_url` and `base_url` are told by whoever serves it."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._lock = threading.RLock()
+        self._news = threading.Condition(self._lock)
+        self.webhook_url = ""
+        self.base_url = ""
+        self.set_aside = store.set_aside
+        self.log = EventLog()
+        self.log.restore(store.events(), time.time())
+        found = self._saved()
+        self._state = found or self._founded()
+        if found is None:
+            self._store.save(self._state, ())
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            self._store.close()
+
+    # How others act.
+
+    @contextmanager
+    def acting(self, cause: tuple[str, str | None] | None = None) -> Iterator[Act]:
+        """Do something to the account, all or nothing: an exception undoes it.
+
+        `cause` is the id and the idempotency key of the request that asks for it.
+        """
+        with self._lock:
+            shop = self._state.shop
+            shop.swift = self._state.switches.same_second
+            act, kept = Act(shop), len(shop.records)
+            try:
+                shop.cause = None
+                shop.play(self._moment())
+                shop.cause = cause
+                yield act
+            except BaseException:
+                # Nothing changes without an event or a new record.
+                if shop.events or len(shop.records) != kept:
+                    self._state = self._saved() or self._founded()
+                raise
+            self._keep(act.answer)
+
+    @contextmanager
+    def reading(self) -> Iterator[Shop]:
+        """Look at the account as it stands; change nothing."""
+        with self._lock:
+            yield self._state.shop
+
+    def answer(self, key: str) -> Answer | None:
+        """What was answered under an idempotency key."""
+        with self._lock:
+            return self._store.answer(key)
+
+    # The clock.
+
+    @property
+    def now(self) -> int:
+        """The account's time in Unix seconds: the wall clock, put forward."""
+        with self._lock:
+            return self._moment()
+
+    @property
+    def ahead_seconds(self) -> int:
+        """How far the account's clock is ahead of the wall clock."""
+        with self._lock:
+            return self._moment() - int(time.time())
+
+    def advance(self, seconds: int) -> int:
+        """Put the clock forward and do all that falls due; returns how many events that caused.
+
+        It does not stop in the hour between a renewal's draft and its payment.
+        """
+        with self.acting() as act:
+            shop, before = act.shop, len(self.log.posted)
+            target = self._moment() + max(0, seconds)
+            shop.play(target)
+            if seconds > 0 and 0 < shop.last_draft_due <= target + DRAFT_SECONDS:
+                shop.play(shop.last_draft_due)
+            self._state.ahead_seconds = shop.now - int(time.time())
+        with self._lock:
+            return len(self.log.posted) - before
+
+    def tick(self) -> None:
+        """Do what has fallen due as real time passes."""
+        with self._lock:
+            due = self._state.shop.next_due
+            if due is not None and due <= self._moment():
+                with self.acting():
+                    pass
+
+    # Delivery.
+
+    @property
+    def switches(self) -> Switches:
+        """How webhooks are delivered."""
+        with self._lock:
+            return self._state.switches
+
+    def set_switches(self, **changes: Unpack[SwitchTerms]) -> None:
+        """Change some switches; the others stay. They hold for what happens from now on."""
+        with self.acting():
+            self._state.switches = replace(self._state.switches, **changes)
+
+    def take_delivery(self, patience_seconds: float) -> Posted | None:
+        """Wait for the next event to post; None when none is due in time."""
+        deadline = time.time() + patience_seconds
+        with self._news:
+            while (one := self.log.take(time.time())) is None:
+                wake = min(deadline, self.log.next_at or deadline)
+                if time.time() >= deadline:
+                    return None
+                self._news.wait(max(0.0, wake - time.time()))
+            return one
+
+    def note_delivery(self, one: Posted, answer: str, *, accepted: bool) -> None:
+        """Note how a delivery went."""
+        with self._lock:
+            self.log.settle(one, answer, accepted=accepted, now=time.time())
+            self._store.note(one)
+
+    def _moment(self) -> int:
+        return max(self._state.shop.now, int(time.time()) + self._state.ahead_seconds)
+
+    def _keep(self, answer: Answer | None) -> None:
+        shop = self._state.shop
+        fresh = self.log.add(shop.events, self._state.switches, time.time())
+        shop.events.clear()
+        self._store.save(self._state, fresh, answer)
+        self._news.notify_all()
+
+    def _saved(self) -> State | None:
+        state = self._store.state()
+        return state if isinstance(state, State) else None
+
+    @staticmethod
+    def _founded() -> State:
+        return State(Shop(run=secrets.token_hex(8), starts_at=int(time.time())))

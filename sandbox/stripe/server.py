@@ -1,0 +1,123 @@
+"""Serves the offline Stripe over HTTP, on this machine only: its API and its pages.
+
+A development server with a thread for each connection; it never listens on another address.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from flask import Flask, Response, request
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+
+from sandbox.stripe.api.calls import Endpoint
+from sandbox.stripe.api.dispatch import ENDPOINTS, Answered, Asked, Dispatch
+from sandbox.stripe.errors import unrecognised
+from sandbox.stripe.hosted import hosted_pages
+from sandbox.stripe.webhooks import Postman
+from sandbox.stripe.world import World
+
+HOST = "127.0.0.1"
+BODY_BYTES_MAX = 1024 * 1024
+_TICK_SECONDS = 1.0
+_POLL_SECONDS = 0.05
+
+
+class _Quiet(WSGIRequestHandler):
+    """A handler that does not log every request."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Say nothing."""
+
+
+def make_app(world: World) -> Flask:
+    """The API and the pages of an account as one application."""
+    app = Flask("sandbox.stripe", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = BODY_BYTES_MAX
+    dispatch = Dispatch(world)
+    for endpoint in ENDPOINTS:
+        app.add_url_rule(
+            endpoint.path,
+            endpoint=f"{endpoint.method} {endpoint.path}",
+            view_func=_view(dispatch, endpoint),
+            methods=[endpoint.method],
+            provide_automatic_options=False,
+        )
+
+    def unknown(path: str) -> Response:
+        asked = _asked("")
+
+        def refuse(_request_id: str) -> Answered:
+            raise unrecognised(asked.method, f"/v1/{path}")
+
+        return _response(dispatch.guarded(asked, refuse))
+
+    methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+    app.add_url_rule("/v1/<path:path>", view_func=unknown, methods=methods)
+    app.register_blueprint(hosted_pages(world))
+    return app
+
+
+@contextmanager
+def serve(world: World, *, port: int, webhook_url: str, secret: str) -> Iterator[str]:
+    """Serve an account for as long as the block runs; yields the address. Port 0 takes a free one.
+
+    Webhooks are posted to `webhook_url`, signed with `secret`; without an address none are.
+    Raises `OSError` where the port cannot be had.
+    """
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    server = make_server(HOST, port, make_app(world), threaded=True, request_handler=_Quiet)
+    url = f"http://{HOST}:{server.server_port}"
+    world.base_url, world.webhook_url = url, webhook_url
+    stop = threading.Event()
+    threads = [
+        threading.Thread(target=server.serve_forever, args=(_POLL_SECONDS,), daemon=True),
+        threading.Thread(target=_tick, args=(world, stop), daemon=True),
+    ]
+    postman = Postman(world, secret) if webhook_url else None
+    for thread in threads:
+        thread.start()
+    if postman:
+        postman.start()
+    try:
+        yield url
+    finally:
+        stop.set()
+        if postman:
+            postman.stop()
+        _shut(server)
+        for thread in threads:
+            thread.join(5)
+
+
+def _shut(server: BaseWSGIServer) -> None:
+    server.shutdown()
+    server.server_close()
+
+
+def _tick(world: World, stop: threading.Event) -> None:
+    while not stop.wait(_TICK_SECONDS):
+        world.tick()
+
+
+def _view(dispatch: Dispatch, endpoint: Endpoint) -> Callable[..., Response]:
+    def view(id: str = "") -> Response:  # noqa: A002 - it is what the address names.
+        return _response(dispatch.answer(endpoint, _asked(id)))
+
+    return view
+
+
+def _asked(record_id: str) -> Asked:
+    fields: list[tuple[str, str]] = []
+    for source in (request.args, request.form):
+        fields += [(name, value) for name, values in source.lists() for value in values]
+    headers: Mapping[str, str] = {name.lower(): value for name, value in request.headers.items()}
+    return Asked(request.method, request.path, record_id, tuple(fields), headers)
+
+
+def _response(answered: Answered) -> Response:
+    response = Response(answered.body, status=answered.status, mimetype="application/json")
+    for name, value in answered.headers.items():
+        response.headers[name] = value
+    return response

@@ -1,0 +1,191 @@
+"""Draws what the pages show from the account's records. Reads only."""
+
+from collections.abc import Iterable
+
+from sandbox.simulate.records import Charge, Customer, Invoice, Price, Session, Subscription
+from sandbox.stripe.agenda import Shop
+from sandbox.stripe.contracts import RUNNING
+from sandbox.stripe.goods import Product, Visit
+from sandbox.stripe.log import Posted
+from sandbox.stripe.views import (
+    Checkout,
+    CustomerLine,
+    DebitLine,
+    EventLine,
+    PaymentLine,
+    PlanOption,
+    Portal,
+    PortalInvoice,
+    PortalSubscription,
+)
+
+# What a list of the dashboard has at most.
+SHOWN = 50
+
+
+def after_payment(session: Session) -> str:
+    """Where the buyer goes once the session is complete."""
+    return session.success_url.replace("{CHECKOUT_SESSION_ID}", session.id)
+
+
+def checkout(shop: Shop, session: Session) -> Checkout:
+    """Draw a session for its page."""
+    price = session.price
+    product = shop.get(Product, price.product)
+    return Checkout(
+        session_id=session.id,
+        status=session.status,
+        mode=session.mode,
+        product_name=price.plan.name,
+        description=(product.description if product else None) or "",
+        amount_minor=price.unit_minor * session.quantity,
+        currency=price.currency,
+        interval=price.plan.interval,
+        trial_days=session.trial_days,
+        email=session.customer.email,
+        success_url=after_payment(session),
+        cancel_url=session.cancel_url or "",
+    )
+
+
+def portal(shop: Shop, visit: Visit) -> Portal:
+    """Draw a visit for the portal's pages."""
+    customer = visit.customer
+    return Portal(
+        return_url=visit.return_url or "",
+        email=customer.email,
+        name=customer.name,
+        flow=visit.flow,
+        flow_subscription=visit.flow_subscription,
+        subscriptions=tuple(
+            _subscription(shop, each)
+            for each in shop.every(Subscription)
+            if each.customer is customer
+        ),
+        invoices=tuple(
+            _invoice(each)
+            for each in shop.every(Invoice)
+            if each.customer is customer and each.status != "draft"
+        ),
+        card_last4=customer.card_last4 or None,
+        after_flow=visit.after_flow,
+    )
+
+
+def options(shop: Shop, subscription: Subscription) -> list[Price]:
+    """The prices that a subscription can be switched to, cheapest first."""
+    found = [
+        price
+        for price in shop.every(Price)
+        if price.active
+        and price.plan.recurring
+        and price.currency == subscription.price.currency
+        and price.id != subscription.price.id
+        and ((product := shop.get(Product, price.product)) is None or product.active)
+    ]
+    return sorted(found, key=lambda price: price.unit_minor)
+
+
+def _subscription(shop: Shop, subscription: Subscription) -> PortalSubscription:
+    price = subscription.price
+    running = subscription.status in RUNNING
+    return PortalSubscription(
+        id=subscription.id,
+        product_name=price.plan.name,
+        amount_minor=price.unit_minor * subscription.quantity,
+        currency=price.currency,
+        interval=price.plan.interval or "",
+        status=subscription.status,
+        period_end=subscription.period_end,
+        cancel_at_period_end=subscription.cancel_at_period_end
+        or (running and subscription.cancel_at is not None),
+        cancel_at=subscription.cancel_at,
+        trial_end=subscription.trial_end,
+        options=tuple(
+            PlanOption(
+                price_id=other.id,
+                product_name=other.plan.name,
+                amount_minor=other.unit_minor * subscription.quantity,
+                interval=other.plan.interval or "",
+            )
+            for other in (options(shop, subscription) if running else ())
+        ),
+    )
+
+
+def _invoice(invoice: Invoice) -> PortalInvoice:
+    return PortalInvoice(
+        id=invoice.id,
+        number=invoice.number,
+        created=invoice.created,
+        amount_minor=invoice.total,
+        currency=invoice.currency,
+        status=invoice.status,
+        payable=payable(invoice),
+    )
+
+
+def payable(invoice: Invoice) -> bool:
+    """Whether a card can pay it now: it is open, and no bank debit is on its way."""
+    intent = invoice.intent
+    return invoice.status == "open" and (intent is None or intent.status != "processing")
+
+
+def customers(shop: Shop) -> tuple[CustomerLine, ...]:
+    """The newest customers."""
+    found = [each for each in shop.every(Customer) if not each.guest and not each.deleted][:SHOWN]
+    return tuple(
+        CustomerLine(
+            id=each.id,
+            name=each.name,
+            email=each.email,
+            created=each.created,
+            card_last4=each.card_last4 or None,
+            subscriptions=sum(
+                one.customer is each and one.status in RUNNING for one in shop.every(Subscription)
+            ),
+        )
+        for each in found
+    )
+
+
+def payments(shop: Shop) -> tuple[PaymentLine, ...]:
+    """The newest charges."""
+    return tuple(
+        PaymentLine(
+            charge_id=charge.id,
+            customer_id=charge.intent.customer.reference,
+            created=charge.created,
+            description=charge.intent.description,
+            amount_minor=charge.intent.amount,
+            refunded_minor=charge.amount_refunded,
+            currency=charge.intent.currency,
+            status=charge.status,
+            disputed=charge.disputed,
+        )
+        for charge in list(shop.every(Charge))[:SHOWN]
+    )
+
+
+def debits(shop: Shop) -> tuple[DebitLine, ...]:
+    """The bank debits that are on their way."""
+    return tuple(
+        DebitLine(session.id, session.intent.amount, session.intent.currency, session.deadline)
+        for session in shop.every(Session)
+        if session.intent is not None and session.intent.status == "processing"
+    )[:SHOWN]
+
+
+def events(posted: Iterable[Posted]) -> tuple[EventLine, ...]:
+    """What became of some events."""
+    return tuple(
+        EventLine(
+            id=one.event.id,
+            type=one.event.type,
+            created=one.event.created,
+            delivery=one.delivery,
+            attempts=one.attempts,
+            answer=one.answer,
+        )
+        for one in posted
+    )

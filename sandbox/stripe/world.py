@@ -1,0 +1,213 @@
+"""The offline Stripe as its pages and tests act on it: checkout, portal, refunds, dashboard.
+
+Knows nothing of HTTP. All methods may be called from any thread. Ids that never existed raise
+`KeyError`; the pages look with `checkout` and `portal` first.
+"""
+
+from pathlib import Path
+from typing import TypeVar
+
+from sandbox.simulate.records import Charge, Dispute, Intent, Invoice, Refund, Session, Subscription
+from sandbox.stripe import showing
+from sandbox.stripe.agenda import Shop
+from sandbox.stripe.cards import DEBIT, Card, card_of
+from sandbox.stripe.goods import Kept, Visit
+from sandbox.stripe.keeper import Keeper
+from sandbox.stripe.store import Store
+from sandbox.stripe.views import Checkout, Dashboard, Declined, NeedsAuthentication, Paid, Portal
+
+_INVALID = Declined("Your card number is invalid.", "incorrect_number")
+_OVER = Declined("This checkout session is no longer open.", "session_not_open")
+_NOT_PAYABLE = Declined("This invoice cannot be paid now.", "invoice_not_payable")
+_BANK_DEBIT = Card(DEBIT)
+Outcome = Paid | Declined | NeedsAuthentication
+K = TypeVar("K", bound=Kept)
+S = TypeVar("S", Subscription, Invoice)
+
+
+class World(Keeper):
+    """One account."""
+
+    @classmethod
+    def open(cls, path: Path) -> "World":
+        """The account kept in a file, new where there is none.
+
+        `set_aside` tells where a file went that another version of this program has written.
+        """
+        return cls(Store(path))
+
+    # The checkout page.
+
+    def checkout(self, session_id: str) -> Checkout | None:
+        """A checkout session as its page shows it."""
+        self.tick()
+        with self.reading() as shop:
+            session = shop.get(Session, session_id)
+            return showing.checkout(shop, session) if session else None
+
+    def pay(self, session_id: str, card_number: str, *, authenticated: bool = False) -> Outcome:
+        """Try a card on an open session. Raises `KeyError` where there is no such session."""
+        card = card_of(card_number)
+        with self.acting() as act:
+            session = _the(act.shop, Session, session_id)
+            if session.status != "open":
+                return _already(session)
+            if card is None:
+                return _INVALID
+            said = act.shop.pay_checkout(session, card, authenticated=authenticated)
+            return said or Paid(showing.after_payment(session))
+
+    def refuse_authentication(self, session_id: str) -> Declined:
+        """Fail the bank's question to the buyer."""
+        with self.acting() as act:
+            return act.shop.refuse_checkout(_the(act.shop, Session, session_id))
+
+    def pay_delayed(self, session_id: str) -> Paid | Declined:
+        """Pay by a bank debit, which is answered days later."""
+        with self.acting() as act:
+            session = _the(act.shop, Session, session_id)
+            if session.status != "open":
+                return _already(session)
+            act.shop.debit_checkout(session, _BANK_DEBIT)
+            return Paid(showing.after_payment(session))
+
+    def settle_delayed(self, session_id: str, succeeds: bool) -> None:  # noqa: FBT001 - the pages call it so.
+        """Bring the bank's answer to a debit; `ValueError` where none is waited for."""
+        with self.acting() as act:
+            act.shop.settle_debit(_the(act.shop, Session, session_id), succeeds=succeeds)
+
+    # The portal.
+
+    def portal(self, portal_id: str) -> Portal | None:
+        """A visit to the portal as its pages show it."""
+        self.tick()
+        with self.reading() as shop:
+            visit = shop.get(Visit, portal_id)
+            return showing.portal(shop, visit) if visit else None
+
+    def cancel(self, portal_id: str, subscription_id: str, *, now: bool = False) -> None:
+        """Cancel at the period's end, or now."""
+        with self.acting() as act:
+            subscription = _owned(act.shop, portal_id, Subscription, subscription_id)
+            if subscription.ended_at is not None:
+                return
+            if now:
+                act.shop.close(subscription)
+            else:
+                act.shop.schedule_cancel(subscription)
+
+    def undo_cancel(self, portal_id: str, subscription_id: str) -> None:
+        """Take a scheduled cancellation back."""
+        with self.acting() as act:
+            subscription = _owned(act.shop, portal_id, Subscription, subscription_id)
+            if subscription.ended_at is None:
+                act.shop.undo_cancel(subscription)
+
+    def switch_plan(self, portal_id: str, subscription_id: str, price_id: str) -> Paid | Declined:
+        """Switch to another price now and pay the difference; see `Portal` for the options."""
+        with self.acting() as act:
+            shop = act.shop
+            subscription = _owned(shop, portal_id, Subscription, subscription_id)
+            prices = {price.id: price for price in showing.options(shop, subscription)}
+            said = shop.move_to(subscription, prices[price_id], subscription.quantity)
+            return said or Paid(_the(shop, Visit, portal_id).return_url or "")
+
+    def pay_invoice(
+        self, portal_id: str, invoice_id: str, card_number: str, *, authenticated: bool = False
+    ) -> Outcome:
+        """Try a card on an open invoice; one that pays becomes the customer's card."""
+        card = card_of(card_number)
+        with self.acting() as act:
+            invoice = _owned(act.shop, portal_id, Invoice, invoice_id)
+            if not showing.payable(invoice):
+                return _NOT_PAYABLE
+            if card is None:
+                return _INVALID
+            said = act.shop.pay_now(invoice, card, authenticated=authenticated)
+            return said or Paid(_the(act.shop, Visit, portal_id).return_url or "")
+
+    def set_card(self, portal_id: str, card_number: str) -> Declined | None:
+        """Replace the customer's card; the next renewal is tried with it."""
+        card = card_of(card_number)
+        if card is None:
+            return _INVALID
+        if card.decline_code is not None:
+            return Declined(card.message, card.decline_code)
+        with self.acting() as act:
+            act.shop.replace_card(_the(act.shop, Visit, portal_id).customer, card)
+        return None
+
+    # The seller's side.
+
+    def refund(self, charge_or_intent: str, amount_minor: int | None = None) -> str:
+        """Refund some of a payment, or all that is left; returns the refund's id.
+
+        Raises `ValueError` where so much is not left.
+        """
+        with self.acting() as act:
+            charge = _charge(act.shop, charge_or_intent)
+            left = charge.intent.amount - charge.amount_refunded
+            amount = left if amount_minor is None else amount_minor
+            if charge.status != "succeeded" or not 0 < amount <= left:
+                raise ValueError(f"{charge.id} has {left} left to refund, not {amount}")
+            return act.shop.refund(charge, amount).id
+
+    def settle_refund(self, refund_id: str, *, succeeds: bool) -> None:
+        """Bring the bank's answer to a refund; a failed one's money is ours again."""
+        with self.acting() as act:
+            act.shop.settle_refund(_the(act.shop, Refund, refund_id), succeeds=succeeds)
+
+    def dispute(self, charge_or_intent: str, *, inquiry: bool = False) -> str:
+        """Dispute what is left of a payment; returns the dispute's id."""
+        with self.acting() as act:
+            charge = _charge(act.shop, charge_or_intent)
+            left = charge.intent.amount - charge.amount_refunded
+            return act.shop.dispute(charge, left, inquiry=inquiry).id
+
+    def close_dispute(self, dispute_id: str, *, won: bool) -> None:
+        """Bring the bank's verdict on a dispute."""
+        with self.acting() as act:
+            act.shop.close_dispute(_the(act.shop, Dispute, dispute_id), won=won)
+
+    def dashboard(self) -> Dashboard:
+        """What the dashboard shows."""
+        self.tick()
+        with self.reading() as shop:
+            return Dashboard(
+                now=self.now,
+                clock_ahead_seconds=self.ahead_seconds,
+                webhook_url=self.webhook_url,
+                customers=showing.customers(shop),
+                payments=showing.payments(shop),
+                debits=showing.debits(shop),
+                events=showing.events(reversed(self.log.posted[-showing.SHOWN :])),
+                switches=self.switches,
+            )
+
+
+def _the(shop: Shop, kind: type[K], record_id: str) -> K:
+    found = shop.get(kind, record_id)
+    if found is None:
+        raise KeyError(record_id)
+    return found
+
+
+def _owned(shop: Shop, portal_id: str, kind: type[S], record_id: str) -> S:
+    """A record of the visitor's own: the portal shows nobody else's."""
+    found = _the(shop, kind, record_id)
+    if found.customer is not _the(shop, Visit, portal_id).customer:
+        raise KeyError(record_id)
+    return found
+
+
+def _charge(shop: Shop, charge_or_intent: str) -> Charge:
+    intent = shop.get(Intent, charge_or_intent)
+    charge = intent.charge if intent else shop.get(Charge, charge_or_intent)
+    if charge is None:
+        raise KeyError(charge_or_intent)
+    return charge
+
+
+def _already(session: Session) -> Paid | Declined:
+    # A second click on the button finds what the first one did.
+    return Paid(showing.after_payment(session)) if session.status == "complete" else _OVER
