@@ -1,8 +1,8 @@
 """Bodies as they are kept: zstd frames, written with a dictionary of what events have in common.
 
 Most of an event is names of fields that every other event has too. A dictionary, trained on
-simulated events by `python -m dev.checks.dictionary`, holds them, so that a frame does not. Each frame
-names its dictionary, so one that was ever written with is never changed and never removed.
+simulated events by `python -m dev.checks.dictionary`, holds them, so that a frame does not. Each
+frame names its dictionary, so one that was ever written with is never changed and never removed.
 Frames without one are read as well.
 """
 

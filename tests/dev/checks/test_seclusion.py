@@ -18,20 +18,20 @@ from dev.checks import seclusion
 from settings import Settings
 from tests.conftest import Engines
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 NOT_COPIED = (".git", ".venv", ".data", ".env", "node_modules", "build", "__pycache__", ".*_cache")
 # Modules that a machine's settings once broke: each reads settings in a way of its own.
 READERS = (
     "tests/test_settings.py",
     "tests/test_celery_config.py",
-    "tests/dev/test_environment.py",
-    "tests/dev/test_demo.py",
-    "tests/dev/test_offline_stripe_command.py",
-    "tests/ingest/test_auth.py",
-    "tests/workers/test_issue_token.py",
-    "tests/workers/test_failure.py",
-    "tests/workers/test_reconcile.py",
-    "tests/dev/test_seclusion.py",
+    "tests/dev/up/test_environment.py",
+    "tests/sandbox/test_demo.py",
+    "tests/sandbox/stripe/test_offline_stripe_command.py",
+    "tests/ingest/http/test_auth.py",
+    "tests/workers/operations/test_issue_token.py",
+    "tests/workers/pipeline/test_failure.py",
+    "tests/workers/schedule/test_reconcile.py",
+    "tests/dev/checks/test_seclusion.py",
 )
 STRIPE_HOST = "api.stripe.com"
 HOSTILE_FILE = """

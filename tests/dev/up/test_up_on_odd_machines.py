@@ -15,7 +15,7 @@ from dev.up.engine import free_port
 from tests.conftest import Engines
 from tests.test_proxies import NAMES, PROXY
 
-MANAGE = (sys.executable, str(Path(__file__).resolve().parents[2] / "manage.py"))
+MANAGE = (sys.executable, str(Path(__file__).resolve().parents[3] / "manage.py"))
 NEWER = "9999"
 
 

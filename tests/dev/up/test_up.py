@@ -14,7 +14,7 @@ from dotenv import dotenv_values
 
 from dev.up.engine import free_port
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 MANAGE = (sys.executable, str(ROOT / "manage.py"))
 OURS = ("DATABASE_URL", "REDIS_URL", "PORT", "HOST", "BILLING_DATA", "LOG_FORMAT")
 

@@ -15,7 +15,7 @@ from dev.up import supervisor as watching
 from dev.up.application import Background
 from dev.up.console import Console
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PATIENCE_SECONDS = 15.0
 
 # A supervisor of one process that has a child of its own, as a worker has.

@@ -24,7 +24,7 @@ from tests.stripe_server import StripeServer, serve
 from tests.workers.asking import want
 from workers.wiring import Wiring
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 HANGING_SECONDS = 60.0
 PURCHASES = 8
 # The contract's second; an undisturbed one takes some hundredths.
