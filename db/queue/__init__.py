@@ -1,1 +1,14 @@
 """Where events wait and what became of them: the stream, the inbox, tries, pauses."""
+
+__all__ = [
+    "attempts",
+    "backlog",
+    "deliveries",
+    "durability",
+    "events",
+    "heartbeat",
+    "inbox",
+    "pauses",
+    "stream",
+    "tries",
+]

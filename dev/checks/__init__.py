@@ -2,4 +2,4 @@
 
 from dev.checks.checks import test
 
-__all__ = ["test"]
+__all__ = ["seclusion", "test"]

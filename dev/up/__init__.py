@@ -2,4 +2,4 @@
 
 from dev.up.up import up
 
-__all__ = ["up"]
+__all__ = ["engine", "engines", "processes", "up"]

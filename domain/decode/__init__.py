@@ -183,4 +183,4 @@ def _object_id(source: Source) -> str | None:
     return text_of(source.object.get("id"))
 
 
-__all__ = ["DECODERS", "OWN_DECODERS", "Decoded", "Fact", "decode", "parse"]
+__all__ = ["DECODERS", "OWN_DECODERS", "Decoded", "Fact", "decode", "facts", "parse"]

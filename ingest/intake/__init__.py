@@ -1,1 +1,3 @@
 """Where an event is stored: the stream first, the inbox second."""
+
+__all__ = ["durability", "intake"]

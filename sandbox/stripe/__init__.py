@@ -7,3 +7,5 @@ It knows what this product uses of Stripe, and refuses the rest instead of prete
 session, one item a subscription, plan changes that are billed at once, no coupons, no taxes, no
 connected accounts. What it draws and takes is held against the types of the installed SDK.
 """
+
+__all__ = ["hosted"]

@@ -195,3 +195,6 @@ def _trace(error: Exception) -> str:
 
 def _first_line(error: object) -> str:
     return str(error).strip().split("\n", 1)[0]
+
+
+__all__ = ["COMMANDS", "catalogue", "main", "tokens"]

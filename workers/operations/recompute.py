@@ -24,7 +24,7 @@ Prepare = Callable[..., Work]
 
 
 class Recomputation:
-    """One recomputation under way, in a transaction that `db.operations.audit.open_shadow` prepared.
+    """One recomputation under way, in a transaction that `open_shadow` prepared.
 
     `unusable` is told of each applied event that can no longer be applied, and why; `ignored` of
     each that today's code ignores, and why; `heard` of each that was ignored and that today's code
