@@ -4,11 +4,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from domain.books import Books, Touched, commit, merge_money, merge_parties, settle_touched
 from domain.catalogue.catalogue import Catalogue, Plan
 from domain.decode import decode, parse
 from domain.payments.settlement import Payment
 from domain.subscriptions.subscriptions import SubscriptionState, state_of
+from domain.working_set import (
+    Touched,
+    WorkingSet,
+    commit,
+    merge_money,
+    merge_parties,
+    settle_touched,
+)
 
 
 def a_plan(plan_id: int, tokens: int, **changes: Any) -> Plan:
@@ -65,7 +72,7 @@ class Player:
     """Applies events one by one, or in batches, as a worker would."""
 
     def __init__(self, catalogue: Catalogue = CATALOGUE) -> None:
-        self.books = Books()
+        self.books = WorkingSet()
         self.catalogue = catalogue
         self.entries: list[tuple[str, str, int]] = []
 

@@ -15,7 +15,6 @@ from sqlalchemy import Connection, Row, TextClause, text
 from db.ledger import records
 from db.ledger.bulk import Upsert
 from db.tables import credit_notes, customers, disputes, payments, refunds, subscriptions
-from domain.books import Books, Posting, Settled, Taken, Touched
 from domain.decode.facts import Fact
 from domain.payments.claims import Customer
 from domain.payments.credit_notes import CreditNote
@@ -23,6 +22,7 @@ from domain.payments.payments import Dispute, MoneyObject, Refund
 from domain.subscriptions.subscriptions import Subscription
 from domain.tokens import adjustments
 from domain.tokens.adjustments import Adjustment
+from domain.working_set import Posting, Settled, Taken, Touched, WorkingSet
 
 # Every batch holds this one shared; a change of the catalogue holds it alone.
 CATALOGUE_LOCK = 0x43415441
@@ -75,7 +75,7 @@ def _lock_key(subject: str) -> int:
 
 def load_parties(
     connection: Connection, facts: Iterable[Fact], locked: Collection[str] | None = None
-) -> Books:
+) -> WorkingSet:
     """The customers and subscriptions that these facts name, and other names of these payers.
 
     Raises `StaleLocks` when one of those names is not among `locked`.
@@ -87,14 +87,14 @@ def load_parties(
             customer_ids.update(fact.alias_ids)
         elif isinstance(fact, Subscription):
             subscription_ids.add(fact.id)
-    books = Books()
+    books = WorkingSet()
     _load_customers(connection, books, customer_ids)
     _check_names(books, locked)
     _load_subscriptions(connection, books, subscription_ids, _SUBSCRIPTIONS)
     return books
 
 
-def _check_names(books: Books, locked: Collection[str] | None) -> None:
+def _check_names(books: WorkingSet, locked: Collection[str] | None) -> None:
     """What is claimed of a payer by one name holds for the others, so they are locked together."""
     if locked is None:
         return
@@ -106,7 +106,7 @@ def _check_names(books: Books, locked: Collection[str] | None) -> None:
 
 def load_money(
     connection: Connection,
-    books: Books,
+    books: WorkingSet,
     touched: Touched,
     facts: Iterable[Fact],
     locked: Collection[str] | None,
@@ -172,7 +172,7 @@ def _closure(connection: Connection, ids: Collection[str], touched: Touched) -> 
 
 
 def load_owners(
-    connection: Connection, books: Books, locked: Collection[str] | None = None
+    connection: Connection, books: WorkingSet, locked: Collection[str] | None = None
 ) -> None:
     """Who owns the merged money objects, and what their subscriptions were reported to be.
 
@@ -186,7 +186,7 @@ def load_owners(
     _load_subscriptions(connection, books, sold - books.subscriptions.keys(), _SOLD)
 
 
-def _load_customers(connection: Connection, books: Books, ids: Collection[str]) -> None:
+def _load_customers(connection: Connection, books: WorkingSet, ids: Collection[str]) -> None:
     """Customers with all their other names, in as many steps as these lead on."""
     wanted = set(ids)
     while wanted:
@@ -200,7 +200,7 @@ def _load_customers(connection: Connection, books: Books, ids: Collection[str]) 
 
 
 def _load_subscriptions(
-    connection: Connection, books: Books, ids: Collection[str], query: TextClause
+    connection: Connection, books: WorkingSet, ids: Collection[str], query: TextClause
 ) -> None:
     if ids:
         for row in connection.execute(query, {"ids": list(ids)}):
@@ -208,7 +208,7 @@ def _load_subscriptions(
 
 
 def _load_taken(
-    connection: Connection, books: Books, *, ids: Collection[str], target_ids: Collection[str]
+    connection: Connection, books: WorkingSet, *, ids: Collection[str], target_ids: Collection[str]
 ) -> None:
     if not (ids or target_ids):
         return
@@ -221,7 +221,7 @@ def _load_taken(
         books.credit_notes[row.id] = records.credit_note_from(row)
 
 
-def save(connection: Connection, books: Books, touched: Touched, settled: Settled) -> None:
+def save(connection: Connection, books: WorkingSet, touched: Touched, settled: Settled) -> None:
     """Write what the merge touched and what was settled from it."""
     _CUSTOMER_ROWS.run(
         connection, [records.customer_row(books.customers[each]) for each in touched.customers]
@@ -244,7 +244,9 @@ def save(connection: Connection, books: Books, touched: Touched, settled: Settle
     post(connection, settled.postings)
 
 
-def _changed_payment_rows(books: Books, touched: Touched, settled: Settled) -> list[records.Row]:
+def _changed_payment_rows(
+    books: WorkingSet, touched: Touched, settled: Settled
+) -> list[records.Row]:
     rows = []
     for object_id, root_id in settled.roots.items():
         payment = settled.payments[root_id] if object_id == root_id else None

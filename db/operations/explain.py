@@ -8,9 +8,9 @@ from sqlalchemy import Connection, Row, text
 
 import db.ledger.catalogue
 from db.ledger import unit_of_work
-from domain.books import Books, Touched
 from domain.catalogue.catalogue import Catalogue
 from domain.payments.claims import Customer
+from domain.working_set import Touched, WorkingSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Kept:
     customer_ids: Collection[str]
     subscription_ids: Collection[str]
     disputed_customers: dict[str, str]
-    books: Books
+    books: WorkingSet
     events: Sequence[Row[Any]]
     entries: Sequence[Row[Any]]
     balance: int | None
@@ -75,7 +75,7 @@ def kept_about(connection: Connection, user_id: str) -> Kept:
 
 def _books(
     connection: Connection, user_id: str, own: Sequence[str], subscriptions: Sequence[str]
-) -> Books:
+) -> WorkingSet:
     """The pipeline's own working set, loaded as if everything of this user had been touched."""
     books = unit_of_work.load_parties(connection, [Customer(each) for each in own])
     touched = Touched(

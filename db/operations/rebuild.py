@@ -13,9 +13,9 @@ from db.ledger import unit_of_work
 from db.operations.fact_tables import FACT_TABLES, FactTable
 from db.operations.rebuild_plan import Place, Wanted, sums_of
 from db.queue.inbox import Outcome
-from domain.books import Posting
 from domain.tokens.adjustments import AdjustmentEntry
 from domain.tokens.entries import Entry
+from domain.working_set import Posting
 
 
 def is_as_it_was(connection: Connection, rows: Collection[Wanted]) -> set[Place]:

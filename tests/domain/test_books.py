@@ -4,19 +4,26 @@ from dataclasses import replace
 from itertools import permutations
 from typing import Any
 
-from domain.books import Books, Touched, commit, merge_money, merge_parties, settle_touched
 from domain.decode.facts import Fact
 from domain.events import Stamp
 from domain.payments.claims import Customer
 from domain.payments.payments import Dispute, Kind, MoneyObject, Refund
 from domain.payments.sold import ItemPrice, Sold, SoldItem
 from domain.subscriptions.subscriptions import Subscription
+from domain.working_set import (
+    Touched,
+    WorkingSet,
+    commit,
+    merge_money,
+    merge_parties,
+    settle_touched,
+)
 from tests.play import CATALOGUE
 
 ANN = Customer("cus_1", "ann", Stamp(10, "a"))
 
 
-def merged(books: Books, *facts: tuple[str, Fact]) -> Touched:
+def merged(books: WorkingSet, *facts: tuple[str, Fact]) -> Touched:
     """What these facts touch."""
     touched = Touched()
     merge_parties(books, touched, facts)
@@ -26,7 +33,7 @@ def merged(books: Books, *facts: tuple[str, Fact]) -> Touched:
 
 def test_a_customer_whose_user_changes_touches_what_it_owns() -> None:
     """A claim that changes nothing does not, though it is remembered."""
-    books = Books()
+    books = WorkingSet()
     assert merged(books, ("e1", Customer("cus_1"))) == Touched(customers={"cus_1": "e1"})
     first = merged(books, ("e2", ANN))
     assert (first.customers, first.owners) == ({"cus_1": "e2"}, {"cus_1": "e2"})
@@ -39,7 +46,7 @@ def test_a_customer_whose_user_changes_touches_what_it_owns() -> None:
 
 def test_a_subscription_whose_plan_changes_touches_what_it_sold() -> None:
     """By the plan and by when it was first named, which tells the terms."""
-    books = Books()
+    books = WorkingSet()
     plain = merged(books, ("e1", Subscription("sub_1")))
     assert (plain.subscriptions, plain.plans) == ({"sub_1": "e1"}, {})
     claimed = Subscription("sub_1", sold=Sold(claims={2: Stamp(20, "x")}))
@@ -51,7 +58,7 @@ def test_a_subscription_whose_plan_changes_touches_what_it_sold() -> None:
 
 def test_a_new_period_touches_prorations_only() -> None:
     """Nothing else is worth more or less for it."""
-    books = Books()
+    books = WorkingSet()
     item = SoldItem(frozenset({ItemPrice("price", False, 5, "usd")}), frozenset({(1, 2)}))  # noqa: FBT003 - a row.
     first = Subscription("sub_1", sold=Sold(items={"si_1": item}))
     assert merged(books, ("e1", first)).plans == {"sub_1": "e1"}
@@ -68,7 +75,7 @@ def test_what_is_claimed_of_one_name_of_a_payer_holds_for_the_other() -> None:
     customer = Customer("cus_1", alias_ids=frozenset({"acct_1"}))
     facts = [ANN, customer, account, Customer("acct_1", "bob", Stamp(20, "b"))]
     for order in permutations(facts):
-        books = Books()
+        books = WorkingSet()
         for fact in order:
             merged(books, ("e1", fact))
         owners = {each.id: (each.user_id, each.other_user_ids) for each in books.customers.values()}
@@ -77,7 +84,7 @@ def test_what_is_claimed_of_one_name_of_a_payer_holds_for_the_other() -> None:
 
 def test_a_refund_or_dispute_touches_what_it_takes_from_before_and_now() -> None:
     """The charge it named first, and the intent it turns out to be of."""
-    books = Books()
+    books = WorkingSet()
     one = merged(books, ("e1", Refund("re_1", "ch_1", "pending", 5)))
     assert (one.refunds, one.objects) == ({"re_1": "e1"}, {"ch_1": "e1"})
     two = merged(books, ("e2", Refund("re_1", "pi_1", "pending", 5)))
@@ -95,7 +102,7 @@ def a_session(**known: Any) -> MoneyObject:
 
 def test_everything_a_change_concerns_is_settled_with_the_event_that_is_the_reason() -> None:
     """By owner, by plan, or by itself; the object's own event before the others."""
-    books = Books(objects={"cs_1": a_session(), "pi_9": MoneyObject("pi_9", Kind.INTENT)})
+    books = WorkingSet(objects={"cs_1": a_session(), "pi_9": MoneyObject("pi_9", Kind.INTENT)})
     for touched in (
         Touched(owners={"cus_1": "e1"}),
         Touched(plans={"sub_1": "e1"}),
@@ -112,7 +119,7 @@ def test_an_object_that_found_its_root_has_its_old_root_settled_too() -> None:
     """What it was shown under must be shown without it."""
     intent = MoneyObject("pi_1", Kind.INTENT, parents=frozenset({"cs_1", "in_1"}))
     invoice = MoneyObject("in_1", Kind.INVOICE)
-    books = Books(objects={"cs_1": a_session(), "pi_1": intent, "in_1": invoice})
+    books = WorkingSet(objects={"cs_1": a_session(), "pi_1": intent, "in_1": invoice})
     books.roots = {"cs_1": "cs_1", "pi_1": "cs_1"}
     settled = settle_touched(books, Touched(objects={"pi_1": "e1"}), CATALOGUE)
     assert settled.roots == {"cs_1": "cs_1", "pi_1": "in_1", "in_1": "in_1"}
@@ -124,7 +131,7 @@ def test_an_object_that_found_its_root_has_its_old_root_settled_too() -> None:
 def test_an_owner_is_the_first_known_user_of_the_customers_of_a_payment() -> None:
     """By customer id, where objects name several; one without a user is passed over."""
     other = MoneyObject("pi_1", Kind.INTENT, parents=frozenset({"cs_1"}), customer_id="cus_0")
-    books = Books(objects={"cs_1": a_session(), "pi_1": other}, customers={"cus_1": ANN})
+    books = WorkingSet(objects={"cs_1": a_session(), "pi_1": other}, customers={"cus_1": ANN})
     touched = Touched(objects={"cs_1": "e1"})
     assert settle_touched(books, touched, CATALOGUE).payments["cs_1"].user_id == "ann"
     books.customers["cus_0"] = Customer("cus_0")

@@ -14,10 +14,10 @@ import db.ledger.catalogue
 from db.ledger import unit_of_work
 from db.ledger.unit_of_work import StaleLocks
 from db.queue import inbox
-from domain.books import Settled, Touched, merge_money, merge_parties, settle_touched
 from domain.catalogue.catalogue import Catalogue, CatalogueChange
 from domain.decode.facts import Fact
 from domain.errors import BillingError
+from domain.working_set import Settled, Touched, merge_money, merge_parties, settle_touched
 from workers.pipeline.failure import RETRY_DELAYS_SECONDS
 from workers.pipeline.record import claimed, record
 from workers.pipeline.work import Work, failed, prepare, scheduled

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from domain.books import Books, Touched, merge_money, merge_parties, settle_touched
 from domain.catalogue.catalogue import Catalogue
 from domain.decode import decode, parse
+from domain.working_set import Touched, WorkingSet, merge_money, merge_parties, settle_touched
 from tests.play import CATALOGUE, Player, a_plan, play
 from tests.stripe_objects import (
     NEW,
@@ -68,7 +68,7 @@ def test_a_negative_total_is_credit_and_no_payment() -> None:
 
 def notes_after(*events: Json, catalogue: Catalogue = CATALOGUE) -> dict[str, list[str]]:
     """What settling says of these events, applied as one batch."""
-    books, touched = Books(), Touched()
+    books, touched = WorkingSet(), Touched()
     facts = [(event["id"], fact) for event in events for fact in decode(parse(event)).facts]
     merge_parties(books, touched, facts)
     merge_money(books, touched, facts)

@@ -7,8 +7,8 @@ import psycopg2.errors
 import pytest
 from sqlalchemy import exc
 
-from domain.books import Settled
 from domain.events import Delivery, EventStatus
+from domain.working_set import Settled
 from tests.pipeline import a_delivery
 from tests.stripe_objects import a_session, an_event
 from workers.pipeline.apply import Applied

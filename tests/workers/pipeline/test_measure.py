@@ -11,8 +11,8 @@ import structlog
 from prometheus_client import REGISTRY
 
 import telemetry
-from domain.books import Settled
 from domain.events import EventStatus
+from domain.working_set import Settled
 from tests.pipeline import a_delivery
 from tests.stripe_objects import a_session, an_event
 from workers.pipeline.apply import Applied

@@ -26,7 +26,7 @@ R = TypeVar("R", Refund, Dispute, CreditNote)
 
 
 @dataclass(slots=True)
-class Books:
+class WorkingSet:
     """What is known, by id.
 
     `roots` and `payments` are what the tables hold: each object's root, and the derived payment
@@ -64,7 +64,7 @@ class Touched:
     periods: dict[str, str | None] = field(default_factory=dict)
 
 
-def merge_parties(books: Books, touched: Touched, facts: Iterable[tuple[str, Fact]]) -> None:
+def merge_parties(books: WorkingSet, touched: Touched, facts: Iterable[tuple[str, Fact]]) -> None:
     """Join what facts say of customers and subscriptions. Each fact comes with its event's id."""
     for event_id, fact in facts:
         if isinstance(fact, Customer):
@@ -80,7 +80,9 @@ def merge_parties(books: Books, touched: Touched, facts: Iterable[tuple[str, Fac
                 touched.periods[fact.id] = event_id
 
 
-def _join_customer(books: Books, touched: Touched, fact: Customer, event_id: str | None) -> None:
+def _join_customer(
+    books: WorkingSet, touched: Touched, fact: Customer, event_id: str | None
+) -> None:
     """Join a fact of a payer, and what is claimed of it to all its names, and theirs to it."""
     known = books.customers.get(fact.id)
     _join(books.customers, touched.customers, fact, event_id)
@@ -100,7 +102,7 @@ def _join_customer(books: Books, touched: Touched, fact: Customer, event_id: str
             _join_customer(books, touched, back, event_id)
 
 
-def merge_money(books: Books, touched: Touched, facts: Iterable[tuple[str, Fact]]) -> None:
+def merge_money(books: WorkingSet, touched: Touched, facts: Iterable[tuple[str, Fact]]) -> None:
     """Join what facts say of money objects, refunds, disputes and credit notes."""
     for event_id, fact in facts:
         if isinstance(fact, MoneyObject):
@@ -153,7 +155,7 @@ class Settled:
     notes: dict[str, list[str]] = field(default_factory=dict)
 
 
-def settle_touched(books: Books, touched: Touched, catalogue: Catalogue) -> Settled:
+def settle_touched(books: WorkingSet, touched: Touched, catalogue: Catalogue) -> Settled:
     """Derive every payment that the touched facts belong to, now or before.
 
     `books` must hold all objects that share a root with a touched one, with their refunds,
@@ -197,7 +199,7 @@ def _remarks(cluster: Cluster, payment: Payment, catalogue: Catalogue) -> list[s
     return [f"{payment.id}: {why}" for why in reasons]
 
 
-def _causes(books: Books, touched: Touched) -> dict[str, str | None]:
+def _causes(books: WorkingSet, touched: Touched) -> dict[str, str | None]:
     """Every object to be settled, with the event that is the reason."""
     causes: dict[str, str | None] = {}
     for known in books.objects.values():
@@ -214,7 +216,7 @@ def _is_prorated(known: MoneyObject) -> bool:
     return known.invoice is not None and known.invoice.is_prorated
 
 
-def _clusters(books: Books) -> dict[str, Cluster]:
+def _clusters(books: WorkingSet) -> dict[str, Cluster]:
     members: dict[str, list[MoneyObject]] = {}
     for known in books.objects.values():
         members.setdefault(root_of(known.id, books.objects), []).append(known)
@@ -242,24 +244,24 @@ def _by_target(taken: Iterable[R]) -> dict[str, list[R]]:
     return found
 
 
-def _owner(books: Books, members: Iterable[MoneyObject]) -> str | None:
+def _owner(books: WorkingSet, members: Iterable[MoneyObject]) -> str | None:
     customers = sorted({member.customer_id for member in members if member.customer_id})
     owners = (books.customers[each].user_id for each in customers if each in books.customers)
     return next((owner for owner in owners if owner), None)
 
 
-def _sold(books: Books, root: str) -> Sold:
+def _sold(books: WorkingSet, root: str) -> Sold:
     known = books.objects.get(root)
     subscription = books.subscriptions.get(known.subscription_id or "") if known else None
     return subscription.sold if subscription else Sold()
 
 
-def _was_taken(books: Books, cluster: Cluster) -> int:
+def _was_taken(books: WorkingSet, cluster: Cluster) -> int:
     known = (books.payments.get(member.id) for member in cluster.members)
     return sum(payment.taken_minor for payment in known if payment)
 
 
-def _posted(books: Books, cluster: Cluster) -> dict[str, int]:
+def _posted(books: WorkingSet, cluster: Cluster) -> dict[str, int]:
     sums: dict[str, int] = {}
     for member in cluster.members:
         for user_id, total in books.posted.get(member.id, {}).items():
@@ -267,7 +269,7 @@ def _posted(books: Books, cluster: Cluster) -> dict[str, int]:
     return sums
 
 
-def commit(books: Books, settled: Settled) -> None:
+def commit(books: WorkingSet, settled: Settled) -> None:
     """Take over what was settled, as the tables do; for audits and tests in memory."""
     books.roots.update(settled.roots)
     books.payments.update(settled.payments)
