@@ -20,7 +20,7 @@ SEAMS: Sequence[tuple[str, str, str]] = (
     ("decode", "workers.pipeline.drain", "prepare"),
     ("merge", "workers.pipeline.apply", "merge_parties"),
     ("merge", "workers.pipeline.apply", "merge_money"),
-    ("merge", "workers.pipeline.apply", "settle_touched"),
+    ("merge", "workers.pipeline.apply", "derive_touched"),
     ("rows", "db.ledger.unit_of_work", "subjects_of"),
     ("rows", "db.ledger.unit_of_work", "load_parties"),
     ("rows", "db.ledger.unit_of_work", "load_money"),

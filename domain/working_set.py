@@ -12,8 +12,8 @@ from domain.catalogue.catalogue import Catalogue
 from domain.decode.facts import Fact
 from domain.payments.claims import Customer
 from domain.payments.credit_notes import CreditNote
+from domain.payments.derivation import Cluster, LooseEnd, Payment, derive, unvalued
 from domain.payments.payments import Dispute, MoneyObject, Refund, root_of
-from domain.payments.settlement import Cluster, LooseEnd, Payment, settle, unvalued
 from domain.payments.sold import Sold
 from domain.subscriptions.subscriptions import Subscription
 from domain.tokens.adjustments import AdjustmentEntry
@@ -143,7 +143,7 @@ class Posting:
 
 
 @dataclass(slots=True)
-class Settled:
+class Derived:
     """What must be written: the root of every object looked at, payments, ledger entries.
 
     `notes` say, by the event that led to it, what is worth nothing yet or hangs in the air.
@@ -155,7 +155,7 @@ class Settled:
     notes: dict[str, list[str]] = field(default_factory=dict)
 
 
-def settle_touched(books: WorkingSet, touched: Touched, catalogue: Catalogue) -> Settled:
+def derive_touched(books: WorkingSet, touched: Touched, catalogue: Catalogue) -> Derived:
     """Derive every payment that the touched facts belong to, now or before.
 
     `books` must hold all objects that share a root with a touched one, with their refunds,
@@ -167,11 +167,11 @@ def settle_touched(books: WorkingSet, touched: Touched, catalogue: Catalogue) ->
         for root in (books.roots.get(object_id), root_of(object_id, books.objects)):
             if root is not None:
                 concerned[root] = event_id
-    settled = Settled()
+    settled = Derived()
     clusters = _clusters(books)
     for root in sorted(concerned.keys() & clusters.keys()):
         cluster = clusters[root]
-        payment = settle(cluster, catalogue)
+        payment = derive(cluster, catalogue)
         settled.payments[root] = payment
         cause = concerned[root]
         if cause and (remarks := _remarks(cluster, payment, catalogue)):
@@ -269,7 +269,7 @@ def _posted(books: WorkingSet, cluster: Cluster) -> dict[str, int]:
     return sums
 
 
-def commit(books: WorkingSet, settled: Settled) -> None:
+def commit(books: WorkingSet, settled: Derived) -> None:
     """Take over what was settled, as the tables do; for audits and tests in memory."""
     books.roots.update(settled.roots)
     books.payments.update(settled.payments)

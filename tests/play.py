@@ -6,15 +6,15 @@ from typing import Any
 
 from domain.catalogue.catalogue import Catalogue, Plan
 from domain.decode import decode, parse
-from domain.payments.settlement import Payment
+from domain.payments.derivation import Payment
 from domain.subscriptions.subscriptions import SubscriptionState, state_of
 from domain.working_set import (
     Touched,
     WorkingSet,
     commit,
+    derive_touched,
     merge_money,
     merge_parties,
-    settle_touched,
 )
 
 
@@ -82,7 +82,7 @@ class Player:
         touched = Touched()
         merge_parties(self.books, touched, facts)
         merge_money(self.books, touched, facts)
-        settled = settle_touched(self.books, touched, self.catalogue)
+        settled = derive_touched(self.books, touched, self.catalogue)
         commit(self.books, settled)
         self.entries.extend(
             (posting.entry.user_id, posting.entry.kind, posting.entry.delta)

@@ -11,6 +11,7 @@ from db.bodies import compress, decompress
 from domain.events import Stamp
 from domain.payments.claims import Assigned, Customer, UserClaim
 from domain.payments.credit_notes import CreditNote
+from domain.payments.derivation import Payment
 from domain.payments.lines import Line
 from domain.payments.payments import (
     Dispute,
@@ -24,7 +25,6 @@ from domain.payments.payments import (
     SessionDetails,
     SessionLine,
 )
-from domain.payments.settlement import Payment
 from domain.payments.sold import ItemPrice, Sold, SoldItem
 from domain.subscriptions.subscriptions import Subscription, Version, state_of
 

@@ -22,7 +22,7 @@ from domain.payments.payments import Dispute, MoneyObject, Refund
 from domain.subscriptions.subscriptions import Subscription
 from domain.tokens import adjustments
 from domain.tokens.adjustments import Adjustment
-from domain.working_set import Posting, Settled, Taken, Touched, WorkingSet
+from domain.working_set import Derived, Posting, Taken, Touched, WorkingSet
 
 # Every batch holds this one shared; a change of the catalogue holds it alone.
 CATALOGUE_LOCK = 0x43415441
@@ -221,7 +221,7 @@ def _load_taken(
         books.credit_notes[row.id] = records.credit_note_from(row)
 
 
-def save(connection: Connection, books: WorkingSet, touched: Touched, settled: Settled) -> None:
+def save(connection: Connection, books: WorkingSet, touched: Touched, settled: Derived) -> None:
     """Write what the merge touched and what was settled from it."""
     _CUSTOMER_ROWS.run(
         connection, [records.customer_row(books.customers[each]) for each in touched.customers]
@@ -245,7 +245,7 @@ def save(connection: Connection, books: WorkingSet, touched: Touched, settled: S
 
 
 def _changed_payment_rows(
-    books: WorkingSet, touched: Touched, settled: Settled
+    books: WorkingSet, touched: Touched, settled: Derived
 ) -> list[records.Row]:
     rows = []
     for object_id, root_id in settled.roots.items():

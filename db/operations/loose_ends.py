@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection, text
 
-from domain.payments.settlement import LooseEnd
+from domain.payments.derivation import LooseEnd
 
 # Every kind there is, with what is said of so many of them.
 WORDS: Mapping[str, str] = {

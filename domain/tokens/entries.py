@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from domain.payments.settlement import Payment
+from domain.payments.derivation import Payment
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ from domain.working_set import (
     Touched,
     WorkingSet,
     commit,
+    derive_touched,
     merge_money,
     merge_parties,
-    settle_touched,
 )
 from tests.play import CATALOGUE
 
@@ -109,10 +109,10 @@ def test_everything_a_change_concerns_is_settled_with_the_event_that_is_the_reas
         Touched(objects={"cs_1": "e1"}),
         Touched(objects={"cs_1": "e1"}, owners={"cus_1": "e2"}, plans={"sub_1": "e3"}),
     ):
-        settled = settle_touched(books, touched, CATALOGUE)
+        settled = derive_touched(books, touched, CATALOGUE)
         assert settled.roots == {"cs_1": "cs_1"}
         assert list(settled.payments) == ["cs_1"]
-    assert settle_touched(books, Touched(), CATALOGUE).payments == {}
+    assert derive_touched(books, Touched(), CATALOGUE).payments == {}
 
 
 def test_an_object_that_found_its_root_has_its_old_root_settled_too() -> None:
@@ -121,7 +121,7 @@ def test_an_object_that_found_its_root_has_its_old_root_settled_too() -> None:
     invoice = MoneyObject("in_1", Kind.INVOICE)
     books = WorkingSet(objects={"cs_1": a_session(), "pi_1": intent, "in_1": invoice})
     books.roots = {"cs_1": "cs_1", "pi_1": "cs_1"}
-    settled = settle_touched(books, Touched(objects={"pi_1": "e1"}), CATALOGUE)
+    settled = derive_touched(books, Touched(objects={"pi_1": "e1"}), CATALOGUE)
     assert settled.roots == {"cs_1": "cs_1", "pi_1": "in_1", "in_1": "in_1"}
     commit(books, settled)
     assert books.roots == {"cs_1": "cs_1", "pi_1": "in_1", "in_1": "in_1"}
@@ -133,8 +133,8 @@ def test_an_owner_is_the_first_known_user_of_the_customers_of_a_payment() -> Non
     other = MoneyObject("pi_1", Kind.INTENT, parents=frozenset({"cs_1"}), customer_id="cus_0")
     books = WorkingSet(objects={"cs_1": a_session(), "pi_1": other}, customers={"cus_1": ANN})
     touched = Touched(objects={"cs_1": "e1"})
-    assert settle_touched(books, touched, CATALOGUE).payments["cs_1"].user_id == "ann"
+    assert derive_touched(books, touched, CATALOGUE).payments["cs_1"].user_id == "ann"
     books.customers["cus_0"] = Customer("cus_0")
-    assert settle_touched(books, touched, CATALOGUE).payments["cs_1"].user_id == "ann"
+    assert derive_touched(books, touched, CATALOGUE).payments["cs_1"].user_id == "ann"
     books.customers["cus_0"] = Customer("cus_0", "bob", Stamp(90, "z"))
-    assert settle_touched(books, touched, CATALOGUE).payments["cs_1"].user_id == "bob"
+    assert derive_touched(books, touched, CATALOGUE).payments["cs_1"].user_id == "bob"

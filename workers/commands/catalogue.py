@@ -18,7 +18,7 @@ from domain.catalogue.catalogue import CatalogueChange, TokenlessChange
 from domain.catalogue.catalogue_changes import changes_between, tokenless_between
 from domain.catalogue.catalogue_file import CatalogueFile, read_catalogue
 from domain.errors import CatalogueError
-from workers.pipeline.apply import CatalogueCache, settle_after
+from workers.pipeline.apply import CatalogueCache, derive_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def _load(engine: Engine, wanted: CatalogueFile) -> Loaded:
         db.ledger.catalogue.save_tokenless(connection, tokenless)
         still_payable = db.ledger.catalogue.still_payable(connection)
     if changes or tokenless.price_ids:
-        settle_after(engine, changes, CatalogueCache(), price_ids=tokenless.price_ids)
+        derive_after(engine, changes, CatalogueCache(), price_ids=tokenless.price_ids)
     return Loaded(changes, tokenless, still_payable)
 
 

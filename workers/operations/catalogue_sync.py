@@ -27,7 +27,7 @@ from domain.stripe_catalogue.stripe_catalogue import (
 )
 from domain.stripe_catalogue.sync_actions import Action, Do, SyncPlan, idempotency_key, missing
 from stripe_gateway import StripeGateway, StripeUnavailable
-from workers.pipeline.apply import CatalogueCache, settle_after
+from workers.pipeline.apply import CatalogueCache, derive_after
 from workers.pipeline.patience import patiently
 
 # An error that Stripe keeps for an idempotency key is got round by another key so often.
@@ -201,7 +201,7 @@ class _Run:
             db.ledger.catalogue.save(connection, [change])
         if holder is None and action.do is Do.LINK:
             # It may have been sold at before we knew it; a price made just now was not.
-            settle_after(self.sync.engine, [change], self.cache)
+            derive_after(self.sync.engine, [change], self.cache)
 
 
 def _is_same(holder: Plan | None, plan: Plan) -> bool:

@@ -14,8 +14,8 @@ from sqlalchemy import Row
 from db.operations.explain import Kept
 from domain.decode.facts import Fact
 from domain.money import money
+from domain.payments.derivation import Cluster, Payment, derive, unvalued
 from domain.payments.payments import Dispute, Funds, MoneyObject, Refund
-from domain.payments.settlement import Cluster, Payment, settle, unvalued
 from domain.payments.sold import Sold
 from workers.operations.wording import Saying, bought, said
 
@@ -187,7 +187,7 @@ class _Teller:
             for each in cluster.members
         ]
         untouched = replace(cluster, members=members, refunds=(), disputes=(), credit_notes=())
-        return settle(untouched, self._kept.catalogue).tokens
+        return derive(untouched, self._kept.catalogue).tokens
 
     def loose_ends(self) -> Iterator[str]:
         """Money of this user's customers that is worth nothing yet, and claims in doubt."""

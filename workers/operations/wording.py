@@ -16,10 +16,10 @@ from domain.decode.facts import Fact
 from domain.events import Event
 from domain.money import money
 from domain.payments.credit_notes import CreditNote
+from domain.payments.derivation import Cluster
 from domain.payments.line_plans import Invoiced
 from domain.payments.lines import Line
 from domain.payments.payments import Dispute, MoneyObject, Refund
-from domain.payments.settlement import Cluster
 from domain.payments.sold import Sold
 from domain.reading import integer_of, mapping_of, reference_of, text_of, time_of
 from domain.subscriptions.subscriptions import Subscription, state_of

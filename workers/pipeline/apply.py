@@ -17,7 +17,7 @@ from db.queue import inbox
 from domain.catalogue.catalogue import Catalogue, CatalogueChange
 from domain.decode.facts import Fact
 from domain.errors import BillingError
-from domain.working_set import Settled, Touched, merge_money, merge_parties, settle_touched
+from domain.working_set import Derived, Touched, derive_touched, merge_money, merge_parties
 from workers.pipeline.failure import RETRY_DELAYS_SECONDS
 from workers.pipeline.record import claimed, record
 from workers.pipeline.work import Work, failed, prepare, scheduled
@@ -28,13 +28,13 @@ __all__ = [
     "Work",
     "apply",
     "apply_facts",
+    "derive_after",
     "failed",
     "prepare",
     "rehearse",
-    "settle_after",
 ]
 
-R = TypeVar("R", "Applied", Settled)
+R = TypeVar("R", "Applied", Derived)
 
 # Subjects found to be missing grow with every round; a set that still grows is a bug.
 _LOCK_ROUNDS_MAX = 8
@@ -62,7 +62,7 @@ class Applied:
 
     works: Sequence[Work]
     new: Collection[str]
-    settled: Settled
+    settled: Derived
 
 
 def apply(
@@ -153,8 +153,8 @@ def apply_facts(
     *,
     again: Mapping[str, str | None] | None = None,
     is_alone: bool = False,
-) -> Settled:
-    """Lock, load, join, settle, save: inside an open transaction.
+) -> Derived:
+    """Lock, load, join, derive, save: inside an open transaction.
 
     `subjects` are to be locked besides those the facts name. `again` names money objects to be
     settled although no fact touches them, each with the event that is the reason. `is_alone`
@@ -163,7 +163,7 @@ def apply_facts(
     plain = [fact for _, fact in facts]
     names = unit_of_work.subjects_of(plain) | set(subjects) | set(again or ())
     if not names:
-        return Settled()
+        return Derived()
     locked = None if is_alone else _lock(connection, names)
     books = unit_of_work.load_parties(connection, plain, locked)
     touched = Touched(objects=dict(again or {}))
@@ -171,7 +171,7 @@ def apply_facts(
     unit_of_work.load_money(connection, books, touched, plain, locked)
     merge_money(books, touched, facts)
     unit_of_work.load_owners(connection, books, locked)
-    settled = settle_touched(books, touched, cache.get(connection))
+    settled = derive_touched(books, touched, cache.get(connection))
     settled.postings += unit_of_work.lacking_adjustments(connection, plain)
     unit_of_work.save(connection, books, touched, settled)
     return settled
@@ -183,7 +183,7 @@ def _lock(connection: Connection, names: Collection[str]) -> set[str]:
     return locked
 
 
-def settle_after(
+def derive_after(
     engine: Engine,
     changes: Sequence[CatalogueChange],
     cache: CatalogueCache,
@@ -208,12 +208,12 @@ def settle_after(
             rows = connection.execute(_CONCERNED, concerned | {"after": last, "limit": batch}).all()
         if not rows:
             return looked_at
-        _settle_again(engine, dict.fromkeys([row.id for row in rows]), cache)
+        _derive_again(engine, dict.fromkeys([row.id for row in rows]), cache)
         last, looked_at = rows[-1].id, looked_at + len(rows)
 
 
-def _settle_again(engine: Engine, ids: Mapping[str, str | None], cache: CatalogueCache) -> None:
-    def run(subjects: Collection[str]) -> Settled:
+def _derive_again(engine: Engine, ids: Mapping[str, str | None], cache: CatalogueCache) -> None:
+    def run(subjects: Collection[str]) -> Derived:
         with engine.begin() as connection:
             return apply_facts(connection, (), cache, subjects, again=ids)
 

@@ -6,7 +6,7 @@ import pytest
 
 from domain.catalogue.catalogue import Catalogue
 from domain.decode import decode, parse
-from domain.working_set import Touched, WorkingSet, merge_money, merge_parties, settle_touched
+from domain.working_set import Touched, WorkingSet, derive_touched, merge_money, merge_parties
 from tests.play import CATALOGUE, Player, a_plan, play
 from tests.stripe_objects import (
     NEW,
@@ -72,7 +72,7 @@ def notes_after(*events: Json, catalogue: Catalogue = CATALOGUE) -> dict[str, li
     facts = [(event["id"], fact) for event in events for fact in decode(parse(event)).facts]
     merge_parties(books, touched, facts)
     merge_money(books, touched, facts)
-    return settle_touched(books, touched, catalogue).notes
+    return derive_touched(books, touched, catalogue).notes
 
 
 def test_a_price_in_no_plan_counts_nothing_and_is_said() -> None:

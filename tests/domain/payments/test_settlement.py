@@ -9,6 +9,7 @@ import pytest
 from domain.catalogue.catalogue import Catalogue
 from domain.events import Stamp
 from domain.payments.claims import UserClaim
+from domain.payments.derivation import Cluster, Payment, derive
 from domain.payments.lines import Line
 from domain.payments.payments import (
     Dispute,
@@ -20,7 +21,6 @@ from domain.payments.payments import (
     Refund,
     SessionDetails,
 )
-from domain.payments.settlement import Cluster, Payment, settle
 from domain.payments.valuation import net_tokens
 from tests.play import CATALOGUE, a_plan
 
@@ -61,7 +61,7 @@ def a_session_fact(session_id: str, rank: int, payment_rank: int, **changes: Any
 
 def settled(*members: MoneyObject, **more: Any) -> Payment:
     """The payment that these objects are; the first is its root."""
-    return settle(Cluster(members[0].id, members, **more), CATALOGUE)
+    return derive(Cluster(members[0].id, members, **more), CATALOGUE)
 
 
 @pytest.mark.parametrize(
@@ -233,9 +233,9 @@ def test_what_has_no_time_is_taken_for_the_first_sale() -> None:
         for version, tokens in [(1, 1_000), (2, 9_000)]
     ]
     cluster = Cluster("cs_1", [a_session_fact("cs_1", 2, 2)])
-    assert settle(cluster, Catalogue.of(plans)).tokens == 1_000
+    assert derive(cluster, Catalogue.of(plans)).tokens == 1_000
     invoice = an_invoice_fact(4)
     assert invoice.invoice is not None
     line = LINE._replace(price_id=None, plan_id=4, amount_minor=500)
     known = replace(invoice, invoice=replace(invoice.invoice, lines=(line,)))
-    assert settle(Cluster("in_1", [known]), Catalogue.of(plans)).tokens == 1_000
+    assert derive(Cluster("in_1", [known]), Catalogue.of(plans)).tokens == 1_000

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from domain.payments.settlement import Payment
+from domain.payments.derivation import Payment
 from domain.tokens.entries import Entry, entries_for
 from tests.play import Player, play
 from tests.stripe_objects import (

@@ -12,7 +12,7 @@ import db.ledger.catalogue
 from tests.pipeline import a_wiring, balances, empty, work
 from tests.stripe_objects import a_line, a_session, an_event, an_invoice
 from workers.commands.catalogue import load_file, load_plans
-from workers.pipeline.apply import settle_after
+from workers.pipeline.apply import derive_after
 from workers.wiring import Wiring
 
 Load = Callable[[str], list[int]]
@@ -219,9 +219,9 @@ def test_what_was_sold_by_a_price_without_tokens_is_settled_again(
     """When it gets among them and when it leaves them."""
     load(PRO.format(tokens=100, price="price_a"))
     work(wiring, [an_invoice_of("user_1", "price_a")])
-    assert settle_after(wiring.engine, [], wiring.catalogue) == 0
-    assert settle_after(wiring.engine, [], wiring.catalogue, price_ids={"price_other"}) == 0
-    assert settle_after(wiring.engine, [], wiring.catalogue, price_ids={"price_a"}) == 1
+    assert derive_after(wiring.engine, [], wiring.catalogue) == 0
+    assert derive_after(wiring.engine, [], wiring.catalogue, price_ids={"price_other"}) == 0
+    assert derive_after(wiring.engine, [], wiring.catalogue, price_ids={"price_a"}) == 1
 
 
 def test_a_load_settles_what_its_prices_without_tokens_concern(
@@ -231,7 +231,7 @@ def test_a_load_settles_what_its_prices_without_tokens_concern(
     del wiring
     settled: list[set[str]] = []
     monkeypatch.setattr(
-        "workers.commands.catalogue.settle_after",
+        "workers.commands.catalogue.derive_after",
         lambda *_, price_ids: settled.append(set(price_ids)),
     )
     load(PACK)

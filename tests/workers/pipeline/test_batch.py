@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import exc
 
 from domain.events import Delivery, EventStatus
-from domain.working_set import Settled
+from domain.working_set import Derived
 from tests.pipeline import a_delivery
 from tests.stripe_objects import a_session, an_event
 from workers.pipeline.apply import Applied
@@ -35,7 +35,7 @@ class Tables:
         if any(self._spoils(work) for work in works):
             raise self.error
         self.committed += works
-        return Applied(works, [work.delivery.event_id for work in works], Settled())
+        return Applied(works, [work.delivery.event_id for work in works], Derived())
 
     def _spoils(self, work: Work) -> bool:
         is_culprit = work.delivery.event_id in self.culprits
@@ -116,7 +116,7 @@ def test_a_batch_with_too_many_locks_is_halved_at_once_and_nobody_is_blamed() ->
         if len(works) > 100:
             raise database_error(FULL)
         committed.extend(work.delivery.event_id for work in works)
-        return Applied(works, committed[-len(works) :], Settled())
+        return Applied(works, committed[-len(works) :], Derived())
 
     applied = list(apply_each(works(256), attempt))
     assert tried == [256, 128, 64, 64, 128, 64, 64]

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from db.ledger import records
 from db.queue import inbox
-from domain.payments.settlement import Payment
+from domain.payments.derivation import Payment
 from tests.domain.test_convergence import account_stories, shuffled
 from tests.examples import examples
 from tests.pipeline import a_delivery, a_wiring, balances, empty, put, statuses, work

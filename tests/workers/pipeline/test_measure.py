@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 
 import telemetry
 from domain.events import EventStatus
-from domain.working_set import Settled
+from domain.working_set import Derived
 from tests.pipeline import a_delivery
 from tests.stripe_objects import a_session, an_event
 from workers.pipeline.apply import Applied
@@ -44,7 +44,7 @@ def a_work(event_type: str = SALE, *, age_seconds: float = 0.0, attempts: int = 
 def a_batch(*works: Work, duplicates: int = 0) -> Applied:
     """A committed batch; its last works were in the inbox already."""
     known = works[: len(works) - duplicates]
-    return Applied(works, {work.delivery.event_id for work in known}, Settled())
+    return Applied(works, {work.delivery.event_id for work in known}, Derived())
 
 
 def ended(work: Work, status: str) -> Work:

@@ -45,7 +45,7 @@ def shop(database_url: str, redis_url: str, stripe_server: StripeServer) -> Iter
 
 
 def subscriptions(wiring: Wiring, stripe: StripeServer, number: int) -> None:
-    """So many ties, each of which Stripe can settle."""
+    """So many ties, each of which Stripe can derive."""
     for each in range(number):
         name = f"sub_{each}"
         stripe.answers[f"/v1/subscriptions/{name}"] = a_subscription(id=name)

@@ -87,7 +87,7 @@ class Payment:
         return self.refunded_minor + self.disputed_minor + self.credited_minor
 
 
-def settle(cluster: Cluster, catalogue: Catalogue) -> Payment:
+def derive(cluster: Cluster, catalogue: Catalogue) -> Payment:
     """Derive a payment from the facts of its cluster: pure, and the same for any order."""
     members = sorted(cluster.members, key=lambda member: member.id)
     invoice = _invoice(cluster.root_id, members)
