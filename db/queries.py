@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, text
 
 import db.ledger.catalogue
-from domain.catalogue.catalogue import Catalogue
+from domain.catalogue.plans import Catalogue
 from domain.payments.line_plans import claimed_item
 
 ACTIVE_STATUSES = frozenset({"active", "trialing", "past_due"})

@@ -8,14 +8,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from domain.catalogue.catalogue import Catalogue
+from domain.catalogue.plans import Catalogue
 from domain.decode.facts import Fact
 from domain.payments.claims import Customer
 from domain.payments.credit_notes import CreditNote
 from domain.payments.derivation import Cluster, LooseEnd, Payment, derive, unvalued
-from domain.payments.payments import Dispute, MoneyObject, Refund, root_of
+from domain.payments.objects import Dispute, MoneyObject, Refund, root_of
 from domain.payments.sold import Sold
-from domain.subscriptions.subscriptions import Subscription
+from domain.subscriptions.versions import Subscription
 from domain.tokens.adjustments import AdjustmentEntry
 from domain.tokens.entries import Entry, entries_for
 

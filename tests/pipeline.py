@@ -11,7 +11,7 @@ import db.ledger.catalogue
 from db.bodies import compress
 from db.engine import make_engine
 from db.queue.stream import EventStream, connect
-from domain.catalogue.catalogue import Catalogue, CatalogueChange
+from domain.catalogue.plans import Catalogue, CatalogueChange
 from domain.events import Delivery
 from workers.pipeline.drain import Drained, drain
 from workers.wiring import Wiring

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from domain.catalogue.catalogue import Catalogue, Plan
+from domain.catalogue.plans import Catalogue, Plan
 from domain.decode import decode, parse
 from domain.payments.derivation import Payment
-from domain.subscriptions.subscriptions import SubscriptionState, state_of
+from domain.subscriptions.versions import SubscriptionState, state_of
 from domain.working_set import (
     Touched,
     WorkingSet,

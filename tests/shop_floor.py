@@ -18,7 +18,7 @@ from werkzeug.serving import make_server
 
 import settings
 from db.checkout import sales
-from domain.catalogue.catalogue import Catalogue, Plan
+from domain.catalogue.plans import Catalogue, Plan
 from ingest.app import create_app
 from ingest.edge import Edge, open_edge
 from sandbox.simulate.records import Subscription

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from domain.catalogue.catalogue import Catalogue, Plan
+from domain.catalogue.plans import Catalogue, Plan
 from sandbox.simulate.plans import Plan as Sold
 
 

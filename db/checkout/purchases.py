@@ -14,10 +14,10 @@ import orjson
 from sqlalchemy import Connection, text
 
 from db.ledger.records import when
-from domain.checkout.selling import TRIAL_IN_PARAMS, Order
+from domain.checkout.order import TRIAL_IN_PARAMS, Order
 from domain.errors import BillingError
-from domain.payments.payments import SESSION_RANK
-from domain.reading import mapping_of, time_of
+from domain.json_values import mapping_of, time_of
+from domain.payments.objects import SESSION_RANK
 
 # Longer than any request may take, so that a holder that lives still holds it.
 CLAIM_SECONDS = 25

@@ -6,7 +6,7 @@ Nothing here writes.
 from sqlalchemy import Connection, text
 
 from db import queries
-from domain.checkout.selling import LIVE_STATUSES, Offer
+from domain.checkout.order import LIVE_STATUSES, Offer
 
 # More subscriptions than anyone has; it bounds what is read.
 _SUBSCRIPTIONS_MAX = 200

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-from domain.checkout.selling import LIVE_STATUSES
+from domain.checkout.order import LIVE_STATUSES
 
 
 @dataclass(frozen=True, slots=True)

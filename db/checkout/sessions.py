@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-from domain.checkout.selling import SessionKnown
-from domain.payments.payments import SESSION_RANK
+from domain.checkout.order import SessionKnown
+from domain.payments.objects import SESSION_RANK
 
 
 @dataclass(frozen=True, slots=True)

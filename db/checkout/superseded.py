@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 
 from db.checkout import sales, trials
-from domain.checkout.selling import TRIAL_IN_PARAMS
-from domain.payments.payments import SESSION_RANK
+from domain.checkout.order import TRIAL_IN_PARAMS
+from domain.payments.objects import SESSION_RANK
 
 # Whoever looks after a session has it to themselves for so long, and looks again after that.
 LOOK_EVERY_SECONDS = 4

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, text
 
-from domain.checkout.selling import TRIAL_IN_PARAMS
+from domain.checkout.order import TRIAL_IN_PARAMS
 
 
 def had(connection: Connection, user_id: str, plan_id: int | None = None) -> bool:

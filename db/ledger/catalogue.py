@@ -8,8 +8,8 @@ from sqlalchemy import Connection, text
 
 from db.ledger import unit_of_work
 from db.ledger.records import seconds
-from domain.catalogue.catalogue import Catalogue, CatalogueChange, Plan, TokenlessChange
-from domain.payments.payments import SESSION_RANK
+from domain.catalogue.plans import Catalogue, CatalogueChange, Plan, TokenlessChange
+from domain.payments.objects import SESSION_RANK
 
 
 @dataclass(frozen=True, slots=True)

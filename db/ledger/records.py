@@ -13,7 +13,7 @@ from domain.payments.claims import Assigned, Customer, UserClaim
 from domain.payments.credit_notes import CreditNote
 from domain.payments.derivation import Payment
 from domain.payments.lines import Line
-from domain.payments.payments import (
+from domain.payments.objects import (
     Dispute,
     Funds,
     IntentDetails,
@@ -26,7 +26,7 @@ from domain.payments.payments import (
     SessionLine,
 )
 from domain.payments.sold import ItemPrice, Sold, SoldItem
-from domain.subscriptions.subscriptions import Subscription, Version, state_of
+from domain.subscriptions.versions import Subscription, Version, state_of
 
 Row = dict[str, Any]
 

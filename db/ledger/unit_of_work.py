@@ -18,8 +18,8 @@ from db.tables import credit_notes, customers, disputes, payments, refunds, subs
 from domain.decode.facts import Fact
 from domain.payments.claims import Customer
 from domain.payments.credit_notes import CreditNote
-from domain.payments.payments import Dispute, MoneyObject, Refund
-from domain.subscriptions.subscriptions import Subscription
+from domain.payments.objects import Dispute, MoneyObject, Refund
+from domain.subscriptions.versions import Subscription
 from domain.tokens import adjustments
 from domain.tokens.adjustments import Adjustment
 from domain.working_set import Derived, Posting, Taken, Touched, WorkingSet

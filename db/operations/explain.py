@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, text
 
 import db.ledger.catalogue
 from db.ledger import unit_of_work
-from domain.catalogue.catalogue import Catalogue
+from domain.catalogue.plans import Catalogue
 from domain.payments.claims import Customer
 from domain.working_set import Touched, WorkingSet
 

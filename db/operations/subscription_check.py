@@ -6,9 +6,9 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from db.ledger.records import seconds, subscription_from, when
-from domain.payments.payments import INVOICE_RANK
-from domain.subscriptions.subscription_check import Here
-from domain.subscriptions.subscriptions import FINAL_STATUSES, Item, SubscriptionState
+from domain.payments.objects import INVOICE_RANK
+from domain.subscriptions.comparison import Here
+from domain.subscriptions.versions import FINAL_STATUSES, Item, SubscriptionState
 
 
 def found_here(connection: Connection, ids: Sequence[str]) -> dict[str, Here]:

@@ -1,3 +1,3 @@
 """What a buyer orders and where they may return to."""
 
-__all__ = ["redirects", "selling"]
+__all__ = ["order", "redirects"]

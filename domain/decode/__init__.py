@@ -11,31 +11,31 @@ from typing import Any
 from domain.decode import (
     adjustments,
     assignments,
-    checkout,
     credit_notes,
     customers,
     invoices,
     payments,
+    sessions,
     subscriptions,
 )
 from domain.decode.facts import Fact
-from domain.decode.shape import doubt
 from domain.decode.source import Source
+from domain.decode.version_check import doubt
 from domain.errors import DecodeError
 from domain.events import Event
-from domain.reading import mapping_of, reference_of, text_of, time_of
+from domain.json_values import mapping_of, reference_of, text_of, time_of
 from domain.synthetic_events import by_hand
 
 Decoder = Callable[[Source], list[Fact]]
 
 DECODERS: Mapping[str, Decoder] = {
     # The buyer finished the page: links user, customer, subscription, invoice; money if paid.
-    "checkout.session.completed": checkout.session,
+    "checkout.session.completed": sessions.session,
     # A delayed payment arrived, or failed.
-    "checkout.session.async_payment_succeeded": checkout.session,
-    "checkout.session.async_payment_failed": checkout.failed_session,
+    "checkout.session.async_payment_succeeded": sessions.session,
+    "checkout.session.async_payment_failed": sessions.failed_session,
     # Nobody paid in time.
-    "checkout.session.expired": checkout.session,
+    "checkout.session.expired": sessions.session,
     # A state of the contract; never money.
     "customer.subscription.created": subscriptions.version,
     "customer.subscription.updated": subscriptions.version,

@@ -2,7 +2,7 @@
 
 from domain.decode.facts import Fact
 from domain.decode.source import Source
-from domain.reading import integer_of
+from domain.json_values import integer_of
 from domain.tokens.adjustments import Adjustment
 
 

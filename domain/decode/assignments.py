@@ -2,9 +2,9 @@
 
 from domain.decode.facts import Fact
 from domain.decode.source import Source
+from domain.json_values import text_of
 from domain.payments.claims import Assigned
-from domain.payments.payments import MoneyObject, kind_of
-from domain.reading import text_of
+from domain.payments.objects import MoneyObject, kind_of
 
 
 def assignment(source: Source) -> list[Fact]:

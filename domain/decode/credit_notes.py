@@ -2,9 +2,9 @@
 
 from domain.decode.facts import Fact
 from domain.decode.source import Source
+from domain.json_values import integer_of, list_of, mapping_of, reference_of
 from domain.payments.credit_notes import CreditNote
-from domain.payments.payments import Kind, MoneyObject
-from domain.reading import integer_of, list_of, mapping_of, reference_of
+from domain.payments.objects import Kind, MoneyObject
 
 
 def credit_note(source: Source) -> list[Fact]:

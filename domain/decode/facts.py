@@ -2,8 +2,8 @@
 
 from domain.payments.claims import Customer
 from domain.payments.credit_notes import CreditNote
-from domain.payments.payments import Dispute, MoneyObject, Refund
-from domain.subscriptions.subscriptions import Subscription
+from domain.payments.objects import Dispute, MoneyObject, Refund
+from domain.subscriptions.versions import Subscription
 from domain.tokens.adjustments import Adjustment
 
 Fact = Customer | Subscription | MoneyObject | Refund | Dispute | CreditNote | Adjustment

@@ -6,9 +6,7 @@ from typing import Any
 
 from domain.decode.facts import Fact
 from domain.decode.source import Source
-from domain.payments.lines import Line
-from domain.payments.payments import INVOICE_RANK, InvoiceDetails, Kind, MoneyObject, kind_of
-from domain.reading import (
+from domain.json_values import (
     decimal_quantity_of,
     integer_of,
     list_of,
@@ -17,6 +15,8 @@ from domain.reading import (
     text_of,
     time_of,
 )
+from domain.payments.lines import Line
+from domain.payments.objects import INVOICE_RANK, InvoiceDetails, Kind, MoneyObject, kind_of
 
 _DEFAULT_STATUS = {"invoice.voided": "void", "invoice.marked_uncollectible": "uncollectible"}
 

@@ -1,9 +1,10 @@
 """Intents, charges, refunds and disputes: money collected, given back, and contested."""
 
 from domain.decode.facts import Fact
-from domain.decode.shape import version_date
 from domain.decode.source import Source
-from domain.payments.payments import (
+from domain.decode.version_check import version_date
+from domain.json_values import list_of, text_of
+from domain.payments.objects import (
     REFUND_RANK,
     Dispute,
     Funds,
@@ -14,7 +15,6 @@ from domain.payments.payments import (
     RefundedSoFar,
     kind_of,
 )
-from domain.reading import list_of, text_of
 
 # From here on every refund is reported by id, and `charge.refunded` adds nothing (contract §5).
 REFUNDS_BY_ID_SINCE = "2024-10-28"

@@ -6,14 +6,7 @@ from typing import Any, TypeVar
 
 from domain.errors import DecodeError
 from domain.events import Event
-from domain.payments.claims import (
-    CLIENT_REFERENCE,
-    METADATA,
-    SUBSCRIPTION_METADATA,
-    Customer,
-    UserClaim,
-)
-from domain.reading import (
+from domain.json_values import (
     integer_of,
     list_of,
     mapping_of,
@@ -22,6 +15,13 @@ from domain.reading import (
     reference_of,
     text_of,
     time_of,
+)
+from domain.payments.claims import (
+    CLIENT_REFERENCE,
+    METADATA,
+    SUBSCRIPTION_METADATA,
+    Customer,
+    UserClaim,
 )
 
 V = TypeVar("V", int, str)

@@ -3,8 +3,8 @@
 from domain.decode.facts import Fact
 from domain.decode.source import Source
 from domain.errors import DecodeError
-from domain.reading import is_deeper_than, mapping_of
-from domain.subscriptions.subscriptions import STATUSES, Subscription, Version, sold_of, state_of
+from domain.json_values import is_deeper_than, mapping_of
+from domain.subscriptions.versions import STATUSES, Subscription, Version, sold_of, state_of
 
 # Stripe nests a few levels. What is kept whole must be readable and writable by everyone later on,
 # and some JSON libraries stop at 254.

@@ -1,3 +1,3 @@
 """What a payment is, what it is worth, and whose it is: facts, claims, valuation, derivation."""
 
-__all__ = ["claims", "credit_notes", "derivation", "line_plans", "lines", "payments", "sold"]
+__all__ = ["claims", "credit_notes", "derivation", "line_plans", "lines", "objects", "sold"]

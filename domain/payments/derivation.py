@@ -4,12 +4,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from domain.catalogue.catalogue import Catalogue
+from domain.catalogue.plans import Catalogue
 from domain.payments.claims import UserClaim
 from domain.payments.credit_notes import CreditNote
 from domain.payments.line_plans import Invoiced
+from domain.payments.objects import Dispute, Kind, MoneyObject, Refund
 from domain.payments.payment_money import Back, Money, back_of, money_of
-from domain.payments.payments import Dispute, Kind, MoneyObject, Refund
 from domain.payments.sold import Sold
 from domain.payments.valuation import Gross, Ordered, gross_of_invoice, net_tokens
 

@@ -7,7 +7,7 @@ only where no price of the invoice is in the catalogue.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from domain.catalogue.catalogue import Catalogue, Plan
+from domain.catalogue.plans import Catalogue, Plan
 from domain.payments.lines import Line
 from domain.payments.sold import Sold, SoldItem
 

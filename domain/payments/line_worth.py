@@ -6,10 +6,10 @@ proration whose discount is hidden, a currency the plan has no price in), the te
 
 from fractions import Fraction
 
-from domain.catalogue.catalogue import Plan
+from domain.catalogue.plans import Plan
 from domain.payments.line_plans import Invoiced
 from domain.payments.lines import Line
-from domain.payments.payments import InvoiceDetails
+from domain.payments.objects import InvoiceDetails
 from domain.payments.periods import full_seconds
 
 Tokens = Fraction | int

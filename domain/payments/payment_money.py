@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from domain.payments.credit_notes import CreditNote, credited_minor
-from domain.payments.payments import (
+from domain.payments.objects import (
     Dispute,
     InvoiceDetails,
     Kind,

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from domain.catalogue.catalogue import Catalogue, Plan
+from domain.catalogue.plans import Catalogue, Plan
 from domain.money import money
 from domain.payments.line_plans import Invoiced
 from domain.payments.line_worth import UnknownWorth, tokens_of_line
 from domain.payments.lines import Line
-from domain.payments.payments import InvoiceDetails, SessionDetails
+from domain.payments.objects import InvoiceDetails, SessionDetails
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,3 +1,3 @@
 """What must change at Stripe so that it sells the catalogue."""
 
-__all__ = ["catalogue_sync", "stripe_catalogue", "sync_actions"]
+__all__ = ["actions", "plan", "remote"]

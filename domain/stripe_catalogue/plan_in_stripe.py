@@ -4,16 +4,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from domain.catalogue.catalogue import Catalogue, Plan
-from domain.stripe_catalogue.stripe_catalogue import (
-    PLAN_ID,
-    TOKENS,
-    VERSION,
-    Account,
-    Price,
-    Product,
-)
-from domain.stripe_catalogue.sync_actions import missing
+from domain.catalogue.plans import Catalogue, Plan
+from domain.stripe_catalogue.actions import missing
+from domain.stripe_catalogue.remote import PLAN_ID, TOKENS, VERSION, Account, Price, Product
 
 
 @dataclass(frozen=True)

@@ -1,3 +1,3 @@
 """Events of ours: answers of Stripe, and what people say by hand."""
 
-__all__ = ["by_hand", "fetched"]
+__all__ = ["answers", "by_hand"]

@@ -7,7 +7,7 @@ it. It never comes from outside: the receiver refuses what bears our names.
 from collections.abc import Mapping
 from typing import Any
 
-from domain.synthetic_events import fetched
+from domain.synthetic_events import answers
 
 PREFIX = "manual_"
 TYPE_PREFIX = "fiko."
@@ -21,7 +21,7 @@ Json = dict[str, Any]
 
 def is_ours(event_id: str, event_type: str) -> bool:
     """Whether only we give such an id or type: nobody else may send it."""
-    return event_id.startswith((PREFIX, fetched.PREFIX)) or event_type.startswith(TYPE_PREFIX)
+    return event_id.startswith((PREFIX, answers.PREFIX)) or event_type.startswith(TYPE_PREFIX)
 
 
 def is_by_hand(event_id: str) -> bool:

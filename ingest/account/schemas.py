@@ -2,7 +2,7 @@
 
 from marshmallow import fields, validate
 
-from domain.catalogue.catalogue import INTERVAL_COUNT_MAX
+from domain.catalogue.plans import INTERVAL_COUNT_MAX
 from ingest.http.shapes import (
     WHOLE_MAX,
     AnswerSchema,

@@ -9,8 +9,8 @@ from flask import request
 
 from db.checkout import sales
 from db.checkout.purchases import Keyed
+from domain.checkout.order import Offer, Order, hash_of
 from domain.checkout.redirects import with_session_placeholder
-from domain.checkout.selling import Offer, Order, hash_of
 from ingest.checkout import redirects, stripe_problems
 from ingest.checkout.rivals import BUSY, SUBSCRIBED, subscribed
 from ingest.checkout.selling import KEY_REUSED, OTHER_CURRENCY, Sale

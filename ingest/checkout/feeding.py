@@ -8,7 +8,7 @@ from typing import Any
 
 import telemetry
 from db.queue.deliveries import as_delivery
-from domain.synthetic_events.fetched import events_of_session
+from domain.synthetic_events.answers import events_of_session
 from ingest.intake.intake import Intake, NotStoredError
 
 # What a session must be asked for with, so that its answer says everything.

@@ -7,7 +7,7 @@ from typing import Any
 
 from db.checkout import sales
 from db.queries import Subscription
-from domain.checkout.selling import LIVE_STATUSES
+from domain.checkout.order import LIVE_STATUSES
 from ingest.checkout import redirects, stripe_problems
 from ingest.checkout.asking import Deadline
 from ingest.checkout.checkout import guard

@@ -15,9 +15,9 @@ from typing import Any
 import telemetry
 from db.checkout import purchases, sales, trials
 from db.checkout.purchases import Keyed, KeyReusedError, Purchase, Turn, TurnLostError
-from domain.checkout import selling
-from domain.checkout.selling import Order, Terms
-from domain.reading import mapping_of, text_of
+from domain.checkout import order
+from domain.checkout.order import Order, Terms
+from domain.json_values import mapping_of, text_of
 from ingest.checkout import feeding, stripe_problems
 from ingest.checkout.asking import Deadline
 from ingest.checkout.rivals import BUSY, Rivals, subscribed
@@ -159,7 +159,7 @@ class Sale:
                 and not sales.had_plan(connection, order.user_id, order.offer.plan_id)
                 and not trials.had_or_open(connection, order.user_id, self._tried),
             )
-            params = selling.session_params(order, terms)
+            params = order.session_params(order, terms)
             return purchases.begin(
                 connection, turn, order, self._keyed, purchase_id=purchase_id, params=params
             )
@@ -169,7 +169,7 @@ class Sale:
 
         `again` says that Stripe was asked for it before, so that an error may be a stored one.
         """
-        key = selling.session_key(purchase.id)
+        key = order.session_key(purchase.id)
         try:
             session = self._deadline.ask(
                 lambda: self._gateway.create_checkout_session(purchase.params, idempotency_key=key)
@@ -238,7 +238,7 @@ class Sale:
             attempt = purchases.attempt(connection, turn)
         if known:
             return known
-        key = selling.customer_key(turn.user_id, attempt)
+        key = order.customer_key(turn.user_id, attempt)
         made: Json
         try:
             made = self._deadline.ask(

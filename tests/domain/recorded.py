@@ -12,7 +12,7 @@ from domain.events import Stamp
 from domain.payments.claims import Customer, UserClaim
 from domain.payments.credit_notes import CreditNote
 from domain.payments.lines import Line
-from domain.payments.payments import (
+from domain.payments.objects import (
     Dispute,
     Funds,
     IntentDetails,
@@ -23,7 +23,7 @@ from domain.payments.payments import (
     RefundedSoFar,
     SessionDetails,
 )
-from domain.subscriptions.subscriptions import Item, SubscriptionState
+from domain.subscriptions.versions import Item, SubscriptionState
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "stripe"
 

@@ -7,9 +7,9 @@ from typing import Any
 from domain.decode.facts import Fact
 from domain.events import Stamp
 from domain.payments.claims import Customer
-from domain.payments.payments import Dispute, Kind, MoneyObject, Refund
+from domain.payments.objects import Dispute, Kind, MoneyObject, Refund
 from domain.payments.sold import ItemPrice, Sold, SoldItem
-from domain.subscriptions.subscriptions import Subscription
+from domain.subscriptions.versions import Subscription
 from domain.working_set import (
     Touched,
     WorkingSet,

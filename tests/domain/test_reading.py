@@ -7,14 +7,7 @@ import pytest
 
 from domain.decode import decode, parse
 from domain.errors import DecodeError
-from domain.reading import (
-    integer_of,
-    is_deeper_than,
-    list_of,
-    reference_of,
-    text_of,
-    time_of,
-)
+from domain.json_values import integer_of, is_deeper_than, list_of, reference_of, text_of, time_of
 from tests.stripe_objects import an_event
 
 

@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 
 import settings
 from db.queue.stream import STREAM
-from domain.catalogue.catalogue import Catalogue
+from domain.catalogue.plans import Catalogue
 from ingest.app import create_app
 from ingest.edge import Edge, open_edge
 from tests.ingest.builders import ENVIRONMENT, as_user

@@ -11,7 +11,7 @@ from db.engine import make_engine
 from db.ledger import by_hand as known
 from db.queue.attempts import Request
 from domain.errors import BillingError
-from domain.reading import text_of
+from domain.json_values import text_of
 from domain.synthetic_events.by_hand import PREFIX
 from workers.commands.options import asked_for, request
 from workers.operations.by_hand import adjust as run_adjust

@@ -14,9 +14,9 @@ import db.ledger.catalogue
 import settings
 from db.engine import make_engine
 from db.ledger.catalogue import StillPayable
-from domain.catalogue.catalogue import CatalogueChange, TokenlessChange
-from domain.catalogue.catalogue_changes import changes_between, tokenless_between
-from domain.catalogue.catalogue_file import CatalogueFile, read_catalogue
+from domain.catalogue.changes import changes_between, tokenless_between
+from domain.catalogue.file import CatalogueFile, read_catalogue
+from domain.catalogue.plans import CatalogueChange, TokenlessChange
 from domain.errors import CatalogueError
 from workers.pipeline.apply import CatalogueCache, derive_after
 

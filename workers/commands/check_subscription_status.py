@@ -17,7 +17,7 @@ from db.checkout.second_plans import SecondPlan, second_plans
 from db.engine import make_engine
 from domain.modes import WrongModeError
 from domain.money import money
-from domain.subscriptions.subscription_check import Mismatch, Money
+from domain.subscriptions.comparison import Mismatch, Money
 from stripe_gateway import StripeUnavailable
 from workers.commands.connected import connected
 from workers.commands.tables import console, table

@@ -12,10 +12,10 @@ import click
 from rich.text import Text
 
 from db.engine import make_engine
-from domain.catalogue.catalogue import Plan
+from domain.catalogue.plans import Plan
 from domain.modes import WrongModeError
 from domain.money import money
-from domain.stripe_catalogue.sync_actions import Action, Do, SyncPlan
+from domain.stripe_catalogue.actions import Action, Do, SyncPlan
 from stripe_gateway import StripeUnavailable
 from workers.commands.connected import connected
 from workers.commands.tables import console, table

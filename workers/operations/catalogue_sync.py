@@ -12,20 +12,13 @@ from typing import Any
 from sqlalchemy import Engine
 
 import db.ledger.catalogue
-from domain.catalogue.catalogue import CatalogueChange, Plan
+from domain.catalogue.plans import CatalogueChange, Plan
 from domain.errors import CatalogueError
+from domain.json_values import text_of
 from domain.modes import require_mode
-from domain.reading import text_of
-from domain.stripe_catalogue.catalogue_sync import plan_sync
-from domain.stripe_catalogue.stripe_catalogue import (
-    Account,
-    Price,
-    Product,
-    period_in,
-    price_of,
-    product_of,
-)
-from domain.stripe_catalogue.sync_actions import Action, Do, SyncPlan, idempotency_key, missing
+from domain.stripe_catalogue.actions import Action, Do, SyncPlan, idempotency_key, missing
+from domain.stripe_catalogue.plan import plan_sync
+from domain.stripe_catalogue.remote import Account, Price, Product, period_in, price_of, product_of
 from stripe_gateway import StripeGateway, StripeUnavailable
 from workers.pipeline.apply import CatalogueCache, derive_after
 from workers.pipeline.patience import patiently

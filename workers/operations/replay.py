@@ -19,7 +19,7 @@ from db.operations.replay import Found, Selection
 from db.questions import questions
 from db.queue.attempts import Request
 from domain.events import Delivery, EventStatus
-from domain.subscriptions.subscriptions import Subscription
+from domain.subscriptions.versions import Subscription
 from workers.pipeline.apply import Applied, CatalogueCache, apply, rehearse
 from workers.pipeline.batch import apply_each
 from workers.pipeline.failure import RETRY_DELAYS_SECONDS

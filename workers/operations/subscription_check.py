@@ -16,10 +16,10 @@ from sqlalchemy import Engine
 
 from db.operations import subscription_check as tables
 from db.queue.deliveries import as_delivery
-from domain.catalogue.catalogue import Catalogue
+from domain.catalogue.plans import Catalogue
+from domain.json_values import integer_of, mapping_of, text_of, time_of
 from domain.modes import require_mode
-from domain.reading import integer_of, mapping_of, text_of, time_of
-from domain.subscriptions.subscription_check import (
+from domain.subscriptions.comparison import (
     Here,
     Mismatch,
     compare,
@@ -30,7 +30,7 @@ from domain.subscriptions.subscription_check import (
     latest_invoice,
     unknown_there,
 )
-from domain.synthetic_events.fetched import as_event
+from domain.synthetic_events.answers import as_event
 from stripe_gateway import Answer, StripeGateway, StripeListTooLong, StripeMissing
 from workers.pipeline.apply import Applied, CatalogueCache, apply
 from workers.pipeline.batch import apply_each

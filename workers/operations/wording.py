@@ -10,19 +10,19 @@ import orjson
 from sqlalchemy import Row
 
 from db.bodies import decompress
-from domain.catalogue.catalogue import Catalogue
+from domain.catalogue.plans import Catalogue
 from domain.decode import decode, parse
 from domain.decode.facts import Fact
 from domain.events import Event
+from domain.json_values import integer_of, mapping_of, reference_of, text_of, time_of
 from domain.money import money
 from domain.payments.credit_notes import CreditNote
 from domain.payments.derivation import Cluster
 from domain.payments.line_plans import Invoiced
 from domain.payments.lines import Line
-from domain.payments.payments import Dispute, MoneyObject, Refund
+from domain.payments.objects import Dispute, MoneyObject, Refund
 from domain.payments.sold import Sold
-from domain.reading import integer_of, mapping_of, reference_of, text_of, time_of
-from domain.subscriptions.subscriptions import Subscription, state_of
+from domain.subscriptions.versions import Subscription, state_of
 from domain.synthetic_events import by_hand
 from telling import told
 

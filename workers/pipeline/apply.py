@@ -14,7 +14,7 @@ import db.ledger.catalogue
 from db.ledger import unit_of_work
 from db.ledger.unit_of_work import StaleLocks
 from db.queue import inbox
-from domain.catalogue.catalogue import Catalogue, CatalogueChange
+from domain.catalogue.plans import Catalogue, CatalogueChange
 from domain.decode.facts import Fact
 from domain.errors import BillingError
 from domain.working_set import Derived, Touched, derive_touched, merge_money, merge_parties

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from db.questions.questions import Kind
-from domain.reading import text_of
-from domain.synthetic_events import fetched
-from domain.synthetic_events.fetched import Json
+from domain.json_values import text_of
+from domain.synthetic_events import answers
+from domain.synthetic_events.answers import Json
 from stripe_gateway import StripeGateway
 from workers.questions.fetch import answer_time, with_whole_list
 
@@ -41,7 +41,7 @@ def _subscription(
     found = gateway.subscription(subscription_id)
     created = answer_time(found.answered_created, newest_report)
     whole = with_whole_list(found, gateway)
-    event = fetched.as_event(
+    event = answers.as_event(
         "customer.subscription.updated",
         whole,
         event_id=f"{subscription_id}_{created}",
@@ -54,7 +54,7 @@ def _subscription(
 def _line_items(session_id: str, gateway: StripeGateway) -> Answered:
     """A checkout session with everything that was bought in it."""
     found = gateway.checkout_session(session_id, expand=("line_items",))
-    event = fetched.event_of_line_items(
+    event = answers.event_of_line_items(
         with_whole_list(found, gateway), found.answered_created, gateway.api_version
     )
     if event is None:
@@ -65,7 +65,7 @@ def _line_items(session_id: str, gateway: StripeGateway) -> Answered:
 def _invoice_lines(invoice_id: str, gateway: StripeGateway) -> Answered:
     """An invoice with all its lines; only `payments` tells which intent paid it."""
     found = gateway.invoice(invoice_id, expand=("payments",))
-    event = fetched.event_of_whole_invoice(
+    event = answers.event_of_whole_invoice(
         with_whole_list(found, gateway), found.answered_created, gateway.api_version
     )
     return Answered((event,), f"Stripe told all lines; the invoice is {found.get('status')}")
@@ -81,16 +81,16 @@ def _payment_of(subject_id: str, gateway: StripeGateway) -> Answered:
         if found is None:
             return Answered((), f"Stripe names no payment intent of {subject_id}")
         intent_id = found
-        events.append(fetched.event_of_charge(charge, charge.answered_created, gateway.api_version))
+        events.append(answers.event_of_charge(charge, charge.answered_created, gateway.api_version))
     links = [
-        fetched.event_of_invoice_payment(each, each.answered_created, gateway.api_version)
+        answers.event_of_invoice_payment(each, each.answered_created, gateway.api_version)
         for each in gateway.invoice_payments_of(intent_id)
         if each.get("status") in ("paid", None) and text_of(each.get("id"))
     ]
     if links:
         return Answered((*events, *links), f"Stripe names {len(links)} invoice(s) of {intent_id}")
     for session in gateway.checkout_sessions_of_intent(intent_id):
-        events.extend(fetched.events_of_session(session, gateway.api_version))
+        events.extend(answers.events_of_session(session, gateway.api_version))
     what = "a checkout session" if _has_session(events) else "no invoice and no checkout session"
     return Answered(tuple(events), f"Stripe names {what} of {intent_id}")
 

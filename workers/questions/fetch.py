@@ -7,7 +7,7 @@ network. Nothing here runs inside a transaction.
 from collections.abc import Mapping
 from typing import Any
 
-from domain.reading import mapping_of
+from domain.json_values import mapping_of
 from stripe_gateway import StripeGateway
 
 Json = dict[str, Any]

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine
 
 import telemetry
 from db.questions import own_account as tables
-from domain.reading import text_of
+from domain.json_values import text_of
 from settings import Settings
 from stripe_gateway import (
     StripeGateway,

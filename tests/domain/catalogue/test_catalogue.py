@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from domain.catalogue.catalogue import Catalogue, Plan
+from domain.catalogue.plans import Catalogue, Plan
 from tests.play import a_plan
 
 OLD_TERMS = a_plan(2, 10_000, stripe_price_ids={"price_old": "usd"}, effective_from=100)

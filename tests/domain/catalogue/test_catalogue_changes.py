@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from domain.catalogue.catalogue import Catalogue, CatalogueChange, Plan
-from domain.catalogue.catalogue_changes import changes_between, tokenless_between
+from domain.catalogue.changes import changes_between, tokenless_between
+from domain.catalogue.plans import Catalogue, CatalogueChange, Plan
 from tests.play import a_plan
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from domain.catalogue.catalogue import Plan
-from domain.catalogue.catalogue_file import read_catalogue
+from domain.catalogue.file import read_catalogue
+from domain.catalogue.plans import Plan
 from domain.errors import CatalogueError
 
 CONTRACT = """

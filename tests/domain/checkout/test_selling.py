@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from domain.checkout.selling import Offer, Order, SessionKnown, Terms, customer_key, session_params
+from domain.checkout.order import Offer, Order, SessionKnown, Terms, customer_key, session_params
 from domain.decode import decode, parse
-from domain.synthetic_events.fetched import events_of_session
+from domain.synthetic_events.answers import events_of_session
 from tests.stripe_objects import NEW, a_line, a_session, a_subscription, an_invoice
 
 PRO = Offer(2, 1, "full", "Pro", "month", 14, {"usd": 2_900, "eur": 2_700}, {"usd": "price_1"})

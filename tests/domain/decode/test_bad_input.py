@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from domain.decode import decode, parse
-from domain.payments.payments import MoneyObject
-from domain.subscriptions.subscriptions import Subscription
+from domain.payments.objects import MoneyObject
+from domain.subscriptions.versions import Subscription
 from tests.stripe_objects import (
     a_charge,
     a_dispute,

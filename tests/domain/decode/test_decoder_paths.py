@@ -8,7 +8,7 @@ import pytest
 from domain.decode import decode, parse
 from domain.decode.facts import Fact
 from domain.payments.lines import Line
-from domain.payments.payments import (
+from domain.payments.objects import (
     Dispute,
     Kind,
     MoneyObject,
@@ -16,7 +16,7 @@ from domain.payments.payments import (
     RefundedSoFar,
     SessionDetails,
 )
-from domain.subscriptions.subscriptions import Subscription
+from domain.subscriptions.versions import Subscription
 from tests.stripe_objects import (
     NEW,
     OLD,

@@ -7,7 +7,7 @@ import pytest
 
 from domain.decode import decode, parse
 from domain.payments.claims import PlanClaim
-from domain.subscriptions.subscriptions import Subscription, state_of
+from domain.subscriptions.versions import Subscription, state_of
 from tests.domain.recorded import (
     AT,
     CUSTOMER,

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from domain.decode import decode, parse
-from domain.decode.shape import version_date
+from domain.decode.version_check import version_date
 from tests.stripe_objects import (
     NEW,
     OLD,

@@ -15,7 +15,7 @@ from domain.events import Stamp
 from domain.payments.claims import Assigned, Customer, UserClaim
 from domain.payments.credit_notes import CreditNote
 from domain.payments.lines import Line
-from domain.payments.payments import (
+from domain.payments.objects import (
     REFUND_RANK,
     Dispute,
     Funds,
@@ -29,7 +29,7 @@ from domain.payments.payments import (
     SessionLine,
 )
 from domain.payments.sold import ItemPrice, Sold, SoldItem
-from domain.subscriptions.subscriptions import Subscription, Version
+from domain.subscriptions.versions import Subscription, Version
 from tests.examples import examples
 
 # Small ranges, so that values meet often.

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from domain.catalogue.catalogue import Catalogue
+from domain.catalogue.plans import Catalogue
 from domain.decode import decode, parse
 from domain.working_set import Touched, WorkingSet, derive_touched, merge_money, merge_parties
 from tests.play import CATALOGUE, Player, a_plan, play

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from domain.catalogue.catalogue import Catalogue
+from domain.catalogue.plans import Catalogue
 from domain.events import Stamp
 from domain.payments.claims import UserClaim
 from domain.payments.derivation import Cluster, Payment, derive
 from domain.payments.lines import Line
-from domain.payments.payments import (
+from domain.payments.objects import (
     Dispute,
     Funds,
     IntentDetails,

@@ -7,7 +7,7 @@ import pytest
 
 from domain.events import EventStatus, Stamp
 from domain.payments.claims import Customer, PlanClaim, UserClaim, earliest
-from domain.payments.payments import (
+from domain.payments.objects import (
     INVOICE_RANK,
     PAYMENT_STATUS_RANK,
     SESSION_RANK,
@@ -25,7 +25,7 @@ from domain.payments.payments import (
     root_of,
 )
 from domain.payments.sold import Sold
-from domain.subscriptions.subscriptions import Subscription
+from domain.subscriptions.versions import Subscription
 
 EARLY, LATE = Stamp(10, "evt_b"), Stamp(20, "evt_a")
 

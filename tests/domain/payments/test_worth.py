@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from domain.catalogue.catalogue import Catalogue
+from domain.catalogue.plans import Catalogue
 from domain.payments.derivation import Payment
 from tests.play import CATALOGUE, Tables, a_plan, play
 from tests.stripe_objects import (

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.catalogue.catalogue import Catalogue, Plan
+from domain.catalogue.plans import Catalogue, Plan
 from domain.modes import WrongModeError, require_mode
-from domain.stripe_catalogue.catalogue_sync import plan_sync
-from domain.stripe_catalogue.stripe_catalogue import Account as Found
-from domain.stripe_catalogue.stripe_catalogue import period_in, price_of, product_of
-from domain.stripe_catalogue.sync_actions import Action, Do, SyncPlan, idempotency_key
+from domain.stripe_catalogue.actions import Action, Do, SyncPlan, idempotency_key
+from domain.stripe_catalogue.plan import plan_sync
+from domain.stripe_catalogue.remote import Account as Found
+from domain.stripe_catalogue.remote import period_in, price_of, product_of
 from tests.examples import examples
 from tests.play import a_plan
 from tests.stripe_catalogue import Account

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from domain.catalogue.catalogue import Catalogue
-from domain.subscriptions.subscription_check import Here, Money, compare, state_there, unknown_there
+from domain.catalogue.plans import Catalogue
+from domain.subscriptions.comparison import Here, Money, compare, state_there, unknown_there
 from tests.play import CATALOGUE, a_plan
 from tests.stripe_objects import NEW, OLD, a_subscription
 

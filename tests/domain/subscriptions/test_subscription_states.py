@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from domain.subscriptions.subscriptions import (
+from domain.subscriptions.versions import (
     ACTIVE_STATUSES,
     FINAL_STATUSES,
     STATUSES,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from domain.catalogue.catalogue import Catalogue
+from domain.catalogue.plans import Catalogue
 from tests.ingest.shop import PACKAGE, PRO, SHOP, TRIED, Shop, opened, stock, swept
 from tests.pipeline import sell
 from tests.play import a_plan

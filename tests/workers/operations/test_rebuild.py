@@ -21,7 +21,7 @@ from domain.decode import DECODERS, Decoder
 from domain.decode.facts import Fact
 from domain.decode.source import Source
 from domain.payments.claims import Customer
-from domain.payments.payments import MoneyObject
+from domain.payments.objects import MoneyObject
 from tests.domain.test_convergence import account_stories, shuffled
 from tests.examples import examples
 from tests.pipeline import a_wiring, balances, empty, statuses, work

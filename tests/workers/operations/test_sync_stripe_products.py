@@ -11,7 +11,7 @@ from sqlalchemy import Engine, text
 
 import db.ledger.catalogue
 from db.engine import make_engine
-from domain.catalogue.catalogue import Catalogue, CatalogueChange
+from domain.catalogue.plans import Catalogue, CatalogueChange
 from tests.pipeline import sell
 from tests.play import a_plan
 from tests.stripe_catalogue import Account, Server, serve

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from domain.catalogue.catalogue import Catalogue
+from domain.catalogue.plans import Catalogue
 from ingest.checkout.rivals import Rivals
 from tests.ingest.shop import PACKAGE, PRO, SHOP, TRIED, Shop, opened, stock, swept
 from tests.pipeline import sell

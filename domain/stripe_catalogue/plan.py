@@ -9,18 +9,11 @@ are used where the catalogue names them, and never changed.
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from domain.catalogue.catalogue import Catalogue
-from domain.checkout.selling import recurring
+from domain.catalogue.plans import Catalogue
+from domain.checkout.order import recurring
+from domain.stripe_catalogue.actions import Action, Do, SyncPlan, changes, missing
 from domain.stripe_catalogue.plan_in_stripe import PlanInStripe
-from domain.stripe_catalogue.stripe_catalogue import (
-    PLAN_ID,
-    PLAN_TYPE,
-    TOKENS,
-    Account,
-    Price,
-    Product,
-)
-from domain.stripe_catalogue.sync_actions import Action, Do, SyncPlan, changes, missing
+from domain.stripe_catalogue.remote import PLAN_ID, PLAN_TYPE, TOKENS, Account, Price, Product
 
 Kept = Mapping[str, Price | None]
 

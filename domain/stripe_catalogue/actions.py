@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from domain.catalogue.catalogue import Plan
+from domain.catalogue.plans import Plan
 
 
 class Do(StrEnum):

@@ -7,7 +7,7 @@ the object's state, asking again adds nothing.
 from collections.abc import Mapping
 from typing import Any
 
-from domain.reading import mapping_of, text_of, time_of
+from domain.json_values import mapping_of, text_of, time_of
 
 PREFIX = "fetched_"
 

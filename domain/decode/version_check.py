@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 
 from domain.events import Event
-from domain.reading import list_of, text_of
+from domain.json_values import list_of, text_of
 
 # Basil moved a subscription's period to its items and an invoice's links under `parent`.
 SHAPES_MOVED_ON = "2025-03-31"

@@ -4,7 +4,15 @@ from dataclasses import replace
 
 from domain.decode.facts import Fact
 from domain.decode.source import Source
-from domain.payments.payments import (
+from domain.json_values import (
+    decimal_quantity_of,
+    integer_of,
+    list_of,
+    mapping_of,
+    reference_of,
+    text_of,
+)
+from domain.payments.objects import (
     PAYMENT_STATUS_RANK,
     SESSION_RANK,
     Kind,
@@ -13,15 +21,7 @@ from domain.payments.payments import (
     SessionLine,
 )
 from domain.payments.sold import Sold
-from domain.reading import (
-    decimal_quantity_of,
-    integer_of,
-    list_of,
-    mapping_of,
-    reference_of,
-    text_of,
-)
-from domain.subscriptions.subscriptions import Subscription
+from domain.subscriptions.versions import Subscription
 
 
 def session(source: Source) -> list[Fact]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from domain.catalogue.catalogue import INTERVAL_COUNT_MAX, Plan, PlanType
+from domain.catalogue.plans import INTERVAL_COUNT_MAX, Plan, PlanType
 from domain.errors import CatalogueError
 
 _ID_MAX = 2**31 - 1

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from domain.catalogue.catalogue import PlanType
+from domain.catalogue.plans import PlanType
 
 # What Stripe takes as a reference; a longer user id is in the metadata only.
 REFERENCE_LENGTH_MAX = 200

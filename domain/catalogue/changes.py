@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
-from domain.catalogue.catalogue import Catalogue, CatalogueChange, Plan, TokenlessChange
+from domain.catalogue.plans import Catalogue, CatalogueChange, Plan, TokenlessChange
 
 # What is compared as it is, in the order in which it is told.
 _FIELDS = (

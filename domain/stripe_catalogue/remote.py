@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from domain.catalogue.catalogue import period_of
-from domain.reading import integer_of, mapping_of, reference_of, text_of
+from domain.catalogue.plans import period_of
+from domain.json_values import integer_of, mapping_of, reference_of, text_of
 
 PLAN_ID = "plan_id"
 PLAN_TYPE = "plan_type"

@@ -8,16 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from domain.catalogue.catalogue import Catalogue
-from domain.reading import integer_of, list_of, mapping_of, reference_of, text_of
-from domain.stripe_catalogue.stripe_catalogue import period_in
-from domain.subscriptions.subscriptions import (
-    FINAL_STATUSES,
-    Item,
-    SubscriptionState,
-    Version,
-    state_of,
-)
+from domain.catalogue.plans import Catalogue
+from domain.json_values import integer_of, list_of, mapping_of, reference_of, text_of
+from domain.stripe_catalogue.remote import period_in
+from domain.subscriptions.versions import FINAL_STATUSES, Item, SubscriptionState, Version, state_of
 
 MISSING_HERE = "missing here"
 UNKNOWN_THERE = "unknown at Stripe"

@@ -11,9 +11,7 @@ from itertools import groupby
 from typing import Any
 
 from domain.events import Stamp
-from domain.payments.claims import PlanClaim, earliest
-from domain.payments.sold import ItemPrice, Sold, SoldItem
-from domain.reading import (
+from domain.json_values import (
     integer_of,
     list_of,
     mapping_of,
@@ -23,6 +21,8 @@ from domain.reading import (
     text_of,
     time_of,
 )
+from domain.payments.claims import PlanClaim, earliest
+from domain.payments.sold import ItemPrice, Sold, SoldItem
 
 FINAL_STATUSES = frozenset({"canceled", "incomplete_expired"})
 STATUSES = FINAL_STATUSES | {"incomplete", "trialing", "active", "past_due", "unpaid", "paused"}
