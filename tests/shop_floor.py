@@ -118,7 +118,7 @@ class Floor:
     worker: Worker
     stripe: Offline
 
-    def derive(self, *, asks: bool = True) -> None:
+    def settle(self, *, asks: bool = True) -> None:
         """Wait until every webhook is delivered and applied.
 
         Where the order of a second is left open Stripe is asked, unless nobody `asks`.
@@ -131,7 +131,7 @@ class Floor:
     def pass_days(self, days: float) -> None:
         """Put Stripe's clock forward, and wait for what that causes."""
         self.stripe.world.advance(int(days * DAY))
-        self.derive()
+        self.settle()
 
     def end_contracts(self) -> None:
         """End whatever would renew when a later story lets time pass."""
@@ -163,7 +163,7 @@ class Floor:
             # All at one time keeps the heap in the order in which the events happened.
             log._queue[:] = sorted((0.0, position, key) for _, position, key in log._queue)
             self.stripe.world._news.notify_all()
-        self.derive()
+        self.settle()
 
     def differences(self) -> list[Finding]:
         """What the audit finds fault with."""
@@ -248,7 +248,7 @@ def _stock(floor: Floor) -> None:
     sync = CatalogueSync(engine, gateway, test_mode=True)
     assert [done.problem for done in sync.carry_out(sync.plan()) if done.problem] == []
     sell(engine, Catalogue.of(UNSYNCED))
-    floor.derive()
+    floor.settle()
 
 
 def _let_go(edge: Edge, wiring: Wiring) -> None:

@@ -17,7 +17,6 @@ from typing import Any
 
 import psycopg2
 import redis
-from sandbox.simulate.derive import derive
 
 from db.queue.stream import STREAM
 from dev.faults.load import LANES, NO_ANSWER
@@ -31,6 +30,7 @@ from sandbox.simulate.plans import SAMPLE_PLANS, read_file
 from sandbox.simulate.play import play
 from sandbox.simulate.reading import Reader, token_maker
 from sandbox.simulate.scene import DAY
+from sandbox.simulate.settle import settle
 from sandbox.simulate.versions import BY_CHOICE
 from sandbox.simulate.wire import BROKEN, Wire
 
@@ -214,7 +214,7 @@ _APPLIED = (
 def _compared(product: Product, account: Account) -> tuple[int, list[str]]:
     token_for = token_maker(product.settings["JWT_SECRET"], "", "")
     with closing(Reader(product.base_url, token_for)) as reader:
-        settled = derive(
+        settled = settle(
             reader, account.books.close(), timeout_seconds=10, progress=lambda _ready: None
         )
     users = {each.user_id for each in settled.differences}

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import psycopg2
 import redis
-from sandbox.simulate.derive import derive
 from sqlalchemy.engine import make_url
 
 from db.engine import make_engine
@@ -22,6 +21,7 @@ from dev.faults.stripe import StandIn
 from sandbox.simulate.compare import Difference
 from sandbox.simulate.expected import Expectation
 from sandbox.simulate.reading import Reader, token_maker
+from sandbox.simulate.settle import settle
 from settings import DATABASE_DRIVER
 from workers.operations.audit import audit
 
@@ -226,7 +226,7 @@ def _history(product: Product, event_id: str) -> str:
 def _compared(product: Product, expectations: Sequence[Expectation]) -> tuple[Difference, ...]:
     token_for = token_maker(product.settings["JWT_SECRET"], "", "")
     with closing(Reader(product.base_url, token_for)) as reader:
-        settled = derive(reader, expectations, timeout_seconds=5, progress=lambda _ready: None)
+        settled = settle(reader, expectations, timeout_seconds=5, progress=lambda _ready: None)
     return settled.differences
 
 

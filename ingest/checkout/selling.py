@@ -15,8 +15,7 @@ from typing import Any
 import telemetry
 from db.checkout import purchases, sales, trials
 from db.checkout.purchases import Keyed, KeyReusedError, Purchase, Turn, TurnLostError
-from domain.checkout import order
-from domain.checkout.order import Order, Terms
+from domain.checkout.order import Order, Terms, customer_key, session_key, session_params
 from domain.json_values import mapping_of, text_of
 from ingest.checkout import feeding, stripe_problems
 from ingest.checkout.asking import Deadline
@@ -159,7 +158,7 @@ class Sale:
                 and not sales.had_plan(connection, order.user_id, order.offer.plan_id)
                 and not trials.had_or_open(connection, order.user_id, self._tried),
             )
-            params = order.session_params(order, terms)
+            params = session_params(order, terms)
             return purchases.begin(
                 connection, turn, order, self._keyed, purchase_id=purchase_id, params=params
             )
@@ -169,7 +168,7 @@ class Sale:
 
         `again` says that Stripe was asked for it before, so that an error may be a stored one.
         """
-        key = order.session_key(purchase.id)
+        key = session_key(purchase.id)
         try:
             session = self._deadline.ask(
                 lambda: self._gateway.create_checkout_session(purchase.params, idempotency_key=key)
@@ -238,7 +237,7 @@ class Sale:
             attempt = purchases.attempt(connection, turn)
         if known:
             return known
-        key = order.customer_key(turn.user_id, attempt)
+        key = customer_key(turn.user_id, attempt)
         made: Json
         try:
             made = self._deadline.ask(

@@ -18,7 +18,6 @@ from rich.console import Console
 import settings
 from sandbox.simulate.account import Account
 from sandbox.simulate.delivery import Delivered, Delivery, DeliveryError, plan_lanes
-from sandbox.simulate.derive import derive
 from sandbox.simulate.plans import (
     SAMPLE_PLANS,
     CatalogueError,
@@ -32,6 +31,7 @@ from sandbox.simulate.progress import meter
 from sandbox.simulate.reading import Reader, ReadError, token_maker
 from sandbox.simulate.report import Report, make_report, show
 from sandbox.simulate.scene import DAY
+from sandbox.simulate.settle import settle
 from sandbox.simulate.versions import BY_CHOICE
 
 
@@ -138,7 +138,7 @@ def perform(wanted: Run, loaded: settings.Settings, url: str, console: Console) 
         delivered = _deliver(wanted, account, delivery, console)
         expectations = account.books.close()
         with meter(console, "users right", len(expectations)) as told:
-            settled = derive(reader, expectations, timeout_seconds=wanted.timeout, progress=told)
+            settled = settle(reader, expectations, timeout_seconds=wanted.timeout, progress=told)
     return make_report(
         run=wanted.run,
         seed=wanted.seed,

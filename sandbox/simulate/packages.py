@@ -180,7 +180,7 @@ class Packages(Payments):
         return invoice
 
     def _bill(self, session: Session) -> None:
-        self.derive(self.bill(session))
+        self.settle(self.bill(session))
 
     def _bill_line(self, session: Session, pick: Pick, discount: int) -> Line:
         plan = pick.price.plan

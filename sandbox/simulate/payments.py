@@ -122,7 +122,7 @@ class Payments(Engine):
         self.emit("invoice.finalized", invoice_object(invoice), invoice.customer, by_stripe=True)
         self._rebalance(invoice.customer, invoice.ending_balance)
 
-    def derive(self, invoice: Invoice) -> None:
+    def settle(self, invoice: Invoice) -> None:
         """Mark an invoice paid, with the intent that was collected for it, if any."""
         invoice.status = "paid"
         invoice.paid_at = self.now
@@ -146,10 +146,10 @@ class Payments(Engine):
             )
 
     def pay(self, invoice: Invoice) -> None:
-        """Collect what is due on an open invoice and derive it."""
+        """Collect what is due on an open invoice and settle it."""
         if invoice.amount_due > 0:
             self.collect(self.intent_of(invoice))
-        self.derive(invoice)
+        self.settle(invoice)
 
     def refuse(
         self,

@@ -8,9 +8,9 @@ from rich.table import Table
 
 from sandbox.simulate.compare import AREAS, Difference
 from sandbox.simulate.delivery import Delivered
-from sandbox.simulate.derive import Derived
 from sandbox.simulate.engine import Event
 from sandbox.simulate.expected import Expectation
+from sandbox.simulate.settle import Settled
 
 _SHOWN_DIFFERENCES = 20
 
@@ -101,7 +101,7 @@ def make_report(
     events: Sequence[Event],
     expectations: Sequence[Expectation],
     delivered: Delivered,
-    settled: Derived,
+    settled: Settled,
 ) -> Report:
     """Put the figures of a run together."""
     rows = [
@@ -133,7 +133,7 @@ def _correctness(
     return rows
 
 
-def _figures(events: Sequence[Event], delivered: Delivered, settled: Derived) -> list[Row]:
+def _figures(events: Sequence[Event], delivered: Delivered, settled: Settled) -> list[Row]:
     sending = max(delivered.ended - delivered.began, 1e-9)
     unknown = sum(event.type not in _HANDLED for event in events)
     applied, whole = "never all right", ""

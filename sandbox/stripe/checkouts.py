@@ -147,7 +147,7 @@ class Checkouts(Goods):
             self.collect(intent)
             session.payment_status = "paid"
             if session.invoice:
-                self.derive(session.invoice)
+                self.settle(session.invoice)
             else:
                 self._bill(session)
         else:

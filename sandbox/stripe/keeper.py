@@ -166,7 +166,7 @@ class Keeper:
     def note_delivery(self, one: Posted, answer: str, *, accepted: bool) -> None:
         """Note how a delivery went."""
         with self._lock:
-            self.log.derive(one, answer, accepted=accepted, now=time.time())
+            self.log.settle(one, answer, accepted=accepted, now=time.time())
             self._store.note(one)
 
     def _moment(self) -> int:

@@ -81,7 +81,7 @@ class EventLog:
             return None
         return self._by_id[heapq.heappop(self._queue)[2]]
 
-    def derive(self, one: Posted, answer: str, *, accepted: bool, now: float) -> None:
+    def settle(self, one: Posted, answer: str, *, accepted: bool, now: float) -> None:
         """Note how a delivery went; one that failed is queued again until enough is enough."""
         one.attempts += 1
         one.answer = answer

@@ -18,7 +18,7 @@ def shop_of_module(
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     with shop_floor(database_url, redis_url, tmp_path_factory.mktemp("stripe")) as opened:
         yield opened
-        opened.derive()
+        opened.settle()
         assert opened.differences() == []
     structlog.reset_defaults()
 

@@ -22,7 +22,7 @@ def test_of_two_open_pages_one_can_be_paid(floor: Floor) -> None:
         assert isinstance(world.pay(page, GOOD), Declined)
     assert isinstance(world.pay(again, GOOD), Paid)
     assert ann.ask(BASIC).status_code == 409
-    floor.derive()
+    floor.settle()
     assert ann.ask(BASIC).status_code == 409
     assert (ann.standing, ann.balance) == (("active", True), 6_000)
     assert [ann.status(each)["status"] for each in (first, again)] == ["expired", "complete"]
@@ -45,10 +45,10 @@ def test_a_plan_bought_elsewhere_closes_the_page(floor: Floor) -> None:
     page = cid.checkout(TRIED)
     customer = floor.stripe.customer("cid")
     floor.stripe.subscription(floor.price_of(PRO), customer, client_reference_id="cid")
-    floor.derive()
+    floor.settle()
     assert cid.page(page).status == "open"
     assert expire_superseded(floor.wiring) == 1
     assert isinstance(floor.stripe.world.pay(page, GOOD), Declined)
-    floor.derive()
+    floor.settle()
     assert cid.status(page)["status"] == "expired"
     assert (cid.standing, cid.balance) == (("active", True), 6_000)

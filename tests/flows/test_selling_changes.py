@@ -21,7 +21,7 @@ def half_of_the_period(buyer: Buyer) -> None:
     [running] = buyer.portal(buyer.visit()).subscriptions
     world = buyer.floor.stripe.world
     world.advance((running.period_end - world.now) // 2)
-    buyer.floor.derive()
+    buyer.floor.settle()
 
 
 def switch(buyer: Buyer, plan_id: int) -> Paid | Declined:
@@ -29,7 +29,7 @@ def switch(buyer: Buyer, plan_id: int) -> Paid | Declined:
     visit = buyer.visit(flow="update")
     [running] = buyer.portal(visit).subscriptions
     said = buyer.floor.stripe.world.switch_plan(visit, running.id, buyer.floor.price_of(plan_id))
-    buyer.floor.derive()
+    buyer.floor.settle()
     return said
 
 
@@ -40,7 +40,7 @@ def at_stripe(floor: Floor, contract: str) -> Iterator[tuple[Shop, Subscription]
         found = act.shop.get(Subscription, contract)
         assert found is not None
         yield act.shop, found
-    floor.derive()
+    floor.settle()
 
 
 def test_an_upgrade_pays_and_brings_the_difference_of_what_is_left(floor: Floor) -> None:
@@ -98,7 +98,7 @@ def test_more_of_the_same_plan_brings_its_share(floor: Floor) -> None:
         contract,
         {"items": [{"id": item, "quantity": 3}], "proration_behavior": "always_invoice"},
     )
-    floor.derive()
+    floor.settle()
     assert dan.subscription["items"] == [{"plan_id": BASIC, "quantity": 3}]
     assert dan.paid[1:] == [("paid", 2_000, 2_000)]
     dan.pass_period()
@@ -130,7 +130,7 @@ def test_a_cancellation_keeps_access_until_the_period_ends(floor: Floor) -> None
     visit = gus.visit(flow="cancel")
     assert gus.portal(visit).flow_subscription == contract
     floor.stripe.world.cancel(visit, contract)
-    floor.derive()
+    floor.settle()
     canceling = gus.subscription
     assert canceling["cancel_at"] == canceling["current_period_end"]
     assert canceling["canceled_at"] is not None
@@ -148,9 +148,9 @@ def test_a_cancellation_that_is_undone_renews(floor: Floor) -> None:
     contract = hal.subscribe(PRO)
     visit = hal.visit(flow="cancel")
     floor.stripe.world.cancel(visit, contract)
-    floor.derive()
+    floor.settle()
     floor.stripe.world.undo_cancel(hal.visit(), contract)
-    floor.derive()
+    floor.settle()
     kept = hal.subscription
     assert (kept["cancel_at"], kept["canceled_at"], kept["cancel_at_period_end"]) == (
         None,
@@ -166,7 +166,7 @@ def test_a_cancellation_at_once_ends_the_plan_and_keeps_the_tokens(floor: Floor)
     ida = Buyer(floor, "ida")
     contract = ida.subscribe(PRO)
     floor.stripe.world.cancel(ida.visit(), contract, now=True)
-    floor.derive()
+    floor.settle()
     assert ida.standing == ("canceled", False)
     assert (ida.paid, ida.balance) == ([("paid", 5_000, 6_000)], 6_000)
     ida.buy(BASIC)
@@ -179,10 +179,10 @@ def test_the_seller_cancels_by_the_boolean(floor: Floor) -> None:
     contract = jo.subscribe(PRO)
     update = floor.stripe.client.v1.subscriptions.update
     update(contract, {"cancel_at_period_end": True})
-    floor.derive()
+    floor.settle()
     assert jo.subscription["cancel_at_period_end"] is True
     update(contract, {"cancel_at_period_end": False})
-    floor.derive()
+    floor.settle()
     assert jo.subscription["cancel_at_period_end"] is False
 
 
@@ -217,7 +217,7 @@ def test_a_trial_brings_its_tokens_and_then_the_plan(floor: Floor) -> None:
     session = mia.checkout(TRIED)
     assert mia.page(session).trial_days == 14
     assert isinstance(floor.stripe.world.pay(session, GOOD), Paid)
-    floor.derive()
+    floor.settle()
     found = mia.status(session)
     assert (found["status"], found["tokens_granted"]) == ("complete", 500)
     trying = mia.subscription
@@ -237,12 +237,12 @@ def test_a_trial_is_offered_once(floor: Floor) -> None:
     ned = Buyer(floor, "ned")
     contract = ned.subscribe(TRIED)
     floor.stripe.world.cancel(ned.visit(), contract, now=True)
-    floor.derive()
+    floor.settle()
     assert (ned.standing, ned.balance) == (("canceled", False), 500)
     session = ned.checkout(TRIED)
     assert ned.page(session).trial_days == 0
     floor.stripe.world.pay(session, GOOD)
-    floor.derive()
+    floor.settle()
     assert ned.balance == 500 + 4_000
 
 
@@ -266,7 +266,7 @@ def test_a_customer_who_is_deleted_at_stripe_keeps_the_books_and_may_come_back(
     buyer.buy(plan_id)
     before, gone = buyer.ledger, buyer.customer
     floor.stripe.client.v1.customers.delete(gone)
-    floor.derive()
+    floor.settle()
     assert buyer.ledger == before
     assert {each["status"] for each in buyer.subscriptions} <= {"canceled"}
     answer = floor.app.test_client().post(PORTAL, json={}, headers=buyer.headers)

@@ -94,10 +94,10 @@ def live(buyer: Buyer) -> tuple[View, View]:
     Events alone must tell it: Stripe is asked nothing.
     """
     begin(buyer)
-    buyer.floor.derive(asks=False)
+    buyer.floor.settle(asks=False)
     middle = view(buyer)
     end(buyer)
-    buyer.floor.derive(asks=False)
+    buyer.floor.settle(asks=False)
     return middle, view(buyer)
 
 
@@ -155,11 +155,11 @@ def test_what_was_lost_is_brought_in_by_reconciling(
     lost = Buyer(floor, "lost")
 
     def bring_in() -> View:
-        floor.derive()
+        floor.settle()
         done = CliRunner().invoke(reconcile, ["--since", "3d"])
         assert done.exit_code == 0, done.output
         floor.worker.ring()
-        floor.derive()
+        floor.settle()
         return view(lost)
 
     floor.stripe.world.set_switches(loss=1.0)

@@ -19,7 +19,7 @@ def test_a_package_bought_by_card_is_complete_when_the_buyer_is_back(floor: Floo
     assert ada.status(session)["status"] == "open"
     said = floor.stripe.world.pay(session, GOOD)
     assert said == Paid(f"{SHOP}/bought?session_id={session}")
-    floor.derive()
+    floor.settle()
     assert ada.status(session) == {
         "status": "complete",
         "plan_id": PACK,
@@ -41,7 +41,7 @@ def test_a_double_click_is_one_purchase_and_buying_again_is_another(floor: Floor
     second, again = bob.checkout(PACK), bob.checkout(PACK)
     assert (first != second, second == again) == (True, True)
     floor.stripe.world.pay(second, GOOD)
-    floor.derive()
+    floor.settle()
     assert bob.ledger == [("grant", 1_000), ("grant", 1_000)]
     assert {each["id"] for each in bob.payments} == {first, second}
 
@@ -51,10 +51,10 @@ def test_a_card_that_is_declined_leaves_the_session_open_for_another(floor: Floo
     cara = Buyer(floor, "cara")
     session = cara.checkout(PACK)
     assert isinstance(floor.stripe.world.pay(session, BROKE), Declined)
-    floor.derive()
+    floor.settle()
     assert (cara.status(session)["status"], cara.payments) == ("open", [])
     assert isinstance(floor.stripe.world.pay(session, GOOD), Paid)
-    floor.derive()
+    floor.settle()
     assert (cara.status(session)["status"], cara.balance) == ("complete", 1_000)
 
 
@@ -64,10 +64,10 @@ def test_a_bank_that_asks_the_buyer_is_waited_for(floor: Floor) -> None:
     session = dan.checkout(PACK)
     assert isinstance(floor.stripe.world.pay(session, ASKS), NeedsAuthentication)
     floor.stripe.world.refuse_authentication(session)
-    floor.derive()
+    floor.settle()
     assert (dan.status(session)["status"], dan.balance) == ("open", 0)
     assert isinstance(floor.stripe.world.pay(session, ASKS, authenticated=True), Paid)
-    floor.derive()
+    floor.settle()
     assert (dan.status(session)["status"], dan.ledger) == ("complete", [("grant", 1_000)])
 
 
@@ -76,7 +76,7 @@ def test_a_bank_debit_is_pending_until_the_bank_has_paid(floor: Floor) -> None:
     eli = Buyer(floor, "eli")
     session = eli.checkout(PACK)
     assert isinstance(floor.stripe.world.pay_delayed(session), Paid)
-    floor.derive()
+    floor.settle()
     found = eli.status(session)
     assert (found["status"], found["tokens_granted"]) == ("processing", 0)
     assert (eli.paid, eli.ledger) == ([("pending", 500, 0)], [])
@@ -92,7 +92,7 @@ def test_a_bank_debit_that_fails_is_shown_as_failed_and_can_be_bought_again(floo
     session = fay.checkout(PACK)
     floor.stripe.world.pay_delayed(session)
     floor.stripe.world.settle_delayed(session, succeeds=False)
-    floor.derive()
+    floor.settle()
     found = fay.status(session)
     assert (found["status"], found["tokens_granted"]) == ("failed", 0)
     assert (fay.paid, fay.ledger) == ([("failed", 500, 0)], [])
@@ -122,7 +122,7 @@ def test_a_package_is_sold_in_the_currency_that_is_asked_for(
     page = buyer.page(session)
     assert (page.amount_minor, page.currency) == (amount, currency)
     floor.stripe.world.pay(session, GOOD)
-    floor.derive()
+    floor.settle()
     [payment] = buyer.payments
     assert (payment["currency"], payment["amount"], payment["tokens"]) == (currency, amount, 1_000)
     assert buyer.ask(PACK, currency="gbp").status_code == 422
@@ -147,7 +147,7 @@ def test_the_buyer_who_is_back_before_the_webhooks_sees_the_purchase_complete(
     """The status asks Stripe, its answer takes effect; the late events change nothing more."""
     hal = Buyer(floor, "hal")
     session = hal.checkout(PACK)
-    floor.derive()
+    floor.settle()
     with floor.webhooks_held():
         floor.stripe.world.pay(session, GOOD)
         found = hal.status(session)

@@ -57,7 +57,7 @@ def test_a_refund_that_fails_gives_the_tokens_back(floor: Floor) -> None:
     assert taken(cara) == ("partially_refunded", 250, 0, 500)
     floor.pass_days(5)
     floor.stripe.world.settle_refund(refund, succeeds=False)
-    floor.derive()
+    floor.settle()
     assert taken(cara) == ("paid", 0, 0, 1_000)
     assert cara.ledger == [("grant", 1_000), ("reversal", -500), ("restore", 500)]
 
@@ -92,12 +92,12 @@ def test_a_dispute_takes_the_money_until_it_is_won(floor: Floor, *, won: bool, a
     buyer = Buyer(floor, f"won: {won}")
     buyer.buy(PACK)
     dispute = floor.stripe.world.dispute(buyer.charge.charge_id)
-    floor.derive()
+    floor.settle()
     assert taken(buyer) == ("disputed", 0, 500, 0)
     assert buyer.balance == 0
     floor.pass_days(10)
     floor.stripe.world.close_dispute(dispute, won=won)
-    floor.derive()
+    floor.settle()
     assert taken(buyer) == (after, 0, 0 if won else 500, 1_000 if won else 0)
     restored = [("restore", 1_000)] if won else []
     assert buyer.ledger == [("grant", 1_000), ("reversal", -1_000), *restored]
@@ -109,7 +109,7 @@ def test_a_dispute_of_a_subscription_takes_its_invoice_only(floor: Floor) -> Non
     fay.subscribe(PRO)
     fay.pass_period()
     floor.stripe.world.dispute(fay.charge.charge_id)
-    floor.derive()
+    floor.settle()
     assert fay.paid == [("paid", 5_000, 6_000), ("disputed", 5_000, 0)]
     assert (fay.standing, fay.balance) == (("active", True), 6_000)
 
@@ -119,10 +119,10 @@ def test_an_inquiry_moves_neither_money_nor_tokens(floor: Floor) -> None:
     gus = Buyer(floor, "gus")
     gus.buy(PACK)
     inquiry = floor.stripe.world.dispute(gus.charge.charge_id, inquiry=True)
-    floor.derive()
+    floor.settle()
     assert taken(gus) == ("paid", 0, 0, 1_000)
     floor.stripe.world.close_dispute(inquiry, won=True)
-    floor.derive()
+    floor.settle()
     assert (taken(gus), gus.ledger) == (("paid", 0, 0, 1_000), [("grant", 1_000)])
 
 
@@ -132,9 +132,9 @@ def test_a_payment_refunded_in_part_and_then_disputed_is_never_taken_twice(floor
     hal.buy(PACK)
     hal.refund(200)
     dispute = floor.stripe.world.dispute(hal.charge.charge_id)
-    floor.derive()
+    floor.settle()
     assert taken(hal) == ("disputed", 200, 300, 0)
     floor.stripe.world.close_dispute(dispute, won=True)
-    floor.derive()
+    floor.settle()
     assert taken(hal) == ("partially_refunded", 200, 0, 600)
     assert hal.balance == 600

@@ -116,7 +116,7 @@ def test_a_renewal_that_fails_is_paid_in_the_portal(floor: Floor) -> None:
     [owed] = [each for each in fay.portal(visit).invoices if each.payable]
     assert isinstance(floor.stripe.world.pay_invoice(visit, owed.id, BROKE), Declined)
     assert isinstance(floor.stripe.world.pay_invoice(visit, owed.id, GOOD), Paid)
-    floor.derive()
+    floor.settle()
     assert (fay.subscription["id"], *fay.standing) == (contract, "active", True)
     assert fay.paid == [("paid", 5_000, 6_000)] * 2
     assert fay.ledger == [("grant", 6_000)] * 2
@@ -130,7 +130,7 @@ def test_a_new_card_is_what_the_next_try_takes(floor: Floor) -> None:
     visit = gus.visit(flow="payment_method")
     assert gus.portal(visit).flow == "payment_method_update"
     assert floor.stripe.world.set_card(visit, GOOD) is None
-    floor.derive()
+    floor.settle()
     assert (gus.standing, gus.balance) == (("past_due", True), 2_000)
     floor.pass_days(1.1)
     assert (gus.standing, gus.balance) == (("active", True), 4_000)
@@ -159,7 +159,7 @@ def test_a_late_payment_brings_its_tokens_and_revives_nothing(floor: Floor) -> N
     visit = ivo.visit()
     [owed] = [each for each in ivo.portal(visit).invoices if each.status == "open"]
     assert isinstance(floor.stripe.world.pay_invoice(visit, owed.id, GOOD), Paid)
-    floor.derive()
+    floor.settle()
     assert ivo.standing == ("canceled", False)
     assert ivo.ledger == [("grant", 2_000)] * 2
 
@@ -180,7 +180,7 @@ def test_dunning_may_end_unpaid_instead(floor: Floor) -> None:
     assert jan.ask(PRO).status_code == 409
     with floor.stripe.world.acting() as act:
         act.shop.catch_up(running, invoice)
-    floor.derive()
+    floor.settle()
     assert (jan.standing, jan.balance) == (("active", True), 4_000)
 
 
@@ -189,10 +189,10 @@ def test_a_first_payment_may_ask_the_bank_first(floor: Floor) -> None:
     ida = Buyer(floor, "ida")
     session = ida.checkout(PRO)
     assert isinstance(floor.stripe.world.pay(session, ASKS), NeedsAuthentication)
-    floor.derive()
+    floor.settle()
     assert (ida.status(session)["status"], ida.status(session)["subscription_id"]) == ("open", None)
     assert isinstance(floor.stripe.world.pay(session, ASKS, authenticated=True), Paid)
-    floor.derive()
+    floor.settle()
     assert (ida.status(session)["status"], ida.ledger) == ("complete", [("grant", 6_000)])
 
 
@@ -231,7 +231,7 @@ def test_a_renewal_that_the_bank_asks_about_waits_for_the_buyer(floor: Floor) ->
     pay = floor.stripe.world.pay_invoice
     assert isinstance(pay(visit, owed.id, ASKS), NeedsAuthentication)
     assert isinstance(pay(visit, owed.id, ASKS, authenticated=True), Paid)
-    floor.derive()
+    floor.settle()
     assert (kim.standing, kim.ledger) == (("active", True), [("grant", 6_000)] * 2)
 
 
@@ -240,7 +240,7 @@ def test_a_first_bank_debit_is_processing_until_the_bank_has_paid(floor: Floor) 
     leo = Buyer(floor, "leo")
     session = leo.checkout(PRO)
     floor.stripe.world.pay_delayed(session)
-    floor.derive()
+    floor.settle()
     assert (leo.status(session)["status"], leo.balance) == ("processing", 0)
     # No event that is handled tells of an invoice that is merely open, so it is not listed yet.
     assert (leo.subscription["status"], leo.paid) == ("active", [])
@@ -256,7 +256,7 @@ def test_a_first_bank_debit_that_fails_grants_nothing(floor: Floor) -> None:
     session = mia.checkout(PRO)
     floor.stripe.world.pay_delayed(session)
     floor.stripe.world.settle_delayed(session, succeeds=False)
-    floor.derive()
+    floor.settle()
     assert mia.status(session)["status"] == "failed"
     assert (mia.paid, mia.ledger) == ([("failed", 5_000, 0)], [])
     assert mia.subscription["status"] == "active"
@@ -268,7 +268,7 @@ def test_the_buyer_who_is_back_before_the_webhooks_has_the_plan_and_no_second_on
     """Stripe is asked; the plan, its tokens and the 409 are there at once, and stay."""
     ned = Buyer(floor, "ned")
     session = ned.checkout(PRO)
-    floor.derive()
+    floor.settle()
     with floor.webhooks_held():
         floor.stripe.world.pay(session, GOOD)
         assert ned.ask(BASIC).status_code == 409

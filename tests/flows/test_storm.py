@@ -152,7 +152,7 @@ def tables(engine: Engine) -> dict[str, set[str]]:
     return found
 
 
-def derive(engine: Engine, number: int) -> None:
+def settle(engine: Engine, number: int) -> None:
     """Wait until so many events are in the inbox, none of them waiting."""
     deadline = time.monotonic() + SETTLE_SECONDS_MAX
     query = text(
@@ -187,7 +187,7 @@ def test_three_orders_of_two_hundred_customers_end_in_identical_tables(
             lanes = [[events[0]]] * 50 + [sent[lane::LANES] for lane in range(LANES)]
             delivered = Delivery(url, SECRET).send(lanes, len(events), lambda _accepted: None)
             assert delivered.accepted == len(sent) + 50
-            derive(wiring.engine, len(events))
+            settle(wiring.engine, len(events))
         ends[name] = tables(wiring.engine)
     for name in orders:
         for table, rows in ends["in order"].items():

@@ -23,7 +23,7 @@ DONE = {
     "switches": "Deliveries follow the new switches from now on.",
     "refund": "The money is given back.",
     "dispute": "The buyer's bank has taken the money back.",
-    "derive": "The bank has answered.",
+    "settle": "The bank has answered.",
 }
 
 
@@ -41,7 +41,7 @@ class DashboardPages:
             "switches": self.switch,
             "refund": self.refund,
             "dispute": self.dispute,
-            "derive": self.derive,
+            "settle": self.settle,
         }
         for name, act in actions.items():
             pages.add_url_rule(f"/{name}", name, _then_back(name, act), methods=["POST"])
@@ -88,7 +88,7 @@ class DashboardPages:
         """Let the buyer's bank take a payment back."""
         self._world.dispute(self._payment().charge_id)
 
-    def derive(self) -> None:
+    def settle(self) -> None:
         """Let a bank debit arrive, or fail."""
         session_id = request.form.get("session_id", "")
         if session_id not in {debit.session_id for debit in self._world.dashboard().debits}:
