@@ -134,7 +134,7 @@ class Buyer:
         """Buy by card, and come back to a page that finds it complete; the session's id."""
         session_id = self.checkout(plan_id, **body)
         assert isinstance(self.floor.stripe.world.pay(session_id, card), Paid)
-        self.floor.derive()
+        self.floor.settle()
         found = self.status(session_id)
         assert (found["status"], found["plan_id"]) == ("complete", plan_id)
         return session_id
@@ -163,7 +163,7 @@ class Buyer:
         """Let time pass until the subscription has been renewed, or failed to be."""
         ends = int(datetime.fromisoformat(self.subscription["current_period_end"]).timestamp())
         self.floor.stripe.world.advance(ends - self.floor.stripe.world.now)
-        self.floor.derive()
+        self.floor.settle()
 
     # What the seller sees.
 
@@ -185,5 +185,5 @@ class Buyer:
     def refund(self, amount_minor: int | None = None) -> str:
         """Give some of the newest charge back, or all that is left; the refund's id."""
         refund = self.floor.stripe.world.refund(self.charge.charge_id, amount_minor)
-        self.floor.derive()
+        self.floor.settle()
         return refund
