@@ -17,7 +17,7 @@ from sqlalchemy import text
 from werkzeug.serving import make_server
 
 import settings
-from db.checkout import sales
+from db.checkout import eligibility
 from domain.catalogue.plans import Catalogue, Plan
 from ingest.app import create_app
 from ingest.edge import Edge, open_edge
@@ -143,7 +143,7 @@ class Floor:
     def price_of(self, plan_id: int, currency: str = "usd") -> str:
         """The id of the price at which a synchronised plan is sold."""
         with self.wiring.engine.connect() as connection:
-            offer = sales.offer(connection, PLANS[plan_id].type, plan_id)
+            offer = eligibility.offer(connection, PLANS[plan_id].type, plan_id)
         assert offer is not None
         return offer.price_ids[currency]
 

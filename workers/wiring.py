@@ -10,8 +10,8 @@ import settings
 from db.engine import make_engine
 from db.queue import stream
 from db.queue.heartbeat import Heartbeat
+from db.queue.leases import Taken
 from db.queue.stream import EventStream
-from db.queue.tries import Taken
 from stripe_gateway import StripeGateway, open_gateway
 from workers.liveness import identity
 from workers.pipeline.apply import CatalogueCache

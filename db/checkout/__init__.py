@@ -1,3 +1,3 @@
 """What users set out to buy, what they may buy, and what came of it."""
 
-__all__ = ["purchases", "sales", "second_plans", "sessions", "superseded", "trials"]
+__all__ = ["eligibility", "purchases", "second_plans", "sessions", "superseded", "trials"]

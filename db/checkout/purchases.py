@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, text
 
-from db.ledger.records import when
+from db.ledger.rows import when
 from domain.checkout.order import TRIAL_IN_PARAMS, Order
 from domain.errors import BillingError
 from domain.json_values import mapping_of, time_of

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-from db.checkout import sales, trials
+from db.checkout import eligibility, trials
 from domain.checkout.order import TRIAL_IN_PARAMS
 from domain.payments.objects import SESSION_RANK
 
@@ -43,7 +43,7 @@ def taken(connection: Connection, limit: int) -> list[Payable]:
 
 def is_superseded(connection: Connection, payable: Payable, *, one_trial: bool) -> bool:
     """Whether it would be a second plan, or a second trial: of any plan, or of the same one."""
-    if payable.is_full and sales.has_full_plan(connection, payable.user_id):
+    if payable.is_full and eligibility.has_full_plan(connection, payable.user_id):
         return True
     tried = None if one_trial else payable.plan_id
     return payable.has_trial and trials.had(connection, payable.user_id, tried)

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 from db.ledger import unit_of_work
-from db.ledger.records import seconds
+from db.ledger.rows import seconds
 from domain.catalogue.plans import Catalogue, CatalogueChange, Plan, TokenlessChange
 from domain.payments.objects import SESSION_RANK
 

@@ -12,8 +12,8 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Row, TextClause, text
 
-from db.ledger import records
-from db.ledger.bulk import Upsert
+from db.ledger import rows
+from db.ledger.upsert import Upsert
 from db.tables import credit_notes, customers, disputes, payments, refunds, subscriptions
 from domain.decode.facts import Fact
 from domain.payments.claims import Customer
@@ -129,10 +129,10 @@ def load_money(
     if locked is not None:
         _check_locks(rows, locked)
     for row in rows:
-        books.objects[row.id] = records.money_from(row)
+        books.objects[row.id] = rows.money_from(row)
         books.roots[row.id] = row.root_id
         if row.root_id == row.id:
-            books.payments[row.id] = records.payment_from(row)
+            books.payments[row.id] = rows.payment_from(row)
     _load_taken(connection, books, ids=(), target_ids=books.objects.keys() | ids)
     for row in connection.execute(_POSTED, {"ids": list(books.objects)}) if rows else ():
         books.posted.setdefault(row.payment_id, {})[row.user_id] = int(row.total)
@@ -191,7 +191,7 @@ def _load_customers(connection: Connection, books: WorkingSet, ids: Collection[s
     wanted = set(ids)
     while wanted:
         for row in connection.execute(_CUSTOMERS, {"ids": list(wanted)}):
-            books.customers[row.id] = records.customer_from(row)
+            books.customers[row.id] = rows.customer_from(row)
         wanted = {
             alias
             for each in wanted & books.customers.keys()
@@ -204,7 +204,7 @@ def _load_subscriptions(
 ) -> None:
     if ids:
         for row in connection.execute(query, {"ids": list(ids)}):
-            books.subscriptions[row.id] = records.subscription_from(row)
+            books.subscriptions[row.id] = rows.subscription_from(row)
 
 
 def _load_taken(
@@ -214,39 +214,35 @@ def _load_taken(
         return
     wanted = {"ids": list(ids), "targets": list(target_ids)}
     for row in connection.execute(_REFUNDS, wanted):
-        books.refunds[row.id] = records.refund_from(row)
+        books.refunds[row.id] = rows.refund_from(row)
     for row in connection.execute(_DISPUTES, wanted):
-        books.disputes[row.id] = records.dispute_from(row)
+        books.disputes[row.id] = rows.dispute_from(row)
     for row in connection.execute(_CREDIT_NOTES, wanted):
-        books.credit_notes[row.id] = records.credit_note_from(row)
+        books.credit_notes[row.id] = rows.credit_note_from(row)
 
 
 def save(connection: Connection, books: WorkingSet, touched: Touched, settled: Derived) -> None:
     """Write what the merge touched and what was settled from it."""
     _CUSTOMER_ROWS.run(
-        connection, [records.customer_row(books.customers[each]) for each in touched.customers]
+        connection, [rows.customer_row(books.customers[each]) for each in touched.customers]
     )
     _SUBSCRIPTION_ROWS.run(
         connection,
-        [records.subscription_row(books.subscriptions[each]) for each in touched.subscriptions],
+        [rows.subscription_row(books.subscriptions[each]) for each in touched.subscriptions],
     )
     _PAYMENT_ROWS.run(connection, _changed_payment_rows(books, touched, settled))
-    _REFUND_ROWS.run(
-        connection, [records.refund_row(books.refunds[each]) for each in touched.refunds]
-    )
+    _REFUND_ROWS.run(connection, [rows.refund_row(books.refunds[each]) for each in touched.refunds])
     _DISPUTE_ROWS.run(
-        connection, [records.dispute_row(books.disputes[each]) for each in touched.disputes]
+        connection, [rows.dispute_row(books.disputes[each]) for each in touched.disputes]
     )
     _CREDIT_NOTE_ROWS.run(
         connection,
-        [records.credit_note_row(books.credit_notes[each]) for each in touched.credit_notes],
+        [rows.credit_note_row(books.credit_notes[each]) for each in touched.credit_notes],
     )
     post(connection, settled.postings)
 
 
-def _changed_payment_rows(
-    books: WorkingSet, touched: Touched, settled: Derived
-) -> list[records.Row]:
+def _changed_payment_rows(books: WorkingSet, touched: Touched, settled: Derived) -> list[rows.Row]:
     rows = []
     for object_id, root_id in settled.roots.items():
         payment = settled.payments[root_id] if object_id == root_id else None
@@ -256,7 +252,7 @@ def _changed_payment_rows(
             and books.payments.get(object_id) == payment
         )
         if not is_same:
-            rows.append(records.payment_row(books.objects[object_id], root_id, payment))
+            rows.append(rows.payment_row(books.objects[object_id], root_id, payment))
     return rows
 
 

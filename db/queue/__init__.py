@@ -5,10 +5,10 @@ __all__ = [
     "backlog",
     "deliveries",
     "durability",
-    "events",
     "heartbeat",
     "inbox",
+    "inbox_reads",
+    "leases",
     "pauses",
     "stream",
-    "tries",
 ]

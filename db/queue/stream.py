@@ -13,7 +13,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from db.queue.redis_line import RedisLine, packed
+from db.queue.redis_connection import RedisLine, packed
 from domain.events import Delivery
 
 STREAM = "billing:events"

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import request
 
-from db.checkout import sales
+from db.checkout import eligibility
 from db.checkout.purchases import Keyed
 from domain.checkout.order import Offer, Order, hash_of
 from domain.checkout.redirects import with_session_placeholder
@@ -102,10 +102,10 @@ def _keyed(body: Answer) -> Keyed | None:
 def _offer(here: Edge, user_id: str, body: Answer) -> Offer:
     """The plan; raises a 404 where it is not sold, a 409 to who has one that excludes it."""
     with here.engine.connect() as connection:
-        offer = sales.offer(connection, body["plan_type"], body["plan_id"])
+        offer = eligibility.offer(connection, body["plan_type"], body["plan_id"])
         if offer is None:
             raise NO_PLAN.problem()
-        if offer.type == "full" and sales.has_full_plan(connection, user_id):
+        if offer.type == "full" and eligibility.has_full_plan(connection, user_id):
             raise subscribed()
     return offer
 
@@ -115,7 +115,7 @@ def _currency(here: Edge, user_id: str, offer: Offer, asked: str | None) -> str:
     usual = here.settings.stripe_currency
     if not asked and offer.interval:
         with here.engine.connect() as connection:
-            usual = sales.recurring_currency(connection, user_id) or usual
+            usual = eligibility.recurring_currency(connection, user_id) or usual
     currency = offer.currency(asked.lower() if asked else None, usual)
     if currency is None:
         raise NO_CURRENCY.problem(members={"currencies": sorted(offer.prices)})

@@ -5,7 +5,7 @@ What is done there reaches us by events alone.
 
 from typing import Any
 
-from db.checkout import sales
+from db.checkout import eligibility
 from db.queries import Subscription
 from domain.checkout.order import LIVE_STATUSES
 from ingest.checkout import redirects, stripe_problems
@@ -90,14 +90,14 @@ def _params(here: Edge, body: Answer, return_url: str) -> Answer:
     user_id, flow = current_caller().user_id, body["flow"]
     asked: str | None = body["subscription_id"]
     with here.engine.connect() as connection:
-        subscription = sales.subscription(connection, user_id, asked) if asked else None
+        subscription = eligibility.subscription(connection, user_id, asked) if asked else None
         if asked and subscription is None:
             raise UNKNOWN_SUBSCRIPTION.problem()
-        customer_id = sales.customer(connection, user_id, asked)
+        customer_id = eligibility.customer(connection, user_id, asked)
         if customer_id is None:
             raise NO_CUSTOMER.problem()
         if not asked:
-            subscription = sales.live_subscription(connection, user_id, customer_id)
+            subscription = eligibility.live_subscription(connection, user_id, customer_id)
     params: Answer = {"customer": customer_id, "return_url": return_url}
     if flow:
         params["flow_data"] = _flow_data(flow, subscription, return_url)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from db.checkout import purchases, sales
+from db.checkout import eligibility, purchases
 from db.checkout.purchases import Purchase, Turn
 from ingest.checkout import feeding
 from ingest.checkout.asking import Deadline
@@ -54,7 +54,7 @@ class Rivals:
         """
         with self.here.engine.connect() as connection:
             # The one whose turn it was before may have learned of it while this one waited.
-            if sales.has_full_plan(connection, turn.user_id):
+            if eligibility.has_full_plan(connection, turn.user_id):
                 raise subscribed()
             others = purchases.other_plans(connection, turn)
         for other in others:

@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import Any
 
 import telemetry
-from db.checkout import purchases, sales, trials
+from db.checkout import eligibility, purchases, trials
 from db.checkout.purchases import Keyed, KeyReusedError, Purchase, Turn, TurnLostError
 from domain.checkout.order import Order, Terms, customer_key, session_key, session_params
 from domain.json_values import mapping_of, text_of
@@ -155,7 +155,7 @@ class Sale:
                 customer_id=customer_id,
                 price_id=None if self._spells_price_out else price_id,
                 has_trial=order.offer.trial_days > 0
-                and not sales.had_plan(connection, order.user_id, order.offer.plan_id)
+                and not eligibility.had_plan(connection, order.user_id, order.offer.plan_id)
                 and not trials.had_or_open(connection, order.user_id, self._tried),
             )
             params = session_params(order, terms)
@@ -226,14 +226,14 @@ class Sale:
         """Raise a 409 where that must be why Stripe refused, which it says in words only."""
         if self._order.mode == "subscription":
             with self._here.engine.connect() as connection:
-                currency = sales.recurring_currency(connection, self._order.user_id)
+                currency = eligibility.recurring_currency(connection, self._order.user_id)
             if currency not in (None, self._order.currency):
                 raise OTHER_CURRENCY.problem(members={"currency": currency}) from error
 
     def _customer(self, turn: Turn) -> str:
         """The user's Stripe customer, made where there is none."""
         with self._here.engine.connect() as connection:
-            known = sales.customer(connection, turn.user_id)
+            known = eligibility.customer(connection, turn.user_id)
             attempt = purchases.attempt(connection, turn)
         if known:
             return known

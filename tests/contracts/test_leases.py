@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import celery_config
-from db.queue import tries
+from db.queue import leases
 from db.queue.stream import LEASE_MS
 
 ROOT = Path(__file__).parents[2]
@@ -30,4 +30,4 @@ def test_a_task_is_over_before_its_entries_are_taken_by_another() -> None:
     """Otherwise two processes apply the same entries at once."""
     assert celery_config.SOFT_TIME_LIMIT_SECONDS < celery_config.TIME_LIMIT_SECONDS
     assert LEASE_MS > celery_config.TIME_LIMIT_SECONDS * 1_000
-    assert tries.LEASE_SECONDS == LEASE_SECONDS
+    assert leases.LEASE_SECONDS == LEASE_SECONDS

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 from sqlalchemy import Connection, Row
 
-import db.queue.events
+import db.queue.inbox_reads
 import settings
 from db.engine import make_engine
 from db.operations import loose_ends

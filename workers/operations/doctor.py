@@ -10,7 +10,7 @@ import redis
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-import db.queue.events
+import db.queue.inbox_reads
 from db.checkout.second_plans import second_plans
 from db.engine import make_engine
 from db.operations import health, loose_ends

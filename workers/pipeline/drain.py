@@ -16,9 +16,9 @@ from sqlalchemy import exc
 
 import metrics
 import telemetry
-from db.queue import inbox, pauses, tries
+from db.queue import inbox, leases, pauses
+from db.queue.leases import Taken
 from db.queue.stream import Entry
-from db.queue.tries import Taken
 from domain.events import Delivery, EventStatus
 from workers.pipeline.apply import Applied, apply
 from workers.pipeline.batch import apply_each
@@ -138,7 +138,7 @@ def _give_back_stored(wiring: Wiring) -> None:
     """Let others have what this process took from the inbox and could not try."""
     if wiring.left:
         with wiring.engine.begin() as connection:
-            tries.give_back(connection, wiring.left)
+            leases.give_back(connection, wiring.left)
         wiring.left.clear()
 
 
@@ -292,7 +292,7 @@ def _drain_inbox(wiring: Wiring, done: Drained, deadline: float) -> None:
 def _take(wiring: Wiring) -> Sequence[Taken]:
     """Commit that these are being tried, so that it is known whatever becomes of this process."""
     with wiring.engine.begin() as connection:
-        return tries.take(connection, wiring.size.events, wiring.retry_delays_seconds)
+        return leases.take(connection, wiring.size.events, wiring.retry_delays_seconds)
 
 
 def _prepared(taken: Taken, wiring: Wiring, own_account: str | None) -> Work:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from db.queue import attempts, inbox, tries
+from db.queue import attempts, inbox, leases
 from db.queue.attempts import Attempt
 from db.queue.inbox import Held
 from domain.events import EventStatus
@@ -22,7 +22,7 @@ def claimed(connection: Connection, works: Sequence[Work]) -> Sequence[Work]:
     if not stored:
         return works
     taken = {work.delivery.event_id: work.attempts + 1 for work in stored if work.request is None}
-    ours = tries.claim(connection, taken) if taken else set()
+    ours = leases.claim(connection, taken) if taken else set()
     asked_for = [work.delivery.event_id for work in stored if work.request is not None]
     held = inbox.hold(connection, asked_for) if asked_for else {}
     return [

@@ -9,7 +9,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from db.bodies import decompress
 from db.queue.attempts import Request
 from db.queue.inbox import Outcome
-from db.queue.tries import KILLED
+from db.queue.leases import KILLED
 from domain.decode import Decoded, decode, parse
 from domain.decode.facts import Fact
 from domain.events import Delivery, EventStatus

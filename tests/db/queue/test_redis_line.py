@@ -3,7 +3,7 @@
 from contextlib import closing
 from threading import Thread
 
-from db.queue.redis_line import RedisLine, packed
+from db.queue.redis_connection import RedisLine, packed
 from db.queue.stream import connect
 
 

@@ -8,7 +8,6 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from db.ledger import records
 from db.queue import inbox
 from domain.payments.derivation import Payment
 from tests.domain.test_convergence import account_stories, shuffled
@@ -25,7 +24,7 @@ def payments_in(wiring: Wiring) -> dict[str, Payment]:
     """Every listed payment as the table has it."""
     with wiring.engine.connect() as connection:
         rows = connection.execute(text("SELECT * FROM payments WHERE listed"))
-        return {row.id: records.payment_from(row) for row in rows}
+        return {row.id: rows.payment_from(row) for row in rows}
 
 
 @examples(40, suppress_health_check=[HealthCheck.function_scoped_fixture])

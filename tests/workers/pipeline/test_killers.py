@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Row, exc, text
 
-from db.queue import attempts, inbox, pauses, tries
-from db.queue.tries import KILLED, UNDER_WAY
+from db.queue import attempts, inbox, leases, pauses
+from db.queue.leases import KILLED, UNDER_WAY
 from domain.decode import DECODERS
 from domain.decode.facts import Fact
 from domain.decode.source import Source
@@ -98,7 +98,7 @@ def told(wiring: Wiring, event_id: str) -> list[tuple[str, str, str | None]]:
 def die_under(wiring: Wiring) -> None:
     """Take what is due and go no further; then let every lease run out."""
     with wiring.engine.begin() as connection:
-        tries.take(connection, 100, DELAYS)
+        leases.take(connection, 100, DELAYS)
     make_due(wiring)
 
 
@@ -146,7 +146,7 @@ def test_an_event_in_hand_is_counted_and_nobody_elses(wiring: Wiring) -> None:
     """What is known of it whatever becomes of the process: a try, and when the next one is due."""
     keep(wiring, *packages(1))
     with wiring.engine.begin() as connection:
-        (taken,) = tries.take(connection, 100, DELAYS)
+        (taken,) = leases.take(connection, 100, DELAYS)
         assert (taken.attempts, taken.is_suspect, taken.is_hopeless) == (0, False, False)
     row = row_of(wiring, "evt_a_0")
     assert (row.status, row.attempts, row.error) == ("received", 1, UNDER_WAY)
@@ -163,7 +163,7 @@ def test_what_a_process_died_under_is_taken_alone_after_everything_else(wiring: 
     taken = []
     for _ in range(3):
         with wiring.engine.begin() as connection:
-            taken.append(tries.take(connection, 100, DELAYS))
+            taken.append(leases.take(connection, 100, DELAYS))
     assert [[each.delivery.event_id for each in batch] for batch in taken] == [
         ["evt_a_2", "evt_z_3"],
         ["evt_a_0"],
@@ -200,7 +200,7 @@ def test_a_suspect_waits_by_the_plan_before_it_is_tried_again(wiring: Wiring) ->
     keep(wiring, *packages(1))
     die_under(wiring)
     with wiring.engine.begin() as connection:
-        tries.take(connection, 100, (10, 60, 600))
+        leases.take(connection, 100, (10, 60, 600))
         waits = text("SELECT extract(epoch FROM next_attempt_at - now()) FROM webhook_events")
         assert connection.execute(waits).scalar_one() == 60
 
@@ -212,7 +212,7 @@ def test_a_retry_that_is_not_finished_makes_a_suspect_too(wiring: Wiring) -> Non
     make_due(wiring)
     die_under(wiring)
     with wiring.engine.begin() as connection:
-        (taken,) = tries.take(connection, 100, DELAYS)
+        (taken,) = leases.take(connection, 100, DELAYS)
     assert taken.is_suspect
     assert [error for _, _, error in told(wiring, "evt_broken")][1:] == [KILLED]
 
@@ -233,7 +233,7 @@ def test_what_the_stream_gave_up_is_a_suspect_in_the_inbox(
     assert "handed out 11 times by the stream" in row.note
     make_due(wiring)
     with wiring.engine.begin() as connection:
-        (taken,) = tries.take(connection, 100, DELAYS)
+        (taken,) = leases.take(connection, 100, DELAYS)
     assert taken.is_suspect
     assert len(told(wiring, "evt_a_0")) == 1
 
@@ -294,9 +294,9 @@ def test_a_suspect_given_back_is_still_a_suspect(wiring: Wiring) -> None:
     die_under(wiring)
     for _ in range(2):
         with wiring.engine.begin() as connection:
-            taken = tries.take(connection, 100, DELAYS)
+            taken = leases.take(connection, 100, DELAYS)
             assert [(each.attempts, each.is_suspect) for each in taken] == [(1, True)]
-            tries.give_back(connection, taken)
+            leases.give_back(connection, taken)
     assert len(told(wiring, "evt_a_0")) == 1
 
 
@@ -304,13 +304,13 @@ def test_who_outlived_the_lease_has_no_say_any_more(wiring: Wiring) -> None:
     """An event that passed into other hands is claimed by the number of its newest try only."""
     keep(wiring, *packages(1))
     with wiring.engine.begin() as connection:
-        late = tries.take(connection, 100, DELAYS)
+        late = leases.take(connection, 100, DELAYS)
     make_due(wiring)
     with wiring.engine.begin() as connection:
-        tries.take(connection, 100, DELAYS)
-        assert tries.claim(connection, {"evt_a_0": 1}) == set()
-        assert tries.claim(connection, {"evt_a_0": 2}) == {"evt_a_0"}
-        tries.give_back(connection, late)
+        leases.take(connection, 100, DELAYS)
+        assert leases.claim(connection, {"evt_a_0": 1}) == set()
+        assert leases.claim(connection, {"evt_a_0": 2}) == {"evt_a_0"}
+        leases.give_back(connection, late)
     assert row_of(wiring, "evt_a_0").attempts == 2
 
 
@@ -318,6 +318,6 @@ def test_a_type_that_is_paused_while_its_event_is_in_hand_makes_no_suspect(wirin
     """The try that has begun ends; the pause is for the next event."""
     keep(wiring, *packages(1))
     with wiring.engine.begin() as connection:
-        tries.take(connection, 100, DELAYS)
+        leases.take(connection, 100, DELAYS)
         pauses.pause(connection, "checkout.session.completed", by="ada", reason=None)
-        assert tries.claim(connection, {"evt_a_0": 1}) == {"evt_a_0"}
+        assert leases.claim(connection, {"evt_a_0": 1}) == {"evt_a_0"}

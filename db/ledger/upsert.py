@@ -6,7 +6,7 @@ import orjson
 from sqlalchemy import Connection, Table, TextClause, text
 from sqlalchemy.dialects import postgresql
 
-from db.ledger.records import Row
+from db.ledger.rows import Row
 
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped.
 
