@@ -21,7 +21,7 @@ from workers.commands.progress import Show, progress
 from workers.commands.tables import console, table
 from workers.operations.rebuild import Proposal, Rebuilt, Steps
 from workers.operations.rebuild import rebuild as run_rebuild
-from workers.pipeline.work import prepare
+from workers.pipeline.prepared_event import prepare
 from workers.questions import own_account
 
 # So many rows of each kind are shown one by one; the others are counted.

@@ -16,7 +16,7 @@ from db.operations import audit as tables
 from db.operations.audit import Counts
 from db.operations.differences import WHOLE_ROW, Difference, differences, events_behind
 from workers.operations.recompute import Prepare, Progress, Recomputation
-from workers.pipeline.work import prepare
+from workers.pipeline.prepared_event import prepare
 
 
 @dataclass(frozen=True, slots=True)

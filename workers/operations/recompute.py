@@ -12,7 +12,7 @@ from db.operations import audit as tables
 from db.queue.inbox import Outcome
 from domain.decode.facts import Fact
 from domain.events import Delivery, EventStatus
-from workers.pipeline.apply import CatalogueCache, Work, apply_facts, prepare
+from workers.pipeline.apply import CatalogueCache, PreparedEvent, apply_facts, prepare
 from workers.pipeline.failure import described, is_away
 
 BATCH = 1_000
@@ -20,7 +20,7 @@ BATCH = 1_000
 _FIRST_STATISTICS = 1_000
 
 Progress = Callable[[int, int], None]
-Prepare = Callable[..., Work]
+Prepare = Callable[..., PreparedEvent]
 
 
 class Recomputation:
@@ -61,7 +61,7 @@ class Recomputation:
             progress(done, total)
         tables.finish(connection)
 
-    def _read(self, row: Row[Any]) -> Work | None:
+    def _read(self, row: Row[Any]) -> PreparedEvent | None:
         delivery = Delivery(row.id, row.type, int(row.created), 0, bytes(row.body))
         if row.status == EventStatus.IGNORED:
             return self._read_ignored(delivery)
@@ -74,7 +74,7 @@ class Recomputation:
             self._ignored(row.id, work.outcome.note or f"{row.type} has no effect any more")
         return work
 
-    def _read_ignored(self, delivery: Delivery) -> Work | None:
+    def _read_ignored(self, delivery: Delivery) -> PreparedEvent | None:
         """An event that had no effect so far; one that still has none costs nobody anything."""
         work = self._prepare(delivery, test_mode=self._test_mode)
         if work.outcome.status is not EventStatus.APPLIED:
@@ -82,7 +82,7 @@ class Recomputation:
         self._heard(delivery.event_id, work.outcome)
         return work
 
-    def _apply(self, connection: Connection, works: Sequence[Work]) -> None:
+    def _apply(self, connection: Connection, works: Sequence[PreparedEvent]) -> None:
         """Apply a batch; when it fails, each event alone, and report the culprits."""
         facts = [(work.delivery.event_id, fact) for work in works for fact in work.facts]
         try:

@@ -23,7 +23,7 @@ from domain.subscriptions.versions import Subscription
 from workers.pipeline.apply import Applied, CatalogueCache, apply, rehearse
 from workers.pipeline.batch import apply_each
 from workers.pipeline.failure import RETRY_DELAYS_SECONDS
-from workers.pipeline.work import Work, prepare
+from workers.pipeline.prepared_event import PreparedEvent, prepare
 
 # Live events of the same customers wait for a batch, so it is smaller than a drain's.
 BATCH = 200
@@ -105,13 +105,13 @@ class Replay:
         """Say what `run` would change, and change nothing."""
         look = partial(self._look, report)
 
-        def attempt(works: Sequence[Work]) -> Applied:
+        def attempt(works: Sequence[PreparedEvent]) -> Applied:
             return rehearse(self.engine, works, self.catalogue, look)
 
         size, pace = REHEARSAL_BATCH, _Pace(None)
         return self._each(selection, request, progress, attempt, size=size, pace=pace)
 
-    def _attempt(self, works: Sequence[Work]) -> Applied:
+    def _attempt(self, works: Sequence[PreparedEvent]) -> Applied:
         delays = self.retry_delays_seconds
         applied = apply(self.engine, works, self.catalogue, retry_delays_seconds=delays)
         self._reconsider(applied.works)
@@ -122,7 +122,7 @@ class Replay:
         selection: Selection,
         request: Request,
         progress: Progress,
-        attempt: Callable[[Sequence[Work]], Applied],
+        attempt: Callable[[Sequence[PreparedEvent]], Applied],
         *,
         size: int,
         pace: "_Pace",
@@ -149,7 +149,7 @@ class Replay:
             yield page
             place = page[-1].place
 
-    def _prepared(self, page: Sequence[Found], request: Request) -> Sequence[Work]:
+    def _prepared(self, page: Sequence[Found], request: Request) -> Sequence[PreparedEvent]:
         return [
             replace(
                 prepare(
@@ -164,7 +164,7 @@ class Replay:
             for found in page
         ]
 
-    def _reconsider(self, works: Sequence[Work]) -> None:
+    def _reconsider(self, works: Sequence[PreparedEvent]) -> None:
         """Let Stripe be asked anew about what these are of, also where that was given up."""
         subjects = {work.outcome.object_id for work in works if work.outcome.object_id}
         subjects |= unit_of_work.subjects_of(fact for work in works for fact in work.facts)

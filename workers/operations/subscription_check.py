@@ -35,7 +35,7 @@ from stripe_gateway import Answer, StripeGateway, StripeListTooLong, StripeMissi
 from workers.pipeline.apply import Applied, CatalogueCache, apply
 from workers.pipeline.batch import apply_each
 from workers.pipeline.patience import patiently
-from workers.pipeline.work import Work, prepare
+from workers.pipeline.prepared_event import PreparedEvent, prepare
 from workers.questions.fetch import answer_time, with_whole_list
 
 BATCH = 100
@@ -201,7 +201,7 @@ class SubscriptionCheck:
             pass  # What could not be applied is recorded, and differs still.
         return self._compared(differing)
 
-    def _apply(self, works: Sequence[Work]) -> Applied:
+    def _apply(self, works: Sequence[PreparedEvent]) -> Applied:
         return apply(self.engine, works, self.cache)
 
     def _events(self, found: Json, mismatch: Mismatch, stamp: int) -> Iterator[Json]:

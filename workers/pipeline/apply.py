@@ -19,13 +19,13 @@ from domain.decode.facts import Fact
 from domain.errors import BillingError
 from domain.working_set import Derived, Touched, derive_touched, merge_money, merge_parties
 from workers.pipeline.failure import RETRY_DELAYS_SECONDS
-from workers.pipeline.record import claimed, record
-from workers.pipeline.work import Work, failed, prepare, scheduled
+from workers.pipeline.outcomes import claimed, record
+from workers.pipeline.prepared_event import PreparedEvent, failed, prepare, scheduled
 
 __all__ = [
     "Applied",
     "CatalogueCache",
-    "Work",
+    "PreparedEvent",
     "apply",
     "apply_facts",
     "derive_after",
@@ -60,14 +60,14 @@ class CatalogueCache:
 class Applied:
     """A committed batch: what was in it, and the ids that had an effect or were recorded."""
 
-    works: Sequence[Work]
+    works: Sequence[PreparedEvent]
     new: Collection[str]
     settled: Derived
 
 
 def apply(
     engine: Engine,
-    works: Sequence[Work],
+    works: Sequence[PreparedEvent],
     cache: CatalogueCache,
     *,
     retry_delays_seconds: Sequence[float] = RETRY_DELAYS_SECONDS,
@@ -94,7 +94,7 @@ def apply(
 
 def rehearse(
     engine: Engine,
-    works: Sequence[Work],
+    works: Sequence[PreparedEvent],
     cache: CatalogueCache,
     look: Callable[[Connection, Applied], None],
 ) -> Applied:
@@ -125,7 +125,7 @@ def _with_locks(run: Callable[[Collection[str]], R]) -> R:
 
 def _apply(
     connection: Connection,
-    works: Sequence[Work],
+    works: Sequence[PreparedEvent],
     cache: CatalogueCache,
     subjects: Collection[str],
     retry_delays_seconds: Sequence[float],

@@ -13,7 +13,7 @@ from sqlalchemy import exc
 import telemetry
 from workers.pipeline.apply import Applied
 from workers.pipeline.failure import is_away, is_timeout, is_too_large, is_worth_waiting
-from workers.pipeline.work import Work, failed
+from workers.pipeline.prepared_event import PreparedEvent, failed
 
 # As many events as one transaction takes at most.
 BATCH = 500
@@ -22,7 +22,7 @@ _CUT = 8
 # A batch that met a passing trouble is run again after these waits.
 TRANSIENT_WAITS_SECONDS = (0.1, 0.4, 1.0)
 
-Attempt = Callable[[Sequence[Work]], Applied]
+Attempt = Callable[[Sequence[PreparedEvent]], Applied]
 
 
 @dataclass(slots=True)
@@ -43,7 +43,7 @@ class BatchSize:
 log = telemetry.get_logger("batch")
 
 
-def apply_each(works: Sequence[Work], attempt: Attempt) -> Iterator[Applied]:
+def apply_each(works: Sequence[PreparedEvent], attempt: Attempt) -> Iterator[Applied]:
     """Run `attempt` on the works, whole or in parts; yields what each commit came to.
 
     Raises what the database raises when it is away, or has no room even for one event; what was
@@ -61,7 +61,9 @@ def apply_each(works: Sequence[Work], attempt: Attempt) -> Iterator[Applied]:
     yield from _in_parts(works, reason, attempt)
 
 
-def _in_parts(works: Sequence[Work], error: Exception, attempt: Attempt) -> Iterator[Applied]:
+def _in_parts(
+    works: Sequence[PreparedEvent], error: Exception, attempt: Attempt
+) -> Iterator[Applied]:
     """Halves find one culprit among hundreds in a few tries.
 
     Where a try takes the whole time of a lock or a statement, only one that is alone may take it.
@@ -79,7 +81,7 @@ def _in_parts(works: Sequence[Work], error: Exception, attempt: Attempt) -> Iter
         yield from apply_each(works[middle:], attempt)
 
 
-def _alone(work: Work, attempt: Attempt) -> Applied:
+def _alone(work: PreparedEvent, attempt: Attempt) -> Applied:
     try:
         return _patiently([work], attempt)
     except Exception as error:
@@ -88,7 +90,7 @@ def _alone(work: Work, attempt: Attempt) -> Applied:
         return _recorded(work, error, attempt)
 
 
-def _recorded(work: Work, error: Exception, attempt: Attempt) -> Applied:
+def _recorded(work: PreparedEvent, error: Exception, attempt: Attempt) -> Applied:
     log.warning(
         "event failed",
         event_id=work.delivery.event_id,
@@ -98,7 +100,7 @@ def _recorded(work: Work, error: Exception, attempt: Attempt) -> Applied:
     return _patiently([failed(work, error)], attempt)
 
 
-def _patiently(works: Sequence[Work], attempt: Attempt) -> Applied:
+def _patiently(works: Sequence[PreparedEvent], attempt: Attempt) -> Applied:
     for wait_seconds in TRANSIENT_WAITS_SECONDS:
         try:
             return attempt(works)
@@ -110,6 +112,6 @@ def _patiently(works: Sequence[Work], attempt: Attempt) -> Applied:
     return attempt(works)
 
 
-def _helps_to_split(error: Exception, works: Sequence[Work]) -> bool:
+def _helps_to_split(error: Exception, works: Sequence[PreparedEvent]) -> bool:
     """Whether the same works may go through in smaller transactions, and only so."""
     return is_too_large(error) and len(works) > 1

@@ -23,8 +23,8 @@ from domain.events import Delivery, EventStatus
 from workers.pipeline.apply import Applied, apply
 from workers.pipeline.batch import apply_each
 from workers.pipeline.failure import is_away
-from workers.pipeline.measure import committed
-from workers.pipeline.work import Work, killer, prepare
+from workers.pipeline.prepared_event import PreparedEvent, killer, prepare
+from workers.pipeline.report import committed
 from workers.wiring import Wiring
 
 # Well under the task's soft time limit; what is left is left to a further drain.
@@ -263,13 +263,13 @@ def _hold(wiring: Wiring, deliveries: Sequence[Delivery], done: Drained) -> None
         done.duplicates += len(deliveries) - new
 
 
-def _apply_works(wiring: Wiring, works: Sequence[Work], done: Drained) -> None:
+def _apply_works(wiring: Wiring, works: Sequence[PreparedEvent], done: Drained) -> None:
     """Apply a batch, split where it must be."""
     for applied in apply_each(works, partial(_attempt, wiring)):
         done.count(applied)
 
 
-def _attempt(wiring: Wiring, works: Sequence[Work]) -> Applied:
+def _attempt(wiring: Wiring, works: Sequence[PreparedEvent]) -> Applied:
     delays = wiring.retry_delays_seconds
     return apply(wiring.engine, works, wiring.catalogue, retry_delays_seconds=delays)
 
@@ -295,7 +295,7 @@ def _take(wiring: Wiring) -> Sequence[Taken]:
         return leases.take(connection, wiring.size.events, wiring.retry_delays_seconds)
 
 
-def _prepared(taken: Taken, wiring: Wiring, own_account: str | None) -> Work:
+def _prepared(taken: Taken, wiring: Wiring, own_account: str | None) -> PreparedEvent:
     if taken.is_hopeless:
         return killer(taken.delivery, attempts=taken.attempts, is_stored=True)
     return prepare(

@@ -30,8 +30,8 @@ from stripe_gateway import (
 from workers.pipeline.apply import Applied, apply
 from workers.pipeline.batch import apply_each
 from workers.pipeline.failure import described, is_away
-from workers.pipeline.measure import committed
-from workers.pipeline.work import Work, prepare
+from workers.pipeline.prepared_event import PreparedEvent, prepare
+from workers.pipeline.report import committed
 from workers.questions.answers import Answered, ask
 from workers.questions.deadline import within
 from workers.questions.turn import TURN_SECONDS, Turn, turn
@@ -158,7 +158,7 @@ class _Run:
                 questions.answered(connection, question)
                 self._asked.decided += 1
 
-    def _attempt(self, works: Sequence[Work]) -> Applied:
+    def _attempt(self, works: Sequence[PreparedEvent]) -> Applied:
         wiring = self._wiring
         delays = wiring.retry_delays_seconds
         return apply(wiring.engine, works, wiring.catalogue, retry_delays_seconds=delays)

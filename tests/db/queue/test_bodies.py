@@ -12,7 +12,7 @@ from db.bodies import DIRECTORY, UnknownDictionaryError, compress, decompress
 from dev.checks.dictionary import simulated
 from domain.events import Delivery, EventStatus
 from tests.examples import examples
-from workers.pipeline.work import prepare
+from workers.pipeline.prepared_event import prepare
 
 # What was ever released is never changed: a line here stays, and so does its file.
 RELEASED = {"32768.zdict": "a1729deabd33e8fd10c106394c4f683b6ee43674e682c7a82f4b6609f8eb36ea"}

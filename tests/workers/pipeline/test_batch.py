@@ -13,7 +13,7 @@ from tests.pipeline import a_delivery
 from tests.stripe_objects import a_session, an_event
 from workers.pipeline.apply import Applied
 from workers.pipeline.batch import apply_each
-from workers.pipeline.work import Work, prepare
+from workers.pipeline.prepared_event import PreparedEvent, prepare
 
 LOCK: Any = psycopg2.errors.LockNotAvailable
 GONE: Any = psycopg2.errors.AdminShutdown
@@ -27,9 +27,9 @@ class Tables:
         self.error = error
         self.culprits = {f"evt_{number}" for number in culprits}
         self.tries: list[int] = []
-        self.committed: list[Work] = []
+        self.committed: list[PreparedEvent] = []
 
-    def attempt(self, works: Sequence[Work]) -> Applied:
+    def attempt(self, works: Sequence[PreparedEvent]) -> Applied:
         """One transaction."""
         self.tries.append(len(works))
         if any(self._spoils(work) for work in works):
@@ -37,7 +37,7 @@ class Tables:
         self.committed += works
         return Applied(works, [work.delivery.event_id for work in works], Derived())
 
-    def _spoils(self, work: Work) -> bool:
+    def _spoils(self, work: PreparedEvent) -> bool:
         is_culprit = work.delivery.event_id in self.culprits
         return is_culprit and work.outcome.status is not EventStatus.FAILED
 
@@ -50,7 +50,7 @@ class Tables:
         }
 
 
-def works(count: int) -> list[Work]:
+def works(count: int) -> list[PreparedEvent]:
     """So many events, from `evt_0` on."""
     deliveries: list[Delivery] = [
         a_delivery(an_event("checkout.session.completed", a_session(), event_id=f"evt_{number}"))
@@ -111,7 +111,7 @@ def test_a_batch_with_too_many_locks_is_halved_at_once_and_nobody_is_blamed() ->
     tried: list[int] = []
     committed: list[str] = []
 
-    def attempt(works: Sequence[Work]) -> Applied:
+    def attempt(works: Sequence[PreparedEvent]) -> Applied:
         tried.append(len(works))
         if len(works) > 100:
             raise database_error(FULL)

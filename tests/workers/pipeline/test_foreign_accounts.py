@@ -96,7 +96,7 @@ def test_a_sale_at_another_account_grants_nothing(
     wiring: Wiring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is kept with the reason, is counted, and no decoder sees it."""
-    monkeypatch.setattr("workers.pipeline.work.decode", None)
+    monkeypatch.setattr("workers.pipeline.prepared_event.decode", None)
     before = count("foreign_account")
     work(wiring, [sale(THEIRS)])
     assert kept(wiring) == (
@@ -219,7 +219,7 @@ def test_what_old_code_applied_of_another_account_is_found_by_the_audit(
     wiring: Wiring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Under today's code it counts for nothing, so what it did is a difference."""
-    monkeypatch.setattr("workers.pipeline.work.stranger", lambda *_all, **_more: None)
+    monkeypatch.setattr("workers.pipeline.prepared_event.stranger", lambda *_all, **_more: None)
     work(wiring, [sale(THEIRS)])
     monkeypatch.undo()
     assert balances(wiring.engine) == {"user_1": 1_000}

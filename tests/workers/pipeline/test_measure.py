@@ -16,8 +16,8 @@ from domain.working_set import Derived
 from tests.pipeline import a_delivery
 from tests.stripe_objects import a_session, an_event
 from workers.pipeline.apply import Applied
-from workers.pipeline.measure import EVENT_IDS_LOGGED_MAX, committed
-from workers.pipeline.work import Work, prepare
+from workers.pipeline.prepared_event import PreparedEvent, prepare
+from workers.pipeline.report import EVENT_IDS_LOGGED_MAX, committed
 
 SALE = "checkout.session.completed"
 
@@ -34,20 +34,20 @@ def logs_as_before() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-def a_work(event_type: str = SALE, *, age_seconds: float = 0.0, attempts: int = 0) -> Work:
+def a_work(event_type: str = SALE, *, age_seconds: float = 0.0, attempts: int = 0) -> PreparedEvent:
     """An event, prepared, that was received some time ago."""
     delivery = a_delivery(an_event(event_type, a_session()))
     received_ms = int((time.time() - age_seconds) * 1000)
     return prepare(replace(delivery, received_ms=received_ms), attempts=attempts)
 
 
-def a_batch(*works: Work, duplicates: int = 0) -> Applied:
+def a_batch(*works: PreparedEvent, duplicates: int = 0) -> Applied:
     """A committed batch; its last works were in the inbox already."""
     known = works[: len(works) - duplicates]
     return Applied(works, {work.delivery.event_id for work in known}, Derived())
 
 
-def ended(work: Work, status: str) -> Work:
+def ended(work: PreparedEvent, status: str) -> PreparedEvent:
     """The same event with another end."""
     return replace(work, outcome=replace(work.outcome, status=EventStatus(status)))
 

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from tests.pipeline import a_delivery, balances, empty, work
 from tests.stripe_objects import a_session, an_event
-from workers.pipeline.work import prepare
+from workers.pipeline.prepared_event import prepare
 from workers.wiring import Wiring
 
 LIVE_IN_TEST = "livemode event in test mode"

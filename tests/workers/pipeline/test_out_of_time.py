@@ -15,7 +15,7 @@ from tests.stripe_objects import a_session, an_event
 from workers.pipeline.apply import apply
 from workers.pipeline.batch import BATCH, BatchSize
 from workers.pipeline.drain import HOPELESS_DELIVERIES, drain
-from workers.pipeline.work import Work
+from workers.pipeline.prepared_event import PreparedEvent
 from workers.wiring import Wiring
 
 COUNT = 60
@@ -39,7 +39,9 @@ def packages(count: int = COUNT) -> list[dict[str, Any]]:
     ]
 
 
-def run_out_where(monkeypatch: pytest.MonkeyPatch, ends: Callable[[list[Work]], bool]) -> list[int]:
+def run_out_where(
+    monkeypatch: pytest.MonkeyPatch, ends: Callable[[list[PreparedEvent]], bool]
+) -> list[int]:
     """Let the time be up in every transaction of which `ends` is true; returns their sizes."""
     tried: list[int] = []
 

@@ -9,10 +9,10 @@ from db.queue import attempts, inbox, leases
 from db.queue.attempts import Attempt
 from db.queue.inbox import Held
 from domain.events import EventStatus
-from workers.pipeline.work import Work
+from workers.pipeline.prepared_event import PreparedEvent
 
 
-def claimed(connection: Connection, works: Sequence[Work]) -> Sequence[Work]:
+def claimed(connection: Connection, works: Sequence[PreparedEvent]) -> Sequence[PreparedEvent]:
     """Those of the works that are ours until the commit.
 
     Left out is what is stored and has passed into other hands since it was taken, or no longer
@@ -32,11 +32,11 @@ def claimed(connection: Connection, works: Sequence[Work]) -> Sequence[Work]:
     ]
 
 
-def _again(work: Work, held: Held | None) -> Work:
+def _again(work: PreparedEvent, held: Held | None) -> PreparedEvent:
     return replace(work, was=held.status, attempts=held.attempts) if held else work
 
 
-def record(connection: Connection, works: Iterable[Work]) -> set[str]:
+def record(connection: Connection, works: Iterable[PreparedEvent]) -> set[str]:
     """Write what becomes of the events; returns the ids whose facts are to be applied."""
     known = {work.delivery.event_id: work for work in works}
     recorded = _to_inbox(connection, known)
@@ -45,7 +45,7 @@ def record(connection: Connection, works: Iterable[Work]) -> set[str]:
     return recorded
 
 
-def _to_inbox(connection: Connection, known: Mapping[str, Work]) -> set[str]:
+def _to_inbox(connection: Connection, known: Mapping[str, PreparedEvent]) -> set[str]:
     stored = {key: work for key, work in known.items() if work.is_stored}
     changed = {key: work.outcome for key, work in stored.items() if not work.keeps_status}
     inbox.finish(connection, changed, {key: stored[key].attempts + 1 for key in changed})
@@ -56,13 +56,13 @@ def _to_inbox(connection: Connection, known: Mapping[str, Work]) -> set[str]:
     return inbox.insert(connection, deliveries, outcomes, sources=sources) | stored.keys()
 
 
-def _is_noted(work: Work) -> bool:
+def _is_noted(work: PreparedEvent) -> bool:
     """Whether a row of its own tells of this attempt; the inbox itself tells of a first success."""
     is_failure = work.outcome.status in (EventStatus.FAILED, EventStatus.DEAD)
     return is_failure or work.attempts > 0 or work.request is not None
 
 
-def _attempt(work: Work) -> Attempt:
+def _attempt(work: PreparedEvent) -> Attempt:
     by_itself = "retry" if work.attempts else "delivery"
     return Attempt(
         work.delivery.event_id,

@@ -25,7 +25,7 @@ CUT_FOR_GOOD = (
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class PreparedEvent:
     """An event ready to be applied: its facts, and what is to be recorded of it.
 
     `attempts` counts earlier tries; `is_stored` says that the inbox has it already. `source` is who
@@ -59,7 +59,7 @@ def prepare(
     test_mode: bool | None = None,
     can_ask: bool = True,
     own_account: str | None = None,
-) -> Work:
+) -> PreparedEvent:
     """Decode a delivery. What cannot be decoded becomes a failed event, never an exception.
 
     `test_mode` is which of Stripe's modes this product serves, `own_account` our Stripe account: an
@@ -68,7 +68,9 @@ def prepare(
     every event that names an account is another's. `can_ask` says whether Stripe will be asked
     for what is cut from it.
     """
-    unread = Work(delivery, (), Outcome(EventStatus.RECEIVED), attempts, is_stored, source=source)
+    unread = PreparedEvent(
+        delivery, (), Outcome(EventStatus.RECEIVED), attempts, is_stored, source=source
+    )
     try:
         event = parse(orjson.loads(decompress(delivery.body)))
         if odd := stranger(event, own_account, test_mode=test_mode):
@@ -95,7 +97,7 @@ def _outcome(decoded: Decoded, *, can_ask: bool) -> Outcome:
     )
 
 
-def failed(work: Work, error: Exception) -> Work:
+def failed(work: PreparedEvent, error: Exception) -> PreparedEvent:
     """The event as one that failed once more; `scheduled` says whether it is tried again."""
     outcome = replace(
         work.outcome, status=EventStatus.FAILED, error=described(error), traceback=traced(error)
@@ -105,16 +107,16 @@ def failed(work: Work, error: Exception) -> Work:
 
 def killer(
     delivery: Delivery, *, attempts: int = 0, is_stored: bool = False, note: str | None = None
-) -> Work:
+) -> PreparedEvent:
     """An event that takes its process down with it, as one that failed once more.
 
     It is not even looked into: that may be what kills.
     """
     outcome = Outcome(EventStatus.FAILED, error=KILLED, note=note)
-    return Work(delivery, (), outcome, attempts, is_stored)
+    return PreparedEvent(delivery, (), outcome, attempts, is_stored)
 
 
-def scheduled(work: Work, delays_seconds: Sequence[float]) -> Work:
+def scheduled(work: PreparedEvent, delays_seconds: Sequence[float]) -> PreparedEvent:
     """A failed event with the time of its next try, or dead after the last one; others as is."""
     if work.outcome.status is not EventStatus.FAILED:
         return work
