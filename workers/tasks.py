@@ -8,8 +8,8 @@ from kombu.exceptions import OperationalError
 import celery_config
 import telemetry
 from celery_config import app
-from workers.liveness import deafness
-from workers.liveness.without_redis import start_watch
+from workers.liveness import celery_watchdog
+from workers.liveness.redis_outage import start_watch
 from workers.pipeline.drain import drain as drain_all
 from workers.questions import own_account, turn
 from workers.questions.asking import ask_stripe
@@ -95,4 +95,4 @@ def make_up(**_sender: object) -> None:
 def begin_watching(**_sender: object) -> None:
     """Watch Redis, and Celery itself, from the main process of a worker."""
     start_watch()
-    deafness.start_watch()
+    celery_watchdog.start_watch()

@@ -13,7 +13,7 @@ from db.queue.heartbeat import Heartbeat
 from db.queue.leases import Taken
 from db.queue.stream import EventStream
 from stripe_gateway import StripeGateway, open_gateway
-from workers.liveness import identity
+from workers.liveness import consumer_id
 from workers.pipeline.apply import CatalogueCache
 from workers.pipeline.batch import BatchSize
 from workers.pipeline.failure import RETRY_DELAYS_SECONDS
@@ -49,7 +49,7 @@ class Wiring:
     beat: Callable[[], object] = _nothing
     retry_delays_seconds: Sequence[float] = RETRY_DELAYS_SECONDS
     trials: str = "once"
-    is_gone: Callable[[str], bool] = identity.is_gone
+    is_gone: Callable[[str], bool] = consumer_id.is_gone
     size: BatchSize = field(default_factory=BatchSize)
     left: list[Taken] = field(default_factory=list)
 
@@ -67,7 +67,7 @@ def wiring() -> Wiring:
     return Wiring(
         engine=make_engine(found.database_url, pool_size=2, application_name="fiko-worker"),
         events=EventStream(client),
-        consumer=identity.own_name(),
+        consumer=consumer_id.own_name(),
         gateway=open_gateway(found),
         test_mode=found.stripe_test_mode,
         own=configured(found),

@@ -10,8 +10,8 @@ import click
 
 import settings
 import telemetry
-from workers.liveness import pulse
-from workers.liveness.without_redis import bridge, until_back
+from workers.liveness import liveness_file
+from workers.liveness.redis_outage import bridge, until_back
 
 NEEDS = ("database_url", "redis_url")
 PULSE = click.option(
@@ -33,7 +33,7 @@ PULSE = click.option(
 def worker(concurrency: int, pulse_file: Path | None) -> None:
     """Run one worker: drains the queue, sweeps, retries. SIGTERM ends it within seconds."""
     if pulse_file:
-        pulse.start(pulse_file)
+        liveness_file.start(pulse_file)
     found = settings.load(needs=NEEDS)
     telemetry.configure(found.log_format, "worker", level=found.log_level)
     telemetry.catch_uncaught()
@@ -81,10 +81,10 @@ def _show_pulse_of_beat(path: Path) -> None:
 
     def sent(**_message: object) -> None:
         acts.set()
-        pulse.touch(path)
+        liveness_file.touch(path)
 
     after_task_publish.connect(sent, weak=False)
-    pulse.start(path, until=acts.is_set)
+    liveness_file.start(path, until=acts.is_set)
 
 
 @click.command()

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import redis
 
-from workers.liveness.deafness import IDLE_ROUNDS_MAX, SILENT_ROUNDS_MAX, Hearing, watch
+from workers.liveness.celery_watchdog import IDLE_ROUNDS_MAX, SILENT_ROUNDS_MAX, Hearing, watch
 
 
 def test_messages_that_wait_longer_than_any_task_takes_are_proof() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.liveness.identity import is_gone, own_name
+from workers.liveness.consumer_id import is_gone, own_name
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 

@@ -9,7 +9,7 @@ import pytest
 from celery.signals import after_task_publish
 
 from workers.commands import processes
-from workers.liveness import pulse
+from workers.liveness import liveness_file
 
 
 def is_touched(path: Path) -> bool:
@@ -25,7 +25,7 @@ def is_touched(path: Path) -> bool:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A pulse that need not be waited for."""
-    monkeypatch.setattr(pulse, "INTERVAL_SECONDS", 0.02)
+    monkeypatch.setattr(liveness_file, "INTERVAL_SECONDS", 0.02)
 
 
 def ended(name: str) -> bool:
@@ -40,7 +40,7 @@ def test_a_pulse_goes_on_until_it_is_told_to_end(tmp_path: Path) -> None:
     """Again and again, and not for ever."""
     path = tmp_path / "worker.pulse"
     end = threading.Event()
-    pulse.start(path, until=end.is_set)
+    liveness_file.start(path, until=end.is_set)
     assert is_touched(path)
     assert is_touched(path)
     end.set()
@@ -49,7 +49,7 @@ def test_a_pulse_goes_on_until_it_is_told_to_end(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_touched_ends_nothing(tmp_path: Path) -> None:
     """A full disk is bad enough."""
-    pulse.touch(tmp_path / "missing" / "worker.pulse")
+    liveness_file.touch(tmp_path / "missing" / "worker.pulse")
 
 
 def test_the_scheduler_is_alive_as_long_as_it_sends(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from dev.up.engines import ValkeyEngine
 from tests.pipeline import a_delivery, a_wiring, balances, empty, put, sell
 from tests.play import CATALOGUE
 from tests.stripe_objects import a_session, an_event
-from workers.liveness.without_redis import bridge, until_back, watch
+from workers.liveness.redis_outage import bridge, until_back, watch
 from workers.pipeline.drain import drain
 
 
@@ -55,7 +55,7 @@ def test_a_worker_that_starts_without_redis_bridges_the_gap_and_only_then(
 ) -> None:
     """Celery would not start, and a crash loop applies nothing."""
     calls: list[str] = []
-    monkeypatch.setattr("workers.liveness.without_redis._help", lambda: calls.append("helped"))
+    monkeypatch.setattr("workers.liveness.redis_outage._help", lambda: calls.append("helped"))
     monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{port_of}/0" if port_of else redis_url)
     bridge()
     assert calls == helped

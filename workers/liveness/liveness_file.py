@@ -1,7 +1,7 @@
 """Shows a supervisor that a worker or the scheduler is alive, by touching a file again and again.
 
 A process that is stopped, or held for ever inside one call, touches nothing. It shows no more than
-that: what a worker hears is watched by `workers.liveness.deafness`, what it does by
+that: what a worker hears is watched by `workers.liveness.celery_watchdog`, what it does by
 `db.queue.heartbeat`.
 """
 
