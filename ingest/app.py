@@ -13,7 +13,7 @@ from ingest.checkout import checkout, portal, session_status, stripe_problems
 from ingest.http import document, problems, rate_limit, request_log
 from ingest.http.inputs import BODY_BYTES_MAX
 from ingest.ops import docs, exposition, public
-from ingest.webhook import entry, webhook
+from ingest.webhook import fast_path, receiver
 from settings import Settings
 
 PREFLIGHT_SECONDS = 600
@@ -38,13 +38,13 @@ def create_app(settings: Settings, *, opened: edge.Edge | None = None) -> Flask:
     stripe_problems.register(app)
     _allow_origins(app, settings.cors_origins)
     _trust_proxies(app, settings.trusted_proxies)
-    app.wsgi_app = entry.WebhookEntry(app.wsgi_app, here)  # type: ignore[method-assign]
+    app.wsgi_app = fast_path.WebhookEntry(app.wsgi_app, here)  # type: ignore[method-assign]
     return app
 
 
 def _register_blueprints(app: Flask) -> None:
     api = document.open_document(app)
-    for group in (webhook, checkout, session_status, portal, reads, debit, public, exposition):
+    for group in (receiver, checkout, session_status, portal, reads, debit, public, exposition):
         api.register_blueprint(group.routes.blueprint)
     app.register_blueprint(docs.blueprint())
 

@@ -22,7 +22,7 @@ from db.queue.stream import STREAM
 from dev.faults.load import LANES, NO_ANSWER
 from dev.faults.mutations import mutate
 from dev.faults.product import ROOT, Product
-from ingest.webhook.webhook import BODY_BYTES_MAX
+from ingest.webhook.receiver import BODY_BYTES_MAX
 from sandbox.simulate.account import Account
 from sandbox.simulate.delivery import PATH, signature_header
 from sandbox.simulate.engine import Event

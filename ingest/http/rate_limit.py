@@ -14,7 +14,7 @@ from flask import Flask, request
 
 from ingest.http.auth import Authenticator, recognised
 from ingest.http.problems import Problem
-from ingest.webhook import webhook
+from ingest.webhook import receiver
 
 # The contract promises a user 100; a clock's second may hold a few more of a steady 100.
 REQUESTS_PER_SECOND = 120
@@ -51,7 +51,7 @@ def register(app: Flask, authenticator: Authenticator) -> None:
     seconds = Seconds(REQUESTS_PER_SECOND)
 
     def hold_back() -> None:
-        if request.endpoint == webhook.ENDPOINT:
+        if request.endpoint == receiver.ENDPOINT:
             return
         caller = recognised(authenticator)
         asker = f"user {caller.user_id}" if caller else f"address {network(request.remote_addr)}"

@@ -12,8 +12,8 @@ from flask import Flask, Response, g, request
 
 import metrics
 import telemetry
-from ingest.webhook import webhook
-from ingest.webhook.webhook import Received
+from ingest.webhook import receiver
+from ingest.webhook.receiver import Received
 
 HEADER = "X-Request-Id"
 PATH_LENGTH_MAX = 200
@@ -49,7 +49,7 @@ def _end(response: Response) -> Response:
         received=g.get("received"),
         code=g.get("problem_code"),
     )
-    if request.endpoint == webhook.ENDPOINT and "problem_code" in g:
+    if request.endpoint == receiver.ENDPOINT and "problem_code" in g:
         metrics.webhook_refused(g.problem_code)
     return response
 

@@ -15,7 +15,7 @@ import telemetry
 from db.queue import inbox
 from db.queue.stream import EventStream
 from domain.events import Delivery
-from ingest.intake.breaker import Breaker
+from ingest.intake.circuit_breaker import Breaker
 from ingest.intake.durability import DurabilityCheck
 
 # The two durable stores, by the names that the log and the metrics use.

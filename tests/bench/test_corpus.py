@@ -8,7 +8,7 @@ import pytest
 from bench import corpus
 from bench.hot import CUSTOMERS, heated
 from domain.decode import DECODERS
-from ingest.webhook.webhook import verify
+from ingest.webhook.receiver import verify
 
 COUNT = 300
 

@@ -11,7 +11,7 @@ import redis
 from db.bodies import compress
 from db.queue.stream import EventStream
 from domain.events import Delivery
-from ingest.intake.breaker import Breaker
+from ingest.intake.circuit_breaker import Breaker
 from ingest.intake.durability import CHECK_EVERY_SECONDS, DurabilityCheck
 from ingest.intake.intake import Intake, NotStoredError
 from tests.ingest.conftest import Stores

@@ -11,7 +11,7 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from db.bodies import decompress
 from db.queue.stream import STREAM
-from ingest.webhook.webhook import BODY_BYTES_MAX
+from ingest.webhook.receiver import BODY_BYTES_MAX
 from tests.ingest.builders import SECRET, a_body, a_signature
 from tests.ingest.conftest import Stores
 
@@ -23,7 +23,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Everything here holds for the short way in and for the Flask view behind it."""
     taken: str = request.param
     if taken == "view":
-        monkeypatch.setattr("ingest.webhook.entry.PATHS", frozenset[str]())
+        monkeypatch.setattr("ingest.webhook.fast_path.PATHS", frozenset[str]())
     return taken
 
 

@@ -21,7 +21,7 @@ from ingest.edge import Edge, edge
 from ingest.http.problems import Problem
 from ingest.http.routes import Routes
 from ingest.intake.intake import Intake, NotStoredError
-from ingest.webhook import webhook_document
+from ingest.webhook import openapi
 
 PATH = "/billing/stripe/webhook/"
 BODY_BYTES_MAX = 1024 * 1024
@@ -128,9 +128,9 @@ def parse(body: bytes, *, received_ms: int, request_id: str = "") -> Delivery:
     PATH,
     "receiveStripeEvent",
     ReceivedSchema,
-    parameters=webhook_document.PARAMETERS,
-    refuses=webhook_document.REFUSES,
-    requestBody=webhook_document.BODY,
+    parameters=openapi.PARAMETERS,
+    refuses=openapi.REFUSES,
+    requestBody=openapi.BODY,
 )
 def stripe_webhook() -> Response:
     """Take an event from Stripe; answered 200 once it is on durable storage.

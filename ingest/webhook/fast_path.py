@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from ingest.edge import Edge
 from ingest.http import request_log
-from ingest.webhook import webhook
+from ingest.webhook import receiver
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-PATHS = frozenset({webhook.PATH, webhook.PATH.rstrip("/")})
-_LENGTH_DIGITS_MAX = len(str(webhook.BODY_BYTES_MAX))
+PATHS = frozenset({receiver.PATH, receiver.PATH.rstrip("/")})
+_LENGTH_DIGITS_MAX = len(str(receiver.BODY_BYTES_MAX))
 
 
 class WebhookEntry:
@@ -42,7 +42,7 @@ class WebhookEntry:
         request_id = request_log.request_id(environ.get("HTTP_X_REQUEST_ID", ""))
         body = environ["wsgi.input"].read(length)
         try:
-            received = webhook.receive(
+            received = receiver.receive(
                 body,
                 environ.get("HTTP_STRIPE_SIGNATURE"),
                 secrets=self._secrets,
@@ -59,16 +59,16 @@ class WebhookEntry:
             environ["PATH_INFO"],
             200,
             time.perf_counter() - began,
-            route=webhook.PATH,
+            route=receiver.PATH,
             request_id=request_id,
             received=received,
         )
-        return [webhook.RECEIVED]
+        return [receiver.RECEIVED]
 
 
 _HEADERS = (
     ("Content-Type", "application/json"),
-    ("Content-Length", str(len(webhook.RECEIVED))),
+    ("Content-Length", str(len(receiver.RECEIVED))),
 )
 
 
@@ -81,4 +81,4 @@ def _plain_length(environ: "WSGIEnvironment") -> int | None:
         return None
     length = int(told)
     is_chunked = "HTTP_TRANSFER_ENCODING" in environ
-    return None if is_chunked or length > webhook.BODY_BYTES_MAX else length
+    return None if is_chunked or length > receiver.BODY_BYTES_MAX else length
