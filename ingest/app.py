@@ -9,7 +9,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from ingest import edge
 from ingest.account import debit, reads
-from ingest.checkout import checkout, portal, session_status, stripe_problems
+from ingest.checkout import portal, status, stripe_errors, views
 from ingest.http import document, problems, rate_limit, request_log
 from ingest.http.inputs import BODY_BYTES_MAX
 from ingest.ops import docs, exposition, public
@@ -35,7 +35,7 @@ def create_app(settings: Settings, *, opened: edge.Edge | None = None) -> Flask:
     rate_limit.register(app, here.authenticator)
     _register_blueprints(app)
     problems.register(app)
-    stripe_problems.register(app)
+    stripe_errors.register(app)
     _allow_origins(app, settings.cors_origins)
     _trust_proxies(app, settings.trusted_proxies)
     app.wsgi_app = fast_path.WebhookEntry(app.wsgi_app, here)  # type: ignore[method-assign]
@@ -44,7 +44,7 @@ def create_app(settings: Settings, *, opened: edge.Edge | None = None) -> Flask:
 
 def _register_blueprints(app: Flask) -> None:
     api = document.open_document(app)
-    for group in (receiver, checkout, session_status, portal, reads, debit, public, exposition):
+    for group in (receiver, views, status, portal, reads, debit, public, exposition):
         api.register_blueprint(group.routes.blueprint)
     app.register_blueprint(docs.blueprint())
 

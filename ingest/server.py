@@ -22,7 +22,7 @@ import settings
 import telemetry
 
 # Four are as fast; the others are for requests that wait, for Stripe to answer above all
-# (`ingest.checkout.asking` bounds how many), so that a Stripe that hangs does not keep its
+# (`ingest.checkout.deadline` bounds how many), so that a Stripe that hangs does not keep its
 # webhooks out.
 THREADS = 16
 BACKLOG = 1024

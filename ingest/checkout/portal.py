@@ -8,10 +8,10 @@ from typing import Any
 from db.checkout import eligibility
 from db.queries import Subscription
 from domain.checkout.order import LIVE_STATUSES
-from ingest.checkout import redirects, stripe_problems
-from ingest.checkout.asking import Deadline
-from ingest.checkout.checkout import guard
-from ingest.checkout.selling_schemas import PortalBodySchema, PortalSchema
+from ingest.checkout import redirects, stripe_errors
+from ingest.checkout.deadline import Deadline
+from ingest.checkout.schemas import PortalBodySchema, PortalSchema
+from ingest.checkout.views import guard
 from ingest.edge import Edge, edge
 from ingest.http.auth import current_caller
 from ingest.http.refusals import Refusal
@@ -60,7 +60,7 @@ routes = Routes("portal", "How users change what they pay for.", prefix="/billin
         ENDS_ALREADY,
         UNKNOWN_SUBSCRIPTION,
         redirects.REFUSED,
-        *stripe_problems.REFUSALS,
+        *stripe_errors.REFUSALS,
     ],
 )
 def create_portal_session(body: Answer) -> Answer:
@@ -72,7 +72,7 @@ def create_portal_session(body: Answer) -> Answer:
     here = edge()
     gateway = here.gateway
     if gateway is None:
-        raise stripe_problems.disabled()
+        raise stripe_errors.disabled()
     params = _params(here, body, redirects.checked(body, "return_url", here.settings))
     try:
         session = Deadline(REQUEST_SECONDS).ask(lambda: gateway.create_portal_session(params))
@@ -81,7 +81,7 @@ def create_portal_session(body: Answer) -> Answer:
             raise NO_CUSTOMER.problem() from error
         raise
     if not isinstance(session.get("url"), str):
-        raise stripe_problems.failed()
+        raise stripe_errors.failed()
     return {"url": session["url"], "message": "Portal session created successfully"}
 
 

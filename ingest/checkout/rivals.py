@@ -10,8 +10,8 @@ from typing import Any
 
 from db.checkout import eligibility, purchases
 from db.checkout.purchases import Purchase, Turn
-from ingest.checkout import feeding
-from ingest.checkout.asking import Deadline
+from ingest.checkout import backfill
+from ingest.checkout.deadline import Deadline
 from ingest.edge import Edge
 from ingest.http.problems import Problem
 from ingest.http.refusals import Refusal
@@ -70,7 +70,7 @@ class Rivals:
 
     def ended(self, purchase: Purchase, session: Session) -> str:
         """The same, of a session that Stripe says has ended; it is noted, and fed on."""
-        feeding.feed(self.here.intake, session, self.gateway.api_version)
+        backfill.feed(self.here.intake, session, self.gateway.api_version)
         status = session.get("status")
         return self._end(purchase, status if status in ("complete", "expired") else "lost")
 
@@ -80,7 +80,7 @@ class Rivals:
         except StripeRefused as error:
             # It is not open any more, which is all that Stripe says.
             session = self.deadline.ask(
-                lambda: self.gateway.checkout_session(session_id, expand=feeding.EXPAND)
+                lambda: self.gateway.checkout_session(session_id, expand=backfill.EXPAND)
             )
             if session.get("status") == "open":
                 # Somebody may be paying it at this moment.

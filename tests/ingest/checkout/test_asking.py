@@ -4,7 +4,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from ingest.checkout.asking import STUCK_AFTER_SECONDS, STUCK_MAX, Waiting
+from ingest.checkout.deadline import STUCK_AFTER_SECONDS, STUCK_MAX, Waiting
 from stripe_gateway import StripeSilent
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from db.checkout import purchases
 from ingest.app import create_app
-from ingest.checkout import selling
+from ingest.checkout import service
 from tests.examples import examples
 from tests.ingest.builders import as_user
 from tests.ingest.shop import (
@@ -241,7 +241,7 @@ def test_who_waits_too_long_is_told_to_come_back(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another request of the user holds the turn; nobody waits for ever."""
-    monkeypatch.setattr(selling, "WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(service, "WAIT_SECONDS", 0.2)
     with shop.wiring.engine.begin() as connection:
         purchases.enter(connection, "user_1", "0" * 64, None)
     answer = shop.buy()

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from ingest.checkout import selling
-from ingest.checkout.asking import Deadline
+from ingest.checkout import service
+from ingest.checkout.deadline import Deadline
 from stripe_gateway import StripeUnavailable
 from tests.ingest.shop import PRO, UNSYNCED, Shop, opened, problem, stock, swept
 from tests.stripe_checkout import serve
@@ -115,8 +115,8 @@ def test_a_stripe_that_hangs_holds_nobody_up(
     shop: Shop, database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The request ends when its time is up, whatever the connection still waits for."""
-    monkeypatch.setattr(selling, "REQUEST_SECONDS", 0.5)
-    monkeypatch.setattr(selling, "WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(service, "REQUEST_SECONDS", 0.5)
+    monkeypatch.setattr(service, "WAIT_SECONDS", 0.2)
     assert shop
     with serve() as stripe, opened(database_url, redis_url, stripe) as slow:
         stripe.faults[SESSION] = ["hang"]

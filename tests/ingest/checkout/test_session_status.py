@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ingest.app import create_app
-from ingest.checkout import session_status
+from ingest.checkout import status
 from ingest.intake.intake import NotStoredError
 from tests.ingest.shop import PACKAGE, PRO, TRIED, Shop, opened, problem, stock, swept
 from tests.pipeline import balances, statuses
@@ -40,7 +40,7 @@ def mall(database_url: str, redis_url: str) -> Iterator[Shop]:
 @pytest.fixture
 def shop(mall: Shop, monkeypatch: pytest.MonkeyPatch) -> Shop:
     """The same, where nothing has happened yet, and where nobody waits for a worker."""
-    monkeypatch.setattr(session_status, "APPLY_SECONDS", 0.0)
+    monkeypatch.setattr(status, "APPLY_SECONDS", 0.0)
     return swept(mall)
 
 
@@ -265,7 +265,7 @@ def test_the_page_waits_for_a_worker_that_is_quick(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who asks after paying is told `complete` at once."""
-    monkeypatch.setattr(session_status, "APPLY_SECONDS", 5.0)
+    monkeypatch.setattr(status, "APPLY_SECONDS", 5.0)
     accept = shop.edge.intake.__class__.accept
 
     def applied(intake: Any, delivery: Any) -> Any:
@@ -281,7 +281,7 @@ def test_the_page_waits_for_a_worker_that_is_quick(
 
 def test_a_page_does_not_wait_for_a_bank(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """A debit takes days: what Stripe tells of it is kept, and the answer given at once."""
-    monkeypatch.setattr(session_status, "APPLY_SECONDS", 5.0)
+    monkeypatch.setattr(status, "APPLY_SECONDS", 5.0)
     session_id = shop.bought(PACKAGE)["session_id"]
     shop.told(session_id, **UNPAID)
     began = time.monotonic()

@@ -11,10 +11,10 @@ from db.checkout import eligibility
 from db.checkout.purchases import Keyed
 from domain.checkout.order import Offer, Order, hash_of
 from domain.checkout.redirects import with_session_placeholder
-from ingest.checkout import redirects, stripe_problems
+from ingest.checkout import redirects, stripe_errors
 from ingest.checkout.rivals import BUSY, SUBSCRIBED, subscribed
-from ingest.checkout.selling import KEY_REUSED, OTHER_CURRENCY, Sale
-from ingest.checkout.selling_schemas import CheckoutBodySchema, CheckoutSchema
+from ingest.checkout.schemas import CheckoutBodySchema, CheckoutSchema
+from ingest.checkout.service import KEY_REUSED, OTHER_CURRENCY, Sale
 from ingest.edge import Edge, edge
 from ingest.http import inputs
 from ingest.http.auth import authenticate_with, current_caller
@@ -39,7 +39,7 @@ def guard() -> None:
     """Let nobody in who is unknown, and nobody buy where Stripe is not enabled."""
     _authenticate()
     if request.method == "POST" and edge().gateway is None:
-        raise stripe_problems.disabled()
+        raise stripe_errors.disabled()
 
 
 routes = Routes("checkout", "How users buy.", prefix="/billing", guard=guard)
@@ -60,7 +60,7 @@ routes = Routes("checkout", "How users buy.", prefix="/billing", guard=guard)
         redirects.REFUSED,
         NO_CURRENCY,
         BUSY,
-        *stripe_problems.REFUSALS,
+        *stripe_errors.REFUSALS,
     ],
 )
 def create_checkout_session(body: Answer) -> Answer:
@@ -73,7 +73,7 @@ def create_checkout_session(body: Answer) -> Answer:
     """
     here, user_id = edge(), current_caller().user_id
     if here.gateway is None:
-        raise stripe_problems.disabled()
+        raise stripe_errors.disabled()
     keyed = _keyed(body)
     success_url = redirects.checked(body, "success_url", here.settings)
     cancel_url = redirects.checked(body, "cancel_url", here.settings)

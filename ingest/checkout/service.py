@@ -17,8 +17,8 @@ from db.checkout import eligibility, purchases, trials
 from db.checkout.purchases import Keyed, KeyReusedError, Purchase, Turn, TurnLostError
 from domain.checkout.order import Order, Terms, customer_key, session_key, session_params
 from domain.json_values import mapping_of, text_of
-from ingest.checkout import feeding, stripe_problems
-from ingest.checkout.asking import Deadline
+from ingest.checkout import backfill, stripe_errors
+from ingest.checkout.deadline import Deadline
 from ingest.checkout.rivals import BUSY, Rivals, subscribed
 from ingest.edge import Edge
 from ingest.http.problems import Problem
@@ -51,7 +51,7 @@ OTHER_CURRENCY = Refusal(
 # After one of these nothing was made, and asking the same again will not help.
 _DEFINITE = (StripeRefused, StripeMissing, StripeKeyRefused)
 
-_log = telemetry.get_logger("ingest.checkout.selling")
+_log = telemetry.get_logger("ingest.checkout.service")
 
 
 class Sale:
@@ -130,7 +130,7 @@ class Sale:
         """A purchase whose session can still be paid, or was paid by a repeat of this request."""
         try:
             session = self._deadline.ask(
-                lambda: self._gateway.checkout_session(session_id, expand=feeding.EXPAND)
+                lambda: self._gateway.checkout_session(session_id, expand=backfill.EXPAND)
             )
         except StripeMissing:
             self._end(known, "lost")
@@ -197,7 +197,7 @@ class Sale:
 
     def _record(self, turn: Turn, purchase: Purchase, session: Mapping[str, Any]) -> Purchase:
         if not (text_of(session.get("id")) and text_of(session.get("url"))):
-            raise stripe_problems.failed()
+            raise stripe_errors.failed()
         with self._here.engine.begin() as connection:
             return purchases.record(connection, turn, purchase.id, session)
 
@@ -247,7 +247,7 @@ class Sale:
             made = self._after_failed_customer(turn, error)
         customer_id = text_of(made.get("id"))
         if customer_id is None:
-            raise stripe_problems.failed()
+            raise stripe_errors.failed()
         with self._here.engine.begin() as connection:
             purchases.keep_customer(connection, turn, customer_id)
         return customer_id

@@ -14,7 +14,7 @@ from ingest.intake.intake import Intake, NotStoredError
 # What a session must be asked for with, so that its answer says everything.
 EXPAND = ("subscription", "invoice")
 
-_log = telemetry.get_logger("ingest.checkout.feeding")
+_log = telemetry.get_logger("ingest.checkout.backfill")
 
 
 def feed(intake: Intake, session: Mapping[str, Any], api_version: str) -> bool:

@@ -11,9 +11,9 @@ from typing import Any
 import telemetry
 from db.checkout import purchases, sessions
 from db.checkout.sessions import Session
-from ingest.checkout import feeding
-from ingest.checkout.asking import Deadline
-from ingest.checkout.selling_schemas import SessionSchema
+from ingest.checkout import backfill
+from ingest.checkout.deadline import Deadline
+from ingest.checkout.schemas import SessionSchema
 from ingest.edge import Edge, edge
 from ingest.http.auth import authenticate_with, current_caller
 from ingest.http.refusals import Refusal
@@ -31,7 +31,7 @@ UNKNOWN = Refusal(404, "session_not_found", "There is no such checkout session o
 WAITING = ("open", "processing")
 
 _SESSION_ID = re.compile(r"cs_[A-Za-z0-9_]{1,250}")
-_log = telemetry.get_logger("ingest.checkout.checkout.session_status")
+_log = telemetry.get_logger("ingest.checkout.views.session_status")
 
 routes = Routes(
     "checkout_status",
@@ -89,7 +89,7 @@ def _ask_stripe(here: Edge, found: Session, session_id: str) -> tuple[str, ...]:
             return ()
     try:
         session = Deadline(ASK_SECONDS).ask(
-            lambda: gateway.checkout_session(session_id, expand=feeding.EXPAND)
+            lambda: gateway.checkout_session(session_id, expand=backfill.EXPAND)
         )
     except StripeUnavailable as error:
         _log.warning("stripe cannot be asked", detail=error.detail)
@@ -97,7 +97,7 @@ def _ask_stripe(here: Edge, found: Session, session_id: str) -> tuple[str, ...]:
     status = session.get("status")
     if status not in ("complete", "expired"):
         return ()
-    feeding.feed(here.intake, session, gateway.api_version)
+    backfill.feed(here.intake, session, gateway.api_version)
     with here.engine.begin() as connection:
         purchases.end(connection, purchase_id, status)
     # A bank debit is processing for days, so that is not waited out.
