@@ -2,7 +2,7 @@
 
 Labels are event types, statuses, routes and task names; never an id, a user or an address. What
 is a state rather than a count (how much waits, how old it is) is read from the stores when
-somebody asks, by `ingest.ops.exposition`.
+somebody asks, by `ingest.ops.metrics`.
 
 Where PROMETHEUS_MULTIPROC_DIR names a directory, every process that shares it is counted in one
 sum. Prometheus' client reads that variable by itself, when this module is first imported.

@@ -8,11 +8,11 @@ from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from ingest import edge
-from ingest.account import debit, reads
+from ingest.account import debit, queries
 from ingest.checkout import portal, status, stripe_errors, views
-from ingest.http import document, problems, rate_limit, request_log
+from ingest.http import access_log, openapi, problems, rate_limit
 from ingest.http.inputs import BODY_BYTES_MAX
-from ingest.ops import docs, exposition, public
+from ingest.ops import health, metrics, swagger_ui
 from ingest.webhook import fast_path, receiver
 from settings import Settings
 
@@ -31,7 +31,7 @@ def create_app(settings: Settings, *, opened: edge.Edge | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = BODY_BYTES_MAX
     here = opened or edge.open_edge(settings)
     edge.attach(app.extensions, here)
-    request_log.register(app)
+    access_log.register(app)
     rate_limit.register(app, here.authenticator)
     _register_blueprints(app)
     problems.register(app)
@@ -43,10 +43,10 @@ def create_app(settings: Settings, *, opened: edge.Edge | None = None) -> Flask:
 
 
 def _register_blueprints(app: Flask) -> None:
-    api = document.open_document(app)
-    for group in (receiver, views, status, portal, reads, debit, public, exposition):
+    api = openapi.open_document(app)
+    for group in (receiver, views, status, portal, queries, debit, health, metrics):
         api.register_blueprint(group.routes.blueprint)
-    app.register_blueprint(docs.blueprint())
+    app.register_blueprint(swagger_ui.blueprint())
 
 
 def _allow_origins(app: Flask, origins: tuple[str, ...]) -> None:
@@ -56,7 +56,7 @@ def _allow_origins(app: Flask, origins: tuple[str, ...]) -> None:
             origins=list(origins),
             methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
-            expose_headers=["Retry-After", request_log.HEADER],
+            expose_headers=["Retry-After", access_log.HEADER],
             max_age=PREFLIGHT_SECONDS,
         )
 

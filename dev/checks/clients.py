@@ -18,7 +18,7 @@ import settings
 from dev.checks import node
 from dev.checks.node import NodeFailedError, NodeUnavailableError
 from ingest.app import create_app
-from ingest.ops.docs import DOCUMENT
+from ingest.ops.swagger_ui import DOCUMENT
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "clients"

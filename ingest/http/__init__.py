@@ -1,14 +1,14 @@
 """How a view is declared, guarded, documented and answered."""
 
 __all__ = [
+    "access_log",
     "auth",
-    "document",
     "inputs",
-    "pages",
+    "openapi",
+    "pagination",
     "problems",
     "rate_limit",
     "refusals",
-    "request_log",
     "routes",
     "shapes",
 ]

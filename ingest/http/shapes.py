@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, validate
 
-from ingest.http.pages import LIMIT_DEFAULT, LIMIT_MAX
+from ingest.http.pagination import LIMIT_DEFAULT, LIMIT_MAX
 
 # What a program that counts in doubles, as JavaScript does, still tells apart.
 WHOLE_MAX = 2**53 - 1

@@ -1,3 +1,3 @@
 """What operators and monitors ask: health, metrics, the API's page."""
 
-__all__ = ["docs", "exposition", "public"]
+__all__ = ["health", "metrics", "swagger_ui"]

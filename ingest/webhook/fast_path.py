@@ -11,7 +11,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from ingest.edge import Edge
-from ingest.http import request_log
+from ingest.http import access_log
 from ingest.webhook import receiver
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class WebhookEntry:
         if length is None or not self._secrets:
             return self._app(environ, start_response)
         began = time.perf_counter()
-        request_id = request_log.request_id(environ.get("HTTP_X_REQUEST_ID", ""))
+        request_id = access_log.request_id(environ.get("HTTP_X_REQUEST_ID", ""))
         body = environ["wsgi.input"].read(length)
         try:
             received = receiver.receive(
@@ -52,9 +52,9 @@ class WebhookEntry:
         except Exception:  # noqa: BLE001 - the view meets it again, and says what it is.
             environ["wsgi.input"] = BytesIO(body)
             return self._app(environ, start_response)
-        headers = [*_HEADERS, (request_log.HEADER, request_id)]
+        headers = [*_HEADERS, (access_log.HEADER, request_id)]
         start_response("200 OK", headers)
-        request_log.answered(
+        access_log.answered(
             "POST",
             environ["PATH_INFO"],
             200,

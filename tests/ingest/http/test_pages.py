@@ -4,7 +4,13 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from ingest.http.pages import number_cursor, number_position, page, timed_cursor, timed_position
+from ingest.http.pagination import (
+    number_cursor,
+    number_position,
+    page,
+    timed_cursor,
+    timed_position,
+)
 from ingest.http.problems import Problem
 
 NOON = datetime(2026, 5, 1, 12, 0, 0, 123_456, tzinfo=UTC)

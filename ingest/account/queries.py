@@ -16,7 +16,13 @@ from ingest.account.schemas import (
 )
 from ingest.edge import edge
 from ingest.http.auth import authenticate_with, current_caller
-from ingest.http.pages import number_cursor, number_position, page, timed_cursor, timed_position
+from ingest.http.pagination import (
+    number_cursor,
+    number_position,
+    page,
+    timed_cursor,
+    timed_position,
+)
 from ingest.http.routes import Routes
 from ingest.http.shapes import PageQuerySchema
 
