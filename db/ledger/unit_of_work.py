@@ -125,16 +125,16 @@ def load_money(
         *books.credit_notes.values(),
     ]
     ids |= {each.target_id for each in taken}
-    rows = _closure(connection, ids, touched)
+    known = _closure(connection, ids, touched)
     if locked is not None:
-        _check_locks(rows, locked)
-    for row in rows:
+        _check_locks(known, locked)
+    for row in known:
         books.objects[row.id] = rows.money_from(row)
         books.roots[row.id] = row.root_id
         if row.root_id == row.id:
             books.payments[row.id] = rows.payment_from(row)
     _load_taken(connection, books, ids=(), target_ids=books.objects.keys() | ids)
-    for row in connection.execute(_POSTED, {"ids": list(books.objects)}) if rows else ():
+    for row in connection.execute(_POSTED, {"ids": list(books.objects)}) if known else ():
         books.posted.setdefault(row.payment_id, {})[row.user_id] = int(row.total)
 
 
@@ -243,7 +243,7 @@ def save(connection: Connection, books: WorkingSet, touched: Touched, settled: D
 
 
 def _changed_payment_rows(books: WorkingSet, touched: Touched, settled: Derived) -> list[rows.Row]:
-    rows = []
+    changed: list[rows.Row] = []
     for object_id, root_id in settled.roots.items():
         payment = settled.payments[root_id] if object_id == root_id else None
         is_same = (
@@ -252,8 +252,8 @@ def _changed_payment_rows(books: WorkingSet, touched: Touched, settled: Derived)
             and books.payments.get(object_id) == payment
         )
         if not is_same:
-            rows.append(rows.payment_row(books.objects[object_id], root_id, payment))
-    return rows
+            changed.append(rows.payment_row(books.objects[object_id], root_id, payment))
+    return changed
 
 
 def post(connection: Connection, postings: Sequence[Posting]) -> None:

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 import metrics
 from db.questions.questions import Waiting
 from db.queue.backlog import InboxBacklog, StreamBacklog
-from ingest.ops import metrics
+from ingest.ops import metrics as exposition
 
 # PyYAML ships no types.
 yaml: Any = importlib.import_module("yaml")
@@ -32,11 +32,11 @@ def series() -> dict[str, set[str]]:
     """Every series that any role tells, and its labels."""
     stream, inbox = StreamBacklog(1, 1, 1), InboxBacklog(1, 1, 1, 1.0, 1.0, 1.0)
     state: list[Metric] = [
-        metrics._up(stream, inbox),
-        *metrics._waiting(stream, inbox),
-        *metrics._questions(Waiting(1, 1.0, 1, "sub_1: no")),
-        *metrics._times(stream, inbox, 1),
-        metrics._loose({"no_user": 1}),
+        exposition._up(stream, inbox),
+        *exposition._waiting(stream, inbox),
+        *exposition._questions(Waiting(1, 1.0, 1, "sub_1: no")),
+        *exposition._times(stream, inbox, 1),
+        exposition._loose({"no_user": 1}),
     ]
     metrics.event_received("invoice.paid", "stream")
     metrics.webhook_refused("signature_invalid")

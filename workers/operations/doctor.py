@@ -225,7 +225,7 @@ def _questions(engine: Engine, settings: Settings) -> list[Finding]:
 
 def _strangers(engine: Engine) -> list[Finding]:
     with engine.connect() as connection:
-        number = db.queue.events.strangers(connection)
+        number = db.queue.inbox_reads.strangers(connection)
     if not number:
         return []
     says = f"{number} events of another account or of the other mode in a day, all left alone"

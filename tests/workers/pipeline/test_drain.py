@@ -23,8 +23,8 @@ from workers.wiring import Wiring
 def payments_in(wiring: Wiring) -> dict[str, Payment]:
     """Every listed payment as the table has it."""
     with wiring.engine.connect() as connection:
-        rows = connection.execute(text("SELECT * FROM payments WHERE listed"))
-        return {row.id: rows.payment_from(row) for row in rows}
+        listed = connection.execute(text("SELECT * FROM payments WHERE listed"))
+        return {row.id: rows.payment_from(row) for row in listed}
 
 
 @examples(40, suppress_health_check=[HealthCheck.function_scoped_fixture])
