@@ -15,12 +15,11 @@ from rich.table import Table
 from rich.text import Text
 from sqlalchemy import Connection, Row
 
-import db.queue.inbox_reads
 import settings
 from db.engine import make_engine
 from db.operations import loose_ends
 from db.questions import questions
-from db.queue import attempts, pauses
+from db.queue import attempts, inbox_reads, pauses
 from domain.decode import DECODERS
 from domain.events import EventStatus
 from workers.commands.options import asked_for, request
@@ -72,10 +71,10 @@ def events(
     if context.invoked_subcommand is not None:
         return
     with _database() as connection:
-        rows = db.queue.inbox_reads.listed(
+        rows = inbox_reads.listed(
             connection, status=status, event_type=event_type, user_id=user_id, limit=limit
         )
-        counts, loose = db.queue.inbox_reads.counts(connection), loose_ends.counts(connection)
+        counts, loose = inbox_reads.counts(connection), loose_ends.counts(connection)
         waiting = pauses.listed(connection)
     if as_json:
         for row in rows:
@@ -97,14 +96,12 @@ def events(
 def show(event_id: str, *, as_json: bool) -> None:
     """Show one event: what became of it, its effects and its payload."""
     with _database() as connection:
-        row = db.queue.inbox_reads.one(connection, event_id)
+        row = inbox_reads.one(connection, event_id)
         if row is None:
             raise click.ClickException(f"There is no event {event_id} in the inbox.")
-        body = orjson.loads(db.queue.inbox_reads.body(connection, event_id) or b"null")
-        effects = db.queue.inbox_reads.effects(connection, event_id)
-        others = (
-            () if effects else db.queue.inbox_reads.effects_of_payments(connection, money_in(body))
-        )
+        body = orjson.loads(inbox_reads.body(connection, event_id) or b"null")
+        effects = inbox_reads.effects(connection, event_id)
+        others = () if effects else inbox_reads.effects_of_payments(connection, money_in(body))
         tries = attempts.of(connection, event_id)
         asked = questions.of_subject(connection, row.object_id or "")
     if as_json:

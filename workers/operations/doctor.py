@@ -10,12 +10,11 @@ import redis
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-import db.queue.inbox_reads
 from db.checkout.second_plans import second_plans
 from db.engine import make_engine
 from db.operations import health, loose_ends
 from db.questions import questions, stripe_turn
-from db.queue import backlog, durability, stream
+from db.queue import backlog, durability, inbox_reads, stream
 from db.queue.heartbeat import Heartbeat
 from domain.decode import DECODERS
 from settings import Settings
@@ -225,7 +224,7 @@ def _questions(engine: Engine, settings: Settings) -> list[Finding]:
 
 def _strangers(engine: Engine) -> list[Finding]:
     with engine.connect() as connection:
-        number = db.queue.inbox_reads.strangers(connection)
+        number = inbox_reads.strangers(connection)
     if not number:
         return []
     says = f"{number} events of another account or of the other mode in a day, all left alone"

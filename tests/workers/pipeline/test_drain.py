@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
+from db.ledger import rows
 from db.queue import inbox
 from domain.payments.derivation import Payment
 from tests.domain.test_convergence import account_stories, shuffled
