@@ -26,16 +26,15 @@ LIVES = """
 import os, signal, sys, time
 from dataclasses import replace
 from sqlalchemy import text
-from db import tries
-from domain.decode import DECODERS
+from db.queue import leases
 from domain.decode import DECODERS
 from domain.decode.facts import Fact
 from domain.decode.source import Source
 from tests.pipeline import a_wiring
-from workers.drain import drain
+from workers.pipeline.drain import drain
 
 DECODERS["invoice.paid"] = lambda _source: os.kill(os.getpid(), signal.SIGKILL)
-tries.LEASE_SECONDS = 0.0
+leases.LEASE_SECONDS = 0.0
 waits = text("SELECT count(*) FROM webhook_events WHERE status IN ('received', 'failed')")
 deaths, left = 0, 1
 while left and deaths < 20:
