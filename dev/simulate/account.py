@@ -7,8 +7,9 @@ can feed a stream of events as well as a stand-in for Stripe's API.
 """
 
 from dev.simulate.changes import Changes
-from dev.simulate.reversals import Reversals
+from dev.simulate.credit_notes import CreditNotes
+from dev.simulate.debits import Debits
 
 
-class Account(Changes, Reversals):
+class Account(Changes, Debits, CreditNotes):
     """Everything the account can do; see the modules of its parents for each kind of sale."""

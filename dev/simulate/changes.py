@@ -62,12 +62,18 @@ class Changes(Subscriptions):
             subscription.period_end - subscription.period_start
         )
         old = proration_line(self.new_id("il"), subscription, -left, self.now)
-        same_interval = price.plan.interval == subscription.price.plan.interval
+        plan, old_plan = price.plan, subscription.price.plan
+        same_interval = (plan.interval, plan.interval_count) == (
+            old_plan.interval,
+            old_plan.interval_count,
+        )
         subscription.price, subscription.quantity = price, quantity
         if same_interval:
             return [old, proration_line(self.new_id("il"), subscription, left, self.now)]
         subscription.anchor = subscription.period_start = self.now
-        subscription.period_end = after_interval(self.now, price.plan.interval or "month")
+        subscription.period_end = after_interval(
+            self.now, plan.interval or "month", plan.interval_count
+        )
         return [old, period_line(self.new_id("il"), subscription)]
 
     def pause_collection(self, subscription: Subscription, behavior: str | None) -> None:

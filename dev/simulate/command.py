@@ -42,6 +42,7 @@ class Run:
     timeout: float
     connections: int
     plans: Path
+    former: Path | None
 
 
 @click.command()
@@ -74,6 +75,13 @@ class Run:
     type=click.Path(dir_okay=False, path_type=Path),
     default=SAMPLE_PLANS,
     help="Catalogue file with the price ids.  [default: the sample]",
+)
+@click.option(
+    "--former",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default=None,
+    help="Catalogue that was loaded before, whose renewing plans have other price ids now: "
+    "some buyers keep its prices.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def simulate(
@@ -147,7 +155,9 @@ def _offer(reader: Reader, wanted: Run) -> Offer:
         for path in ("/billing/plans/full/", "/billing/plans/token/")
         for item in reader.items(path, nobody)
     ]
-    return offer(read_file(wanted.plans), from_listing(listed))
+    older = read_file(wanted.former) if wanted.former else ()
+    in_file = [plan.risen_from(older) for plan in read_file(wanted.plans)]
+    return offer(in_file, from_listing(listed))
 
 
 def _sell(wanted: Run, chosen: Offer) -> Account:

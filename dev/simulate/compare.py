@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from dev.simulate.expected import Expectation, Sale, is_active
+from dev.simulate.expected import Expectation, is_active
 from dev.simulate.reading import Found
 from dev.simulate.records import Subscription
+from dev.simulate.sales import Sale
 
 # What is compared, in the order it is reported.
 AREAS = ("balance", "subscriptions", "payments", "ledger")
@@ -36,11 +37,11 @@ def compare(expected: Expectation, found: Found) -> list[Difference]:
     user = expected.user_id
     if expected.balance != found.balance:
         differences.append(Difference(user, "balance", "balance", expected.balance, found.balance))
-    wanted = {sub.id: _subscription(sub) for sub in expected.subscriptions}
     listed = {str(item["id"]): _as_times(item) for item in found.subscriptions}
+    wanted = {sub.id: _subscription(sub, listed.get(sub.id, {})) for sub in expected.subscriptions}
     differences += _compare_lists(user, "subscriptions", wanted, listed)
     sold = {sale.id: _payment(sale, found) for sale in expected.sales}
-    paid = {str(item["id"]): item for item in found.payments}
+    paid = {str(item["id"]): _with_note(item) for item in found.payments}
     differences += _compare_lists(user, "payments", sold, paid)
     if len(paid) != len(found.payments):
         differences.append(
@@ -83,22 +84,42 @@ def _compare_ledger(expected: Expectation, found: Found) -> Iterator[Difference]
             )
 
 
-def _subscription(subscription: Subscription) -> dict[str, object]:
-    plan = subscription.price.plan
-    return {
-        "plan_id": plan.id,
-        "plan_type": plan.type,
+def _subscription(subscription: Subscription, listed: Json) -> dict[str, object]:
+    plan = subscription.price.plan if subscription.sold else None
+    wanted: dict[str, object] = {
+        "plan_id": plan.id if plan else None,
+        "plan_type": plan.type if plan else None,
         "status": subscription.status,
         "is_active": is_active(subscription),
-        "quantity": subscription.quantity,
-        "items": [{"plan_id": plan.id, "quantity": subscription.quantity}],
-        "current_period_start": subscription.period_start,
-        "current_period_end": subscription.period_end,
+        "items": _items(subscription, listed),
         "cancel_at_period_end": subscription.cancel_at_period_end,
         "cancel_at": subscription.cancel_at,
         "canceled_at": subscription.canceled_at,
         "trial_end": subscription.trial_end,
     }
+    if plan:
+        # Where no item sells a plan, nothing says whose quantity and period the row has.
+        wanted["quantity"] = subscription.quantity
+        wanted["current_period_start"] = subscription.period_start
+        wanted["current_period_end"] = subscription.period_end
+    if subscription.was_paused:
+        behavior = subscription.pause_behavior
+        paused = {"behavior": behavior, "resumes_at": subscription.resumes_at}
+        wanted["pause_collection"] = paused if behavior else None
+    return wanted
+
+
+def _items(subscription: Subscription, listed: Json) -> list[dict[str, object]]:
+    shown = listed.get("items")
+    found = shown if isinstance(shown, list) else []
+    wanted: list[dict[str, object]] = []
+    for place, item in enumerate(subscription.items):
+        quantity: object = item.quantity
+        if quantity is None and place < len(found):
+            # A metered item has no quantity, and whatever is said of it is nothing.
+            quantity = found[place].get("quantity")
+        wanted.append({"plan_id": item.plan.id if item.plan else None, "quantity": quantity})
+    return wanted
 
 
 _TIMES = ("current_period_start", "current_period_end", "cancel_at", "canceled_at", "trial_end")
@@ -107,7 +128,10 @@ _TIMES = ("current_period_start", "current_period_end", "cancel_at", "canceled_a
 def _as_times(item: Json) -> dict[str, object]:
     # Times are compared as moments: `Z` and `+00:00` say the same.
     times = {name: _moment(item[name]) for name in _TIMES if name in item}
-    return {**item, **times}
+    pause = item.get("pause_collection")
+    if isinstance(pause, dict):
+        pause = {**pause, "resumes_at": _moment(pause.get("resumes_at"))}
+    return {**item, **times, **({"pause_collection": pause} if pause else {})}
 
 
 def _moment(value: object) -> object:
@@ -127,10 +151,20 @@ def _payment(sale: Sale, found: Found) -> dict[str, object]:
         "tokens": sale.tokens,
         "subscription_id": sale.subscription_id,
     }
-    # A change of plan bills two plans, and either may stand for the payment.
+    # A change of plan bills two plans, and either may stand for the payment; what nobody knows
+    # yet may go without one.
     listed = next((item for item in found.payments if item["id"] == sale.id), {})
     plan = listed.get("plan_id")
-    wanted["plan_id"] = plan if plan in sale.plans else min(sale.plans, default=None)
+    plans = {*sale.plans, None} if sale.has_note else sale.plans
+    wanted["plan_id"] = plan if plan in plans else min(sale.plans, default=None)
     kind = listed.get("plan_type")
-    wanted["plan_type"] = kind if kind in sale.plan_types else min(sale.plan_types, default=None)
+    kinds = {*sale.plan_types, None} if sale.has_note else sale.plan_types
+    wanted["plan_type"] = kind if kind in kinds else min(sale.plan_types, default=None)
+    # What a note says is for people; that there is one is not. An unpaid payment may have one.
+    if sale.state == "paid":
+        wanted["has_note"] = sale.has_note
     return wanted
+
+
+def _with_note(item: Json) -> dict[str, object]:
+    return {**item, "has_note": item.get("note") is not None}

@@ -16,7 +16,7 @@ import orjson
 from dev.simulate.expected import Books
 from dev.simulate.objects import Json, customer_object
 from dev.simulate.plans import Plan
-from dev.simulate.records import Customer, Invoice, Price, Record
+from dev.simulate.records import Customer, Invoice, Price, Record, Session
 from dev.simulate.versions import NEW, ApiVersion
 
 _LETTERS = string.ascii_letters + string.digits
@@ -43,12 +43,15 @@ class Event:
         return loaded
 
 
-def after_interval(start: int, interval: str) -> int:
-    """Return the same time an interval later, on the last day where there is no such day."""
+def after_interval(start: int, interval: str, count: int = 1) -> int:
+    """Return the same time `count` intervals later, on the last day where there is no such day.
+
+    A negative count goes back.
+    """
     if interval in _DAYS:
-        return start + _DAYS[interval] * 86400
+        return start + count * _DAYS[interval] * 86400
     then = datetime.fromtimestamp(start, UTC)
-    months = then.month - 1 + (12 if interval == "year" else 1)
+    months = then.month - 1 + count * (12 if interval == "year" else 1)
     year, month = then.year + months // 12, months % 12 + 1
     day = min(then.day, monthrange(year, month)[1])
     return int(then.replace(year=year, month=month, day=day).timestamp())
@@ -75,14 +78,21 @@ class Engine:
         self.events: list[Event] = []
         self.customers: dict[str, Customer] = {}
         self.invoices: dict[str, Invoice] = {}
+        self.sessions: dict[str, Session] = {}
         self.books = Books()
         # What caused the events of now: an API request's id and its idempotency key.
         self.cause: tuple[str, str | None] | None = None
+        # What an envelope says of whose account its event is of: ours says nothing.
+        self.whose: Json = {}
         # Ids must differ between runs, what happens must not: two sources of chance.
         # Neither guards anything, both must repeat, so `random` is right.
         self.chance = random.Random(seed)  # noqa: S311
         self._ids = random.Random(f"{seed}:{run}")  # noqa: S311
         self._prices: dict[tuple[int, str, bool], Price] = {}
+
+    def tell_before(self, last: int, first: int) -> None:
+        """Move the events from number `first` on to before number `last`; their times stay."""
+        self.events[last:] = self.events[first:] + self.events[last:first]
 
     def keep(self, record: Record) -> None:
         """Remember what may be asked for by its id; here nothing ever is."""
@@ -183,6 +193,7 @@ class Engine:
             "pending_webhooks": 1,
             "request": {"id": request, "idempotency_key": key},
             "type": kind,
+            **self.whose,
         }
         body = orjson.dumps(envelope, option=orjson.OPT_INDENT_2)
         whose = (customer.id, customer.user_id) if customer else ("", "")

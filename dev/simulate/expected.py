@@ -5,82 +5,19 @@ imports `domain`. Money is in minor units, tokens are whole.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from fractions import Fraction
+from dataclasses import dataclass
 
 from dev.simulate.plans import Plan
-from dev.simulate.records import Invoice, Session, Subscription
+from dev.simulate.records import CreditNote, Customer, Invoice, Session, Subscription
+from dev.simulate.sales import Credit, Sale
+from dev.simulate.session_worth import Worth, worth_by_items, worth_by_itself
+from dev.simulate.worth import invoice_worth
+
+# Whose a sale is that nothing links to a user.
+NOBODY = ""
 
 # Statuses that give access.
 _ACTIVE = frozenset({"active", "trialing", "past_due"})
-
-
-@dataclass(slots=True)
-class Sale:
-    """One payment as the seller knows it; `gross` are the tokens it is worth untouched."""
-
-    id: str
-    user_id: str
-    currency: str
-    plans: frozenset[int]
-    plan_types: frozenset[str]
-    subscription_id: str | None
-    amount_due: int
-    state: str = "pending"
-    paid: int = 0
-    gross: int = 0
-    refunds: dict[str, int] = field(default_factory=dict)
-    withdrawn: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def amount(self) -> int:
-        """What was paid, or what is due while unpaid."""
-        return self.paid if self.state == "paid" else self.amount_due
-
-    @property
-    def refunded(self) -> int:
-        """What went back to the buyer, or is on its way."""
-        return sum(self.refunds.values())
-
-    @property
-    def disputed(self) -> int:
-        """What the bank holds."""
-        return sum(self.withdrawn.values())
-
-    @property
-    def status(self) -> str:
-        """The payment's status in the words of the payments list."""
-        if self.state != "paid":
-            return self.state
-        if self.disputed > 0:
-            return "disputed"
-        if self.refunded > 0:
-            return "refunded" if self.refunded >= self.paid else "partially_refunded"
-        return "paid"
-
-    @property
-    def tokens(self) -> int:
-        """What the payment stands for now."""
-        if self.state != "paid":
-            return 0
-        taken = min(self.refunded + self.disputed, self.paid)
-        if self.paid == 0 or self.gross <= 0:
-            return self.gross
-        lost = -(-self.gross * taken // self.paid)
-        return self.gross - lost
-
-
-def invoice_tokens(invoice: Invoice) -> int:
-    """Add up what an invoice's lines are worth once it is paid."""
-    worth = Fraction(0)
-    for line in invoice.lines:
-        if line.plan is None:
-            continue
-        if line.trial:
-            worth += line.plan.trial_tokens if invoice.reason == "subscription_create" else 0
-        else:
-            worth += Fraction(line.plan.tokens * line.amount, line.plan.prices[invoice.currency])
-    return int(worth)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,29 +42,53 @@ class Books:
         self.sales: dict[str, Sale] = {}
         self.subscriptions: dict[str, Subscription] = {}
         self._users: dict[str, None] = {}
+        # The one-time sessions that an invoice was made for, by the invoice's id.
+        self._billed: dict[str, Session] = {}
+        # The sales of customers of whom nobody has said whose they are, by the customer's id.
+        self._visits: dict[str, list[str]] = {}
 
     def met(self, user_id: str) -> None:
         """Note a user, who may never buy."""
         self._users.setdefault(user_id)
 
     def completed(self, session: Session) -> None:
-        """Note a completed one-time session that has no invoice of its own."""
-        self._note(
-            session.id, session.customer.user_id, [session.price.plan], session.price.currency
-        )
-        sale = self.sales[session.id]
-        sale.amount_due = session.amount_total
+        """Note a completed one-time session; with its invoice it is one payment."""
+        if session.invoice:
+            self.billed(session, session.invoice)
+        sale = self._one_time(session)
         if session.payment_status != "unpaid":
-            self._paid(sale, session.amount_total, session.price.plan.tokens)
+            self.collected(session)
+        elif sale.state != "paid":
+            sale.amount_due = session.amount_total
+
+    def billed(self, session: Session, invoice: Invoice) -> None:
+        """Note that an invoice is made for a one-time session."""
+        self._billed[invoice.id] = session
+        self._one_time(session)
+
+    def collected(self, session: Session) -> None:
+        """Note that the whole amount of a one-time session was collected."""
+        sale = self._one_time(session)
+        if sale.state != "paid":
+            sale.total = session.invoice.total if session.invoice else 0
+            self._paid(sale, session.amount_total, self._worth(sale, session))
+
+    def claimed(self, customer: Customer) -> None:
+        """Note whose a visitor's purchases are, said later."""
+        for sale_id in self._visits.pop(customer.id, ()):
+            self.sales[sale_id].user_id = customer.user_id
 
     def failed_session(self, session: Session) -> None:
         """Note that a delayed payment will not come."""
-        self.sales[session.id].state = "failed"
+        self._one_time(session).state = "failed"
 
     def charged(self, invoice: Invoice) -> None:
         """Note an invoice that was paid."""
         sale = self._invoiced(invoice)
-        self._paid(sale, invoice.amount_paid, invoice_tokens(invoice))
+        sale.total = invoice.total
+        session = self._billed.get(invoice.id)
+        gross = self._worth(sale, session) if session else invoice_worth(invoice)
+        self._paid(sale, invoice.amount_paid, gross)
 
     def unpaid(self, invoice: Invoice) -> None:
         """Note an invoice whose payment failed, or that was voided unpaid."""
@@ -141,6 +102,19 @@ class Books:
         """Note a refund under way or done."""
         self.sales[sale_id].refunds[refund_id] = amount
 
+    def lost_sight(self, sale_id: str, object_id: str) -> None:
+        """Note that nothing but an answer of Stripe links a refund or dispute to its sale."""
+        self.sales[sale_id].lost_sight |= {object_id}
+
+    def credit(self, note: CreditNote) -> None:
+        """Note a credit note, before or after its invoice was paid."""
+        by_refund = {note.refund.id: note.refund.amount} if note.refund else {}
+        self._invoiced(note.invoice).credits[note.id] = Credit(note.amount, by_refund)
+
+    def credit_voided(self, note: CreditNote) -> None:
+        """Note that a credit note no longer holds."""
+        del self._invoiced(note.invoice).credits[note.id]
+
     def refund_returned(self, sale_id: str, refund_id: str) -> None:
         """Note that a refund failed and its money is ours again."""
         del self.sales[sale_id].refunds[refund_id]
@@ -149,16 +123,24 @@ class Books:
         """Note disputed money taken by the bank."""
         self.sales[sale_id].withdrawn[dispute_id] = amount
 
+    def withdraw_all(self, sale_id: str, dispute_id: str) -> None:
+        """Note money taken in a currency of the bank's own: it stands for all that was paid."""
+        self.withdraw(sale_id, dispute_id, self.sales[sale_id].paid)
+
     def reinstate(self, sale_id: str, dispute_id: str) -> None:
         """Note disputed money given back by the bank."""
         del self.sales[sale_id].withdrawn[dispute_id]
 
-    def close(self) -> tuple[Expectation, ...]:
-        """Say what every user must have, in the order they were met."""
+    def close(self, *, asking: bool = False) -> tuple[Expectation, ...]:
+        """Say what every user must have, in the order they were met.
+
+        `asking` means that Stripe has been asked for what events do not say.
+        """
         sales: dict[str, list[Sale]] = {user: [] for user in self._users}
         held: dict[str, list[Subscription]] = {user: [] for user in self._users}
         for sale in self.sales.values():
-            sales[sale.user_id].append(sale)
+            if sale.user_id != NOBODY:
+                sales[sale.user_id].append(sale.after_asking() if asking else sale)
         for subscription in self.subscriptions.values():
             held[subscription.customer.user_id].append(subscription)
         return tuple(
@@ -170,6 +152,30 @@ class Books:
             )
             for user in self._users
         )
+
+    def _one_time(self, session: Session) -> Sale:
+        sale_id = session.invoice.id if session.invoice else session.id
+        if sale_id not in self.sales:
+            plans = [pick.price.plan for pick in session.picks]
+            self._note(sale_id, self._whose(session, sale_id), plans, session.price.currency)
+            self.sales[sale_id].amount_due = session.amount_total
+        return self.sales[sale_id]
+
+    def _whose(self, session: Session, sale_id: str) -> str:
+        said = session.metadata.get("user_id") or session.reference
+        if said or session.customer.linked:
+            return said or session.customer.user_id
+        self._visits.setdefault(session.customer.id, []).append(sale_id)
+        return NOBODY
+
+    @staticmethod
+    def _worth(sale: Sale, session: Session) -> int:
+        worth = worth_by_itself(session)
+        if session.invoice and "plan_id" not in session.metadata:
+            worth = Worth(invoice_worth(session.invoice), ())
+        sale.unknown = worth.unknown
+        sale.asked = worth_by_items(session)
+        return worth.tokens
 
     def _invoiced(self, invoice: Invoice) -> Sale:
         plans = [line.plan for line in invoice.lines if line.plan is not None]
@@ -205,6 +211,27 @@ class NoBooks(Books):
     """The books of an account whose sales nobody compares: they stay empty."""
 
     def completed(self, session: Session) -> None:
+        """Note nothing."""
+
+    def billed(self, session: Session, invoice: Invoice) -> None:
+        """Note nothing."""
+
+    def collected(self, session: Session) -> None:
+        """Note nothing."""
+
+    def claimed(self, customer: Customer) -> None:
+        """Note nothing."""
+
+    def lost_sight(self, sale_id: str, object_id: str) -> None:
+        """Note nothing."""
+
+    def credit(self, note: CreditNote) -> None:
+        """Note nothing."""
+
+    def credit_voided(self, note: CreditNote) -> None:
+        """Note nothing."""
+
+    def withdraw_all(self, sale_id: str, dispute_id: str) -> None:
         """Note nothing."""
 
     def failed_session(self, session: Session) -> None:

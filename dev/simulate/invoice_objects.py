@@ -1,5 +1,6 @@
 """Draws invoices, their lines and their payments as full Stripe objects. Pure; no tokens here."""
 
+from dev.simulate.discount_objects import invoice_discounts, line_discounts, old_discount
 from dev.simulate.objects import Json, address, plan_object, price_object, stripe_list
 from dev.simulate.records import Invoice, Line
 
@@ -34,8 +35,6 @@ _QUIET_INVOICE: Json = {
         "payment_method_options": None,
         "payment_method_types": None,
     },
-    "post_payment_credit_notes_amount": 0,
-    "pre_payment_credit_notes_amount": 0,
     "receipt_number": None,
     "rendering": None,
     "shipping_cost": None,
@@ -45,6 +44,15 @@ _QUIET_INVOICE: Json = {
     "total_pretax_credit_amounts": [],
 }
 
+_TAX_RATE = "txr_1SimulatedStandard"
+
+
+def _credited(line: Line) -> Json | None:
+    if line.credited is None:
+        return None
+    invoice_id, line_ids = line.credited
+    return {"invoice": invoice_id, "invoice_line_items": list(line_ids)}
+
 
 def _old_line(line: Line, invoice: Invoice) -> Json:
     from_item = line.item_id is not None and not line.proration
@@ -53,7 +61,7 @@ def _old_line(line: Line, invoice: Invoice) -> Json:
         "plan": plan_object(line.price) if line.price.plan.recurring else None,
         "price": price_object(line.price),
         "proration": line.proration,
-        "proration_details": {"credited_items": None},
+        "proration_details": {"credited_items": _credited(line)},
         "tax_amounts": [],
         "tax_rates": [],
         "type": "subscription" if from_item else "invoiceitem",
@@ -75,7 +83,7 @@ def _new_line(line: Line, invoice: Invoice) -> Json:
     details: Json = {
         "invoice_item": None if from_item else f"ii_{line.id[3:]}",
         "proration": line.proration,
-        "proration_details": {"credited_items": None},
+        "proration_details": {"credited_items": _credited(line)},
         "subscription": subscription.id if subscription else None,
     }
     kind = "subscription_item_details" if from_item else "invoice_item_details"
@@ -97,25 +105,39 @@ def _new_line(line: Line, invoice: Invoice) -> Json:
 
 def line_object(line: Line, invoice: Invoice) -> Json:
     """Draw one line of an invoice."""
-    shape = _new_line if invoice.customer.version.basil else _old_line
-    discounts = [{"amount": line.discount, "discount": invoice.discount_id}]
+    version = invoice.customer.version
+    shape = _new_line if version.basil else _old_line
+    decimal = line.quantity_decimal or str(line.quantity)
     return {
         "id": line.id,
         "object": "line_item",
         "amount": line.amount,
         "currency": invoice.currency,
         "description": line.description,
-        "discount_amounts": discounts if line.discount else [],
+        **line_discounts(line, invoice),
         "discountable": not line.proration,
-        "discounts": [invoice.discount_id] if line.discount else [],
         "invoice": invoice.id,
         "livemode": False,
         # Subscription lines mirror the subscription's metadata, invoice items do not.
         "metadata": dict(invoice.subscription_metadata) if line.item_id else {},
         "period": {"end": line.period_end, "start": line.period_start},
         "quantity": line.quantity,
+        **({"quantity_decimal": decimal} if version.decimal_quantities else {}),
         **shape(line, invoice),
     }
+
+
+def _old_taxes(invoice: Invoice) -> list[Json]:
+    taxable = invoice.total - invoice.tax
+    tax: Json = {"amount": invoice.tax, "inclusive": False, "tax_rate": _TAX_RATE}
+    tax |= {"taxability_reason": "standard_rated", "taxable_amount": taxable}
+    return [tax] if invoice.tax else []
+
+
+def _new_taxes(invoice: Invoice) -> list[Json]:
+    tax: Json = {"amount": invoice.tax, "tax_behavior": "exclusive", "type": "tax_rate_details"}
+    tax |= {"tax_rate_details": {"tax_rate": _TAX_RATE}, "taxability_reason": "standard_rated"}
+    return [tax | {"taxable_amount": invoice.total - invoice.tax}] if invoice.tax else []
 
 
 def _old_invoice(invoice: Invoice) -> Json:
@@ -125,17 +147,17 @@ def _old_invoice(invoice: Invoice) -> Json:
         "application_fee_amount": None,
         "automatic_tax": {"enabled": False, "liability": None, "status": None},
         "charge": intent.charge.id if intent and intent.charge else None,
-        "discount": None,
+        "discount": old_discount(invoice.discounts, invoice.customer, subscription),
         "paid": invoice.status == "paid",
-        "paid_out_of_band": False,
+        "paid_out_of_band": invoice.paid_outside,
         "payment_intent": intent.id if intent else None,
         "quote": None,
         "subscription": subscription.id if subscription else None,
         "subscription_details": {
             "metadata": dict(invoice.subscription_metadata) if subscription else None
         },
-        "tax": None,
-        "total_tax_amounts": [],
+        "tax": invoice.tax or None,
+        "total_tax_amounts": _old_taxes(invoice),
         "transfer_data": None,
     }
     if invoice.reason == "subscription_update":
@@ -164,9 +186,9 @@ def _new_invoice(invoice: Invoice) -> Json:
             "status": None,
         },
         "confirmation_secret": None,
-        "customer_account": None,
+        "customer_account": invoice.customer.account_reference,
         "parent": parent,
-        "total_taxes": [],
+        "total_taxes": _new_taxes(invoice),
     }
 
 
@@ -186,7 +208,7 @@ def _progress(invoice: Invoice) -> Json:
         "status": invoice.status,
         "status_transitions": {
             "finalized_at": invoice.finalized_at,
-            "marked_uncollectible_at": None,
+            "marked_uncollectible_at": invoice.uncollectible_at,
             "paid_at": invoice.paid_at,
             "voided_at": invoice.voided_at,
         },
@@ -198,8 +220,9 @@ def invoice_object(invoice: Invoice) -> Json:
     """Draw an invoice as it stands."""
     customer = invoice.customer
     shape = _new_invoice if customer.version.basil else _old_invoice
-    lines = [line_object(line, invoice) for line in invoice.lines]
-    discounts = [{"amount": invoice.discount, "discount": invoice.discount_id}]
+    lines = [line_object(line, invoice) for line in invoice.lines[: invoice.lists_cut]]
+    listed = stripe_list(lines, f"/v1/invoices/{invoice.id}/lines")
+    discount_ids, discount_amounts = invoice_discounts(invoice)
     return {
         "id": invoice.id,
         "object": "invoice",
@@ -212,21 +235,23 @@ def invoice_object(invoice: Invoice) -> Json:
         "billing_reason": invoice.reason,
         "created": invoice.created,
         "currency": invoice.currency,
-        "customer": customer.id,
+        "customer": customer.reference,
         "customer_address": address(customer) if customer.country else None,
         "customer_email": customer.email or None,
         "customer_name": customer.name or None,
-        "discounts": [invoice.discount_id] if invoice.discount else [],
-        "lines": stripe_list(lines, f"/v1/invoices/{invoice.id}/lines"),
+        "discounts": discount_ids,
+        "lines": {**listed, "has_more": len(lines) < len(invoice.lines)},
         # The invoice's own period says when items could be attached, not what was bought.
         "period_end": invoice.created,
         "period_start": invoice.created,
+        "post_payment_credit_notes_amount": invoice.post_credited,
+        "pre_payment_credit_notes_amount": invoice.pre_credited,
         "starting_balance": invoice.starting_balance,
         "subtotal": invoice.subtotal,
         "subtotal_excluding_tax": invoice.subtotal,
         "total": invoice.total,
-        "total_discount_amounts": discounts if invoice.discount else [],
-        "total_excluding_tax": invoice.total,
+        "total_discount_amounts": discount_amounts,
+        "total_excluding_tax": invoice.total - invoice.tax,
     }
 
 

@@ -6,7 +6,8 @@ a fresh JSON object out. Never computes a token.
 
 from typing import Any
 
-from dev.simulate.records import Customer, Price, Subscription
+from dev.simulate.discount_objects import old_discount
+from dev.simulate.records import Customer, Item, Price, Subscription
 
 Json = dict[str, Any]
 
@@ -45,7 +46,7 @@ def customer_object(customer: Customer) -> Json:
         "balance": customer.balance_minor,
         "created": customer.created,
         "currency": customer.currency or None,
-        "customer_account": None,
+        "customer_account": customer.account_reference,
         "default_source": None,
         "delinquent": False,
         "description": customer.description,
@@ -80,10 +81,10 @@ def price_object(price: Price) -> Json:
     """Draw a price, recurring or one-time."""
     recurring = {
         "interval": price.plan.interval,
-        "interval_count": 1,
+        "interval_count": price.plan.interval_count,
         "meter": None,
         "trial_period_days": None,
-        "usage_type": "licensed",
+        "usage_type": "metered" if price.metered else "licensed",
     }
     return {
         "id": price.id,
@@ -120,7 +121,7 @@ def plan_object(price: Price) -> Json:
         "created": price.created,
         "currency": price.currency,
         "interval": price.plan.interval,
-        "interval_count": 1,
+        "interval_count": price.plan.interval_count,
         "livemode": False,
         "metadata": dict(price.metadata),
         "meter": None,
@@ -129,25 +130,27 @@ def plan_object(price: Price) -> Json:
         "tiers_mode": None,
         "transform_usage": None,
         "trial_period_days": None,
-        "usage_type": "licensed",
+        "usage_type": "metered" if price.metered else "licensed",
     }
 
 
-def item_object(subscription: Subscription) -> Json:
-    """Draw the one item of a subscription."""
+def item_object(subscription: Subscription, one: Item | None = None) -> Json:
+    """Draw an item of a subscription, the one it sells its plan by unless told otherwise."""
+    one = one or subscription.items[subscription.place]
     item: Json = {
-        "id": subscription.item_id,
+        "id": one.id,
         "object": "subscription_item",
         "billing_thresholds": None,
         "created": subscription.created,
         "discounts": [],
         "metadata": {},
-        "plan": plan_object(subscription.price),
-        "price": price_object(subscription.price),
-        "quantity": subscription.quantity,
+        "plan": plan_object(one.price),
+        "price": price_object(one.price),
         "subscription": subscription.id,
         "tax_rates": [],
     }
+    if one.quantity is not None:
+        item["quantity"] = one.quantity
     if subscription.customer.version.basil:
         item["current_period_end"] = subscription.period_end
         item["current_period_start"] = subscription.period_start
@@ -164,7 +167,6 @@ _QUIET_SUBSCRIPTION: Json = {
     "default_source": None,
     "default_tax_rates": [],
     "description": None,
-    "discounts": [],
     "invoice_settings": {"account_tax_ids": None, "issuer": {"type": "self"}},
     "livemode": False,
     "next_pending_invoice_item_invoice": None,
@@ -199,13 +201,15 @@ def _versioned_subscription(subscription: Subscription) -> Json:
             "automatic_tax": {"enabled": False, "liability": None},
             "current_period_end": subscription.period_end,
             "current_period_start": subscription.period_start,
-            "discount": None,
+            "discount": old_discount(subscription.discounts, subscription.customer, subscription),
         }
-    mode: Json = {"type": "flexible" if subscription.flexible else "classic", "flexible": None}
+    itemizing = subscription.proration_discounts and version.discount_source
+    flexible = {"proration_discounts": subscription.proration_discounts} if itemizing else None
+    mode: Json = {"type": "flexible" if subscription.flexible else "classic", "flexible": flexible}
     drawn: Json = {
         "automatic_tax": {"disabled_reason": None, "enabled": False, "liability": None},
         "billing_mode": mode,
-        "customer_account": None,
+        "customer_account": subscription.customer.account_reference,
     }
     if version.real_pause:
         requested = {
@@ -221,9 +225,12 @@ def _versioned_subscription(subscription: Subscription) -> Json:
 def subscription_object(subscription: Subscription) -> Json:
     """Draw a subscription as it stands."""
     pause = subscription.pause_behavior
-    items = stripe_list(
-        [item_object(subscription)], f"/v1/subscription_items?subscription={subscription.id}"
-    )
+    paused = {"behavior": pause, "resumes_at": subscription.resumes_at}
+    held, cut = subscription.items, subscription.lists_cut
+    drawn = [item_object(subscription, one) for one in held[:cut]]
+    items = stripe_list(drawn, f"/v1/subscription_items?subscription={subscription.id}")
+    total = {} if subscription.customer.version.basil else {"total_count": len(held)}
+    alone = len(held) == 1
     return {
         "id": subscription.id,
         "object": "subscription",
@@ -240,15 +247,16 @@ def subscription_object(subscription: Subscription) -> Json:
         },
         "created": subscription.created,
         "currency": subscription.price.currency,
-        "customer": subscription.customer.id,
+        "customer": subscription.customer.reference,
         "default_payment_method": subscription.method_id,
+        "discounts": [discount.id for discount in subscription.discounts],
         "ended_at": subscription.ended_at,
-        "items": {**items, "total_count": 1} if not subscription.customer.version.basil else items,
+        "items": {**items, **total, "has_more": len(drawn) < len(held)},
         "latest_invoice": subscription.latest_invoice,
         "metadata": dict(subscription.metadata),
-        "pause_collection": {"behavior": pause, "resumes_at": None} if pause else None,
-        "plan": plan_object(subscription.price),
-        "quantity": subscription.quantity,
+        "pause_collection": paused if pause else None,
+        "plan": plan_object(subscription.price) if alone else None,
+        "quantity": subscription.quantity if alone else None,
         "start_date": subscription.created,
         "status": subscription.status,
         "trial_end": subscription.trial_end,

@@ -5,7 +5,7 @@ Emits what field experience says Stripe emits for them, in its order. No I/O.
 
 from dev.simulate.payments import Payments
 from dev.simulate.plans import Plan
-from dev.simulate.records import Charge, Customer, Intent, Line, Session
+from dev.simulate.records import Charge, Customer, Intent, Invoice, Line, Pick, Session
 from dev.simulate.session_objects import LIFETIME_SECONDS, session_object
 
 # A bank debit takes days.
@@ -47,6 +47,7 @@ class Packages(Payments):
 
     def complete(self, session: Session, payment_status: str) -> None:
         """Complete a session: the buyer is back on our page."""
+        self.sessions[session.id] = session
         session.status = "complete"
         session.payment_status = payment_status
         self.emit("checkout.session.completed", session_object(session), session.customer)
@@ -67,8 +68,7 @@ class Packages(Payments):
         self.wait(self.chance.randint(20, 90))
         self.announce(customer)
         if session.amount_total == 0:
-            self.complete(session, "no_payment_required")
-            self.books.completed(session)
+            self.give(session)
             return session
         intent = self.open_intent(session)
         for _ in range(declines):
@@ -85,6 +85,13 @@ class Packages(Payments):
         if not session.invoicing:
             charge.sale_id = session.id
             self.books.completed(session)
+
+    def give(self, session: Session) -> None:
+        """Complete a one-time session that costs nothing."""
+        if session.invoicing:
+            self._bill(session)
+        self.complete(session, "no_payment_required")
+        self.books.completed(session)
 
     def start_delayed(self, customer: Customer, plan: Plan) -> Session:
         """Complete a session whose money comes days later, or never."""
@@ -146,6 +153,7 @@ class Packages(Payments):
             method=session.method_type,
             currency=session.price.currency,
         )
+        session.intent.named_by_session = session.mode == "payment"
         return session.intent
 
     @staticmethod
@@ -154,26 +162,40 @@ class Packages(Payments):
             raise ValueError(f"{session.id} needs no payment, so it has no intent")
         return session.intent
 
-    def _bill(self, session: Session) -> None:
-        # The invoice a session makes for itself is paid by the session's own intent.
-        line = Line(
-            id=self.new_id("il"),
-            amount=session.amount_subtotal,
-            description=session.price.plan.name,
-            price=session.price,
-            plan=session.price.plan,
-            quantity=1,
-            period_start=self.now,
-            period_end=self.now,
-            discount=session.amount_subtotal - session.amount_total,
-        )
-        invoice = self.new_invoice(session.customer, "manual", [line])
+    def bill(self, session: Session) -> Invoice:
+        """Open the invoice a one-time session makes for itself; its own intent is to pay it."""
+        left = session.discount
+        lines = []
+        for pick in session.picks:
+            discount = min(left, pick.amount)
+            left -= discount
+            lines.append(self._bill_line(session, pick, discount))
+        invoice = self.new_invoice(session.customer, "manual", lines, tax=session.tax)
         invoice.intent = session.intent
         if session.intent:
             session.intent.invoice_id = invoice.id
         session.invoice = invoice
+        self.books.billed(session, invoice)
         self.finalize(invoice)
-        self.settle(invoice)
+        return invoice
+
+    def _bill(self, session: Session) -> None:
+        self.settle(self.bill(session))
+
+    def _bill_line(self, session: Session, pick: Pick, discount: int) -> Line:
+        plan = pick.price.plan
+        sold = pick.price.known or "plan_id" in session.metadata
+        return Line(
+            id=self.new_id("il"),
+            amount=pick.amount,
+            description=plan.name,
+            price=pick.price,
+            plan=plan if sold else None,
+            quantity=pick.quantity,
+            period_start=self.now,
+            period_end=self.now,
+            discount=discount,
+        )
 
 
 def purchase_metadata(customer: Customer, plan: Plan) -> dict[str, str]:

@@ -91,18 +91,19 @@ def card_object(customer: Customer, created: int) -> Json:
 def intent_object(intent: Intent) -> Json:
     """Draw a payment intent as it stands."""
     received = intent.amount if intent.status == "succeeded" else 0
+    held = intent.status == "requires_capture"
     drawn: Json = {
         "id": intent.id,
         "object": "payment_intent",
         **_REMOTE_NOTHING,
         "amount": intent.amount,
-        "amount_capturable": 0,
+        "amount_capturable": intent.amount if held else 0,
         "amount_details": {"tip": {}},
         "amount_received": received,
         "automatic_payment_methods": None,
         "canceled_at": None,
         "cancellation_reason": None,
-        "capture_method": "automatic",
+        "capture_method": "manual" if intent.manual else "automatic",
         "client_secret": f"{intent.id}_secret_simulated",
         "confirmation_method": "automatic",
         "created": intent.created,
@@ -113,7 +114,7 @@ def intent_object(intent: Intent) -> Json:
         "latest_charge": intent.charge.id if intent.charge else None,
         "metadata": dict(intent.metadata),
         "next_action": None,
-        "payment_method": (intent.customer.method_id or None) if received else None,
+        "payment_method": (intent.customer.method_id or None) if received or held else None,
         "payment_method_configuration_details": None,
         "payment_method_options": {
             "card": {
@@ -132,6 +133,8 @@ def intent_object(intent: Intent) -> Json:
     }
     if not intent.customer.version.basil:
         drawn["invoice"] = intent.invoice_id
+    if intent.customer.version.customer_accounts:
+        drawn["customer_account"] = intent.customer.account_reference
     return drawn
 
 
@@ -187,18 +190,19 @@ def charge_object(charge: Charge) -> Json:
     """Draw a charge as it stands; `amount_refunded` is cumulative."""
     intent = charge.intent
     failed = charge.status == "failed"
+    captured = charge.status == "succeeded" and intent.status != "requires_capture"
     drawn: Json = {
         "id": charge.id,
         "object": "charge",
         **_REMOTE_NOTHING,
         "amount": intent.amount,
-        "amount_captured": intent.amount if charge.status == "succeeded" else 0,
+        "amount_captured": intent.amount if captured else 0,
         "amount_refunded": charge.amount_refunded,
         "application_fee": None,
         "balance_transaction": None if failed else f"txn_{charge.id[3:]}",
         "billing_details": _billing_details(intent.customer),
         "calculated_statement_descriptor": "SIMULATED ACCOUNT",
-        "captured": charge.status == "succeeded",
+        "captured": captured,
         "created": charge.created,
         "currency": intent.currency,
         "customer": intent.customer.reference,

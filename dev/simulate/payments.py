@@ -4,6 +4,9 @@ The base of every kind of sale. Each step keeps the records, tells the books and
 Stripe would, twins and noise included. No I/O.
 """
 
+from collections.abc import Sequence
+
+from dev.simulate.coupons import Discount
 from dev.simulate.engine import Engine
 from dev.simulate.invoice_objects import invoice_object, invoice_payment_object
 from dev.simulate.objects import customer_object
@@ -80,8 +83,11 @@ class Payments(Engine):
         subscription: Subscription | None = None,
         *,
         percent_off: int = 0,
+        discounts: Sequence[Discount] = (),
+        lists_cut: int | None = None,
+        tax: int = 0,
     ) -> Invoice:
-        """Draft an invoice and say so."""
+        """Draft an invoice and say so; its events show `lists_cut` lines, or all."""
         customer.invoices += 1
         invoice = Invoice(
             id=self.new_id("in"),
@@ -96,6 +102,9 @@ class Payments(Engine):
             starting_balance=customer.balance_minor,
             percent_off=percent_off,
             discount_id=self.new_id("di"),
+            discounts=tuple(discounts),
+            lists_cut=lists_cut,
+            tax=tax,
         )
         self.invoices[invoice.id] = invoice
         self.keep(invoice)

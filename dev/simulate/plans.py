@@ -6,7 +6,7 @@ lists the same id, tokens and prices; any other plan of the server is sold at an
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,20 @@ class Plan:
     trial_days: int = 0
     trial_tokens: int = 0
     active: bool = True
+    interval_count: int = 1
+    # Earlier terms of the plan, newest first: nobody can buy them, who has them renews them.
+    former: tuple["Plan", ...] = ()
+
+    def risen_from(self, older: Iterable["Plan"]) -> "Plan":
+        """Return the plan with the terms it had in an older catalogue, if they are others.
+
+        Only a renewing plan keeps old buyers, and only at price ids of their own.
+        """
+        for one in older:
+            renamed = not set(one.price_ids.values()) & set(self.price_ids.values())
+            if one.id == self.id and self.recurring and one.price_ids and renamed:
+                return replace(self, former=(one,))
+        return self
 
     @property
     def recurring(self) -> bool:
@@ -64,6 +78,7 @@ def _plan(table: Mapping[str, Any], type_key: str) -> Plan:
         trial_days=int(table.get("trial_days", 0)),
         trial_tokens=int(table.get("trial_tokens", 0)),
         active=bool(table.get("active", True)),
+        interval_count=int(table.get("interval_count", 1)),
     )
 
 

@@ -5,7 +5,9 @@ Records hold whole seconds and minor units. Never imported by anything but the a
 """
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 
+from dev.simulate.coupons import Discount, Parts
 from dev.simulate.plans import Plan
 from dev.simulate.versions import ApiVersion
 
@@ -36,11 +38,22 @@ class Customer:
     phone: str | None = None
     card_number: str = ""
     card_brand: str = "visa"
+    # A second name of the same payer, and which of the two other objects carry from now on:
+    # `customer`, `account` or `both`.
+    account_id: str | None = None
+    named_by: str = "customer"
 
     @property
     def reference(self) -> str | None:
         """What other objects carry under `customer`."""
-        return None if self.guest else self.id
+        by_account = self.named_by == "account" and self.version.customer_accounts
+        return None if self.guest or by_account else self.id
+
+    @property
+    def account_reference(self) -> str | None:
+        """What other objects carry under `customer_account`."""
+        shown = self.named_by != "customer" and self.version.customer_accounts
+        return self.account_id if shown else None
 
 
 @dataclass(slots=True)
@@ -61,6 +74,7 @@ class Price:
     nickname: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
     active: bool = True
+    metered: bool = False
 
     @property
     def product(self) -> str:
@@ -68,9 +82,22 @@ class Price:
         return self.product_id or f"prod_plan{self.plan.id:05d}"
 
 
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One item of a subscription; a metered one has no quantity, and `plan` None sells none."""
+
+    id: str
+    price: Price
+    quantity: int | None
+    plan: Plan | None = None
+
+
 @dataclass(slots=True)
 class Subscription:
-    """A contract with one item."""
+    """A contract: its item, what else it bills, and what is taken off.
+
+    `sold` is False where nothing tells which plan its item sells.
+    """
 
     id: str
     item_id: str
@@ -97,6 +124,32 @@ class Subscription:
     anchor: int | None = None
     # The period, or trial, whose end has been announced.
     announced_end: int = 0
+    more: list[Item] = field(default_factory=list)
+    # How many of those come before the item itself.
+    place: int = 0
+    sold: bool = True
+    discounts: list[Discount] = field(default_factory=list)
+    # How a flexible contract bills discounts of prorations: `included` or `itemized`.
+    proration_discounts: str | None = None
+    resumes_at: int | None = None
+    # Whether collection was ever paused: then the row must tell, and tell the end of it.
+    was_paused: bool = False
+    # Intervals since the anchor, the last invoice's line for the item, and what will be billed.
+    turns: int = 0
+    billed: "Line | None" = None
+    billed_on: str = ""
+    pending: "list[Line]" = field(default_factory=list)
+    # How many of its items, and of its invoices' lines, an event shows; None shows all.
+    lists_cut: int | None = None
+    # A quantity that is no whole number; `quantity` is cut.
+    quantity_decimal: str | None = None
+
+    @property
+    def items(self) -> list[Item]:
+        """Everything it bills, in the order of the list."""
+        plan = self.price.plan if self.sold else None
+        main = Item(self.item_id, self.price, self.quantity, plan)
+        return [*self.more[: self.place], main, *self.more[self.place :]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +168,13 @@ class Line:
     trial: bool = False
     item_id: str | None = None
     discount: int = 0
+    # The discounts that it names, and what each took off; a hidden one took off 0, or says nothing.
+    discount_ids: tuple[str, ...] = ()
+    parts: Parts = ()
+    # What the seller billed a proration for: this part of one interval, less than 0 for a credit.
+    share: Fraction | None = None
+    credited: tuple[str, tuple[str, ...]] | None = None
+    quantity_decimal: str | None = None
 
 
 @dataclass(slots=True)
@@ -134,6 +194,10 @@ class Intent:
     charge: "Charge | None" = None
     decline_code: str | None = None
     decline_message: str = "Your card was declined."
+    # Taken only when the seller captures it; until then the money is held.
+    manual: bool = False
+    # A one-time session names its intent, whatever the version.
+    named_by_session: bool = False
 
 
 @dataclass(slots=True)
@@ -175,6 +239,17 @@ class Invoice:
     intent: Intent | None = None
     payment_id: str = ""
     discount_id: str = ""
+    discounts: tuple[Discount, ...] = ()
+    uncollectible_at: int | None = None
+    # How many lines an event shows before it cuts the list; None shows all.
+    lists_cut: int | None = None
+    tax: int = 0
+    # What credit notes took off before it was paid, and gave back after.
+    pre_credited: int = 0
+    post_credited: int = 0
+    credit_notes: int = 0
+    # Settled by money that never passed through Stripe.
+    paid_outside: bool = False
 
     @property
     def subtotal(self) -> int:
@@ -188,13 +263,27 @@ class Invoice:
 
     @property
     def total(self) -> int:
-        """What the lines cost after discounts; negative when the seller owes."""
-        return self.subtotal - self.discount
+        """What the lines cost after discounts and with tax; negative when the seller owes."""
+        return self.subtotal - self.discount + self.tax
 
     @property
     def amount_due(self) -> int:
-        """What is to be collected after the customer's credit."""
-        return max(0, self.total + min(0, self.starting_balance))
+        """What is to be collected after the customer's credit and credit notes."""
+        return max(0, self.total + min(0, self.starting_balance) - self.pre_credited)
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """One thing in a one-time session's basket, and how many of it."""
+
+    price: Price
+    quantity: int
+    line_id: str
+
+    @property
+    def amount(self) -> int:
+        """What it costs before discounts and taxes."""
+        return self.price.unit_minor * self.quantity
 
 
 @dataclass(slots=True)
@@ -230,9 +319,28 @@ class Session:
     payment_status: str = "unpaid"
     invoicing: bool = False
     percent_off: int = 0
+    discounts: tuple[Discount, ...] = ()
     intent: Intent | None = None
     invoice: Invoice | None = None
     subscription: Subscription | None = None
+    payment_link: str | None = None
+    # Several things in one session; empty where there is only `price` times `quantity`.
+    basket: tuple[Pick, ...] = ()
+    tax: int = 0
+    promotion_code: str | None = None
+    # The plan that its metadata names, where that is not what is sold.
+    names: Plan | None = None
+    manual_capture: bool = False
+
+    @property
+    def picks(self) -> tuple[Pick, ...]:
+        """What is sold, one thing after the other."""
+        return self.basket or (Pick(self.price, self.quantity, self.line_id),)
+
+    @property
+    def discount(self) -> int:
+        """What was taken off before tax."""
+        return self.amount_subtotal + self.tax - self.amount_total
 
 
 @dataclass(slots=True)
@@ -260,6 +368,42 @@ class Dispute:
     status: str
     inquiry: bool
     movements: list[tuple[str, int, int]] = field(default_factory=list)
+    # The bank's own currency, where it is another than the payment's.
+    foreign: str = ""
+
+    @property
+    def currency(self) -> str:
+        """The currency its amount is in."""
+        return self.foreign or self.charge.intent.currency
 
 
-Record = Customer | Price | Subscription | Intent | Charge | Invoice | Session | Refund | Dispute
+@dataclass(slots=True)
+class CreditNote:
+    """A reduction of an invoice: before it was paid, or money given back after."""
+
+    id: str
+    invoice: Invoice
+    number: str
+    amount: int
+    created: int
+    line_id: str
+    before_payment: bool
+    refund: Refund | None = None
+    balance_transaction: str | None = None
+    outside: int = 0
+    memo: str | None = None
+    voided_at: int | None = None
+
+
+Record = (
+    Customer
+    | Price
+    | Subscription
+    | Intent
+    | Charge
+    | Invoice
+    | Session
+    | Refund
+    | Dispute
+    | CreditNote
+)

@@ -21,6 +21,7 @@ _HANDLED = frozenset(
         *(f"charge.dispute.funds_{w}" for w in ("withdrawn", "reinstated")),
         *(f"checkout.session.async_payment_{w}" for w in ("succeeded", "failed")),
         *(f"checkout.session.{w}" for w in ("completed", "expired")),
+        *(f"credit_note.{w}" for w in ("created", "updated", "voided")),
         *(f"customer.subscription.{w}" for w in ("created", "updated", "deleted")),
         *(f"customer.subscription.{w}" for w in ("paused", "resumed", "trial_will_end")),
         *(f"customer.{w}" for w in ("created", "updated", "deleted")),

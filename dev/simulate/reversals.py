@@ -26,6 +26,7 @@ class Reversals(Payments):
         charge.amount_refunded += amount
         full = {"refunded": False} if charge.amount_refunded >= charge.intent.amount else {}
         self.books.refund(charge.sale_id, refund.id, amount)
+        self._see(charge, refund.id)
         customer = charge.intent.customer
         self.emit("charge.refunded", charge_object(charge), customer, {**previous, **full})
         if customer.version.refund_events:
@@ -48,15 +49,20 @@ class Reversals(Payments):
                 self.emit("refund.failed", drawn, customer, by_stripe=True)
         self.emit("charge.refund.updated", drawn, customer, previous, by_stripe=True)
 
-    def dispute(self, charge: Charge, amount: int, *, inquiry: bool = False) -> Dispute:
-        """Open a dispute; an inquiry moves no money, a chargeback takes it at once."""
+    def dispute(
+        self, charge: Charge, amount: int, *, inquiry: bool = False, foreign: str = ""
+    ) -> Dispute:
+        """Open a dispute; an inquiry moves no money, a chargeback takes it at once.
+
+        `foreign` is the bank's currency where it is not the payment's; `amount` is in it.
+        """
         status = "warning_needs_response" if inquiry else "needs_response"
         dispute = Dispute(self.new_id("dp"), charge, amount, self.now, status, inquiry)
+        dispute.foreign = foreign
         self.keep(dispute)
         charge.disputed = True
         if not inquiry:
-            dispute.movements.append((self.new_id("txn"), -amount, self.now))
-            self.books.withdraw(charge.sale_id, dispute.id, amount)
+            self._withdraw(dispute)
         self._say_so(dispute, "created")
         if not inquiry:
             self._say_so(dispute, "funds_withdrawn")
@@ -68,6 +74,14 @@ class Reversals(Payments):
         dispute.status = "warning_under_review" if dispute.inquiry else "under_review"
         self._say_so(dispute, "updated", previous)
 
+    def escalate(self, dispute: Dispute) -> None:
+        """Turn an inquiry into a chargeback, which takes the money now."""
+        previous = {"status": dispute.status}
+        dispute.status, dispute.inquiry = "needs_response", False
+        self._withdraw(dispute)
+        self._say_so(dispute, "updated", previous)
+        self._say_so(dispute, "funds_withdrawn")
+
     def close_dispute(self, dispute: Dispute, *, won: bool) -> None:
         """Bring the bank's verdict; won money comes back, an inquiry just ends."""
         dispute.status = "warning_closed" if dispute.inquiry else ("won" if won else "lost")
@@ -76,6 +90,23 @@ class Reversals(Payments):
             self.books.reinstate(dispute.charge.sale_id, dispute.id)
             self._say_so(dispute, "funds_reinstated")
         self._say_so(dispute, "closed")
+
+    def _withdraw(self, dispute: Dispute) -> None:
+        sale_id = dispute.charge.sale_id
+        dispute.movements.append((self.new_id("txn"), -dispute.amount, self.now))
+        if dispute.currency != dispute.charge.intent.currency:
+            self.books.withdraw_all(sale_id, dispute.id)
+        else:
+            self.books.withdraw(sale_id, dispute.id, dispute.amount)
+        self._see(dispute.charge, dispute.id)
+
+    def _see(self, charge: Charge, object_id: str) -> None:
+        # From 2025-03-31 the intent no longer names its invoice, and until `invoice_payment.paid`
+        # came nothing else did.
+        version, intent = charge.intent.customer.version, charge.intent
+        told = not version.basil or version.invoice_payments or intent.named_by_session
+        if intent.invoice_id and not told:
+            self.books.lost_sight(charge.sale_id, object_id)
 
     def _say_so(self, dispute: Dispute, what: str, previous: dict[str, str] | None = None) -> None:
         customer = dispute.charge.intent.customer

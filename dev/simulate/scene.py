@@ -4,7 +4,7 @@ A story never looks at an event; it only acts on the account.
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypedDict, Unpack
 
@@ -42,6 +42,25 @@ class Shelf:
     recurring: tuple[Plan, ...]
     trials: tuple[Plan, ...]
     changes: tuple[tuple[Plan, Plan], ...]
+    # Renewing plans that are sold by a price id of the catalogue, and those with earlier terms.
+    known: tuple[Plan, ...] = ()
+    # Two of those with one interval.
+    pairs: tuple[tuple[Plan, Plan], ...] = ()
+    rises: tuple[Plan, ...] = ()
+    # Those without earlier terms: a claim for any other means the earliest ones, not today's.
+    steady: tuple[Plan, ...] = ()
+    steady_pairs: tuple[tuple[Plan, Plan], ...] = ()
+    # Known ones that give tokens for a trial, and those of an interval besides month and year.
+    known_trials: tuple[Plan, ...] = ()
+    odd: tuple[Plan, ...] = ()
+
+
+def _with_one_interval(plans: Sequence[Plan]) -> Iterator[tuple[Plan, Plan]]:
+    for one in plans:
+        for other in plans:
+            same = (one.interval, one.interval_count) == (other.interval, other.interval_count)
+            if one is not other and same:
+                yield one, other
 
 
 def shelf(plans: Sequence[Plan], currency: str) -> Shelf:
@@ -54,10 +73,20 @@ def shelf(plans: Sequence[Plan], currency: str) -> Shelf:
         recurring=recurring,
         trials=tuple(plan for plan in recurring if plan.trial_days > 0),
         changes=tuple(
+            (one, other) for one, other in _with_one_interval(known) if one.type == other.type
+        ),
+        known=tuple(known),
+        known_trials=tuple(plan for plan in known if plan.trial_tokens > 0),
+        odd=tuple(
+            plan for plan in known if plan.interval in {"day", "week"} or plan.interval_count > 1
+        ),
+        pairs=tuple(_with_one_interval(known)),
+        rises=tuple(plan for plan in known if plan.former),
+        steady=tuple(plan for plan in recurring if not plan.former),
+        steady_pairs=tuple(
             (one, other)
-            for one in known
-            for other in known
-            if one is not other and one.interval == other.interval and one.type == other.type
+            for one, other in _with_one_interval(known)
+            if not one.former and not other.former
         ),
     )
 
@@ -83,7 +112,8 @@ class Scene:
 
     def subscription(self, **terms: Unpack[ContractTerms]) -> Subscription:
         """Subscribe to some plan."""
-        plan = self.chance.choice(self.shelf.recurring)
+        plans = self.shelf.steady if terms.get("inline") else self.shelf.recurring
+        plan = self.chance.choice(plans)
         return self.account.subscribe(self.customer, plan, **terms)
 
     def monthly(self) -> Subscription:

@@ -24,7 +24,6 @@ _QUIET_SESSION: Json = {
     },
     "livemode": False,
     "locale": None,
-    "payment_link": None,
     "payment_method_configuration_details": {"id": "pmc_1SimulatedDefault", "parent": None},
     "phone_number_collection": {"enabled": False},
     "recovered_from": None,
@@ -62,7 +61,7 @@ def _versioned_session(session: Session) -> Json:
         return {"shipping_details": None, "ui_mode": "hosted"}
     return {
         "collected_information": None,
-        "customer_account": None,
+        "customer_account": session.customer.account_reference,
         "origin_context": None,
         "permissions": None,
         "ui_mode": "hosted_page" if version.hosted_page else "hosted",
@@ -87,6 +86,16 @@ def _buyer(session: Session) -> Json:
         "customer_details": details if known else None,
         "customer_email": session.customer_email,
     }
+
+
+def _discounts(session: Session) -> list[Json]:
+    drawn: list[Json] = [
+        {"coupon": each.coupon.id, "promotion_code": each.promotion_id}
+        for each in session.discounts
+    ]
+    if session.promotion_code:
+        drawn.append({"coupon": None, "promotion_code": session.promotion_code})
+    return drawn
 
 
 def _customer_creation(session: Session) -> str | None:
@@ -114,13 +123,14 @@ def session_object(session: Session) -> Json:
         "created": session.created,
         "currency": session.price.currency,
         "customer_creation": _customer_creation(session),
-        "discounts": [],
+        "discounts": _discounts(session),
         "expires_at": session.expires_at or session.created + LIFETIME_SECONDS,
         "invoice": session.invoice.id if session.invoice else None,
         "invoice_creation": _invoice_creation(session),
         "metadata": dict(session.metadata),
         "mode": session.mode,
         "payment_intent": intent.id if intent else None,
+        "payment_link": session.payment_link,
         "payment_method_collection": "if_required" if payment else "always",
         "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
         "payment_method_types": ["card"]
@@ -131,9 +141,9 @@ def session_object(session: Session) -> Json:
         "subscription": session.subscription.id if session.subscription else None,
         "success_url": session.success_url or _SUCCESS_URL,
         "total_details": {
-            "amount_discount": session.amount_subtotal - session.amount_total,
+            "amount_discount": session.discount,
             "amount_shipping": 0,
-            "amount_tax": 0,
+            "amount_tax": session.tax,
         },
         "url": page if session.status == "open" else None,
     }

@@ -107,7 +107,9 @@ class Subscriptions(Packages):
         before = subscription_object(subscription)
         subscription.period_start = subscription.period_end
         subscription.period_end = after_interval(
-            subscription.period_start, subscription.price.plan.interval or "month"
+            subscription.period_start,
+            subscription.price.plan.interval or "month",
+            subscription.price.plan.interval_count,
         )
         if subscription.status == "trialing":
             subscription.status = "active"
@@ -204,7 +206,8 @@ class Subscriptions(Packages):
             quantity=session.quantity,
             created=start,
             period_start=start,
-            period_end=trial_end or after_interval(start, plan.interval or "month"),
+            period_end=trial_end
+            or after_interval(start, plan.interval or "month", plan.interval_count),
             status="trialing" if trial_end else "incomplete",
             flexible=flexible,
             metadata=dict(session.contract_metadata),

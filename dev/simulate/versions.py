@@ -33,6 +33,16 @@ class ApiVersion:
         return self.name[:10] >= "2025-09-30"
 
     @property
+    def customer_accounts(self) -> bool:
+        """Whether `customer_account` names the payer beside `customer`."""
+        return self.name[:10] >= "2025-12-15"
+
+    @property
+    def decimal_quantities(self) -> bool:
+        """Whether an invoice line says its quantity in decimals too."""
+        return self.name[:10] >= "2026-03-25"
+
+    @property
     def hosted_page(self) -> bool:
         """Whether a session's `ui_mode` says `hosted_page` instead of `hosted`."""
         return self.name[:10] >= "2026-03-25"
@@ -46,4 +56,39 @@ class ApiVersion:
 OLD = (ApiVersion("2024-06-20"), ApiVersion("2025-02-24.acacia"))
 NEW = (ApiVersion("2025-09-30.clover"), ApiVersion("2026-10-28.endive"))
 
-BY_CHOICE: dict[str, tuple[ApiVersion, ...]] = {"old": OLD, "new": NEW, "mixed": OLD + NEW}
+EVERY = tuple(
+    ApiVersion(name)
+    for name in (
+        "2024-06-20",
+        "2024-09-30.acacia",
+        "2024-10-28.acacia",
+        "2024-11-20.acacia",
+        "2024-12-18.acacia",
+        "2025-01-27.acacia",
+        "2025-02-24.acacia",
+        "2025-03-31.basil",
+        "2025-04-30.basil",
+        "2025-05-28.basil",
+        "2025-06-30.basil",
+        "2025-07-30.basil",
+        "2025-08-27.basil",
+        "2025-09-30.clover",
+        "2025-10-29.clover",
+        "2025-11-17.clover",
+        "2025-12-15.clover",
+        "2026-03-25.dahlia",
+        "2026-05-27.dahlia",
+        "2026-09-30.endive",
+        "2026-10-28.endive",
+    )
+)
+"""The versions an endpoint can have been made with, oldest first."""
+
+# What an endpoint can be chosen to speak: some versions at random, or one by its name.
+BY_CHOICE: dict[str, tuple[ApiVersion, ...]] = {
+    "old": OLD,
+    "new": NEW,
+    "mixed": OLD + NEW,
+    "every": EVERY,
+    **{version.name: (version,) for version in EVERY},
+}

@@ -72,8 +72,16 @@ def wrong_in_events(payloads: list[dict[str, Any]]) -> set[str]:
     found: set[str] = set()
     for each in payloads:
         lines = {*problems_of(each), *problems_of(each["data"]["object"])}
-        found |= lines - ({"invoice.id is missing"} if "upcoming" in each["type"] else set())
+        found |= lines - _known(each)
     return found
+
+
+def _known(event: dict[str, Any]) -> set[str]:
+    """What of an event no typed class allows: a preview's missing id, a payer without customer."""
+    known = {"invoice.id is missing"} if "upcoming" in event["type"] else set()
+    if event["data"]["object"].get("customer_account"):
+        known.add("subscription.customer is None, not <class 'str'>")
+    return known
 
 
 def groups_of(hint: Any) -> list[Any]:

@@ -32,21 +32,28 @@ def iso(moment: int | None) -> str | None:
 
 def subscription_item(subscription: Subscription) -> dict[str, Any]:
     """A subscription as the endpoints list it."""
-    plan = subscription.price.plan
+    plan = subscription.price.plan if subscription.sold else None
+    pause = subscription.pause_behavior
     return {
         "id": subscription.id,
-        "plan_id": plan.id,
-        "plan_type": plan.type,
+        "plan_id": plan.id if plan else None,
+        "plan_type": plan.type if plan else None,
         "status": subscription.status,
         "is_active": is_active(subscription),
         "quantity": subscription.quantity,
-        "items": [{"plan_id": plan.id, "quantity": subscription.quantity}],
+        "items": [
+            {"plan_id": item.plan.id if item.plan else None, "quantity": item.quantity or 0}
+            for item in subscription.items
+        ],
         "current_period_start": iso(subscription.period_start),
         "current_period_end": iso(subscription.period_end),
         "cancel_at_period_end": subscription.cancel_at_period_end,
         "cancel_at": iso(subscription.cancel_at),
         "canceled_at": iso(subscription.canceled_at),
         "trial_end": iso(subscription.trial_end),
+        "pause_collection": {"behavior": pause, "resumes_at": iso(subscription.resumes_at)}
+        if pause
+        else None,
     }
 
 
@@ -101,8 +108,8 @@ class Receiver:
                     "amount_disputed": sale.disputed,
                     "currency": sale.currency,
                     "status": sale.status,
-                    "plan_id": min(sale.plans),
-                    "plan_type": min(sale.plan_types),
+                    "plan_id": min(sale.plans, default=None),
+                    "plan_type": min(sale.plan_types, default=None),
                     "subscription_id": sale.subscription_id,
                     "tokens": sale.tokens,
                 }

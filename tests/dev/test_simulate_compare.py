@@ -98,3 +98,55 @@ def test_a_ledger_that_sums_right_for_the_wrong_payment_is_a_difference() -> Non
     right = found(wanted)
     moved = {**right.ledger[0], "payment_id": "in_other"}
     assert areas(wanted, replace(right, ledger=(moved,))) == ["ledger", "ledger"]
+
+
+def a_link_sale(*, billed: bool) -> Expectation:
+    """A user who bought through a Payment Link that names no plan, with or without an invoice."""
+    account = Account(seed=1, run="test", starts_at=1_750_000_000)
+    pack = Plan(4, "token", "Pack", 1000, None, {"usd": 500}, {"usd": "price_pack"})
+    buyer = account.customer("user", NEW[0], linked=False)
+    session = account.link_session(buyer, [(pack, 1)], reference="user", invoicing=billed)
+    account.sell(session)
+    (only,) = account.books.close()
+    return only
+
+
+def listed(wanted: Expectation, **changes: object) -> Found:
+    """What a right receiver would list of such a sale, but for some changes."""
+    (sale,) = wanted.sales
+    payment: dict[str, Any] = {
+        "id": sale.id,
+        "amount": 500,
+        "amount_refunded": 0,
+        "amount_disputed": 0,
+        "currency": "usd",
+        "status": "paid",
+        "plan_id": None,
+        "plan_type": None,
+        "subscription_id": None,
+        "tokens": sale.tokens,
+    }
+    entry = {"delta": sale.tokens, "balance_after": sale.tokens, "payment_id": sale.id}
+    return Found(sale.tokens, (), (payment | changes,), (entry,) if sale.tokens else ())
+
+
+def test_a_payment_worth_nothing_yet_must_say_so_and_no_other_may() -> None:
+    """`note` is null or not: what it says is for people."""
+    unknown, known = a_link_sale(billed=False), a_link_sale(billed=True)
+    sold: dict[str, Any] = {"plan_id": 4, "plan_type": "token"}
+    said = "500 usd paid: what was bought is not known yet"
+    assert compare(unknown, listed(unknown, note=said)) == []
+    assert compare(unknown, listed(unknown, note=said, **sold)) == []
+    assert areas(unknown, listed(unknown, note=None)) == ["payments"]
+    assert areas(unknown, listed(unknown)) == ["payments"]
+    assert compare(known, listed(known, note=None, **sold)) == []
+    assert areas(known, listed(known, note=said, **sold)) == ["payments"]
+    assert areas(known, listed(known, note=None)) == ["payments"] * 2
+
+
+def test_disputed_and_refunded_money_are_told_apart() -> None:
+    """Each sum is a figure of its own."""
+    wanted = a_link_sale(billed=True)
+    sold: dict[str, Any] = {"plan_id": 4, "plan_type": "token"}
+    for name in ("amount", "amount_refunded", "amount_disputed"):
+        assert areas(wanted, listed(wanted, **sold, **{name: 1})) == ["payments"]
