@@ -5,7 +5,7 @@ Keeps every record by its id. Pure of I/O; whoever calls has checked what is ask
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from dev.simulate.account import Account
 from dev.simulate.engine import changed
@@ -18,6 +18,13 @@ from dev.stripe.cards import Card
 
 NEWEST = NEW[-1]
 T = TypeVar("T")
+
+
+class Period(NamedTuple):
+    """How often something renews: every `count` of `day`, `week`, `month` or `year`."""
+
+    interval: str
+    count: int = 1
 
 
 @dataclass(slots=True)
@@ -52,6 +59,12 @@ class Visit:
 
 Kept = Record | Product | Visit
 Words = Mapping[str, str]
+
+
+def _plan(name: str, period: Period | None, currency: str, unit_minor: int) -> Plan:
+    # What a plan is called and costs; its tokens are nothing that Stripe knows.
+    interval, count = period or (None, 1)
+    return Plan(0, "", name, 0, interval, {currency: unit_minor}, interval_count=count)
 
 
 def product_object(product: Product) -> Json:
@@ -131,16 +144,16 @@ class Goods(Account):
         *,
         currency: str,
         unit_minor: int,
-        interval: str | None,
+        period: Period | None,
         lookup_key: str | None = None,
         nickname: str | None = None,
         metadata: Words | None = None,
         active: bool = True,
     ) -> Price:
-        """Make a price; `interval` None sells once."""
+        """Make a price; `period` None sells once."""
         price = Price(
             id=self.new_id("price"),
-            plan=Plan(0, "", product.name, 0, interval, {currency: unit_minor}),
+            plan=_plan(product.name, period, currency, unit_minor),
             currency=currency,
             unit_minor=unit_minor,
             known=True,

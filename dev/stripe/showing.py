@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from dev.simulate.plans import Plan
 from dev.simulate.records import Charge, Customer, Invoice, Price, Session, Subscription
 from dev.stripe.agenda import Shop
 from dev.stripe.contracts import RUNNING
@@ -40,12 +41,17 @@ def checkout(shop: Shop, session: Session) -> Checkout:
         description=(product.description if product else None) or "",
         amount_minor=price.unit_minor * session.quantity,
         currency=price.currency,
-        interval=price.plan.interval,
+        interval=_interval(price.plan),
         trial_days=session.trial_days,
         email=session.customer.email,
         success_url=after_payment(session),
         cancel_url=session.cancel_url or "",
     )
+
+
+def _interval(plan: Plan) -> str | None:
+    several = plan.interval_count > 1
+    return f"{plan.interval_count} {plan.interval}s" if several else plan.interval
 
 
 def portal(shop: Shop, visit: Visit) -> Portal:
@@ -94,7 +100,7 @@ def _subscription(shop: Shop, subscription: Subscription) -> PortalSubscription:
         product_name=price.plan.name,
         amount_minor=price.unit_minor * subscription.quantity,
         currency=price.currency,
-        interval=price.plan.interval or "",
+        interval=_interval(price.plan) or "",
         status=subscription.status,
         period_end=subscription.period_end,
         cancel_at_period_end=subscription.cancel_at_period_end
@@ -106,7 +112,7 @@ def _subscription(shop: Shop, subscription: Subscription) -> PortalSubscription:
                 price_id=other.id,
                 product_name=other.plan.name,
                 amount_minor=other.unit_minor * subscription.quantity,
-                interval=other.plan.interval or "",
+                interval=_interval(other.plan) or "",
             )
             for other in (options(shop, subscription) if running else ())
         ),

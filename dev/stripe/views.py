@@ -10,8 +10,8 @@ from dataclasses import dataclass
 class Checkout:
     """A checkout session as its page shows it; `success_url` has the session's id put in.
 
-    `amount_minor` is the price; with `trial_days` nothing is due today. `interval` is None for
-    what does not renew. `status` is `open`, `complete` or `expired`.
+    `amount_minor` is the price; with `trial_days` nothing is due today. `interval` is `month` or
+    `3 months`, and None for what does not renew. `status` is `open`, `complete` or `expired`.
     """
 
     session_id: str

@@ -5,7 +5,7 @@ from typing import Any
 
 from dev.simulate.records import Customer, Price, Session, Subscription
 from dev.stripe.api.calls import Call, Endpoint, Found
-from dev.stripe.api.catalogue import INTERVALS, interval_of
+from dev.stripe.api.catalogue import INTERVALS, period_of
 from dev.stripe.api.customers import living
 from dev.stripe.api.drawing import line_item_object
 from dev.stripe.api.parameters import (
@@ -161,7 +161,7 @@ def _inline_price(call: Call, data: Mapping[str, Any]) -> Price:
     where = "line_items[0][price_data]"
     if "unit_amount" not in data:
         raise missing_parameter(f"{where}[unit_amount]")
-    interval = interval_of(data.get("recurring"), f"{where}[recurring][interval_count]")
+    period = period_of(data.get("recurring"), f"{where}[recurring]")
     named, made = data.get("product"), data.get("product_data")
     if bool(named) == bool(made):
         raise missing_parameter(f"{where}[product_data]")
@@ -180,7 +180,7 @@ def _inline_price(call: Call, data: Mapping[str, Any]) -> Price:
         product,
         currency=data["currency"],
         unit_minor=data["unit_amount"],
-        interval=interval,
+        period=period,
         active=False,
     )
 
