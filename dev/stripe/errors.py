@@ -17,6 +17,7 @@ class Refusal(Exception):  # noqa: N818 - a request is refused; nothing went wro
     param: str | None = None
     kind: str = INVALID
     decline_code: str | None = None
+    retry_after_seconds: int | None = None
 
     def body(self) -> dict[str, Any]:
         """The error as Stripe words it."""

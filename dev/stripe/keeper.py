@@ -13,9 +13,10 @@ from typing import TypedDict, Unpack
 
 from dev.simulate.payments import DRAFT_SECONDS
 from dev.stripe.agenda import Shop
+from dev.stripe.answering import Gate
 from dev.stripe.log import EventLog, Posted
 from dev.stripe.store import Answer, Store
-from dev.stripe.views import Switches
+from dev.stripe.views import Answering, Switches
 
 
 class SwitchTerms(TypedDict, total=False):
@@ -26,6 +27,15 @@ class SwitchTerms(TypedDict, total=False):
     delay_seconds: float
     loss: float
     same_second: bool
+
+
+class AnswerTerms(TypedDict, total=False):
+    """How calls are answered, by name; see `Answering`."""
+
+    kind: str
+    slow_seconds: float
+    status: int
+    retry_after_seconds: int | None
 
 
 @dataclass(slots=True)
@@ -55,6 +65,7 @@ class Keeper:
         self.webhook_url = ""
         self.base_url = ""
         self.set_aside = store.set_aside
+        self.gate = Gate()
         self.log = EventLog()
         self.log.restore(store.events(), time.time())
         found = self._saved()
@@ -151,6 +162,21 @@ class Keeper:
         """Change some switches; the others stay. They hold for what happens from now on."""
         with self.acting():
             self._state.switches = replace(self._state.switches, **changes)
+
+    # Answers of the API.
+
+    @property
+    def answering(self) -> Answering:
+        """How calls of the API are answered."""
+        return self.gate.answering
+
+    def set_answering(self, *, for_seconds: float = 0.0, **terms: Unpack[AnswerTerms]) -> None:
+        """Answer calls of the API otherwise from now on, for a time or until it is set anew.
+
+        What is not named is as it is by default; see `Answering`.
+        """
+        until = time.time() + for_seconds if for_seconds else 0.0
+        self.gate.become(Answering(**terms, until=until))
 
     def take_delivery(self, patience_seconds: float) -> Posted | None:
         """Wait for the next event to post; None when none is due in time."""

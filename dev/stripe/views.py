@@ -123,6 +123,25 @@ class Switches:
     same_second: bool = False
 
 
+ANSWERING = ("normal", "slow", "hang", "errors")
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """How calls of the API are answered: `kind` is one of `ANSWERING`.
+
+    A slow answer comes after `slow_seconds`, an error has the HTTP `status` 500 or 429, which says
+    how long to wait where `retry_after_seconds` is set. `until` is a Unix time of the wall clock
+    after which all is normal again; 0 means until it is set anew.
+    """
+
+    kind: str = "normal"
+    slow_seconds: float = 3.0
+    status: int = 500
+    retry_after_seconds: int | None = None
+    until: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class CustomerLine:
     """A customer as the dashboard lists it."""
@@ -193,3 +212,4 @@ class Dashboard:
     debits: tuple[DebitLine, ...]
     events: tuple[EventLine, ...]
     switches: Switches
+    answering: Answering

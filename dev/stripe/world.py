@@ -190,6 +190,7 @@ class World(Keeper):
                 debits=showing.debits(shop),
                 events=showing.events(reversed(self.log.posted[-showing.SHOWN :])),
                 switches=self.switches,
+                answering=self.answering,
             )
 
 
