@@ -52,6 +52,15 @@ def no_such(kind: str, record_id: str, param: str) -> Refusal:
     return Refusal(status, f"No such {kind}: '{record_id}'", "resource_missing", param)
 
 
+def no_access(account_id: str) -> Refusal:
+    """An account that is not the key's own."""
+    told = (
+        f"The provided key does not have access to account '{account_id}' (or that account does "
+        "not exist). Application access may have been revoked."
+    )
+    return Refusal(HTTPStatus.FORBIDDEN, told, "account_invalid")
+
+
 def unrecognised(method: str, path: str) -> Refusal:
     """An address that is none of the API's."""
     told = f"Unrecognized request URL ({method}: {path})."

@@ -13,7 +13,7 @@ from dev.simulate.expected import NoBooks
 from dev.simulate.objects import Json, customer_object, price_object
 from dev.simulate.plans import Plan
 from dev.simulate.records import Customer, Price, Record, Subscription
-from dev.simulate.versions import NEW
+from dev.simulate.versions import NEW, ApiVersion
 from dev.stripe.cards import Card
 
 NEWEST = NEW[-1]
@@ -99,6 +99,17 @@ class Goods(Account):
         super().__init__(seed=0, run=run, starts_at=starts_at)
         self.books = NoBooks()
         self.records: dict[str, Kept] = {}
+
+    @property
+    def account_id(self) -> str:
+        """The account's own id, for as long as its file is."""
+        return f"acct_1{self.run[:15]}"
+
+    def speak(self, version: ApiVersion) -> None:
+        """Tell events in the shapes of a version from now on; what is told already stays."""
+        self.version = version
+        for customer in self.customers.values():
+            customer.version = version
 
     def keep(self, record: Kept) -> None:
         """Remember a record by its id."""
@@ -191,7 +202,7 @@ class Goods(Account):
         customer = Customer(
             id=self.new_id("cus", 14),
             user_id=known.get("user_id", ""),
-            version=NEWEST,
+            version=self.version,
             currency="",
             name=name,
             email=email,

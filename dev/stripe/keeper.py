@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypedDict, Unpack
 
 from dev.simulate.payments import DRAFT_SECONDS
+from dev.simulate.versions import BY_CHOICE
 from dev.stripe.agenda import Shop
 from dev.stripe.answering import Gate
 from dev.stripe.log import EventLog, Posted
@@ -27,6 +28,7 @@ class SwitchTerms(TypedDict, total=False):
     delay_seconds: float
     loss: float
     same_second: bool
+    api_version: str
 
 
 class AnswerTerms(TypedDict, total=False):
@@ -159,9 +161,14 @@ class Keeper:
             return self._state.switches
 
     def set_switches(self, **changes: Unpack[SwitchTerms]) -> None:
-        """Change some switches; the others stay. They hold for what happens from now on."""
-        with self.acting():
-            self._state.switches = replace(self._state.switches, **changes)
+        """Change some switches; the others stay. They hold for what happens from now on.
+
+        Raises `KeyError` for a version that no endpoint can have.
+        """
+        with self.acting() as act:
+            switches = replace(self._state.switches, **changes)
+            act.shop.speak(BY_CHOICE[switches.api_version][0])
+            self._state.switches = switches
 
     # Answers of the API.
 

@@ -5,6 +5,10 @@ Money is in minor units of `currency`, moments are Unix seconds of the account's
 
 from dataclasses import dataclass
 
+from dev.simulate.versions import EVERY
+
+NEWEST = EVERY[-1]
+
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
@@ -113,7 +117,7 @@ class Switches:
     """How webhooks are delivered; probabilities are from 0 to 1.
 
     A lost event is never posted and stays in the events list; with `same_second` the events of
-    one sequence share their `created`.
+    one sequence share their `created`. They are told in the shapes of `api_version`.
     """
 
     duplicates: float = 0.0
@@ -121,6 +125,7 @@ class Switches:
     delay_seconds: float = 0.0
     loss: float = 0.0
     same_second: bool = False
+    api_version: str = NEWEST.name
 
 
 ANSWERING = ("normal", "slow", "hang", "errors")

@@ -13,8 +13,10 @@ from urllib.parse import urlsplit
 import pytest
 import stripe
 
+from dev.simulate.versions import EVERY
 from dev.stripe.views import ANSWERING
 from tests.offline_stripe import DAY, KEY, Offline, offline_stripe
+from tests.stripe_types import problems_of
 
 
 @pytest.fixture
@@ -74,6 +76,35 @@ def test_an_answer_is_never_dated_before_what_it_tells(offline: Offline) -> None
     newest = max(one.event.created for one in offline.world.log.posted)
     _, headers = asked(offline, "/v1/subscriptions")
     assert parsedate_to_datetime(headers["date"]).timestamp() >= newest
+
+
+def test_the_account_tells_its_own_id_and_no_others(offline: Offline) -> None:
+    """One id for as long as its file lives; any other account is refused as Stripe refuses it."""
+    own = offline.client.v1.accounts.retrieve_current()
+    assert own.id.startswith("acct_1")
+    assert offline.client.v1.accounts.retrieve(own.id).id == own.id
+    assert not problems_of(own.to_dict(for_json=True))
+    with pytest.raises(stripe.PermissionError) as error:
+        offline.client.v1.accounts.retrieve("acct_1Stranger")
+    assert error.value.error is not None
+    assert error.value.error.code == "account_invalid"
+
+
+@pytest.mark.parametrize("version", [each.name for each in EVERY])
+def test_webhooks_are_told_in_the_version_of_the_switch(offline: Offline, version: str) -> None:
+    """Who was a customer before is told so too; answers keep the version that is asked for."""
+    customer = offline.customer()
+    offline.world.set_switches(api_version=version)
+    contract = offline.subscription(offline.price(), customer)
+    old = version < "2025-03-31"
+    (told,) = offline.objects("customer.subscription.created")
+    assert ("current_period_end" in told) is old
+    assert {one.event.payload["api_version"] for one in offline.world.log.posted[1:]} == {version}
+    answered = offline.client.v1.subscriptions.retrieve(contract).to_dict()
+    assert "current_period_end" not in answered
+    offline.world.webhook_url = "http://127.0.0.1:1/hook"
+    (endpoint,) = offline.client.v1.webhook_endpoints.list().data
+    assert endpoint.api_version == version
 
 
 def test_slow_answers_come_late_and_pages_at_once(offline: Offline) -> None:

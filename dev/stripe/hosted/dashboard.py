@@ -11,10 +11,12 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug import Response
 from werkzeug.exceptions import BadRequest, Conflict, NotFound
 
+from dev.simulate.versions import EVERY
 from dev.stripe.hosted.cards import TEST_CARDS
 from dev.stripe.views import ANSWERING, PaymentLine
 from dev.stripe.world import World
 
+VERSIONS = tuple(version.name for version in reversed(EVERY))
 UNITS = ("minute", "hour", "day", "month", "year")
 _UNIT_SECONDS = {"minute": 60, "hour": 3_600, "day": 86_400}
 _MONTHS = {"month": 1, "year": 12}
@@ -68,6 +70,7 @@ class DashboardPages:
             answering_left=left,
             cards=TEST_CARDS,
             units=UNITS,
+            versions=VERSIONS,
             statuses=STATUSES,
             answer_words=ANSWER_WORDS,
             notice=DONE.get(request.args.get("done", ""), ""),
@@ -84,7 +87,11 @@ class DashboardPages:
 
     def switch(self) -> None:
         """Set how webhooks are delivered."""
+        version = request.form.get("api_version") or self._world.switches.api_version
+        if version not in VERSIONS:
+            raise BadRequest(f"{version} is no version that an endpoint can have.")
         self._world.set_switches(
+            api_version=version,
             duplicates=_number("duplicates", 0, 100) / 100,
             shuffle="shuffle" in request.form,
             delay_seconds=_number("delay_seconds", 0, DELAY_SECONDS_MAX),
