@@ -124,6 +124,11 @@ class Keeper:
             return self._moment()
 
     @property
+    def glance(self) -> int:
+        """The account's time as `now`, without waiting for what is being done to the account."""
+        return self._moment()
+
+    @property
     def ahead_seconds(self) -> int:
         """How far the account's clock is ahead of the wall clock."""
         with self._lock:

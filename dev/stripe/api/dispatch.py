@@ -149,7 +149,7 @@ class Dispatch:
 
     def _dated(self) -> dict[str, str]:
         # Of the moment that the answer tells of, however late it leaves.
-        return {"Date": formatdate(self._world.now, usegmt=True)}
+        return {"Date": formatdate(self._world.glance, usegmt=True)}
 
     def _run(
         self,
