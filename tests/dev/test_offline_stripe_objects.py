@@ -55,6 +55,8 @@ PARAMETERS: dict[tuple[str, str], Any] = {
     ("POST", "/v1/refunds"): P.RefundCreateParams,
     ("GET", "/v1/refunds"): P.RefundListParams,
     ("GET", "/v1/disputes"): P.DisputeListParams,
+    ("POST", "/v1/credit_notes"): P.CreditNoteCreateParams,
+    ("GET", "/v1/credit_notes"): P.CreditNoteListParams,
     ("GET", "/v1/events"): P.EventListParams,
     ("GET", "/v1/webhook_endpoints"): P.WebhookEndpointListParams,
 }

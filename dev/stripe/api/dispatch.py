@@ -21,7 +21,16 @@ import orjson
 import telemetry
 from dev.simulate.versions import ApiVersion
 from dev.stripe.agenda import Shop
-from dev.stripe.api import account, billing, catalogue, checkout, customers, money, portal
+from dev.stripe.api import (
+    account,
+    billing,
+    catalogue,
+    checkout,
+    credit_notes,
+    customers,
+    money,
+    portal,
+)
 from dev.stripe.api.calls import Call, Endpoint
 from dev.stripe.api.drawing import Drawer, speaking
 from dev.stripe.api.parameters import Group, Many, text
@@ -38,6 +47,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *portal.ENDPOINTS,
     *billing.ENDPOINTS,
     *money.ENDPOINTS,
+    *credit_notes.ENDPOINTS,
     *account.ENDPOINTS,
 )
 # This account is a toy, so it takes any key that could be one of test mode.

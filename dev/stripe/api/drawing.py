@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from dev.simulate.credit_note_objects import credit_note_object
 from dev.simulate.invoice_objects import invoice_object, invoice_payment_object, line_object
 from dev.simulate.objects import (
     customer_object,
@@ -17,6 +18,7 @@ from dev.simulate.objects import (
 from dev.simulate.payment_objects import charge_object, intent_object
 from dev.simulate.records import (
     Charge,
+    CreditNote,
     Customer,
     Dispute,
     Intent,
@@ -48,6 +50,7 @@ def _customer(customer: Customer) -> Json:
 # What is drawn the same for everyone who asks.
 _PLAIN: dict[type, Callable[[Any], Json]] = {
     Charge: charge_object,
+    CreditNote: credit_note_object,
     Customer: _customer,
     Dispute: dispute_object,
     Intent: intent_object,
