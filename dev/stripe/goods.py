@@ -15,6 +15,7 @@ from dev.simulate.plans import Plan
 from dev.simulate.records import Customer, Price, Record, Subscription
 from dev.simulate.versions import NEW, ApiVersion
 from dev.stripe.cards import Card
+from dev.stripe.offers import Code, Offer, code_object, offer_object
 
 NEWEST = NEW[-1]
 T = TypeVar("T")
@@ -57,7 +58,7 @@ class Visit:
     after_flow: str | None = None
 
 
-Kept = Record | Product | Visit
+Kept = Record | Product | Visit | Offer | Code
 Words = Mapping[str, str]
 
 
@@ -186,6 +187,22 @@ class Goods(Account):
             setattr(price, name, value)
         after = price_object(price)
         self.emit("price.updated", after, None, changed(before, after))
+
+    def offer(self, offer: Offer) -> None:
+        """Put a coupon on offer."""
+        self.keep(offer)
+        self.emit("coupon.created", offer_object(offer), None)
+
+    def promise(self, code: Code) -> None:
+        """Let buyers type a promotion code."""
+        self.keep(code)
+        self.emit("promotion_code.created", code_object(code, self.version), None)
+
+    def code_of(self, word: str) -> Code | None:
+        """The promotion code that a buyer types, where it can be used."""
+        typed = word.strip().lower()
+        found = (one for one in self.every(Code) if one.redeemable)
+        return next((one for one in found if one.code.lower() == typed), None)
 
     def add_customer(
         self,

@@ -29,6 +29,7 @@ from dev.stripe.api import (
     credit_notes,
     customers,
     money,
+    offers,
     portal,
 )
 from dev.stripe.api.calls import Call, Endpoint
@@ -43,6 +44,7 @@ from dev.stripe.world import World
 ENDPOINTS: tuple[Endpoint, ...] = (
     *customers.ENDPOINTS,
     *catalogue.ENDPOINTS,
+    *offers.ENDPOINTS,
     *checkout.ENDPOINTS,
     *portal.ENDPOINTS,
     *billing.ENDPOINTS,
@@ -181,7 +183,7 @@ class Dispatch:
         )
         found = endpoint.run(call)
         version = asked.headers.get("stripe-version") or NEWEST.name
-        drawer = Drawer(shop, world.base_url)
+        drawer = Drawer(shop, world.base_url, ApiVersion(version))
         with speaking(shop, ApiVersion(version)):
             drawn = drawer.draw(found)
             for path in expand:
