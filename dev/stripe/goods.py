@@ -22,10 +22,10 @@ T = TypeVar("T")
 
 
 class Period(NamedTuple):
-    """How often something renews: every `count` of `day`, `week`, `month` or `year`."""
+    """How often something renews: every `times` of `day`, `week`, `month` or `year`."""
 
     interval: str
-    count: int = 1
+    times: int = 1
 
 
 @dataclass(slots=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from dev.simulate.coupons import Coupon
 from dev.simulate.plans import Plan
 from dev.simulate.records import Charge, Customer, Invoice, Price, Session, Subscription
 from dev.stripe.agenda import Shop
@@ -19,6 +20,7 @@ from dev.stripe.views import (
     PortalInvoice,
     PortalSubscription,
 )
+from workers.wording import money
 
 # What a list of the dashboard has at most.
 SHOWN = 50
@@ -39,14 +41,41 @@ def checkout(shop: Shop, session: Session) -> Checkout:
         mode=session.mode,
         product_name=price.plan.name,
         description=(product.description if product else None) or "",
-        amount_minor=price.unit_minor * session.quantity,
+        amount_minor=sum(
+            pick.amount
+            for pick in session.picks
+            if pick.price.plan.recurring or session.mode == "payment"
+        ),
         currency=price.currency,
         interval=_interval(price.plan),
         trial_days=session.trial_days,
         email=session.customer.email,
         success_url=after_payment(session),
         cancel_url=session.cancel_url or "",
+        things=tuple(
+            (
+                f"{pick.quantity} x {pick.price.plan.name}"
+                if pick.quantity > 1
+                else pick.price.plan.name,
+                pick.amount,
+            )
+            for pick in session.picks
+        ),
+        due_minor=session.amount_total,
+        discount_minor=session.discount,
+        discount_name=" and ".join(_named(each.coupon) for each in session.discounts),
+        takes_code=bool(session.promotion_codes) and not session.discounts,
     )
+
+
+def _named(coupon: Coupon) -> str:
+    what = (
+        f"{coupon.percent_off}%"
+        if coupon.percent_off
+        else money(coupon.amount_off, coupon.currency)
+    )
+    times = {"once": "once", "forever": "every time"}
+    return f"{what} off, {times.get(coupon.duration, f'for {coupon.months} months')}"
 
 
 def _interval(plan: Plan) -> str | None:

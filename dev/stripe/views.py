@@ -30,6 +30,12 @@ class Checkout:
     email: str
     success_url: str
     cancel_url: str
+    # What is due today, thing by thing and in all; what is taken off, and what that is called.
+    things: tuple[tuple[str, int], ...]
+    due_minor: int
+    discount_minor: int
+    discount_name: str
+    takes_code: bool
 
 
 @dataclass(frozen=True, slots=True)
