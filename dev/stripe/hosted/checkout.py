@@ -139,7 +139,8 @@ def _terms(checkout: Checkout, now: int) -> dict[str, Any]:
         terms = f"After the trial, {price} {each} from {begins} until you cancel."
     elif checkout.interval:
         heading, button = f"Subscribe to {checkout.product_name}", "Subscribe"
-        terms = f"{price} {each} until you cancel, which you can do at any time."
+        before = " before discounts," if checkout.discount_name else ""
+        terms = f"{price} {each}{before} until you cancel, which you can do at any time."
     else:
         due = money(checkout.due_minor, checkout.currency)
         heading, button, terms = checkout.product_name, f"Pay {due}", ""
