@@ -84,6 +84,8 @@ class Engine:
         self.cause: tuple[str, str | None] | None = None
         # What an envelope says of whose account its event is of: ours says nothing.
         self.whose: Json = {}
+        # What the endpoint speaks of what belongs to no customer.
+        self.version = NEW[-1]
         # Ids must differ between runs, what happens must not: two sources of chance.
         # Neither guards anything, both must repeat, so `random` is right.
         self.chance = random.Random(seed)  # noqa: S311
@@ -186,7 +188,7 @@ class Engine:
         envelope: Json = {
             "id": event_id,
             "object": "event",
-            "api_version": customer.version.name if customer else NEW[-1].name,
+            "api_version": (customer.version if customer else self.version).name,
             "created": self.now,
             "data": data,
             "livemode": False,

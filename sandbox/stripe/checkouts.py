@@ -5,11 +5,13 @@ Every step keeps the records and emits what field experience says Stripe emits. 
 
 from dataclasses import dataclass, field
 
+from sandbox.simulate.coupons import Discount
 from sandbox.simulate.invoice_objects import invoice_object
 from sandbox.simulate.payment_objects import UNAUTHENTICATED, intent_object
-from sandbox.simulate.records import Charge, Customer, Intent, Price, Session
+from sandbox.simulate.records import Charge, Customer, Intent, Pick, Price, Session
 from sandbox.stripe.cards import DEBIT, Card
 from sandbox.stripe.goods import Goods
+from sandbox.stripe.offers import Code, spread
 from sandbox.stripe.views import Declined, NeedsAuthentication
 
 LIFETIME_SECONDS = 24 * 3600
@@ -26,10 +28,9 @@ _REFUSED = Declined(
 class Terms:
     """What a checkout session is to sell, to whom, and where it leads afterwards."""
 
-    price: Price
+    lines: tuple[tuple[Price, int], ...]
     success_url: str
     customer: Customer | None = None
-    quantity: int = 1
     cancel_url: str | None = None
     reference: str | None = None
     email: str | None = None
@@ -39,10 +40,16 @@ class Terms:
     trial_days: int = 0
     invoicing: bool = False
     promotion_codes: bool | None = None
+    discounts: tuple[Discount, ...] = ()
     always_customer: bool = False
     # What the asker's clock says, and how far that is from now.
     expires_at: int = 0
     lives_seconds: int = LIFETIME_SECONDS
+
+    @property
+    def main(self) -> tuple[Price, int]:
+        """What renews first, or is sold first where nothing renews; and how many."""
+        return next((line for line in self.lines if line[0].plan.recurring), self.lines[0])
 
 
 class Checkouts(Goods):
@@ -57,20 +64,24 @@ class Checkouts(Goods):
 
     def open_checkout(self, terms: Terms) -> Session:
         """Open a session; Stripe says nothing until it is completed or expires."""
-        price = terms.price
+        price, quantity = terms.main
         recurring = price.plan.recurring
         guest = not recurring and not terms.always_customer
-        amount = 0 if terms.trial_days else price.unit_minor * terms.quantity
+        line_ids = [self.new_id("li") for _ in terms.lines]
+        picks = tuple(
+            Pick(sold, count, line_id)
+            for (sold, count), line_id in zip(terms.lines, line_ids, strict=True)
+        )
         session = Session(
             id=self.new_id("cs_test", 58),
             customer=terms.customer or self.add_customer(email=terms.email or "", guest=guest),
             mode="subscription" if recurring else "payment",
             price=price,
-            quantity=terms.quantity,
+            quantity=quantity,
             created=self.now,
             metadata=dict(terms.metadata),
-            amount_subtotal=amount,
-            amount_total=amount,
+            amount_subtotal=0,
+            amount_total=0,
             reference=terms.reference,
             intent_metadata=dict(terms.intent_metadata),
             contract_metadata=dict(terms.contract_metadata),
@@ -83,11 +94,36 @@ class Checkouts(Goods):
             customer_given=terms.customer is not None,
             customer_email=terms.email,
             promotion_codes=terms.promotion_codes,
-            line_id=self.new_id("li"),
+            line_id=line_ids[0],
             invoicing=terms.invoicing,
+            basket=picks if len(picks) > 1 else (),
+            discounts=terms.discounts,
         )
+        reckon(session)
         self.keep(session)
         return session
+
+    def apply_code(self, session: Session, word: str) -> Declined | None:
+        """Take a promotion code off an open session, as its buyer types it; None when it is."""
+        code = self.code_of(word)
+        if not session.promotion_codes or session.discounts:
+            return Declined("This page takes no promotion code.", "promotion_code_not_allowed")
+        coupon = code.offer.coupon if code else None
+        if code is None or coupon is None or coupon.currency not in ("", session.price.currency):
+            return Declined("This promotion code is invalid.", "promotion_code_invalid")
+        session.discounts = (self.redeem(code),)
+        reckon(session)
+        if session.intent:
+            session.intent.amount = session.amount_total
+        if session.amount_total == 0:
+            session.intent = None
+        return None
+
+    def redeem(self, code: Code) -> Discount:
+        """Put a promotion code to use."""
+        code.redeemed += 1
+        code.offer.redeemed += 1
+        return Discount(self.new_id("di"), code.offer.coupon, self.now, None, code.id)
 
     def pay_checkout(
         self, session: Session, card: Card, *, authenticated: bool
@@ -187,3 +223,21 @@ class Checkouts(Goods):
             self.deliver(session, charge)
         else:
             self.complete(session, "no_payment_required")
+
+
+def due_now(session: Session) -> list[int]:
+    """What each thing in a session costs today before discounts: a trial costs nothing."""
+    free = session.trial_days > 0
+    return [0 if free and pick.price.plan.recurring else pick.amount for pick in session.picks]
+
+
+def off_each(session: Session) -> list[int]:
+    """What discounts take off each thing in a session today."""
+    parts = spread(due_now(session), session.discounts)
+    return [sum(off for _, off in taken) for taken in parts]
+
+
+def reckon(session: Session) -> None:
+    """Set what a session costs today."""
+    session.amount_subtotal = sum(due_now(session))
+    session.amount_total = session.amount_subtotal - sum(off_each(session))

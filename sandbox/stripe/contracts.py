@@ -3,12 +3,13 @@
 And what Stripe does by itself: tries to collect a renewal, again and again, then gives up.
 """
 
+from sandbox.simulate.cycles import Change, alter
 from sandbox.simulate.engine import changed
 from sandbox.simulate.objects import customer_object, subscription_object
 from sandbox.simulate.payment_objects import card_object
 from sandbox.simulate.records import Customer, Invoice, Price, Subscription
+from sandbox.stripe.bills import Bills
 from sandbox.stripe.cards import Card, card_of
-from sandbox.stripe.checkouts import Checkouts
 from sandbox.stripe.views import Declined, NeedsAuthentication
 
 # After each failed attempt in turn; after the last the contract ends.
@@ -23,7 +24,7 @@ def pays(customer: Customer) -> bool:
     return card is not None and card.decline_code is None and not card.fails_later
 
 
-class Contracts(Checkouts):
+class Contracts(Bills):
     """Subscriptions that run."""
 
     def cancel_at_end(self, subscription: Subscription) -> None:
@@ -64,9 +65,7 @@ class Contracts(Checkouts):
             subscription.price, subscription.quantity = price, quantity
             self.report(subscription, before, by_stripe=False)
             return None
-        invoice = self.switch(subscription, price, quantity, subscription.metadata)
-        self.step()
-        self.pay(invoice)
+        alter(self, subscription, Change(price, quantity))
         return None
 
     def attempt(self, invoice: Invoice) -> None:

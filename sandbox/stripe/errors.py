@@ -17,6 +17,7 @@ class Refusal(Exception):  # noqa: N818 - a request is refused; nothing went wro
     param: str | None = None
     kind: str = INVALID
     decline_code: str | None = None
+    retry_after_seconds: int | None = None
 
     def body(self) -> dict[str, Any]:
         """The error as Stripe words it."""
@@ -49,6 +50,15 @@ def no_such(kind: str, record_id: str, param: str) -> Refusal:
     """An id that belongs to nothing here; Stripe says 404 when the address names it, else 400."""
     status = HTTPStatus.NOT_FOUND if param == "id" else HTTPStatus.BAD_REQUEST
     return Refusal(status, f"No such {kind}: '{record_id}'", "resource_missing", param)
+
+
+def no_access(account_id: str) -> Refusal:
+    """An account that is not the key's own."""
+    told = (
+        f"The provided key does not have access to account '{account_id}' (or that account does "
+        "not exist). Application access may have been revoked."
+    )
+    return Refusal(HTTPStatus.FORBIDDEN, told, "account_invalid")
 
 
 def unrecognised(method: str, path: str) -> Refusal:

@@ -5,7 +5,7 @@ Keeps every record by its id. Pure of I/O; whoever calls has checked what is ask
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from sandbox.simulate.account import Account
 from sandbox.simulate.engine import changed
@@ -13,11 +13,19 @@ from sandbox.simulate.expected import NoBooks
 from sandbox.simulate.objects import Json, customer_object, price_object
 from sandbox.simulate.plans import Plan
 from sandbox.simulate.records import Customer, Price, Record, Subscription
-from sandbox.simulate.versions import NEW
+from sandbox.simulate.versions import NEW, ApiVersion
 from sandbox.stripe.cards import Card
+from sandbox.stripe.offers import Code, Offer, code_object, offer_object
 
 NEWEST = NEW[-1]
 T = TypeVar("T")
+
+
+class Period(NamedTuple):
+    """How often something renews: every `times` of `day`, `week`, `month` or `year`."""
+
+    interval: str
+    times: int = 1
 
 
 @dataclass(slots=True)
@@ -50,8 +58,14 @@ class Visit:
     after_flow: str | None = None
 
 
-Kept = Record | Product | Visit
+Kept = Record | Product | Visit | Offer | Code
 Words = Mapping[str, str]
+
+
+def _plan(name: str, period: Period | None, currency: str, unit_minor: int) -> Plan:
+    # What a plan is called and costs; its tokens are nothing that Stripe knows.
+    interval, count = period or (None, 1)
+    return Plan(0, "", name, 0, interval, {currency: unit_minor}, interval_count=count)
 
 
 def product_object(product: Product) -> Json:
@@ -86,6 +100,17 @@ class Goods(Account):
         super().__init__(seed=0, run=run, starts_at=starts_at)
         self.books = NoBooks()
         self.records: dict[str, Kept] = {}
+
+    @property
+    def account_id(self) -> str:
+        """The account's own id, for as long as its file is."""
+        return f"acct_1{self.run[:15]}"
+
+    def speak(self, version: ApiVersion) -> None:
+        """Tell events in the shapes of a version from now on; what is told already stays."""
+        self.version = version
+        for customer in self.customers.values():
+            customer.version = version
 
     def keep(self, record: Kept) -> None:
         """Remember a record by its id."""
@@ -131,16 +156,16 @@ class Goods(Account):
         *,
         currency: str,
         unit_minor: int,
-        interval: str | None,
+        period: Period | None,
         lookup_key: str | None = None,
         nickname: str | None = None,
         metadata: Words | None = None,
         active: bool = True,
     ) -> Price:
-        """Make a price; `interval` None sells once."""
+        """Make a price; `period` None sells once."""
         price = Price(
             id=self.new_id("price"),
-            plan=Plan(0, "", product.name, 0, interval, {currency: unit_minor}),
+            plan=_plan(product.name, period, currency, unit_minor),
             currency=currency,
             unit_minor=unit_minor,
             known=True,
@@ -163,6 +188,22 @@ class Goods(Account):
         after = price_object(price)
         self.emit("price.updated", after, None, changed(before, after))
 
+    def offer(self, offer: Offer) -> None:
+        """Put a coupon on offer."""
+        self.keep(offer)
+        self.emit("coupon.created", offer_object(offer), None)
+
+    def promise(self, code: Code) -> None:
+        """Let buyers type a promotion code."""
+        self.keep(code)
+        self.emit("promotion_code.created", code_object(code, self.version), None)
+
+    def code_of(self, word: str) -> Code | None:
+        """The promotion code that a buyer types, where it can be used."""
+        typed = word.strip().lower()
+        found = (one for one in self.every(Code) if one.redeemable)
+        return next((one for one in found if one.code.lower() == typed), None)
+
     def add_customer(
         self,
         *,
@@ -178,7 +219,7 @@ class Goods(Account):
         customer = Customer(
             id=self.new_id("cus", 14),
             user_id=known.get("user_id", ""),
-            version=NEWEST,
+            version=self.version,
             currency="",
             name=name,
             email=email,

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field, replace
 from typing import TypedDict, Unpack
 
 from sandbox.simulate.payments import DRAFT_SECONDS
+from sandbox.simulate.versions import BY_CHOICE
 from sandbox.stripe.agenda import Shop
+from sandbox.stripe.answering import Gate
 from sandbox.stripe.log import EventLog, Posted
 from sandbox.stripe.store import Answer, Store
-from sandbox.stripe.views import Switches
+from sandbox.stripe.views import Answering, Switches
 
 
 class SwitchTerms(TypedDict, total=False):
@@ -26,6 +28,16 @@ class SwitchTerms(TypedDict, total=False):
     delay_seconds: float
     loss: float
     same_second: bool
+    api_version: str
+
+
+class AnswerTerms(TypedDict, total=False):
+    """How calls are answered, by name; see `Answering`."""
+
+    kind: str
+    slow_seconds: float
+    status: int
+    retry_after_seconds: int | None
 
 
 @dataclass(slots=True)
@@ -55,6 +67,7 @@ class Keeper:
         self.webhook_url = ""
         self.base_url = ""
         self.set_aside = store.set_aside
+        self.gate = Gate()
         self.log = EventLog()
         self.log.restore(store.events(), time.time())
         found = self._saved()
@@ -111,6 +124,11 @@ class Keeper:
             return self._moment()
 
     @property
+    def glance(self) -> int:
+        """The account's time as `now`, without waiting for what is being done to the account."""
+        return self._moment()
+
+    @property
     def ahead_seconds(self) -> int:
         """How far the account's clock is ahead of the wall clock."""
         with self._lock:
@@ -148,9 +166,29 @@ class Keeper:
             return self._state.switches
 
     def set_switches(self, **changes: Unpack[SwitchTerms]) -> None:
-        """Change some switches; the others stay. They hold for what happens from now on."""
-        with self.acting():
-            self._state.switches = replace(self._state.switches, **changes)
+        """Change some switches; the others stay. They hold for what happens from now on.
+
+        Raises `KeyError` for a version that no endpoint can have.
+        """
+        with self.acting() as act:
+            switches = replace(self._state.switches, **changes)
+            act.shop.speak(BY_CHOICE[switches.api_version][0])
+            self._state.switches = switches
+
+    # Answers of the API.
+
+    @property
+    def answering(self) -> Answering:
+        """How calls of the API are answered."""
+        return self.gate.answering
+
+    def set_answering(self, *, for_seconds: float = 0.0, **terms: Unpack[AnswerTerms]) -> None:
+        """Answer calls of the API otherwise from now on, for a time or until it is set anew.
+
+        What is not named is as it is by default; see `Answering`.
+        """
+        until = time.time() + for_seconds if for_seconds else 0.0
+        self.gate.become(Answering(**terms, until=until))
 
     def take_delivery(self, patience_seconds: float) -> Posted | None:
         """Wait for the next event to post; None when none is due in time."""

@@ -84,6 +84,7 @@ def serve(world: World, *, port: int, webhook_url: str, secret: str) -> Iterator
         yield url
     finally:
         stop.set()
+        world.set_answering(kind="normal")
         if postman:
             postman.stop()
         _shut(server)

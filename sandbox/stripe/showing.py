@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable
 
+from domain.money import money
+from sandbox.simulate.coupons import Coupon
+from sandbox.simulate.plans import Plan
 from sandbox.simulate.records import Charge, Customer, Invoice, Price, Session, Subscription
 from sandbox.stripe.agenda import Shop
 from sandbox.stripe.contracts import RUNNING
@@ -38,14 +41,46 @@ def checkout(shop: Shop, session: Session) -> Checkout:
         mode=session.mode,
         product_name=price.plan.name,
         description=(product.description if product else None) or "",
-        amount_minor=price.unit_minor * session.quantity,
+        amount_minor=sum(
+            pick.amount
+            for pick in session.picks
+            if pick.price.plan.recurring or session.mode == "payment"
+        ),
         currency=price.currency,
-        interval=price.plan.interval,
+        interval=_interval(price.plan),
         trial_days=session.trial_days,
         email=session.customer.email,
         success_url=after_payment(session),
         cancel_url=session.cancel_url or "",
+        things=tuple(
+            (
+                f"{pick.quantity} x {pick.price.plan.name}"
+                if pick.quantity > 1
+                else pick.price.plan.name,
+                pick.amount,
+            )
+            for pick in session.picks
+        ),
+        due_minor=session.amount_total,
+        discount_minor=session.discount,
+        discount_name=" and ".join(_named(each.coupon) for each in session.discounts),
+        takes_code=bool(session.promotion_codes) and not session.discounts,
     )
+
+
+def _named(coupon: Coupon) -> str:
+    what = (
+        f"{coupon.percent_off}%"
+        if coupon.percent_off
+        else money(coupon.amount_off, coupon.currency)
+    )
+    times = {"once": "once", "forever": "every time"}
+    return f"{what} off, {times.get(coupon.duration, f'for {coupon.months} months')}"
+
+
+def _interval(plan: Plan) -> str | None:
+    several = plan.interval_count > 1
+    return f"{plan.interval_count} {plan.interval}s" if several else plan.interval
 
 
 def portal(shop: Shop, visit: Visit) -> Portal:
@@ -94,7 +129,7 @@ def _subscription(shop: Shop, subscription: Subscription) -> PortalSubscription:
         product_name=price.plan.name,
         amount_minor=price.unit_minor * subscription.quantity,
         currency=price.currency,
-        interval=price.plan.interval or "",
+        interval=_interval(price.plan) or "",
         status=subscription.status,
         period_end=subscription.period_end,
         cancel_at_period_end=subscription.cancel_at_period_end
@@ -106,7 +141,7 @@ def _subscription(shop: Shop, subscription: Subscription) -> PortalSubscription:
                 price_id=other.id,
                 product_name=other.plan.name,
                 amount_minor=other.unit_minor * subscription.quantity,
-                interval=other.plan.interval or "",
+                interval=_interval(other.plan) or "",
             )
             for other in (options(shop, subscription) if running else ())
         ),

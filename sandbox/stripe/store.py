@@ -11,9 +11,9 @@ from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from zlib import crc32
 
-from sandbox.simulate import plans, records, versions
+from sandbox.simulate import coupons, plans, records, versions
 from sandbox.simulate.engine import Event
-from sandbox.stripe import goods, views
+from sandbox.stripe import goods, offers, views
 from sandbox.stripe.agenda import Shop
 from sandbox.stripe.log import Posted
 
@@ -43,7 +43,7 @@ def version_of_records() -> str:
     """A fingerprint of what is pickled: it changes when a record gains or loses a field."""
     kept = [
         f"{kind.__module__}.{kind.__qualname__}:{','.join(field.name for field in fields(kind))}"
-        for module in (goods, plans, records, versions, views)
+        for module in (coupons, goods, offers, plans, records, versions, views)
         for kind in vars(module).values()
         if isinstance(kind, type) and is_dataclass(kind)
     ]

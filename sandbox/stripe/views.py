@@ -5,13 +5,17 @@ Money is in minor units of `currency`, moments are Unix seconds of the account's
 
 from dataclasses import dataclass
 
+from sandbox.simulate.versions import EVERY
+
+NEWEST = EVERY[-1]
+
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
     """A checkout session as its page shows it; `success_url` has the session's id put in.
 
-    `amount_minor` is the price; with `trial_days` nothing is due today. `interval` is None for
-    what does not renew. `status` is `open`, `complete` or `expired`.
+    `amount_minor` is the price; with `trial_days` nothing is due today. `interval` is `month` or
+    `3 months`, and None for what does not renew. `status` is `open`, `complete` or `expired`.
     """
 
     session_id: str
@@ -26,6 +30,12 @@ class Checkout:
     email: str
     success_url: str
     cancel_url: str
+    # What is due today, thing by thing and in all; what is taken off, and what that is called.
+    things: tuple[tuple[str, int], ...]
+    due_minor: int
+    discount_minor: int
+    discount_name: str
+    takes_code: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +123,7 @@ class Switches:
     """How webhooks are delivered; probabilities are from 0 to 1.
 
     A lost event is never posted and stays in the events list; with `same_second` the events of
-    one sequence share their `created`.
+    one sequence share their `created`. They are told in the shapes of `api_version`.
     """
 
     duplicates: float = 0.0
@@ -121,6 +131,26 @@ class Switches:
     delay_seconds: float = 0.0
     loss: float = 0.0
     same_second: bool = False
+    api_version: str = NEWEST.name
+
+
+ANSWERING = ("normal", "slow", "hang", "errors")
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """How calls of the API are answered: `kind` is one of `ANSWERING`.
+
+    A slow answer comes after `slow_seconds`, an error has the HTTP `status` 500 or 429, which says
+    how long to wait where `retry_after_seconds` is set. `until` is a Unix time of the wall clock
+    after which all is normal again; 0 means until it is set anew.
+    """
+
+    kind: str = "normal"
+    slow_seconds: float = 3.0
+    status: int = 500
+    retry_after_seconds: int | None = None
+    until: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,3 +223,4 @@ class Dashboard:
     debits: tuple[DebitLine, ...]
     events: tuple[EventLine, ...]
     switches: Switches
+    answering: Answering

@@ -57,6 +57,12 @@ class World(Keeper):
             said = act.shop.pay_checkout(session, card, authenticated=authenticated)
             return said or Paid(showing.after_payment(session))
 
+    def apply_code(self, session_id: str, word: str) -> Declined | None:
+        """Take a promotion code off an open session; None when it is taken."""
+        with self.acting() as act:
+            session = _the(act.shop, Session, session_id)
+            return act.shop.apply_code(session, word) if session.status == "open" else _OVER
+
     def refuse_authentication(self, session_id: str) -> Declined:
         """Fail the bank's question to the buyer."""
         with self.acting() as act:
@@ -182,6 +188,7 @@ class World(Keeper):
                 debits=showing.debits(shop),
                 events=showing.events(reversed(self.log.posted[-showing.SHOWN :])),
                 switches=self.switches,
+                answering=self.answering,
             )
 
 

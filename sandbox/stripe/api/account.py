@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from sandbox.simulate.objects import stripe_list
 from sandbox.stripe.api.calls import Call, Endpoint, Found, Json
 from sandbox.stripe.api.parameters import DATED_PAGE, NOTHING, PAGE, Group, Many, flag, text
-from sandbox.stripe.errors import invalid, no_such
-from sandbox.stripe.goods import NEWEST
+from sandbox.stripe.errors import invalid, no_access, no_such
 from sandbox.stripe.log import Posted
 
 _TYPES_MAX = 20
@@ -43,7 +43,7 @@ def _endpoint(call: Call) -> Json:
     return {
         "id": ENDPOINT_ID,
         "object": "webhook_endpoint",
-        "api_version": NEWEST.name,
+        "api_version": call.shop.version.name,
         "application": None,
         "created": 1_700_000_000,
         "description": "The offline Stripe's only endpoint",
@@ -72,7 +72,37 @@ def _balance(call: Call) -> Json:
     return {"object": "balance", "available": [nothing], "livemode": False, "pending": [nothing]}
 
 
+def _account(call: Call) -> Json:
+    return {
+        "id": call.shop.account_id,
+        "object": "account",
+        "business_profile": None,
+        "business_type": None,
+        "capabilities": {"card_payments": "active", "transfers": "active"},
+        "charges_enabled": True,
+        "controller": {"type": "account"},
+        "country": "US",
+        "created": 1_700_000_000,
+        "default_currency": "usd",
+        "details_submitted": True,
+        "email": None,
+        "external_accounts": stripe_list([], f"/v1/accounts/{call.shop.account_id}"),
+        "metadata": {},
+        "payouts_enabled": True,
+        "settings": None,
+        "type": "standard",
+    }
+
+
+def _own_account(call: Call) -> Json:
+    if call.id != call.shop.account_id:
+        raise no_access(call.id)
+    return _account(call)
+
+
 ENDPOINTS = (
+    Endpoint("GET", "/v1/account", NOTHING, _account),
+    Endpoint("GET", "/v1/accounts/<id>", NOTHING, _own_account),
     Endpoint(
         "GET",
         "/v1/events",

@@ -7,6 +7,7 @@ from sandbox.simulate.objects import subscription_object
 from sandbox.simulate.records import Invoice, Price, Subscription
 from sandbox.stripe.api.calls import Call, Endpoint, Found, Json
 from sandbox.stripe.api.drawing import invoice_payments, items_of, lines_of
+from sandbox.stripe.api.offers import DISCOUNTS, discounts_of
 from sandbox.stripe.api.parameters import (
     DATED_PAGE,
     NOTHING,
@@ -32,6 +33,7 @@ _STATUSES = (
 _UPDATE = Group(
     {
         "cancel_at_period_end": flag,
+        "discounts": DISCOUNTS,
         "items": Many(Group({"id": text, "price": text, "quantity": whole}), most=1),
         "metadata": metadata,
         "proration_behavior": one_of("always_invoice", "create_prorations", "none"),
@@ -82,6 +84,8 @@ def _update(call: Call) -> Found:
         call.shop.cancel_at_end(subscription)
     if params.get("cancel_at_period_end") is False and scheduled:
         call.shop.undo_cancel(subscription)
+    if "discounts" in params:
+        call.shop.reduce_contract(subscription, discounts_of(call, params["discounts"]))
     if params.get("items"):
         _move(call, subscription, params["items"][0])
     return subscription

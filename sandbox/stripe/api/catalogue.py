@@ -22,9 +22,11 @@ from sandbox.stripe.api.parameters import (
 )
 from sandbox.stripe.api.searching import SEARCH, search
 from sandbox.stripe.errors import invalid, missing_parameter
-from sandbox.stripe.goods import Product
+from sandbox.stripe.goods import Period, Product
 
-INTERVALS = ("day", "week", "month", "year")
+# Three years of each.
+_INTERVALS_MAX = {"day": 1095, "week": 156, "month": 36, "year": 3}
+INTERVALS = tuple(_INTERVALS_MAX)
 _RECURRING = Group(
     {
         "interval": one_of(*INTERVALS),
@@ -71,13 +73,18 @@ _PRICES: dict[str, Any] = {
 }
 
 
-def interval_of(recurring: Mapping[str, Any] | None, param: str) -> str | None:
-    """How often something renews; more than one interval at a time is not known here."""
+def period_of(recurring: Mapping[str, Any] | None, param: str) -> Period | None:
+    """How often something renews, at most every three years; `param` is the group's name."""
     if recurring is None:
         return None
-    if recurring.get("interval_count", 1) != 1:
-        raise invalid("The offline Stripe renews every single interval only.", param)
-    return str(recurring["interval"])
+    interval, count = str(recurring["interval"]), recurring.get("interval_count", 1)
+    if count < 1:
+        told = "This value must be greater than or equal to 1."
+        raise invalid(told, f"{param}[interval_count]", "parameter_invalid_integer")
+    if count > _INTERVALS_MAX[interval]:
+        told = f"A billing period of {count} {interval}s is too long: at most three years."
+        raise invalid(told, f"{param}[interval_count]")
+    return Period(interval, count)
 
 
 def _create_product(call: Call) -> Found:
@@ -123,12 +130,11 @@ def _create_price(call: Call) -> Found:
     params = call.params
     if "unit_amount" not in params:
         raise missing_parameter("unit_amount")
-    interval = interval_of(params.get("recurring"), "recurring[interval_count]")
     return call.shop.add_price(
         _product_of(call),
         currency=params["currency"],
         unit_minor=params["unit_amount"],
-        interval=interval,
+        period=period_of(params.get("recurring"), "recurring"),
         lookup_key=_lookup_key(call, None),
         nickname=params.get("nickname"),
         metadata=merged(None, params.get("metadata", {})),

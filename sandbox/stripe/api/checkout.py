@@ -1,13 +1,14 @@
 """Checkout sessions: opened, listed, expired."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sandbox.simulate.records import Customer, Price, Session, Subscription
 from sandbox.stripe.api.calls import Call, Endpoint, Found
-from sandbox.stripe.api.catalogue import INTERVALS, interval_of
+from sandbox.stripe.api.catalogue import INTERVALS, period_of
 from sandbox.stripe.api.customers import living
-from sandbox.stripe.api.drawing import line_item_object
+from sandbox.stripe.api.drawing import line_items_of
+from sandbox.stripe.api.offers import DISCOUNTS, discounts_of
 from sandbox.stripe.api.parameters import (
     DATED_PAGE,
     NOTHING,
@@ -54,6 +55,7 @@ _SESSION = Group(
         "client_reference_id": text,
         "currency": currency,
         "customer": text,
+        "discounts": DISCOUNTS,
         "customer_creation": one_of("always", "if_required"),
         "customer_email": text,
         "expires_at": whole,
@@ -83,20 +85,22 @@ def _create(call: Call) -> Found:
     customer = living(call, params["customer"], "customer") if params.get("customer") else None
     if customer and params.get("customer_email"):
         raise invalid("You may only specify one of these parameters: customer, customer_email.")
-    (line,) = _one_line(params["line_items"])
-    price = _price_of(call, line)
+    lines = _lines(call, params["line_items"])
+    price = _check_prices(params, [sold for sold, _ in lines])
     recurring = price.plan.recurring
-    _check_price(params, price)
+    discounts = params.get("discounts", [])
+    if len(discounts) > 1 or (discounts and "allow_promotion_codes" in params):
+        told = "You may specify one discount, or `allow_promotion_codes`, not both."
+        raise invalid(told, "discounts")
     if customer and recurring:
         _check_currency(call, customer, price.currency)
     trial = params.get("subscription_data", {}).get("trial_period_days", 0)
     lives = _lifetime(call)
     return call.shop.open_checkout(
         Terms(
-            price=price,
+            lines=lines,
             success_url=params["success_url"],
             customer=customer,
-            quantity=line.get("quantity", 1),
             cancel_url=params.get("cancel_url"),
             reference=params.get("client_reference_id"),
             email=params.get("customer_email"),
@@ -105,6 +109,7 @@ def _create(call: Call) -> Found:
             contract_metadata=_words(params, "subscription_data"),
             trial_days=trial,
             invoicing=params.get("invoice_creation", {}).get("enabled", False),
+            discounts=discounts_of(call, discounts),
             promotion_codes=params.get("allow_promotion_codes"),
             always_customer=params.get("customer_creation") == "always",
             expires_at=params.get("expires_at", 0),
@@ -132,36 +137,38 @@ def _check_mode(params: Mapping[str, Any]) -> None:
         raise invalid(told, "subscription_data[trial_period_days]")
 
 
-def _one_line(lines: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    if len(lines) != 1:
-        raise invalid("The offline Stripe sells one line at a time.", "line_items")
-    if lines[0].get("quantity") is None:
-        raise missing_parameter("line_items[0][quantity]")
-    if lines[0]["quantity"] < 1:
-        told = "This value must be greater than or equal to 1."
-        raise invalid(told, "line_items[0][quantity]", "parameter_invalid_integer")
-    return lines
+def _lines(call: Call, lines: Sequence[Mapping[str, Any]]) -> tuple[tuple[Price, int], ...]:
+    for place, line in enumerate(lines):
+        where = f"line_items[{place}][quantity]"
+        if line.get("quantity") is None:
+            raise missing_parameter(where)
+        if line["quantity"] < 1:
+            told = "This value must be greater than or equal to 1."
+            raise invalid(told, where, "parameter_invalid_integer")
+    return tuple(
+        (_price_of(call, line, f"line_items[{place}]"), line["quantity"])
+        for place, line in enumerate(lines)
+    )
 
 
-def _price_of(call: Call, line: Mapping[str, Any]) -> Price:
+def _price_of(call: Call, line: Mapping[str, Any], where: str) -> Price:
     named, data = line.get("price"), line.get("price_data")
     if bool(named) == bool(data):
         told = "You must specify either `price` or `price_data` for each line item."
-        raise invalid(told, "line_items[0]")
+        raise invalid(told, where)
     if named:
-        price = call.find(Price, named, "price", "line_items[0][price]")
+        price = call.find(Price, named, "price", f"{where}[price]")
         if not price.active:
             told = "The price specified is inactive. This field only accepts active prices."
-            raise invalid(told, "line_items[0][price]", "price_inactive")
+            raise invalid(told, f"{where}[price]", "price_inactive")
         return price
-    return _inline_price(call, data or {})
+    return _inline_price(call, data or {}, f"{where}[price_data]")
 
 
-def _inline_price(call: Call, data: Mapping[str, Any]) -> Price:
-    where = "line_items[0][price_data]"
+def _inline_price(call: Call, data: Mapping[str, Any], where: str) -> Price:
     if "unit_amount" not in data:
         raise missing_parameter(f"{where}[unit_amount]")
-    interval = interval_of(data.get("recurring"), f"{where}[recurring][interval_count]")
+    period = period_of(data.get("recurring"), f"{where}[recurring]")
     named, made = data.get("product"), data.get("product_data")
     if bool(named) == bool(made):
         raise missing_parameter(f"{where}[product_data]")
@@ -180,9 +187,25 @@ def _inline_price(call: Call, data: Mapping[str, Any]) -> Price:
         product,
         currency=data["currency"],
         unit_minor=data["unit_amount"],
-        interval=interval,
+        period=period,
         active=False,
     )
+
+
+def _check_prices(params: Mapping[str, Any], prices: Sequence[Price]) -> Price:
+    """The price that decides what the session is: the first that renews, or the first at all."""
+    price = next((one for one in prices if one.plan.recurring), prices[0])
+    _check_price(params, price)
+    for other in prices:
+        if other.currency != price.currency:
+            raise invalid("All prices of a session must be in one currency.", "line_items")
+        plan, main = other.plan, price.plan
+        if plan.recurring and (plan.interval, plan.interval_count) != (
+            main.interval,
+            main.interval_count,
+        ):
+            raise invalid("All recurring prices must have the same interval.", "line_items")
+    return price
 
 
 def _check_price(params: Mapping[str, Any], price: Price) -> None:
@@ -245,7 +268,7 @@ def _expire(call: Call) -> Found:
 
 
 def _line_items(call: Call) -> Found:
-    return call.page([line_item_object(_the_session(call))], lambda item: str(item["id"]))
+    return call.page(line_items_of(_the_session(call)), lambda item: str(item["id"]))
 
 
 _LIST = {

@@ -1,7 +1,7 @@
 """Answers one request of the API: key, version, idempotency, parameters, the act, the drawing.
 
-Every answer has a request id, errors have Stripe's shape, and what was answered under an
-idempotency key is answered again.
+Every answer has a request id and the date of the account's own clock, errors have Stripe's shape,
+and what was answered under an idempotency key is answered again.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any
 
@@ -20,7 +21,17 @@ import orjson
 import telemetry
 from sandbox.simulate.versions import ApiVersion
 from sandbox.stripe.agenda import Shop
-from sandbox.stripe.api import account, billing, catalogue, checkout, customers, money, portal
+from sandbox.stripe.api import (
+    account,
+    billing,
+    catalogue,
+    checkout,
+    credit_notes,
+    customers,
+    money,
+    offers,
+    portal,
+)
 from sandbox.stripe.api.calls import Call, Endpoint
 from sandbox.stripe.api.drawing import Drawer, speaking
 from sandbox.stripe.api.parameters import Group, Many, text
@@ -33,10 +44,12 @@ from sandbox.stripe.world import World
 ENDPOINTS: tuple[Endpoint, ...] = (
     *customers.ENDPOINTS,
     *catalogue.ENDPOINTS,
+    *offers.ENDPOINTS,
     *checkout.ENDPOINTS,
     *portal.ENDPOINTS,
     *billing.ENDPOINTS,
     *money.ENDPOINTS,
+    *credit_notes.ENDPOINTS,
     *account.ENDPOINTS,
 )
 # This account is a toy, so it takes any key that could be one of test mode.
@@ -85,6 +98,7 @@ class Dispatch:
         version = asked.headers.get("stripe-version") or NEWEST.name
         known = {"Request-Id": request_id, "Stripe-Version": version}
         try:
+            self._world.gate.enter()
             _check_key(asked.headers.get("authorization", ""))
             _check_version(version)
             found = work(request_id)
@@ -93,7 +107,7 @@ class Dispatch:
         except Exception:  # noqa: BLE001 - whatever broke, a client is owed an error it can read.
             _log.exception("the offline Stripe failed", path=asked.path, request_id=request_id)
             found = _refused(failed(request_id))
-        return Answered(found.status, found.body, {**known, **found.headers})
+        return Answered(found.status, found.body, {**self._dated(), **known, **found.headers})
 
     def _answer(self, endpoint: Endpoint, asked: Asked, request_id: str) -> Answered:
         key = asked.headers.get("idempotency-key") if asked.method == "POST" else None
@@ -130,11 +144,12 @@ class Dispatch:
         if asked.method == "GET":
             self._world.tick()
             with self._world.reading() as shop:
-                return Answered(HTTPStatus.OK, self._run(shop, endpoint, asked, params, expand), {})
+                body = self._run(shop, endpoint, asked, params, expand)
+                return Answered(HTTPStatus.OK, body, self._dated())
         with self._world.acting((request_id, key)) as act:
             try:
                 body = self._run(act.shop, endpoint, asked, params, expand)
-                answered = Answered(HTTPStatus.OK, body, {})
+                answered = Answered(HTTPStatus.OK, body, self._dated())
             except Refusal as refusal:
                 # A declined card has left its traces; whatever else is refused undoes itself.
                 if refusal.status != HTTPStatus.PAYMENT_REQUIRED:
@@ -143,6 +158,10 @@ class Dispatch:
             if key:
                 act.answer = Answer(key, print_, answered.status, answered.body, time.time())
         return answered
+
+    def _dated(self) -> dict[str, str]:
+        # Of the moment that the answer tells of, however late it leaves.
+        return {"Date": formatdate(self._world.glance, usegmt=True)}
 
     def _run(
         self,
@@ -164,7 +183,7 @@ class Dispatch:
         )
         found = endpoint.run(call)
         version = asked.headers.get("stripe-version") or NEWEST.name
-        drawer = Drawer(shop, world.base_url)
+        drawer = Drawer(shop, world.base_url, ApiVersion(version))
         with speaking(shop, ApiVersion(version)):
             drawn = drawer.draw(found)
             for path in expand:
@@ -200,4 +219,6 @@ def _fingerprint(asked: Asked) -> str:
 
 
 def _refused(refusal: Refusal) -> Answered:
-    return Answered(refusal.status, orjson.dumps(refusal.body()), {})
+    wait = refusal.retry_after_seconds
+    headers = {} if wait is None else {"Retry-After": str(wait)}
+    return Answered(refusal.status, orjson.dumps(refusal.body()), headers)

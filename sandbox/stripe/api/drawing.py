@@ -6,6 +6,8 @@ from typing import Any
 
 import orjson
 
+from sandbox.simulate.credit_note_objects import credit_note_object
+from sandbox.simulate.discount_objects import discount_object
 from sandbox.simulate.invoice_objects import invoice_object, invoice_payment_object, line_object
 from sandbox.simulate.objects import (
     customer_object,
@@ -17,6 +19,7 @@ from sandbox.simulate.objects import (
 from sandbox.simulate.payment_objects import charge_object, intent_object
 from sandbox.simulate.records import (
     Charge,
+    CreditNote,
     Customer,
     Dispute,
     Intent,
@@ -31,9 +34,12 @@ from sandbox.simulate.session_objects import session_object
 from sandbox.simulate.versions import ApiVersion
 from sandbox.stripe.agenda import Shop
 from sandbox.stripe.api.calls import Page
+from sandbox.stripe.bills import SHOWN
+from sandbox.stripe.checkouts import due_now, off_each
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.goods import Product, Visit, product_object
 from sandbox.stripe.log import Posted
+from sandbox.stripe.offers import Code, Offer, code_object, offer_object
 
 Json = dict[str, Any]
 EXPANSIONS_DEPTH_MAX = 4
@@ -48,11 +54,13 @@ def _customer(customer: Customer) -> Json:
 # What is drawn the same for everyone who asks.
 _PLAIN: dict[type, Callable[[Any], Json]] = {
     Charge: charge_object,
+    CreditNote: credit_note_object,
     Customer: _customer,
     Dispute: dispute_object,
     Intent: intent_object,
     Invoice: invoice_object,
     Price: price_object,
+    Offer: offer_object,
     Product: product_object,
     Refund: refund_object,
     Subscription: subscription_object,
@@ -62,11 +70,12 @@ _PLAIN: dict[type, Callable[[Any], Json]] = {
 class Drawer:
     """Draws for one request; `base_url` is where the hosted pages are."""
 
-    def __init__(self, shop: Shop, base_url: str) -> None:
+    def __init__(self, shop: Shop, base_url: str, version: ApiVersion) -> None:
         self._shop = shop
         self._base_url = base_url
         self._ways: dict[type, Callable[[Any], Json]] = {
             **_PLAIN,
+            Code: lambda code: code_object(code, version),
             Page: self._page,
             Posted: self._event,
             Session: self._session,
@@ -93,9 +102,27 @@ class Drawer:
             value = drawn[head] = self.draw(self._shop.records[value])
         elif value is None and head not in drawn:
             value = drawn[head] = self._included(drawn, head, path)
+        if head == "discounts" and isinstance(value, list):
+            value = drawn[head] = self._discounts(drawn, value)
         for each in value if isinstance(value, list) else [value]:
             if rest and isinstance(each, dict):
                 self._expand(each, rest, path)
+
+    def _discounts(self, drawn: Json, named: list[Any]) -> list[Any]:
+        """The discounts of a contract or an invoice, told whole."""
+        record = self._shop.records.get(str(drawn.get("id")))
+        if not isinstance(record, Subscription | Invoice):
+            return named
+        of = record.subscription if isinstance(record, Invoice) else record
+        return [
+            discount_object(
+                each,
+                record.customer.version,
+                customer_id=record.customer.reference,
+                subscription_id=of.id if of else None,
+            )
+            for each in record.discounts
+        ]
 
     def _included(self, drawn: Json, name: str, path: str) -> Json:
         """Lists that an object carries only on request."""
@@ -103,7 +130,7 @@ class Drawer:
         match record, name:
             case Session(), "line_items":
                 url = f"/v1/checkout/sessions/{record.id}/line_items"
-                return stripe_list([line_item_object(record)], url)
+                return _cut_list(line_items_of(record), url)
             case Invoice(), "payments":
                 return stripe_list(invoice_payments(record), "/v1/invoice_payments")
             case Charge(), "refunds":
@@ -161,27 +188,36 @@ def speaking(shop: Shop, version: ApiVersion) -> Iterator[None]:
             customer.version = before
 
 
-def line_item_object(session: Session) -> Json:
-    """Draw the one line of a session."""
-    return {
-        "id": session.line_id,
-        "object": "item",
-        "adjustable_quantity": None,
-        "amount_discount": session.amount_subtotal - session.amount_total,
-        "amount_subtotal": session.amount_subtotal,
-        "amount_tax": 0,
-        "amount_total": session.amount_total,
-        "currency": session.price.currency,
-        "description": session.price.plan.name,
-        "metadata": {},
-        "price": price_object(session.price),
-        "quantity": session.quantity,
-    }
+def line_items_of(session: Session) -> list[Json]:
+    """Draw what is in a session, each thing with what it costs today."""
+    sums = zip(session.picks, due_now(session), off_each(session), strict=True)
+    return [
+        {
+            "id": pick.line_id,
+            "object": "item",
+            "adjustable_quantity": None,
+            "amount_discount": off,
+            "amount_subtotal": due,
+            "amount_tax": 0,
+            "amount_total": due - off,
+            "currency": pick.price.currency,
+            "description": pick.price.plan.name,
+            "metadata": {},
+            "price": price_object(pick.price),
+            "quantity": pick.quantity,
+        }
+        for pick, due, off in sums
+    ]
+
+
+def _cut_list(entries: list[Json], url: str) -> Json:
+    """A list inside another object, which shows the first of its entries only."""
+    return {**stripe_list(entries[:SHOWN], url), "has_more": len(entries) > SHOWN}
 
 
 def items_of(subscription: Subscription) -> list[Json]:
     """Draw the items of a subscription."""
-    return [item_object(subscription)]
+    return [item_object(subscription, one) for one in subscription.items]
 
 
 def lines_of(invoice: Invoice) -> list[Json]:

@@ -35,6 +35,7 @@ class CheckoutPages:
         for rule, name, view, method in (
             ("/c/pay/<session_id>", "checkout", self.show, "GET"),
             ("/c/pay/<session_id>", "pay", self.pay, "POST"),
+            ("/c/promotion/<session_id>", "promotion", self.promote, "POST"),
             ("/c/authenticate/<session_id>", "authentication", self.ask, "GET"),
             ("/c/authenticate/<session_id>", "authenticate", self.authenticate, "POST"),
         ):
@@ -61,13 +62,23 @@ class CheckoutPages:
             self._waiting.remember(session_id, card)
         return self._answer(checkout, outcome)
 
+    def promote(self, session_id: str) -> Page:
+        """Take the promotion code that was typed off what is due."""
+        checkout = self._found(session_id)
+        said = self._world.apply_code(session_id, request.form.get("promotion_code", ""))
+        if said is None:
+            return redirect(url_for("hosted.checkout", session_id=session_id), 303)
+        wrong = {"promotion_code": said.message}
+        page = self._form(checkout, request.form, wrong)
+        return page, HTTPStatus.UNPROCESSABLE_ENTITY
+
     def ask(self, session_id: str) -> Page:
         """The bank's page, between the form and the payment."""
         checkout = self._found(session_id)
         card = self._waiting.card(session_id)
         if checkout.status != "open" or card is None:
             return redirect(url_for("hosted.checkout", session_id=session_id), 303)
-        amount = money(checkout.amount_minor, checkout.currency)
+        amount = money(checkout.due_minor, checkout.currency)
         text = f"{amount} for {checkout.product_name}"
         if checkout.interval:
             text += f", {per(checkout.interval)}"
@@ -128,9 +139,11 @@ def _terms(checkout: Checkout, now: int) -> dict[str, Any]:
         terms = f"After the trial, {price} {each} from {begins} until you cancel."
     elif checkout.interval:
         heading, button = f"Subscribe to {checkout.product_name}", "Subscribe"
-        terms = f"{price} {each} until you cancel, which you can do at any time."
+        before = " before discounts," if checkout.discount_name else ""
+        terms = f"{price} {each}{before} until you cancel, which you can do at any time."
     else:
-        heading, button, terms = checkout.product_name, f"Pay {price}", ""
+        due = money(checkout.due_minor, checkout.currency)
+        heading, button, terms = checkout.product_name, f"Pay {due}", ""
     return {
         "heading": heading,
         "button": button,
@@ -139,7 +152,7 @@ def _terms(checkout: Checkout, now: int) -> dict[str, Any]:
         "per": f"then {price} {each}" if checkout.trial_days else each,
         "full_price": price,
         "trial_until": begins,
-        "due_today": money(0, checkout.currency) if checkout.trial_days else price,
+        "due_today": money(checkout.due_minor, checkout.currency),
     }
 
 

@@ -1,6 +1,8 @@
 """The front page of the offline Stripe: what there is, a clock to advance, deliveries to spoil."""
 
 import calendar
+import math
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -9,18 +11,29 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug import Response
 from werkzeug.exceptions import BadRequest, Conflict, NotFound
 
+from sandbox.simulate.versions import EVERY
 from sandbox.stripe.hosted.cards import TEST_CARDS
-from sandbox.stripe.views import PaymentLine
+from sandbox.stripe.views import ANSWERING, PaymentLine
 from sandbox.stripe.world import World
 
+VERSIONS = tuple(version.name for version in reversed(EVERY))
 UNITS = ("minute", "hour", "day", "month", "year")
 _UNIT_SECONDS = {"minute": 60, "hour": 3_600, "day": 86_400}
 _MONTHS = {"month": 1, "year": 12}
 STEPS_MAX = 400
 DELAY_SECONDS_MAX = 600.0
+ANSWER_SECONDS_MAX = 3_600.0
+STATUSES = (500, 429)
+ANSWER_WORDS = {
+    "normal": "As Stripe does",
+    "slow": "Late",
+    "hang": "Not at all",
+    "errors": "With errors",
+}
 DONE = {
     "clock": "The clock was advanced; what fell due has happened.",
     "switches": "Deliveries follow the new switches from now on.",
+    "answers": "The API answers as was set from now on.",
     "refund": "The money is given back.",
     "dispute": "The buyer's bank has taken the money back.",
     "settle": "The bank has answered.",
@@ -39,6 +52,7 @@ class DashboardPages:
         actions: dict[str, Callable[[], None]] = {
             "clock": self.advance,
             "switches": self.switch,
+            "answers": self.answer,
             "refund": self.refund,
             "dispute": self.dispute,
             "settle": self.settle,
@@ -48,11 +62,17 @@ class DashboardPages:
 
     def show(self) -> str:
         """The page."""
+        board = self._world.dashboard()
+        left = max(0, math.ceil(board.answering.until - time.time()))
         return render_template(
             "hosted/dashboard.html",
-            board=self._world.dashboard(),
+            board=board,
+            answering_left=left,
             cards=TEST_CARDS,
             units=UNITS,
+            versions=VERSIONS,
+            statuses=STATUSES,
+            answer_words=ANSWER_WORDS,
             notice=DONE.get(request.args.get("done", ""), ""),
         )
 
@@ -67,12 +87,34 @@ class DashboardPages:
 
     def switch(self) -> None:
         """Set how webhooks are delivered."""
+        version = request.form.get("api_version") or self._world.switches.api_version
+        if version not in VERSIONS:
+            raise BadRequest(f"{version} is no version that an endpoint can have.")
         self._world.set_switches(
+            api_version=version,
             duplicates=_number("duplicates", 0, 100) / 100,
             shuffle="shuffle" in request.form,
             delay_seconds=_number("delay_seconds", 0, DELAY_SECONDS_MAX),
             loss=_number("loss", 0, 100) / 100,
             same_second="same_second" in request.form,
+        )
+
+    def answer(self) -> None:
+        """Set how calls of the API are answered, for a time or until it is set anew."""
+        kind, status = request.form.get("kind", ""), int(_number("status", 0, 599))
+        if kind not in ANSWERING:
+            raise BadRequest(f"Answers are one of: {', '.join(ANSWERING)}.")
+        if kind == "errors" and status not in STATUSES:
+            raise BadRequest("An error is 500 or 429.")
+        wait = request.form.get("retry_after_seconds")
+        self._world.set_answering(
+            kind=kind,
+            slow_seconds=_number("slow_seconds", 0, ANSWER_SECONDS_MAX),
+            status=status or STATUSES[0],
+            retry_after_seconds=int(_number("retry_after_seconds", 0, ANSWER_SECONDS_MAX))
+            if wait
+            else None,
+            for_seconds=_number("for_seconds", 0, ANSWER_SECONDS_MAX),
         )
 
     def refund(self) -> None:

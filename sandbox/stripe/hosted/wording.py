@@ -17,8 +17,9 @@ def money(amount_minor: int, currency: str) -> str:
 
 
 def per(interval: str | None) -> str:
-    """How often an amount is due: `per month`; empty for what is paid once."""
-    return f"per {interval}" if interval else ""
+    """How often an amount is due: `per month`, `every 3 months`; empty for what is paid once."""
+    several = (interval or "")[:1].isdigit()
+    return f"{'every' if several else 'per'} {interval}" if interval else ""
 
 
 def date(seconds: int | None) -> str:

@@ -12,7 +12,7 @@ import stripe
 from sandbox.stripe.command import FILE_NAME
 from tests.offline_stripe import KEY, SECRET
 
-COMMAND = "from dev.stripe.command import offline_stripe; offline_stripe()"
+COMMAND = "from sandbox.stripe.command import offline_stripe; offline_stripe()"
 
 
 def test_the_command_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:

@@ -55,6 +55,12 @@ PARAMETERS: dict[tuple[str, str], Any] = {
     ("POST", "/v1/refunds"): P.RefundCreateParams,
     ("GET", "/v1/refunds"): P.RefundListParams,
     ("GET", "/v1/disputes"): P.DisputeListParams,
+    ("POST", "/v1/coupons"): P.CouponCreateParams,
+    ("GET", "/v1/coupons"): P.CouponListParams,
+    ("POST", "/v1/promotion_codes"): P.PromotionCodeCreateParams,
+    ("GET", "/v1/promotion_codes"): P.PromotionCodeListParams,
+    ("POST", "/v1/credit_notes"): P.CreditNoteCreateParams,
+    ("GET", "/v1/credit_notes"): P.CreditNoteListParams,
     ("GET", "/v1/events"): P.EventListParams,
     ("GET", "/v1/webhook_endpoints"): P.WebhookEndpointListParams,
 }

@@ -13,7 +13,8 @@ from workers.liveness.consumer_id import is_gone, own_name
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 ROOT = Path(__file__).resolve().parents[3]
-OTHER = "import sys; sys.path.insert(0, sys.argv[1])\nfrom workers.liveness.consumer_id import own_name\n"
+OTHER = "import sys; sys.path.insert(0, sys.argv[1])\n"
+OTHER += "from workers.liveness.consumer_id import own_name\n"
 OTHER += "print(own_name(), flush=True)\nsys.stdin.read()"
 
 
