@@ -56,7 +56,7 @@ def _renamed(url: str, database: str) -> str:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection(session: pytest.Session) -> None:
-    """PreparedEvent in an empty directory, where no `.env` and no `.data` lie.
+    """Work in an empty directory, where no `.env` and no `.data` lie.
 
     Not in the process that only hands the tests to others: it would start those here too, where
     they could not find what they are asked to run.

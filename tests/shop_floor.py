@@ -88,7 +88,7 @@ class Worker:
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
-        """PreparedEvent for as long as the block runs."""
+        """Work for as long as the block runs."""
         thread = threading.Thread(target=self._work, name="worker", daemon=True)
         thread.start()
         try:

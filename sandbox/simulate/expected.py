@@ -35,7 +35,7 @@ def is_active(subscription: Subscription) -> bool:
     return subscription.status in _ACTIVE
 
 
-class WorkingSet:
+class Books:
     """Every sale and subscription of the account, by user."""
 
     def __init__(self) -> None:
@@ -207,7 +207,7 @@ class WorkingSet:
         sale.gross = gross
 
 
-class NoBooks(WorkingSet):
+class NoBooks(Books):
     """The books of an account whose sales nobody compares: they stay empty."""
 
     def completed(self, session: Session) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from sandbox.simulate.account import Account
 from sandbox.simulate.engine import Event
-from sandbox.simulate.expected import NoBooks, WorkingSet
+from sandbox.simulate.expected import NoBooks, Books
 from sandbox.simulate.money import ASKING, MONEY
 from sandbox.simulate.plans import SAMPLE_PLANS, read_file
 from sandbox.simulate.play import play
@@ -105,5 +105,5 @@ def test_the_lives_bring_the_types_that_no_other_brings() -> None:
 
 def test_an_account_without_books_notes_nothing_of_any_life() -> None:
     """Whatever the books can be told, an account that keeps none can be told too."""
-    told = {name for name in vars(WorkingSet) if not name.startswith("_")} - {"met", "close"}
+    told = {name for name in vars(Books) if not name.startswith("_")} - {"met", "close"}
     assert told <= vars(NoBooks).keys()
