@@ -6,7 +6,7 @@ import pytest
 
 from sandbox.simulate.account import Account
 from sandbox.simulate.engine import Event
-from sandbox.simulate.expected import NoBooks, Books
+from sandbox.simulate.expected import Books, NoBooks
 from sandbox.simulate.money import ASKING, MONEY
 from sandbox.simulate.plans import SAMPLE_PLANS, read_file
 from sandbox.simulate.play import play
