@@ -4,34 +4,23 @@
 example are well typed, the example builds. With `--write` it writes the types anew first.
 """
 
-import contextlib
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import click
-from flask import Response
 
-import settings
 from dev.checks import node
 from dev.checks.node import NodeFailedError, NodeUnavailableError
-from ingest.app import create_app
-from ingest.ops.swagger_ui import DOCUMENT
+from ingest.app import ROUTES
+from ingest.http import openapi
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "clients"
 CLIENT, EXAMPLE = FOLDER / "typescript", FOLDER / "react-example"
 TYPES = CLIENT / "src" / "schema.ts"
-# What flask-smorest calls the view of the document.
-VIEW = "api-docs.openapi_json"
 WRITE = "python -m dev.checks.clients --write"
-# The document is the same on any store, and making it asks none.
-_NOWHERE = {
-    "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
-    "REDIS_URL": "redis://127.0.0.1:1/0",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +33,7 @@ class Checked:
 
 def document() -> str:
     """The OpenAPI document as the receiver serves it, as JSON."""
-    # Away from the `.env` of whoever asks, which must not change what the API says of itself.
-    with tempfile.TemporaryDirectory() as elsewhere, contextlib.chdir(elsewhere):
-        app = create_app(settings.load(environ=_NOWHERE))
-    with app.test_request_context(DOCUMENT):
-        # Not by a request: that would leave a line in the log.
-        served = cast("Response", app.view_functions[VIEW]())
-    return served.get_data(as_text=True)
+    return openapi.document(ROUTES)
 
 
 def check() -> Checked:

@@ -92,15 +92,13 @@ def _from_http(error: HTTPException) -> Response:
         error = _wrong_method() or error
     status = http.HTTPStatus(error.code or 500)
     code = _CODES.get(status, status.phrase.lower().replace(" ", "_").replace("-", "_"))
-    given = getattr(error, "data", None) or {}
-    errors = given.get("errors") or given.get("messages")
     headers = {
         name: value
         for name, value in error.get_headers()
         if name.lower() not in ("content-type", "content-length")
     }
     detail = _DETAILS.get(status) or f"{status.phrase}."
-    return Problem(status, code, detail, headers=headers, errors=errors).response()
+    return Problem(status, code, detail, headers=headers).response()
 
 
 def _wrong_method() -> MethodNotAllowed | None:

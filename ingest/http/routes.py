@@ -1,14 +1,15 @@
 """Declares views: address, what they take, what they answer; for Flask and OpenAPI at once.
 
-The only module that meets flask-smorest's decorators, which have no types. What an operation may
-refuse is declared with it; what all of its kind may refuse is added here.
+What an operation may refuse is declared with it; what all of its kind may refuse is added here.
 """
 
+import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
-from typing import Any, Protocol, TypeVar
+from functools import partial, wraps
+from typing import Any, TypeVar
 
-from flask_smorest import Blueprint
+from flask import Blueprint, Response, jsonify
 from marshmallow import Schema
 
 from ingest.http import inputs, refusals
@@ -23,13 +24,8 @@ Document = dict[str, Any]
 
 SUCCEEDS: Mapping[int, str] = {200: "The answer."}
 
-
-class Decorator(Protocol):
-    """What declares a view and leaves it as it is."""
-
-    def __call__(self, view: View, /) -> View:
-        """Declare the view."""
-        ...
+_IN_PATH = re.compile(r"<(\w+)>")
+_TEXT = {"required": True, "schema": {"type": "string", "minLength": 1}}
 
 
 class Routes:
@@ -48,7 +44,11 @@ class Routes:
         limited: bool = True,
     ) -> None:
         """`limited` says whether those who call too often are told to slow down."""
-        self.blueprint = Blueprint(name, __name__, url_prefix=prefix, description=description)
+        self.blueprint = Blueprint(name, __name__, url_prefix=prefix)
+        self.tag = {"name": name, "description": description}
+        # What apispec's `path` takes, for each view.
+        self.paths: list[Document] = []
+        self._prefix = prefix
         self._security: list[Document] = [{"bearer": []}] if guard else []
         self._refuses = (
             *(refusals.of_caller() if guard else ()),
@@ -61,31 +61,33 @@ class Routes:
         self,
         path: str,
         operation: str,
-        answer: type[AnswerSchema] | None = None,
+        answer: type[AnswerSchema] | Document,
         *,
         query: type[Schema] | None = None,
         statuses: Mapping[int, str] = SUCCEEDS,
-        parameters: Sequence[Document] = (),
         refuses: Sequence[Refusal] = (),
-        **doc: Any,  # noqa: ANN401 - as OpenAPI has it.
-    ) -> Decorator:
+    ) -> Callable[[View], View]:
         """Answer GET on `path`; the view is passed the checked query, where one is declared.
 
-        `operation` is the operationId, which never changes. `statuses` are those of a good answer,
-        each with its meaning, the usual one first. `parameters` are OpenAPI's, for what stands in
-        the path or in headers. `doc` is merged into OpenAPI's operation last.
+        `operation` is the operationId, which never changes. `answer` is OpenAPI's content where it
+        is no JSON. `statuses` are those of a good answer, each with its meaning, the usual one
+        first.
         """
 
         def declare(view: View) -> View:
-            taken = [{"in": "query", "schema": query}] if query else []
-            document = {
-                "operationId": operation,
-                "parameters": [*taken, *parameters],
-                "security": self._security,
-                "responses": self._refused(refuses, refusals.of_query(query()) if query else ()),
-            }
-            wrapped = self._answering(_reading(view, query, inputs.query), answer, statuses)
-            self._route("GET", path, wrapped, document, doc)
+            taken = refusals.of_query(query()) if query else ()
+            read = partial(inputs.query, query()) if query else None
+            self._route(
+                "GET",
+                path,
+                _handling(view, answer, statuses, read),
+                answer,
+                statuses=statuses,
+                refuses=(*refuses, *taken),
+                operationId=operation,
+                parameters=[{"in": "query", "schema": query}] if query else [],
+                security=self._security,
+            )
             return view
 
         return declare
@@ -102,85 +104,97 @@ class Routes:
         parameters: Sequence[Document] = (),
         refuses: Sequence[Refusal] = (),
         **doc: Any,  # noqa: ANN401 - as OpenAPI has it.
-    ) -> Decorator:
+    ) -> Callable[[View], View]:
         """Answer POST on `path`; the view is passed the checked body, where one is declared.
 
         `scope` is what the token must carry. A view returns `(answer, status)` where the status
-        is not the first of `statuses`. The rest is as for GET.
+        is not the first of `statuses`. `parameters` are OpenAPI's, for what stands in headers, and
+        `doc` goes into its operation as it is. The rest is as for GET.
         """
 
         def declare(view: View) -> View:
             taken = (*refusals.of_scope(scope), *(refusals.of_body() if body else ()))
-            document = {
-                "operationId": operation,
-                "parameters": [*parameters],
-                "security": [{"bearer": [scope]}] if scope else self._security,
-                "responses": self._refused(refuses, taken),
+            read = partial(inputs.body, body()) if body else None
+            self._route(
+                "POST",
+                path,
+                _handling(view, answer, statuses, read, scope),
+                answer,
+                statuses=statuses,
+                refuses=(*refuses, *taken),
+                operationId=operation,
+                parameters=[*parameters],
+                security=[{"bearer": [scope]}] if scope else self._security,
                 **({"requestBody": _request_body(body)} if body else {}),
-            }
-            read = _requiring(scope, _reading(view, body, inputs.body))
-            wrapped = self._answering(read, answer, statuses)
-            self._route("POST", path, wrapped, document, doc)
+                **doc,
+            )
             return view
 
         return declare
 
-    def _refused(self, own: Sequence[Refusal], taken: Sequence[Refusal]) -> dict[int, Document]:
-        return refusals.documented((*own, *taken, *self._refuses))
-
-    def _answering(
-        self, view: AnyView, answer: type[AnswerSchema] | None, statuses: Mapping[int, str]
-    ) -> AnyView:
-        """The view with its answer checked and turned into JSON, and documented."""
-        example = {"example": answer.example} if answer else {}
-        (usual, meaning), *others = statuses.items()
-        wrapped: AnyView = self.blueprint.response(usual, answer, description=meaning, **example)(
-            view
-        )
-        for status, other in others:
-            documented = self.blueprint.alt_response(
-                status, schema=answer, description=other, success=True, **example
-            )
-            wrapped = documented(wrapped)
-        return wrapped
-
     def _route(
-        self, method: str, path: str, view: AnyView, document: Document, more: Document
+        self,
+        method: str,
+        path: str,
+        view: AnyView,
+        answer: type[AnswerSchema] | Document,
+        *,
+        statuses: Mapping[int, str],
+        refuses: Sequence[Refusal],
+        **doc: Any,  # noqa: ANN401 - as OpenAPI has it.
     ) -> None:
-        documented = self.blueprint.doc(**more)(self.blueprint.doc(**document)(view))
-        self.blueprint.route(path, methods=[method])(documented)
+        summary, _, description = (inspect.getdoc(view) or "").partition("\n\n")
+        content = answer if isinstance(answer, dict) else _json(answer)
+        answers = {
+            status: {"description": told, "content": content} for status, told in statuses.items()
+        }
+        operation = {
+            "responses": answers | refusals.documented((*refuses, *self._refuses)),
+            "summary": summary,
+            "description": description,
+            "tags": [self.tag["name"]],
+            **doc,
+        }
+        in_path = [{"in": "path", "name": name, **_TEXT} for name in _IN_PATH.findall(path)]
+        address = self._prefix + _IN_PATH.sub(r"{\1}", path)
+        operations = {method.lower(): operation}
+        self.paths.append({"path": address, "operations": operations, "parameters": in_path})
+        self.blueprint.add_url_rule(path, view_func=view, methods=[method])
 
 
-def _reading(
-    view: AnyView, schema: type[Schema] | None, read: Callable[[Schema], dict[str, Any]]
+def _handling(
+    view: AnyView,
+    answer: type[AnswerSchema] | Document,
+    statuses: Mapping[int, str],
+    read: Callable[[], Document] | None,
+    scope: str = "",
 ) -> AnyView:
-    """The view, passed what `read` finds of the schema."""
-    if schema is None:
-        return view
-    wanted = schema()
+    """The view, passed what `read` finds; what it returns is made JSON, unless it is a response.
+
+    It is closed to who lacks the scope before anything of the request is read.
+    """
+    schema = None if isinstance(answer, dict) else answer()
+    usual = next(iter(statuses))
 
     @wraps(view)
-    def reading(*given: Any, **named: Any) -> Any:  # noqa: ANN401 - as the view has them.
-        return view(read(wanted), *given, **named)
+    def handling(**named: Any) -> Any:  # noqa: ANN401 - as the view has them.
+        if scope:
+            current_caller().require(scope)
+        found = view(read(), **named) if read else view(**named)
+        if schema is None or isinstance(found, Response):
+            return found
+        told, status = found if isinstance(found, tuple) else (found, usual)
+        response = jsonify(schema.dump(told))
+        response.status_code = status
+        return response
 
-    return reading
-
-
-def _requiring(scope: str, view: AnyView) -> AnyView:
-    """The view, closed to who lacks the scope before anything of the request is read."""
-    if not scope:
-        return view
-
-    @wraps(view)
-    def requiring(*given: Any, **named: Any) -> Any:  # noqa: ANN401 - as the view has them.
-        current_caller().require(scope)
-        return view(*given, **named)
-
-    return requiring
+    return handling
 
 
 def _request_body(body: type[BodySchema]) -> Document:
-    return {
-        "required": any(field.required for field in body().fields.values()),
-        "content": {"application/json": {"schema": body, "example": body.example}},
-    }
+    required = any(field.required for field in body().fields.values())
+    return {"required": required, "content": _json(body)}
+
+
+def _json(schema: type[AnswerSchema | BodySchema]) -> Document:
+    return {"application/json": {"schema": schema, "example": schema.example}}

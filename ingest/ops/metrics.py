@@ -29,7 +29,7 @@ _TEXT = {"text/plain": {"schema": {"type": "string"}, "example": "billing_queue_
 routes = Routes("metrics", "What Prometheus reads.")
 
 
-@routes.get("/metrics", "getMetrics", responses={200: {"content": _TEXT}})
+@routes.get("/metrics", "getMetrics", _TEXT)
 def exposition() -> Response:
     """Tell every number, in Prometheus' text format.
 

@@ -3,8 +3,9 @@
 from flask import Blueprint, Response
 from flask_swagger_ui import get_swaggerui_blueprint
 
+from ingest.http import openapi
+
 PATH = "/docs"
-DOCUMENT = "/openapi.json"
 
 _OPTIONS = {
     "app_name": "Fiko Billing API",
@@ -27,7 +28,7 @@ _POLICY = (
 
 def blueprint() -> Blueprint:
     """The page and its files, out of the installed package."""
-    made: Blueprint = get_swaggerui_blueprint(PATH, DOCUMENT, config=_OPTIONS)
+    made: Blueprint = get_swaggerui_blueprint(PATH, openapi.PATH, config=_OPTIONS)
     made.after_request(_fence)
     return made
 
