@@ -8,13 +8,13 @@ from sqlalchemy import Engine
 
 import settings
 from db.engine import make_engine
+from db.ledger.catalogue import CatalogueCache
 from db.queue import stream
 from db.queue.heartbeat import Heartbeat
 from db.queue.leases import Taken
 from db.queue.stream import EventStream
 from stripe_gateway import StripeGateway, open_gateway
 from workers.liveness import consumer_id
-from workers.pipeline.apply import CatalogueCache
 from workers.pipeline.batch import BatchSize
 from workers.pipeline.failure import RETRY_DELAYS_SECONDS
 from workers.questions.own_account import OwnAccount, configured

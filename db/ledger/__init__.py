@@ -1,3 +1,3 @@
-"""One transaction of the pipeline: locks, what is known, what is written; catalogue and debits."""
+"""The ledger and what it is derived from: `unit_of_work.apply` is the pipeline's way in."""
 
-__all__ = ["by_hand", "catalogue", "debits", "rows", "unit_of_work"]
+__all__ = ["by_hand", "catalogue", "debits", "locks", "rederiving", "rows", "unit_of_work"]

@@ -1,12 +1,12 @@
 """The catalogue's tables: read whole, written by version."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from db.ledger import unit_of_work
+from db.ledger.locks import CATALOGUE_LOCK
 from db.ledger.rows import seconds
 from domain.catalogue.plans import Catalogue, CatalogueChange, Plan, TokenlessChange
 from domain.payments.objects import SESSION_RANK
@@ -23,6 +23,22 @@ class StillPayable:
     currency: str
     sessions: int
     until: datetime | None
+
+
+@dataclass(slots=True)
+class CatalogueCache:
+    """The catalogue as last read by this process, read again when it has changed."""
+
+    revision: int = -1
+    catalogue: Catalogue = field(default_factory=Catalogue)
+
+    def get(self, connection: Connection) -> Catalogue:
+        """The catalogue of now. Call while holding the subjects' locks, which hold it too."""
+        current = revision(connection)
+        if current != self.revision:
+            self.catalogue = load(connection)
+            self.revision = current
+        return self.catalogue
 
 
 def revision(connection: Connection) -> int:
@@ -77,9 +93,7 @@ def still_payable(connection: Connection) -> list[StillPayable]:
 
 def hold(connection: Connection) -> None:
     """Keep every batch from running until this transaction ends, so none works with old terms."""
-    connection.execute(
-        text("SELECT pg_advisory_xact_lock(:key)"), {"key": unit_of_work.CATALOGUE_LOCK}
-    )
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": CATALOGUE_LOCK})
 
 
 def save(connection: Connection, changes: Sequence[CatalogueChange]) -> None:

@@ -9,7 +9,6 @@ from sqlalchemy import Connection, Row, text
 import db.ledger.catalogue
 from db.ledger import unit_of_work
 from domain.catalogue.plans import Catalogue
-from domain.payments.claims import Customer
 from domain.working_set import Touched, WorkingSet
 
 
@@ -77,15 +76,12 @@ def _books(
     connection: Connection, user_id: str, own: Sequence[str], subscriptions: Sequence[str]
 ) -> WorkingSet:
     """The pipeline's own working set, loaded as if everything of this user had been touched."""
-    books = unit_of_work.load_parties(connection, [Customer(each) for each in own])
     touched = Touched(
         objects={row.id: None for row in connection.execute(_OBJECTS, {"user": user_id})},
         owners=dict.fromkeys(own),
         plans=dict.fromkeys(subscriptions),
     )
-    unit_of_work.load_money(connection, books, touched, (), None)
-    unit_of_work.load_owners(connection, books)
-    return books
+    return unit_of_work.loaded(connection, own, touched)
 
 
 _CUSTOMERS = text(

@@ -13,12 +13,12 @@ from sqlalchemy import Engine
 import db.ledger.catalogue
 import settings
 from db.engine import make_engine
-from db.ledger.catalogue import StillPayable
+from db.ledger.catalogue import CatalogueCache, StillPayable
+from db.ledger.rederiving import derive_after
 from domain.catalogue.changes import changes_between, tokenless_between
 from domain.catalogue.file import CatalogueFile, read_catalogue
 from domain.catalogue.plans import CatalogueChange, TokenlessChange
 from domain.errors import CatalogueError
-from workers.pipeline.apply import CatalogueCache, derive_after
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,12 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from db.ledger import by_hand as known
+from db.ledger.catalogue import CatalogueCache
 from db.queue.attempts import Request
 from db.queue.deliveries import as_delivery
 from domain.errors import BillingError
 from domain.synthetic_events import by_hand
-from workers.pipeline.apply import Applied, CatalogueCache, apply, prepare
+from workers.pipeline.apply import Applied, apply, prepare
 
 Json = Mapping[str, Any]
 

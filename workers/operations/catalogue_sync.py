@@ -12,6 +12,8 @@ from typing import Any
 from sqlalchemy import Engine
 
 import db.ledger.catalogue
+from db.ledger.catalogue import CatalogueCache
+from db.ledger.rederiving import derive_after
 from domain.catalogue.plans import CatalogueChange, Plan
 from domain.errors import CatalogueError
 from domain.json_values import text_of
@@ -20,7 +22,6 @@ from domain.stripe_catalogue.actions import Action, Do, SyncPlan, idempotency_ke
 from domain.stripe_catalogue.plan import plan_sync
 from domain.stripe_catalogue.remote import Account, Price, Product, period_in, price_of, product_of
 from stripe_gateway import StripeGateway, StripeUnavailable
-from workers.pipeline.apply import CatalogueCache, derive_after
 from workers.pipeline.patience import patiently
 
 # An error that Stripe keeps for an idempotency key is got round by another key so often.

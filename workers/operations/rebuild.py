@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, exc
 
-from db.ledger.unit_of_work import StaleLocks
+from db.ledger import locks
+from db.ledger.catalogue import CatalogueCache
 from db.operations import audit as tables
 from db.operations import rebuild as live
 from db.operations import rebuild_plan as plan
@@ -24,14 +25,13 @@ from db.queue.inbox import Outcome
 from domain.errors import BillingError
 from workers.operations.rebuild_batch import Batch, batches
 from workers.operations.recompute import Prepare, Progress, Recomputation
-from workers.pipeline.apply import CatalogueCache, prepare
+from workers.pipeline.apply import prepare
 from workers.pipeline.batch import TRANSIENT_WAITS_SECONDS
 from workers.pipeline.failure import is_away, is_timeout, is_worth_waiting
 
 # So many rows are mended in one transaction; a payment with more objects is mended whole.
 BATCH_ROWS = 100
 ROUNDS_MAX = 5
-_LOCK_ROUNDS_MAX = 8
 _EVENTS_A_STATEMENT = 500
 _EVENTS_TOLD_MAX = 5
 
@@ -236,15 +236,11 @@ class _Run:
         return self._locked(batch)
 
     def _locked(self, batch: Batch) -> int:
-        """Run the transaction again while it finds that more subjects must be locked."""
-        subjects = batch.subjects
-        for _ in range(_LOCK_ROUNDS_MAX):
-            try:
-                with self._engine.begin() as writer:
-                    return batch.write(writer, subjects, self._catalogue)
-            except StaleLocks as stale:
-                subjects |= stale.subjects
-        raise BillingError(f"The subjects of a batch still grow after {_LOCK_ROUNDS_MAX} rounds.")
+        def run(subjects: frozenset[str]) -> int:
+            with self._engine.begin() as writer:
+                return batch.write(writer, subjects, self._catalogue)
+
+        return locks.with_locks(run, batch.subjects)
 
 
 def _proposal(

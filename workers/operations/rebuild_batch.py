@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from db.ledger import unit_of_work
+from db.ledger import locks, unit_of_work
+from db.ledger.catalogue import CatalogueCache
 from db.operations import rebuild as live
 from db.operations import rebuild_plan as plan
 from db.operations.fact_tables import PAYMENTS
 from db.operations.rebuild_plan import ADJUSTED, Place, Unit, Wanted
-from workers.pipeline.apply import CatalogueCache, apply_facts
 
 
 @dataclass(slots=True)
@@ -37,8 +37,7 @@ class Batch:
         self, connection: Connection, subjects: frozenset[str], catalogue: CatalogueCache
     ) -> int:
         """Lock, check, write, derive and post; returns how many entries were posted."""
-        locked = subjects | unit_of_work.resolve_subjects(connection, subjects)
-        unit_of_work.lock(connection, locked)
+        locked = locks.acquire(connection, subjects)
         same = live.is_as_it_was(connection, self.rows.values())
         units = [unit for unit in self.units if all(_is_same(each, same) for each in unit.places)]
         places = {place for unit in units for place in unit.places}
@@ -56,7 +55,7 @@ class Batch:
         live.post(connection, postings)
         # Names that are no money objects are settled by nothing.
         names = {name for unit in units for name in unit.names} - set(unheard)
-        settled = apply_facts(
+        settled = unit_of_work.apply(
             connection, (), catalogue, locked, again=dict.fromkeys(sorted(names), "")
         )
         return len(postings) + len(settled.postings)

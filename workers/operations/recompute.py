@@ -8,11 +8,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
+from db.ledger import unit_of_work
+from db.ledger.catalogue import CatalogueCache
 from db.operations import audit as tables
 from db.queue.inbox import Outcome
 from domain.decode.facts import Fact
 from domain.events import Delivery, EventStatus
-from workers.pipeline.apply import CatalogueCache, PreparedEvent, apply_facts, prepare
+from workers.pipeline.apply import PreparedEvent, prepare
 from workers.pipeline.failure import described, is_away
 
 BATCH = 1_000
@@ -87,7 +89,7 @@ class Recomputation:
         facts = [(work.delivery.event_id, fact) for work in works for fact in work.facts]
         try:
             with connection.begin_nested():
-                apply_facts(connection, facts, self._catalogue, is_alone=True)
+                unit_of_work.apply(connection, facts, self._catalogue, is_alone=True)
                 tables.note_touches(connection, _touches(facts))
         except Exception as error:
             if is_away(error):

@@ -13,14 +13,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
-from db.ledger import unit_of_work
+from db.ledger import locks
+from db.ledger.catalogue import CatalogueCache
 from db.operations import replay as stored
 from db.operations.replay import Found, Selection
 from db.questions import questions
 from db.queue.attempts import Request
 from domain.events import Delivery, EventStatus
 from domain.subscriptions.versions import Subscription
-from workers.pipeline.apply import Applied, CatalogueCache, apply, rehearse
+from workers.pipeline.apply import Applied, apply, rehearse
 from workers.pipeline.batch import apply_each
 from workers.pipeline.failure import RETRY_DELAYS_SECONDS
 from workers.pipeline.prepared_event import PreparedEvent, prepare
@@ -167,7 +168,7 @@ class Replay:
     def _reconsider(self, works: Sequence[PreparedEvent]) -> None:
         """Let Stripe be asked anew about what these are of, also where that was given up."""
         subjects = {work.outcome.object_id for work in works if work.outcome.object_id}
-        subjects |= unit_of_work.subjects_of(fact for work in works for fact in work.facts)
+        subjects |= locks.subjects_of(fact for work in works for fact in work.facts)
         with self.engine.begin() as connection:
             questions.reconsider(connection, subjects)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
+from db.ledger.catalogue import CatalogueCache
 from db.operations import subscription_check as tables
 from db.queue.deliveries import as_delivery
 from domain.catalogue.plans import Catalogue
@@ -32,7 +33,7 @@ from domain.subscriptions.comparison import (
 )
 from domain.synthetic_events.answers import as_event
 from stripe_gateway import Answer, StripeGateway, StripeListTooLong, StripeMissing
-from workers.pipeline.apply import Applied, CatalogueCache, apply
+from workers.pipeline.apply import Applied, apply
 from workers.pipeline.batch import apply_each
 from workers.pipeline.patience import patiently
 from workers.pipeline.prepared_event import PreparedEvent, prepare

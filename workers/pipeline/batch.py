@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import exc
+from sqlalchemy import Engine, exc
 
 import telemetry
-from workers.pipeline.apply import Applied
+from db.ledger.catalogue import CatalogueCache
+from workers.pipeline.apply import Applied, apply
 from workers.pipeline.failure import is_away, is_timeout, is_too_large, is_worth_waiting
 from workers.pipeline.prepared_event import PreparedEvent, failed
 
@@ -41,6 +42,21 @@ class BatchSize:
 
 
 log = telemetry.get_logger("batch")
+
+
+def apply_batch(
+    engine: Engine,
+    works: Sequence[PreparedEvent],
+    catalogue: CatalogueCache,
+    *,
+    retry_delays_seconds: Sequence[float],
+) -> Iterator[Applied]:
+    """Apply the works in one transaction, or in several where one fails; see `apply_each`."""
+
+    def attempt(part: Sequence[PreparedEvent]) -> Applied:
+        return apply(engine, part, catalogue, retry_delays_seconds=retry_delays_seconds)
+
+    yield from apply_each(works, attempt)
 
 
 def apply_each(works: Sequence[PreparedEvent], attempt: Attempt) -> Iterator[Applied]:

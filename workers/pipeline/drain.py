@@ -20,8 +20,8 @@ from db.queue import inbox, leases, pauses
 from db.queue.leases import Taken
 from db.queue.stream import Entry
 from domain.events import Delivery, EventStatus
-from workers.pipeline.apply import Applied, apply
-from workers.pipeline.batch import apply_each
+from workers.pipeline.apply import Applied
+from workers.pipeline.batch import apply_batch
 from workers.pipeline.failure import is_away
 from workers.pipeline.prepared_event import PreparedEvent, killer, prepare
 from workers.pipeline.report import committed
@@ -265,13 +265,9 @@ def _hold(wiring: Wiring, deliveries: Sequence[Delivery], done: Drained) -> None
 
 def _apply_works(wiring: Wiring, works: Sequence[PreparedEvent], done: Drained) -> None:
     """Apply a batch, split where it must be."""
-    for applied in apply_each(works, partial(_attempt, wiring)):
-        done.count(applied)
-
-
-def _attempt(wiring: Wiring, works: Sequence[PreparedEvent]) -> Applied:
     delays = wiring.retry_delays_seconds
-    return apply(wiring.engine, works, wiring.catalogue, retry_delays_seconds=delays)
+    for applied in apply_batch(wiring.engine, works, wiring.catalogue, retry_delays_seconds=delays):
+        done.count(applied)
 
 
 def _drain_inbox(wiring: Wiring, done: Drained, deadline: float) -> None:

@@ -27,8 +27,7 @@ from stripe_gateway import (
     StripeRefused,
     StripeUnavailable,
 )
-from workers.pipeline.apply import Applied, apply
-from workers.pipeline.batch import apply_each
+from workers.pipeline.batch import apply_batch
 from workers.pipeline.failure import described, is_away
 from workers.pipeline.prepared_event import PreparedEvent, prepare
 from workers.pipeline.report import committed
@@ -149,8 +148,8 @@ class _Run:
             # The answer has something that cannot be kept.
             self._odd(question, error)
             return
-        for applied in apply_each(works, self._attempt) if works else ():
-            committed(applied)
+        if works:
+            self._commit(works)
         with self._wiring.engine.begin() as connection:
             if questions.is_wanted(connection, question):
                 self._undecided(connection, question, f"{answered.says}; that decides nothing")
@@ -158,10 +157,13 @@ class _Run:
                 questions.answered(connection, question)
                 self._asked.decided += 1
 
-    def _attempt(self, works: Sequence[PreparedEvent]) -> Applied:
+    def _commit(self, works: Sequence[PreparedEvent]) -> None:
         wiring = self._wiring
         delays = wiring.retry_delays_seconds
-        return apply(wiring.engine, works, wiring.catalogue, retry_delays_seconds=delays)
+        for applied in apply_batch(
+            wiring.engine, works, wiring.catalogue, retry_delays_seconds=delays
+        ):
+            committed(applied)
 
     def _odd(self, question: Question, error: Exception) -> None:
         log.warning(

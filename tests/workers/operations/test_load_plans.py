@@ -9,10 +9,10 @@ from click.testing import CliRunner
 from sqlalchemy import text
 
 import db.ledger.catalogue
+from db.ledger.rederiving import derive_after
 from tests.pipeline import a_wiring, balances, empty, work
 from tests.stripe_objects import a_line, a_session, an_event, an_invoice
 from workers.commands.catalogue import load_file, load_plans
-from workers.pipeline.apply import derive_after
 from workers.wiring import Wiring
 
 Load = Callable[[str], list[int]]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, event, text
 
 from db.engine import make_engine
-from db.ledger import unit_of_work
+from db.ledger import locks
 from db.operations.replay import Selection
 from db.queue.attempts import Request
 from domain.decode import DECODERS, Decoder
@@ -360,7 +360,7 @@ def test_a_subject_that_is_locked_is_put_off(wiring: Wiring, second: Engine) -> 
     with second.connect() as holder:
 
         def hold(_proposal: Proposal) -> bool:
-            unit_of_work.lock(holder, {"cus_1"})
+            locks.acquire(holder, {"cus_1"})
             return True
 
         def release(done: int, total: int) -> None:

@@ -276,7 +276,7 @@ def test_what_was_in_hand_when_the_database_went_away_is_given_back_uncounted(
         raise exc.OperationalError("INSERT", {}, Exception("server closed the connection"))
 
     with monkeypatch.context() as patch:
-        patch.setattr("workers.pipeline.drain.apply", broken)
+        patch.setattr("workers.pipeline.batch.apply", broken)
         patch.setattr("workers.pipeline.batch.TRANSIENT_WAITS_SECONDS", ())
         drain(wiring, lambda: None)
         assert row_of(wiring, "evt_z_1").error == UNDER_WAY

@@ -51,7 +51,7 @@ def run_out_where(
             raise SoftTimeLimitExceeded
         return apply(engine, works, *rest, **more)
 
-    monkeypatch.setattr("workers.pipeline.drain.apply", slow)
+    monkeypatch.setattr("workers.pipeline.batch.apply", slow)
     return tried
 
 

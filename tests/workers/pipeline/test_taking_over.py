@@ -101,7 +101,7 @@ def test_while_the_database_is_away_entries_are_given_back_and_nobody_is_blamed(
         raise exc.OperationalError("INSERT", {}, Exception("server closed the connection"))
 
     with monkeypatch.context() as patch:
-        patch.setattr("workers.pipeline.drain.apply", broken)
+        patch.setattr("workers.pipeline.batch.apply", broken)
         patch.setattr("workers.pipeline.batch.TRANSIENT_WAITS_SECONDS", ())
         for _ in range(SUSPECT_DELIVERIES + 2):
             assert drain(wiring, nobody).applied == 0

@@ -1,0 +1,238 @@
+"""Loads what is known of a batch's customers, subscriptions and payments, and all they touch."""
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, TextClause, text
+
+from db.ledger import rows
+from db.ledger.locks import StaleLocks
+from domain.decode.facts import Fact
+from domain.payments.claims import Customer
+from domain.payments.credit_notes import CreditNote
+from domain.payments.objects import Dispute, MoneyObject, Refund
+from domain.subscriptions.versions import Subscription
+from domain.tokens import adjustments
+from domain.working_set import Posting, Taken, Touched, WorkingSet
+
+
+def load_parties(
+    connection: Connection, facts: Iterable[Fact], locked: Collection[str] | None = None
+) -> WorkingSet:
+    """The customers and subscriptions that these facts name, and other names of these payers.
+
+    Raises `StaleLocks` when one of those names is not among `locked`.
+    """
+    customer_ids, subscription_ids = set(), set()
+    for fact in facts:
+        if isinstance(fact, Customer):
+            customer_ids.add(fact.id)
+            customer_ids.update(fact.alias_ids)
+        elif isinstance(fact, Subscription):
+            subscription_ids.add(fact.id)
+    books = WorkingSet()
+    _load_customers(connection, books, customer_ids)
+    _check_names(books, locked)
+    _load_subscriptions(connection, books, subscription_ids, _SUBSCRIPTIONS)
+    return books
+
+
+def _check_names(books: WorkingSet, locked: Collection[str] | None) -> None:
+    """What is claimed of a payer by one name holds for the others, so they are locked together."""
+    if locked is None:
+        return
+    names = {alias for each in books.customers.values() for alias in each.alias_ids}
+    missing = names - set(locked)
+    if missing:
+        raise StaleLocks(frozenset(missing))
+
+
+def load_money(
+    connection: Connection,
+    books: WorkingSet,
+    touched: Touched,
+    facts: Iterable[Fact],
+    locked: Collection[str] | None,
+) -> None:
+    """Everything that shares a payment with what these facts name or what changed hands.
+
+    Raises `StaleLocks` when some of it belongs to a subject that is not among `locked`; with
+    None nobody else can write, and no lock is needed.
+    """
+    ids, taken_ids = _money_ids(facts)
+    ids |= touched.objects.keys()
+    _load_taken(connection, books, ids=taken_ids, target_ids=())
+    taken: list[Taken] = [
+        *books.refunds.values(),
+        *books.disputes.values(),
+        *books.credit_notes.values(),
+    ]
+    ids |= {each.target_id for each in taken}
+    known = _closure(connection, ids, touched)
+    if locked is not None:
+        _check_locks(known, locked)
+    for row in known:
+        books.objects[row.id] = rows.money_from(row)
+        books.roots[row.id] = row.root_id
+        if row.root_id == row.id:
+            books.payments[row.id] = rows.payment_from(row)
+    _load_taken(connection, books, ids=(), target_ids=books.objects.keys() | ids)
+    for row in connection.execute(_POSTED, {"ids": list(books.objects)}) if known else ():
+        books.posted.setdefault(row.payment_id, {})[row.user_id] = int(row.total)
+
+
+def _check_locks(rows: Sequence[Row[Any]], locked: Collection[str]) -> None:
+    customers_by_root = {row.id: row.customer_id for row in rows if row.id == row.root_id}
+    needed = {customers_by_root.get(row.root_id) or row.root_id for row in rows}
+    missing = needed - set(locked)
+    if missing:
+        raise StaleLocks(frozenset(missing))
+
+
+def _money_ids(facts: Iterable[Fact]) -> tuple[set[str], set[str]]:
+    ids, taken_ids = set(), set()
+    for fact in facts:
+        if isinstance(fact, MoneyObject):
+            ids.add(fact.id)
+            ids.update(fact.parents)
+        elif isinstance(fact, Refund | Dispute | CreditNote):
+            taken_ids.add(fact.id)
+    return ids, taken_ids
+
+
+def _closure(connection: Connection, ids: Collection[str], touched: Touched) -> Sequence[Row[Any]]:
+    if not (ids or touched.owners or touched.plans or touched.periods):
+        return []
+    return connection.execute(
+        _CLOSURE,
+        {
+            "ids": list(ids),
+            "customers": list(touched.owners),
+            "subscriptions": list(touched.plans),
+            "periods": list(touched.periods),
+        },
+    ).all()
+
+
+def load_owners(
+    connection: Connection, books: WorkingSet, locked: Collection[str] | None = None
+) -> None:
+    """Who owns the merged money objects, and what their subscriptions were reported to be.
+
+    Raises `StaleLocks` when another name of an owner is not among `locked`.
+    """
+    known = books.objects.values()
+    owners = {each.customer_id for each in known if each.customer_id}
+    _load_customers(connection, books, owners - books.customers.keys())
+    _check_names(books, locked)
+    sold = {each.subscription_id for each in known if each.subscription_id}
+    _load_subscriptions(connection, books, sold - books.subscriptions.keys(), _SOLD)
+
+
+def _load_customers(connection: Connection, books: WorkingSet, ids: Collection[str]) -> None:
+    """Customers with all their other names, in as many steps as these lead on."""
+    wanted = set(ids)
+    while wanted:
+        for row in connection.execute(_CUSTOMERS, {"ids": list(wanted)}):
+            books.customers[row.id] = rows.customer_from(row)
+        wanted = {
+            alias
+            for each in wanted & books.customers.keys()
+            for alias in books.customers[each].alias_ids
+        } - books.customers.keys()
+
+
+def _load_subscriptions(
+    connection: Connection, books: WorkingSet, ids: Collection[str], query: TextClause
+) -> None:
+    if ids:
+        for row in connection.execute(query, {"ids": list(ids)}):
+            books.subscriptions[row.id] = rows.subscription_from(row)
+
+
+def _load_taken(
+    connection: Connection, books: WorkingSet, *, ids: Collection[str], target_ids: Collection[str]
+) -> None:
+    if not (ids or target_ids):
+        return
+    wanted = {"ids": list(ids), "targets": list(target_ids)}
+    for row in connection.execute(_REFUNDS, wanted):
+        books.refunds[row.id] = rows.refund_from(row)
+    for row in connection.execute(_DISPUTES, wanted):
+        books.disputes[row.id] = rows.dispute_from(row)
+    for row in connection.execute(_CREDIT_NOTES, wanted):
+        books.credit_notes[row.id] = rows.credit_note_from(row)
+
+
+def lacking_adjustments(connection: Connection, facts: Iterable[Fact]) -> list[Posting]:
+    """What the ledger lacks of the adjustments among the facts; nothing the second time."""
+    named = adjustments.distinct(facts)
+    if not named:
+        return []
+    posted: dict[str, dict[str, int]] = {}
+    for row in connection.execute(_ADJUSTED, {"ids": list(named)}):
+        posted.setdefault(row.event_id, {})[row.user_id] = int(row.total)
+    return [
+        Posting(entry, each.id)
+        for each in named.values()
+        for entry in adjustments.entries_for(each, posted.get(each.id, {}))
+    ]
+
+
+_CUSTOMERS = text(
+    "SELECT id, user_id, claimed_created, claimed_event_id,"
+    " CAST(other_user_ids AS text) AS other_user_ids, deleted_at,"
+    " CAST(alias_ids AS text) AS alias_ids"
+    " FROM customers WHERE id = ANY(CAST(:ids AS text[]))"
+)
+_SUBSCRIPTIONS = text(
+    "SELECT id, customer_id, claimed_plan_id, claimed_plan_created, claimed_plan_event_id,"
+    " CAST(sold AS text) AS sold, versions FROM subscriptions WHERE id = ANY(CAST(:ids AS text[]))"
+)
+# For settling only what was sold counts; such a subscription is never saved.
+_SOLD = text(
+    "SELECT id, customer_id, claimed_plan_id, claimed_plan_created, claimed_plan_event_id,"
+    " CAST(sold AS text) AS sold, NULL AS versions FROM subscriptions"
+    " WHERE id = ANY(CAST(:ids AS text[]))"
+)
+_CLOSURE = text(
+    """
+    SELECT id, kind, root_id, customer_id, subscription_id, CAST(facts AS text) AS facts,
+           listed, user_id, status, currency, amount_minor, refunded_minor, disputed_minor,
+           plan_id, plan_version, tokens, lacks_plan, receipt_url, credited_minor, note,
+           CAST(loose_ends AS text) AS loose_ends, question, question_subject
+    FROM payments WHERE root_id IN (
+        SELECT root_id FROM payments WHERE id = ANY(CAST(:ids AS text[]))
+        UNION
+        SELECT root_id FROM payments WHERE customer_id = ANY(CAST(:customers AS text[]))
+        UNION
+        SELECT root_id FROM payments WHERE subscription_id = ANY(CAST(:subscriptions AS text[]))
+        UNION
+        SELECT root_id FROM payments
+        WHERE subscription_id = ANY(CAST(:periods AS text[])) AND jsonb_exists(facts, 'prorated')
+    )
+    """
+)
+_REFUNDS = text(
+    "SELECT id, target_id, status, amount_minor, failed_created FROM refunds"
+    " WHERE id = ANY(CAST(:ids AS text[])) OR target_id = ANY(CAST(:targets AS text[]))"
+)
+_DISPUTES = text(
+    "SELECT id, target_id, status, status_created, amount_minor, funds, funds_created, currency"
+    " FROM disputes"
+    " WHERE id = ANY(CAST(:ids AS text[])) OR target_id = ANY(CAST(:targets AS text[]))"
+)
+_CREDIT_NOTES = text(
+    "SELECT id, target_id, amount_minor, is_void, CAST(refunds AS text) AS refunds"
+    " FROM credit_notes"
+    " WHERE id = ANY(CAST(:ids AS text[])) OR target_id = ANY(CAST(:targets AS text[]))"
+)
+_POSTED = text(
+    "SELECT payment_id, user_id, sum(delta) AS total FROM ledger_entries"
+    " WHERE payment_id = ANY(CAST(:ids AS text[])) GROUP BY payment_id, user_id"
+)
+_ADJUSTED = text(
+    "SELECT event_id, user_id, sum(delta) AS total FROM ledger_entries"
+    " WHERE payment_id IS NULL AND event_id IS NOT NULL"
+    " AND event_id = ANY(CAST(:ids AS text[])) GROUP BY event_id, user_id"
+)

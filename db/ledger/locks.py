@@ -1,0 +1,105 @@
+"""Who may write what: the subjects of facts, locked in one order, and more of them when need be.
+
+Order of locks, the same in every transaction: inbox rows, subjects (advisory, sorted), token
+accounts (sorted by user). Statements run at READ COMMITTED, so what is read after a lock is
+fresh.
+"""
+
+import hashlib
+from collections.abc import Callable, Collection, Iterable
+from typing import TypeVar
+
+from sqlalchemy import Connection, text
+
+from domain.decode.facts import Fact
+from domain.errors import BillingError
+from domain.payments.claims import Customer
+from domain.payments.objects import MoneyObject
+from domain.subscriptions.versions import Subscription
+from domain.tokens.adjustments import Adjustment
+
+R = TypeVar("R")
+
+# Every batch holds this one shared; a change of the catalogue holds it alone.
+CATALOGUE_LOCK = 0x43415441
+# Subjects found to be missing grow with every round; a set that still grows is a bug.
+_ROUNDS_MAX = 8
+
+
+class StaleLocks(Exception):  # noqa: N818 - no error: the batch is run again with these.
+    """What was loaded belongs to subjects that are not locked yet; run again with `subjects`."""
+
+    def __init__(self, subjects: frozenset[str]) -> None:
+        super().__init__(f"{len(subjects)} subjects must be locked as well")
+        self.subjects = subjects
+
+
+def with_locks(run: Callable[[frozenset[str]], R], subjects: frozenset[str] = frozenset()) -> R:
+    """Run a transaction again while it finds that more subjects must be locked.
+
+    `run` opens a transaction of its own each time and is given the subjects known so far.
+    """
+    for _ in range(_ROUNDS_MAX):
+        try:
+            return run(subjects)
+        except StaleLocks as stale:
+            subjects |= stale.subjects
+    raise BillingError(f"The subjects of a batch still grow after {_ROUNDS_MAX} rounds.")
+
+
+def subjects_of(facts: Iterable[Fact]) -> set[str]:
+    """The names whose holder may change what these facts touch: customers and money objects."""
+    names: set[str] = set()
+    for fact in facts:
+        if isinstance(fact, Customer):
+            names.add(fact.id)
+            names.update(fact.alias_ids)
+        elif isinstance(fact, Subscription):
+            names.add(fact.customer_id or fact.id)
+        elif isinstance(fact, Adjustment):
+            names.add(fact.id)
+        elif isinstance(fact, MoneyObject):
+            names.add(fact.id)
+            names.update(fact.parents)
+            names.update({fact.customer_id} if fact.customer_id else ())
+        else:
+            names.add(fact.target_id)
+    return names
+
+
+def acquire(connection: Connection, names: Collection[str]) -> set[str]:
+    """Lock whoever these names are or belong to; returns every subject that is locked now.
+
+    The catalogue is held as it is with them. All of it lasts until the transaction ends.
+    """
+    subjects = set(names) | _resolved(connection, names)
+    keys = sorted({_lock_key(subject) for subject in subjects})
+    connection.execute(_LOCK, {"catalogue": CATALOGUE_LOCK, "keys": keys})
+    return subjects
+
+
+def _resolved(connection: Connection, names: Collection[str]) -> set[str]:
+    """Which further subjects stored objects of these names belong to. Reads without a lock."""
+    found = connection.execute(_RESOLVE, {"ids": list(names)})
+    return {row.customer_id or row.root_id for row in found}
+
+
+def _lock_key(subject: str) -> int:
+    digest = hashlib.blake2b(subject.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
+
+
+_LOCK = text(
+    """
+    SELECT pg_advisory_xact_lock_shared(:catalogue),
+           (SELECT count(*) FROM (
+               SELECT pg_advisory_xact_lock(key)
+               FROM unnest(CAST(:keys AS bigint[])) AS key OFFSET 0
+           ) AS held)
+    """
+)
+_RESOLVE = text(
+    "SELECT DISTINCT root.customer_id, root.id AS root_id"
+    " FROM payments AS named JOIN payments AS root ON root.id = named.root_id"
+    " WHERE named.id = ANY(CAST(:ids AS text[]))"
+)

@@ -1,0 +1,115 @@
+"""Writes what changed: one statement a table, ledger entries and balances together."""
+
+from collections.abc import Sequence
+
+import orjson
+from sqlalchemy import Connection, text
+
+from db.ledger import rows
+from db.ledger.upsert import Upsert
+from db.tables import credit_notes, customers, disputes, payments, refunds, subscriptions
+from domain.working_set import Derived, Posting, Touched, WorkingSet
+
+
+def save(connection: Connection, books: WorkingSet, touched: Touched, settled: Derived) -> None:
+    """Write what the merge touched and what was settled from it."""
+    _CUSTOMER_ROWS.run(
+        connection, [rows.customer_row(books.customers[each]) for each in touched.customers]
+    )
+    _SUBSCRIPTION_ROWS.run(
+        connection,
+        [rows.subscription_row(books.subscriptions[each]) for each in touched.subscriptions],
+    )
+    _PAYMENT_ROWS.run(connection, _changed_payment_rows(books, touched, settled))
+    _REFUND_ROWS.run(connection, [rows.refund_row(books.refunds[each]) for each in touched.refunds])
+    _DISPUTE_ROWS.run(
+        connection, [rows.dispute_row(books.disputes[each]) for each in touched.disputes]
+    )
+    _CREDIT_NOTE_ROWS.run(
+        connection,
+        [rows.credit_note_row(books.credit_notes[each]) for each in touched.credit_notes],
+    )
+    post(connection, settled.postings)
+
+
+def _changed_payment_rows(books: WorkingSet, touched: Touched, settled: Derived) -> list[rows.Row]:
+    changed: list[rows.Row] = []
+    for object_id, root_id in settled.roots.items():
+        payment = settled.payments[root_id] if object_id == root_id else None
+        is_same = (
+            object_id not in touched.objects
+            and books.roots.get(object_id) == root_id
+            and books.payments.get(object_id) == payment
+        )
+        if not is_same:
+            changed.append(rows.payment_row(books.objects[object_id], root_id, payment))
+    return changed
+
+
+def post(connection: Connection, postings: Sequence[Posting]) -> None:
+    """Append ledger entries and move the balances with them."""
+    if not postings:
+        return
+    sums: dict[str, int] = {}
+    for posting in postings:
+        sums[posting.entry.user_id] = sums.get(posting.entry.user_id, 0) + posting.entry.delta
+    users = sorted(sums)
+    moved = connection.execute(_MOVE, {"users": users, "deltas": [sums[user] for user in users]})
+    # The balances returned are those after the whole batch; entries count up to them.
+    running = {row.user_id: row.balance - sums[row.user_id] for row in moved}
+    entries = []
+    for posting in postings:
+        entry = posting.entry
+        running[entry.user_id] += entry.delta
+        entries.append(
+            {
+                "user_id": entry.user_id,
+                "delta": entry.delta,
+                "kind": entry.kind,
+                "balance_after": running[entry.user_id],
+                "payment_id": entry.payment_id,
+                # What a catalogue or a rebuild calls for has no event.
+                "event_id": posting.event_id or None,
+                "reason": entry.reason,
+            }
+        )
+    connection.execute(_POST, {"rows": orjson.dumps(entries).decode()})
+
+
+_MOVE = text(
+    """
+    INSERT INTO token_accounts (user_id, balance)
+    SELECT user_id, delta
+    FROM unnest(CAST(:users AS text[]), CAST(:deltas AS bigint[])) AS new (user_id, delta)
+    ON CONFLICT (user_id) DO UPDATE
+    SET balance = token_accounts.balance + EXCLUDED.balance, updated_at = now()
+    RETURNING user_id, balance
+    """
+)
+_POST = text(
+    """
+    INSERT INTO ledger_entries
+        (user_id, delta, kind, balance_after, payment_id, event_id, reason)
+    SELECT user_id, delta, kind, balance_after, payment_id, event_id, reason
+    FROM json_to_recordset(CAST(:rows AS json)) AS new
+        (user_id text, delta bigint, kind text, balance_after bigint, payment_id text,
+         event_id text, reason text)
+    """
+)
+_CUSTOMER_ROWS = Upsert(
+    customers,
+    [column.name for column in customers.columns],
+)
+_SUBSCRIPTION_ROWS = Upsert(
+    subscriptions,
+    [column.name for column in subscriptions.columns if column.name != "updated_at"],
+    touch="updated_at",
+)
+_PAYMENT_ROWS = Upsert(
+    payments,
+    [column.name for column in payments.columns if column.name != "updated_at"],
+    touch="updated_at",
+)
+_REFUND_ROWS = Upsert(refunds, [column.name for column in refunds.columns])
+_DISPUTE_ROWS = Upsert(disputes, [column.name for column in disputes.columns])
+_CREDIT_NOTE_ROWS = Upsert(credit_notes, [column.name for column in credit_notes.columns])
