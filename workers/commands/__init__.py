@@ -14,8 +14,8 @@ import click
 
 # name → (where it is, what it does)
 COMMANDS = {
-    "up": "dev.up:up",
-    "test": "dev.checks:test",
+    "up": "dev.up.up:up",
+    "test": "dev.checks.checks:test",
     "bench": "bench.command:bench",
     "simulate": "sandbox.simulate.command:simulate",
     "offline_stripe": "sandbox.stripe.command:offline_stripe",
