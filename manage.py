@@ -34,6 +34,8 @@ VENV_PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "installed.json"
 # Each lock holds everything the ones before it hold.
 LOCKS = ("production", "up", "test")
+# The commands that need the largest lock: they run its tools.
+WITH_TEST_LOCK = frozenset(("test", "bench", "fmt", "lint", "types", "test_fast"))
 PIP_WHEELS = "/usr/share/python-wheels/pip-*.whl"
 PIP_WITH_PYTHON_OPTION = (22, 3)
 
@@ -69,7 +71,7 @@ def hand_over() -> None:
 
 def lock_to_run(command: str) -> str:
     """The smallest lock that holds what a command imports."""
-    if command in ("test", "bench"):
+    if command in WITH_TEST_LOCK:
         return "test"
     named = os.environ.get("DATABASE_URL") and os.environ.get("REDIS_URL")
     return "up" if command == "up" and not named else "production"

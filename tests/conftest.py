@@ -137,3 +137,11 @@ def redis_url(engines: Engines, worker_number: int) -> str:
     with closing(redis.Redis.from_url(url)) as client:
         client.flushdb()
     return url
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what asks for a real engine, so that `test_fast` can leave it out."""
+    for item in items:
+        if "engines" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.engines)

@@ -1,5 +1,6 @@
-"""Style, types, import rules, tests: what is checked before anything is released."""
+"""Style, types, import rules, tests: what is checked before anything is released.
 
-from dev.checks.checks import test
+Nothing is imported here: `seclusion` has to be there before anything that reads a setting.
+"""
 
-__all__ = ["seclusion", "test"]
+__all__ = ["checks", "seclusion"]

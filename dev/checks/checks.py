@@ -5,60 +5,34 @@ form breaks the running product for a quarter of an hour and publishes what came
 """
 
 import os
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import click
 
-from dev.checks import seclusion
+from dev.checks import seclusion, steps
 from dev.checks.vulnerabilities import audit
 from dev.up.engines import EngineError, PostgresEngine, ValkeyEngine
 
-ROOT = Path(__file__).resolve().parents[2]
-# `lint-imports` as a module: a script in an environment with a space in its path cannot start.
-LINT_IMPORTS = "from importlinter.cli import lint_imports_command as main; main(['--no-logo'])"
-CHECKS = (
-    ("style", ("-m", "ruff", "check", "--quiet", ".")),
-    ("format", ("-m", "ruff", "format", "--quiet", "--check", ".")),
-    ("types", ("-m", "mypy", ".")),
-    ("imports", ("-c", LINT_IMPORTS)),
-)
-PROCESSES = 2
+CHECKS = (steps.STYLE, steps.FORMAT, steps.TYPES, steps.IMPORTS)
 # The short fault runs want the machine for themselves: what is timed there is the product.
-FAULTS = ("-m", "pytest", "-n", str(PROCESSES), "-m", "faults", "tests/faults")
+FAULTS = ("-m", "pytest", "-n", str(steps.PROCESSES), "-m", "faults", "tests/faults")
 # One browser with one product, with nothing else to wait for.
 BROWSER = ("-m", "pytest", "-m", "browser", "tests/browser")
-TESTS = ("-n", str(PROCESSES), "-m", "not faults and not faults_long and not browser")
+TESTS = ("-n", str(steps.PROCESSES), "-m", "not faults and not faults_long and not browser")
 # How many times as many examples each property is tried with when new ones are looked for.
 EXPLORE_FACTOR = 20
-EXPLORE = ("-n", str(PROCESSES), "-m", "hypothesis", "--timeout", "3600", "tests")
+EXPLORE = ("-n", str(steps.PROCESSES), "-m", "hypothesis", "--timeout", "3600", "tests")
 # Each starts engines of its own, to kill them.
 FAULTS_LONG = (
     ("faults", ("-m", "dev.faults.long")),
     ("long tests", ("-m", "pytest", "-m", "faults_long", "tests/faults")),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """How one step went."""
-
-    name: str
-    seconds: float
-    status: int
-    skipped: str = ""
-
-    @property
-    def verdict(self) -> str:
-        """How it went, for the table."""
-        return f"skipped: {self.skipped}" if self.skipped else "FAILED" if self.status else "ok"
 
 
 class Finding(Protocol):
@@ -84,34 +58,34 @@ def test(pytest_arguments: tuple[str, ...], *, faults_long: bool, explore: bool)
     # Engines, checks and clients are not to be set up by this machine; tests see even less of it.
     seclusion.forget_settings()
     if faults_long:
-        steps = [_step(name, words) for name, words in FAULTS_LONG]
-        sys.exit(1 if any(step.status for step in steps) else 0)
+        done = [steps.run(name, words) for name, words in FAULTS_LONG]
+        sys.exit(1 if any(step.status for step in done) else 0)
     if explore:
         os.environ["TEST_EXAMPLES_FACTOR"] = str(EXPLORE_FACTOR)
         pytest_arguments = EXPLORE
-    steps = [] if pytest_arguments else _checked()
+    done = [] if pytest_arguments else _checked()
     try:
         with _engines() as named:
             wanted = pytest_arguments or TESTS
             if not pytest_arguments:
-                click.echo(_table(steps))
-            steps.append(_step("tests", ("-m", "pytest", *wanted), named))
+                click.echo(_table(done))
+            done.append(steps.run("tests", ("-m", "pytest", *wanted), named))
     except EngineError as error:
         raise click.ClickException(str(error)) from error
     # Nothing is printed after pytest: its last line is the summary that people and tools look for.
-    sys.exit(1 if any(step.status for step in steps) else 0)
+    sys.exit(1 if any(step.status for step in done) else 0)
 
 
-def _checked() -> list[Step]:
+def _checked() -> list[steps.Step]:
     """Everything but the tests that are told of last."""
     from dev.checks import clients  # noqa: PLC0415 - the product reads the environment when imported.
 
     return [
-        *(_step(*check) for check in CHECKS),
+        *(steps.run(*check) for check in CHECKS),
         _looked("audit", audit),
         _looked("clients", clients.check),
-        _step("faults", FAULTS),
-        _step("browser", BROWSER),
+        steps.run("faults", FAULTS),
+        steps.run("browser", BROWSER),
     ]
 
 
@@ -129,25 +103,16 @@ def _engines() -> Iterator[Mapping[str, str]]:
             yield {"TEST_DATABASE_URL": postgres.url, "TEST_REDIS_URL": valkey.url}
 
 
-def _step(name: str, words: Sequence[str], extra: Mapping[str, str] | None = None) -> Step:
-    click.secho(f"== {name}", bold=True)
-    started_at = time.monotonic()
-    result = subprocess.run(  # noqa: S603 - the project's own tools.
-        [sys.executable, *words], cwd=ROOT, env={**os.environ, **(extra or {})}, check=False
-    )
-    return Step(name, time.monotonic() - started_at, result.returncode)
-
-
-def _looked(name: str, look: Callable[[], Finding]) -> Step:
+def _looked(name: str, look: Callable[[], Finding]) -> steps.Step:
     """A step that may not be able to find anything out, and says so."""
     click.secho(f"== {name}", bold=True)
     started_at = time.monotonic()
     result = look()
     for line in result.found:
         click.echo(f"  {line}")
-    return Step(name, time.monotonic() - started_at, bool(result.found), result.skipped)
+    return steps.Step(name, time.monotonic() - started_at, bool(result.found), result.skipped)
 
 
-def _table(steps: Sequence[Step]) -> str:
-    rows = (f"  {step.name:<8} {step.seconds:6.1f} s  {step.verdict}" for step in steps)
+def _table(done: Sequence[steps.Step]) -> str:
+    rows = (f"  {step.name:<8} {step.seconds:6.1f} s  {step.verdict}" for step in done)
     return "\n".join(["", *rows, ""])

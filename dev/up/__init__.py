@@ -1,5 +1,6 @@
-"""Everything on this machine in one command: engines under a supervisor, and what is shown."""
+"""Everything on this machine in one command: engines under a supervisor, and what is shown.
 
-from dev.up.up import up
+Nothing is imported here: who wants an engine must not load the product, which reads its settings.
+"""
 
 __all__ = ["engine", "engines", "processes", "up"]

@@ -14,8 +14,12 @@ import click
 
 # name → (where it is, what it does)
 COMMANDS = {
-    "up": "dev.up:up",
-    "test": "dev.checks:test",
+    "up": "dev.up.up:up",
+    "test": "dev.checks.checks:test",
+    "fmt": "dev.checks.quick:fmt",
+    "lint": "dev.checks.quick:lint",
+    "types": "dev.checks.quick:types",
+    "test_fast": "dev.checks.quick:test_fast",
     "bench": "bench.command:bench",
     "simulate": "sandbox.simulate.command:simulate",
     "offline_stripe": "sandbox.stripe.command:offline_stripe",
@@ -43,6 +47,10 @@ COMMANDS = {
 SUMMARIES = {
     "up": "Run everything on this machine: PostgreSQL, Redis, receiver, workers, scheduler.",
     "test": "Check style, types and import rules, then run the tests (or only: pytest args).",
+    "fmt": "Sort imports and format every file.",
+    "lint": "Check style, format and import rules.",
+    "types": "Check types.",
+    "test_fast": "Run the tests that need no engine.",
     "bench": "Measure how fast everything is, beside the usual ways to build it.",
     "simulate": "Send a realistic, signed stream of events and check what came of it.",
     "offline_stripe": "Play Stripe on this machine (`up` does it where no key is set).",
