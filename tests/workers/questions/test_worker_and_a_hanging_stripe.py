@@ -50,8 +50,12 @@ def a_worker(wiring: Wiring, redis_url: str, stripe: StripeServer) -> Iterator[C
     }
     process = subprocess.Popen(
         [sys.executable, str(ROOT / "manage.py"), "worker"],
-        env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **variables},
-        cwd=ROOT,
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": os.environ.get("HOME", "/"),
+            "PYTHONPATH": str(ROOT),
+            **variables,
+        },
     )
     try:
         yield celery_config.make_app(settings.load(environ=variables), publisher=True)
