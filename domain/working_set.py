@@ -17,7 +17,7 @@ from domain.payments.objects import Dispute, MoneyObject, Refund, root_of
 from domain.payments.sold import Sold
 from domain.subscriptions.versions import Subscription
 from domain.tokens.adjustments import AdjustmentEntry
-from domain.tokens.entries import Entry, entries_for
+from domain.tokens.entries import LedgerEntry, entries_for
 
 Taken = Refund | Dispute | CreditNote
 
@@ -138,7 +138,7 @@ def _retarget(earlier: Taken | None, fact: Taken, touched: Touched, event_id: st
 class Posting:
     """A ledger entry to be posted, and the event that called for it, if one did."""
 
-    entry: Entry | AdjustmentEntry
+    entry: LedgerEntry | AdjustmentEntry
     event_id: str | None
 
 

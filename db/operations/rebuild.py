@@ -14,7 +14,7 @@ from db.operations.fact_tables import FACT_TABLES, FactTable
 from db.operations.rebuild_plan import Place, Wanted, sums_of
 from db.queue.inbox import Outcome
 from domain.tokens.adjustments import AdjustmentEntry
-from domain.tokens.entries import Entry
+from domain.tokens.entries import LedgerEntry
 from domain.working_set import Posting
 
 
@@ -53,7 +53,7 @@ def reversals(connection: Connection, payment_ids: Collection[str]) -> list[Post
     rows = connection.execute(_STANDING, {"ids": list(payment_ids)}) if payment_ids else ()
     return [
         Posting(
-            Entry(
+            LedgerEntry(
                 row.user_id,
                 -int(row.total),
                 "adjustment",

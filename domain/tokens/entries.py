@@ -7,7 +7,7 @@ from domain.payments.derivation import Payment
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LedgerEntry:
     """A ledger entry to be posted; what is posted is never changed."""
 
     user_id: str
@@ -17,7 +17,9 @@ class Entry:
     reason: str
 
 
-def entries_for(payment: Payment, posted: Mapping[str, int], was_taken_minor: int) -> list[Entry]:
+def entries_for(
+    payment: Payment, posted: Mapping[str, int], was_taken_minor: int
+) -> list[LedgerEntry]:
     """The entries that bring the ledger from what it holds to the payment's net.
 
     `posted` is the sum of this payment's entries by user; `was_taken_minor` what was refunded or
@@ -29,7 +31,7 @@ def entries_for(payment: Payment, posted: Mapping[str, int], was_taken_minor: in
         delta = wanted.get(user_id, 0) - posted.get(user_id, 0)
         if delta:
             kind = _entry_kind(delta, payment, was_taken_minor, has_entries=user_id in posted)
-            entries.append(Entry(user_id, delta, kind, payment.id, _reason(kind, payment)))
+            entries.append(LedgerEntry(user_id, delta, kind, payment.id, _reason(kind, payment)))
     return entries
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from domain.payments.derivation import Payment
-from domain.tokens.entries import Entry, entries_for
+from domain.tokens.entries import LedgerEntry, entries_for
 from tests.play import Player, play
 from tests.stripe_objects import (
     a_line,
@@ -35,7 +35,7 @@ PAYMENT = Payment(
 )
 
 
-def entries(posted: dict[str, int], was_taken: int = 0, **changes: Any) -> list[Entry]:
+def entries(posted: dict[str, int], was_taken: int = 0, **changes: Any) -> list[LedgerEntry]:
     """What is posted for a payment of ann's 1,000 tokens, or one changed from it."""
     return entries_for(replace(PAYMENT, **changes), posted, was_taken)
 
@@ -107,7 +107,7 @@ def test_an_entry_brings_the_ledger_to_the_net_and_says_why(
 ) -> None:
     """Grant, reversal, restore, and adjustment for everything else."""
     assert entries(posted, was_taken, **changes) == [
-        Entry(user, delta, kind, "cs_1", reason) for user, delta, kind, reason in expected
+        LedgerEntry(user, delta, kind, "cs_1", reason) for user, delta, kind, reason in expected
     ]
 
 
