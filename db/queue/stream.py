@@ -65,7 +65,7 @@ return redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[3], 0, unpack(ids))
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class StreamMessage:
     """A stream entry as a worker reads it."""
 
     entry_id: bytes
@@ -128,12 +128,14 @@ class EventStream:
             if not str(error).startswith("BUSYGROUP"):
                 raise
 
-    def read(self, consumer: str, count: int) -> list[Entry]:
+    def read(self, consumer: str, count: int) -> list[StreamMessage]:
         """Take up to `count` new entries for `consumer`; does not wait."""
         found = cast("Any", self._client.xreadgroup(GROUP, consumer, {STREAM: ">"}, count=count))
         return _entries(found[0][1] if found else [])
 
-    def claim_stale(self, consumer: str, count: int, lease_ms: int = LEASE_MS) -> list[Entry]:
+    def claim_stale(
+        self, consumer: str, count: int, lease_ms: int = LEASE_MS
+    ) -> list[StreamMessage]:
         """Take over up to `count` entries that another consumer has held longer than the lease."""
         answer = self._client.xautoclaim(
             STREAM, GROUP, consumer, min_idle_time=lease_ms, start_id="0-0", count=count
@@ -145,7 +147,7 @@ class EventStream:
         found = cast("Any", self._client.xinfo_consumers(STREAM, GROUP))
         return [about["name"].decode() for about in found if about["pending"]]
 
-    def inherit(self, dead: str, consumer: str, count: int) -> list[Entry]:
+    def inherit(self, dead: str, consumer: str, count: int) -> list[StreamMessage]:
         """Take over up to `count` entries of a consumer that has certainly ended, at once.
 
         When it holds nothing more, it is forgotten.
@@ -172,7 +174,7 @@ class EventStream:
             options: Any = {"idle": LEASE_MS, "retrycount": 0, "justid": True}
             self._client.xclaim(STREAM, GROUP, consumer, 0, ids, **options)
 
-    def times_delivered(self, entries: Sequence[Entry]) -> dict[bytes, int]:
+    def times_delivered(self, entries: Sequence[StreamMessage]) -> dict[bytes, int]:
         """How often each of these entries has been handed out, itself included."""
         if not entries:
             return {}
@@ -226,8 +228,8 @@ def _fields(delivery: Delivery) -> tuple[bytes, ...]:
     return (*fields, b"request", delivery.request_id.encode()) if delivery.request_id else fields
 
 
-def _entries(found: Iterable[tuple[bytes, dict[bytes, bytes]]]) -> list[Entry]:
-    return [Entry(entry_id, _delivery(fields)) for entry_id, fields in found if fields]
+def _entries(found: Iterable[tuple[bytes, dict[bytes, bytes]]]) -> list[StreamMessage]:
+    return [StreamMessage(entry_id, _delivery(fields)) for entry_id, fields in found if fields]
 
 
 def _delivery(fields: dict[bytes, bytes]) -> Delivery:

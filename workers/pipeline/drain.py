@@ -18,7 +18,7 @@ import metrics
 import telemetry
 from db.queue import inbox, leases, pauses
 from db.queue.leases import Taken
-from db.queue.stream import Entry
+from db.queue.stream import StreamMessage
 from domain.events import Delivery, EventStatus
 from workers.pipeline.apply import Applied
 from workers.pipeline.batch import apply_batch
@@ -49,7 +49,7 @@ class Drained:
 
     paused: frozenset[str] = frozenset()
     own_account: str | None = None
-    entries: Sequence[Entry] = ()
+    entries: Sequence[StreamMessage] = ()
     in_hand: Sequence[Taken] = ()
     applied: int = 0
     ignored: int = 0
@@ -197,7 +197,9 @@ def _claim_stale(wiring: Wiring, done: Drained) -> None:
     _take_over(wiring, wiring.events.claim_stale, done)
 
 
-def _take_over(wiring: Wiring, claim: Callable[[str, int], list[Entry]], done: Drained) -> None:
+def _take_over(
+    wiring: Wiring, claim: Callable[[str, int], list[StreamMessage]], done: Drained
+) -> None:
     """Apply what can be claimed; what may have killed its consumer is applied alone."""
     while claimed := claim(wiring.consumer, wiring.size.events):
         entries = _without_known(wiring, claimed, done)
@@ -212,7 +214,9 @@ def _take_over(wiring: Wiring, claim: Callable[[str, int], list[Entry]], done: D
                 _apply_entries(wiring, [entry], done)
 
 
-def _without_known(wiring: Wiring, entries: Sequence[Entry], done: Drained) -> list[Entry]:
+def _without_known(
+    wiring: Wiring, entries: Sequence[StreamMessage], done: Drained
+) -> list[StreamMessage]:
     """Drop what the inbox has, done or kept: what killed once is not looked into again."""
     with wiring.engine.begin() as connection:
         known = inbox.known(connection, [entry.delivery.event_id for entry in entries])
@@ -223,13 +227,13 @@ def _without_known(wiring: Wiring, entries: Sequence[Entry], done: Drained) -> l
     return [entry for entry in entries if entry.delivery.event_id not in known]
 
 
-def _record_hopeless(wiring: Wiring, entry: Entry, count: int, done: Drained) -> None:
+def _record_hopeless(wiring: Wiring, entry: StreamMessage, count: int, done: Drained) -> None:
     note = f"handed out {count} times by the stream and never finished"
     _apply_works(wiring, [killer(entry.delivery, note=note)], done)
     wiring.events.acknowledge([entry.entry_id])
 
 
-def _apply_entries(wiring: Wiring, entries: Sequence[Entry], done: Drained) -> None:
+def _apply_entries(wiring: Wiring, entries: Sequence[StreamMessage], done: Drained) -> None:
     if not entries:
         return
     done.entries = entries
