@@ -29,7 +29,7 @@ class KeyReusedError(BillingError):
     """An idempotency key came again with other content."""
 
 
-class TurnLostError(BillingError):
+class CheckoutLeaseLostError(BillingError):
     """The claim ran out before what was asked for came."""
 
 
@@ -69,7 +69,7 @@ class Purchase:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class CheckoutLease:
     """The right to ask Stripe for a user; `purchase` is the one to go on with, if any.
 
     `is_repeat` says that the purchase came of an earlier request with the same key.
@@ -83,7 +83,7 @@ class Turn:
 
 def enter(
     connection: Connection, user_id: str, fingerprint: str, keyed: Keyed | None
-) -> Purchase | Turn | None:
+) -> Purchase | CheckoutLease | None:
     """The purchase that answers this order already, or the turn to ask; None while others ask.
 
     Raises `KeyReusedError`.
@@ -102,38 +102,38 @@ def enter(
     claim_id = uuid.uuid4().hex
     claim = {"user_id": user_id, "claim_id": claim_id, "seconds": CLAIM_SECONDS}
     connection.execute(_CLAIM, claim)
-    return Turn(user_id, claim_id, purchase, is_repeat=repeated is not None)
+    return CheckoutLease(user_id, claim_id, purchase, is_repeat=repeated is not None)
 
 
-def other_plans(connection: Connection, turn: Turn) -> list[Purchase]:
+def other_plans(connection: Connection, turn: CheckoutLease) -> list[Purchase]:
     """The user's open purchases of full plans that have a session, but the one to go on with."""
     own = turn.purchase.id if turn.purchase else None
     rows = connection.execute(_OTHER_PLANS, {"user_id": turn.user_id, "own": own})
     return [_purchase(row) for row in rows]
 
 
-def leave(connection: Connection, turn: Turn) -> None:
+def leave(connection: Connection, turn: CheckoutLease) -> None:
     """Give the turn to the next one."""
     connection.execute(_LEAVE, {"user_id": turn.user_id, "claim_id": turn.claim_id})
 
 
-def keep_customer(connection: Connection, turn: Turn, customer_id: str) -> None:
-    """Remember the customer that was made for the user; raises `TurnLostError`."""
+def keep_customer(connection: Connection, turn: CheckoutLease, customer_id: str) -> None:
+    """Remember the customer that was made for the user; raises `CheckoutLeaseLostError`."""
     _hold(connection, turn)
     connection.execute(_KEEP_CUSTOMER, {"user_id": turn.user_id, "customer_id": customer_id})
 
 
-def attempt(connection: Connection, turn: Turn) -> int:
+def attempt(connection: Connection, turn: CheckoutLease) -> int:
     """How many customers were tried to be made for the user in vain."""
     return int(connection.execute(_ATTEMPT, {"user_id": turn.user_id}).scalar_one())
 
 
 def next_attempt(
-    connection: Connection, turn: Turn, missing_customer_id: str | None = None
+    connection: Connection, turn: CheckoutLease, missing_customer_id: str | None = None
 ) -> None:
     """Let the next customer be made under a new key; the missing one is never used again.
 
-    Raises `TurnLostError`.
+    Raises `CheckoutLeaseLostError`.
     """
     _hold(connection, turn)
     wanted = {"user_id": turn.user_id, "missing": missing_customer_id}
@@ -142,14 +142,14 @@ def next_attempt(
 
 def begin(
     connection: Connection,
-    turn: Turn,
+    turn: CheckoutLease,
     order: Order,
     keyed: Keyed | None,
     *,
     purchase_id: str,
     params: Mapping[str, Any],
 ) -> Purchase:
-    """Write a purchase down before Stripe is asked; raises `TurnLostError`."""
+    """Write a purchase down before Stripe is asked; raises `CheckoutLeaseLostError`."""
     _hold(connection, turn)
     row = {
         "id": purchase_id,
@@ -168,11 +168,11 @@ def begin(
 
 
 def record(
-    connection: Connection, turn: Turn, purchase_id: str, session: Mapping[str, Any]
+    connection: Connection, turn: CheckoutLease, purchase_id: str, session: Mapping[str, Any]
 ) -> Purchase:
     """Note the open session that Stripe made for a purchase, as Stripe tells of it.
 
-    Raises `TurnLostError`: whoever has the turn now did not see this session, which must not be
+    Raises `CheckoutLeaseLostError`: whoever has the turn now did not see this session, which must not be
     handed out beside theirs.
     """
     _hold(connection, turn)
@@ -225,10 +225,10 @@ def _bind(connection: Connection, user_id: str, keyed: Keyed | None, purchase_id
         connection.execute(_BIND, bound | {"purchase_id": purchase_id})
 
 
-def _hold(connection: Connection, turn: Turn) -> None:
+def _hold(connection: Connection, turn: CheckoutLease) -> None:
     held = {"user_id": turn.user_id, "claim_id": turn.claim_id}
     if connection.execute(_HOLD, held).first() is None:
-        raise TurnLostError("The claim to ask Stripe for this user ran out.")
+        raise CheckoutLeaseLostError("The claim to ask Stripe for this user ran out.")
 
 
 _ENSURE_BUYER = text("INSERT INTO buyers (user_id) VALUES (:user_id) ON CONFLICT DO NOTHING")

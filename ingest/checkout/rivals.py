@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from db.checkout import eligibility, purchases
-from db.checkout.purchases import Purchase, Turn
+from db.checkout.purchases import CheckoutLease, Purchase
 from ingest.checkout import backfill
 from ingest.checkout.deadline import Deadline
 from ingest.edge import Edge
@@ -46,7 +46,7 @@ class Rivals:
     gateway: StripeGateway
     deadline: Deadline
 
-    def expire_plans(self, turn: Turn) -> None:
+    def expire_plans(self, turn: CheckoutLease) -> None:
         """Leave no other session of a full plan that can be paid.
 
         Raises a 409 where the user has a plan by now or paid one of them, a 503 where one cannot

@@ -14,7 +14,13 @@ from typing import Any
 
 import telemetry
 from db.checkout import eligibility, purchases, trials
-from db.checkout.purchases import Keyed, KeyReusedError, Purchase, Turn, TurnLostError
+from db.checkout.purchases import (
+    CheckoutLease,
+    CheckoutLeaseLostError,
+    Keyed,
+    KeyReusedError,
+    Purchase,
+)
 from domain.checkout.order import Order, Terms, customer_key, session_key, session_params
 from domain.json_values import mapping_of, text_of
 from ingest.checkout import backfill, stripe_errors
@@ -82,13 +88,13 @@ class Sale:
             return found
         try:
             return self._take_turn(found)
-        except TurnLostError as error:
+        except CheckoutLeaseLostError as error:
             raise Problem.unavailable(BUSY.code, BUSY.detail) from error
         finally:
             with self._here.engine.begin() as connection:
                 purchases.leave(connection, found)
 
-    def _enter(self) -> Purchase | Turn | None:
+    def _enter(self) -> Purchase | CheckoutLease | None:
         order = self._order
         try:
             with self._here.engine.begin() as connection:
@@ -96,7 +102,7 @@ class Sale:
         except KeyReusedError as error:
             raise KEY_REUSED.problem() from error
 
-    def _take_turn(self, turn: Turn) -> Purchase:
+    def _take_turn(self, turn: CheckoutLease) -> Purchase:
         if self._order.offer.type == "full":
             self._rivals.expire_plans(turn)
         known = self._with_trial_still_due(turn.purchase)
@@ -126,7 +132,9 @@ class Sale:
         is_each = self._here.settings.trials == "per_plan"
         return self._order.offer.plan_id if is_each else None
 
-    def _if_still_good(self, turn: Turn, known: Purchase, session_id: str) -> Purchase | None:
+    def _if_still_good(
+        self, turn: CheckoutLease, known: Purchase, session_id: str
+    ) -> Purchase | None:
         """A purchase whose session can still be paid, or was paid by a repeat of this request."""
         try:
             session = self._deadline.ask(
@@ -144,7 +152,7 @@ class Sale:
             raise subscribed()
         return known if state == "complete" and turn.is_repeat else None
 
-    def _begin(self, turn: Turn) -> Purchase:
+    def _begin(self, turn: CheckoutLease) -> Purchase:
         """A new purchase, written down."""
         order, purchase_id = self._order, uuid.uuid4().hex
         customer_id = self._customer(turn)
@@ -163,7 +171,7 @@ class Sale:
                 connection, turn, order, self._keyed, purchase_id=purchase_id, params=params
             )
 
-    def _make(self, turn: Turn, purchase: Purchase, *, again: bool) -> Purchase | None:
+    def _make(self, turn: CheckoutLease, purchase: Purchase, *, again: bool) -> Purchase | None:
         """The purchase with its session; None when Stripe refused and another may do better.
 
         `again` says that Stripe was asked for it before, so that an error may be a stored one.
@@ -184,7 +192,7 @@ class Sale:
             raise
         return self._record(turn, purchase, session)
 
-    def _found(self, turn: Turn, purchase: Purchase) -> Purchase | None:
+    def _found(self, turn: CheckoutLease, purchase: Purchase) -> Purchase | None:
         """The session that an error hid, if there is one; else the purchase is given up."""
         sessions = self._deadline.ask(
             lambda: self._gateway.checkout_sessions_of(purchase.customer_id)
@@ -195,7 +203,9 @@ class Sale:
         self._end(purchase, "lost")
         return None
 
-    def _record(self, turn: Turn, purchase: Purchase, session: Mapping[str, Any]) -> Purchase:
+    def _record(
+        self, turn: CheckoutLease, purchase: Purchase, session: Mapping[str, Any]
+    ) -> Purchase:
         if not (text_of(session.get("id")) and text_of(session.get("url"))):
             raise stripe_errors.failed()
         with self._here.engine.begin() as connection:
@@ -205,7 +215,7 @@ class Sale:
         with self._here.engine.begin() as connection:
             purchases.end(connection, purchase.id, state)
 
-    def _mend(self, turn: Turn, purchase: Purchase, error: StripeUnavailable) -> bool:
+    def _mend(self, turn: CheckoutLease, purchase: Purchase, error: StripeUnavailable) -> bool:
         """Whether Stripe may take the order in another form; each form is tried once."""
         is_missing = error.code == "resource_missing"
         if is_missing and error.param == "customer" and not self._has_forgotten:
@@ -230,7 +240,7 @@ class Sale:
             if currency not in (None, self._order.currency):
                 raise OTHER_CURRENCY.problem(members={"currency": currency}) from error
 
-    def _customer(self, turn: Turn) -> str:
+    def _customer(self, turn: CheckoutLease) -> str:
         """The user's Stripe customer, made where there is none."""
         with self._here.engine.connect() as connection:
             known = eligibility.customer(connection, turn.user_id)
@@ -252,7 +262,7 @@ class Sale:
             purchases.keep_customer(connection, turn, customer_id)
         return customer_id
 
-    def _after_failed_customer(self, turn: Turn, error: StripeUnavailable) -> Json:
+    def _after_failed_customer(self, turn: CheckoutLease, error: StripeUnavailable) -> Json:
         """The customer that was made in spite of an error; else the next click uses a new key."""
         is_refused = isinstance(error, (StripeRefused, StripeMissing))
         if not (is_refused or _is_stored(error)):
