@@ -7,7 +7,7 @@ from flask import Flask
 from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from ingest import edge
+from ingest import context
 from ingest.account import debit, queries
 from ingest.checkout import portal, status, stripe_errors, views
 from ingest.http import access_log, openapi, problems, rate_limit
@@ -23,7 +23,7 @@ ROUTES = tuple(
 )
 
 
-def create_app(settings: Settings, *, opened: edge.Edge | None = None) -> Flask:
+def create_app(settings: Settings, *, opened: context.ReceiverContext | None = None) -> Flask:
     """The WSGI application on these settings; connects to nothing until it is asked something.
 
     `opened` replaces the connections that the settings name.
@@ -33,8 +33,8 @@ def create_app(settings: Settings, *, opened: edge.Edge | None = None) -> Flask:
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.config["MAX_CONTENT_LENGTH"] = BODY_BYTES_MAX
-    here = opened or edge.open_edge(settings)
-    edge.attach(app.extensions, here)
+    here = opened or context.open_edge(settings)
+    context.attach(app.extensions, here)
     access_log.register(app)
     rate_limit.register(app, here.authenticator)
     _register_blueprints(app)

@@ -20,7 +20,7 @@ import settings
 from db.checkout import eligibility
 from domain.catalogue.plans import Catalogue, Plan
 from ingest.app import create_app
-from ingest.edge import Edge, open_edge
+from ingest.context import ReceiverContext, open_edge
 from sandbox.simulate.records import Subscription
 from sandbox.stripe.server import _Quiet
 from tests.ingest.builders import ENVIRONMENT
@@ -113,7 +113,7 @@ class Floor:
 
     environment: Mapping[str, str]
     app: Flask
-    edge: Edge
+    edge: ReceiverContext
     wiring: Wiring
     worker: Worker
     stripe: Offline
@@ -251,7 +251,7 @@ def _stock(floor: Floor) -> None:
     floor.settle()
 
 
-def _let_go(edge: Edge, wiring: Wiring) -> None:
+def _let_go(edge: ReceiverContext, wiring: Wiring) -> None:
     edge.engine.dispose()
     wiring.engine.dispose()
     for client in (edge.redis, wiring.events._client):

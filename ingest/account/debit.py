@@ -9,7 +9,7 @@ from db.ledger.debits import InsufficientTokensError, KeyReusedError
 from db.ledger.debits import debit as take
 from db.queries import LedgerEntry
 from ingest.account.schemas import DebitBodySchema, DebitSchema
-from ingest.edge import edge
+from ingest.context import edge
 from ingest.http import inputs
 from ingest.http.auth import authenticate_with, current_caller
 from ingest.http.problems import Problem

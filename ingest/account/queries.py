@@ -14,7 +14,7 @@ from ingest.account.schemas import (
     PlansSchema,
     SubscriptionsSchema,
 )
-from ingest.edge import edge
+from ingest.context import edge
 from ingest.http.auth import authenticate_with, current_caller
 from ingest.http.pagination import (
     number_cursor,

@@ -12,7 +12,7 @@ from ingest.checkout import redirects, stripe_errors
 from ingest.checkout.deadline import Deadline
 from ingest.checkout.schemas import PortalBodySchema, PortalSchema
 from ingest.checkout.views import guard
-from ingest.edge import Edge, edge
+from ingest.context import ReceiverContext, edge
 from ingest.http.auth import current_caller
 from ingest.http.refusals import Refusal
 from ingest.http.routes import Routes
@@ -85,7 +85,7 @@ def create_portal_session(body: Answer) -> Answer:
     return {"url": session["url"], "message": "Portal session created successfully"}
 
 
-def _params(here: Edge, body: Answer, return_url: str) -> Answer:
+def _params(here: ReceiverContext, body: Answer, return_url: str) -> Answer:
     """What Stripe is asked for; raises a 404 or a 409 where there is nothing to manage."""
     user_id, flow = current_caller().user_id, body["flow"]
     asked: str | None = body["subscription_id"]

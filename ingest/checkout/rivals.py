@@ -12,7 +12,7 @@ from db.checkout import eligibility, purchases
 from db.checkout.purchases import CheckoutLease, Purchase
 from ingest.checkout import backfill
 from ingest.checkout.deadline import Deadline
-from ingest.edge import Edge
+from ingest.context import ReceiverContext
 from ingest.http.problems import Problem
 from ingest.http.refusals import Refusal
 from stripe_gateway import StripeGateway, StripeMissing, StripeRefused
@@ -42,7 +42,7 @@ def subscribed() -> Problem:
 class Rivals:
     """The other open sessions of whoever's turn it is, as one request sees them."""
 
-    here: Edge
+    here: ReceiverContext
     gateway: StripeGateway
     deadline: Deadline
 

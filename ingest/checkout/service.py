@@ -26,7 +26,7 @@ from domain.json_values import mapping_of, text_of
 from ingest.checkout import backfill, stripe_errors
 from ingest.checkout.deadline import Deadline
 from ingest.checkout.rivals import BUSY, Rivals, subscribed
-from ingest.edge import Edge
+from ingest.context import ReceiverContext
 from ingest.http.problems import Problem
 from ingest.http.refusals import Refusal
 from stripe_gateway import (
@@ -64,7 +64,7 @@ class Sale:
     """One request's way to a checkout session."""
 
     def __init__(
-        self, here: Edge, gateway: StripeGateway, order: Order, keyed: Keyed | None
+        self, here: ReceiverContext, gateway: StripeGateway, order: Order, keyed: Keyed | None
     ) -> None:
         self._here = here
         self._gateway = gateway

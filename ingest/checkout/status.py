@@ -14,7 +14,7 @@ from db.checkout.sessions import Session
 from ingest.checkout import backfill
 from ingest.checkout.deadline import Deadline
 from ingest.checkout.schemas import SessionSchema
-from ingest.edge import Edge, edge
+from ingest.context import ReceiverContext, edge
 from ingest.http.auth import authenticate_with, current_caller
 from ingest.http.refusals import Refusal
 from ingest.http.routes import Routes
@@ -70,7 +70,7 @@ def get_checkout_session(session_id: str) -> dict[str, Any]:
     }
 
 
-def _read(here: Edge, user_id: str, session_id: str) -> Session:
+def _read(here: ReceiverContext, user_id: str, session_id: str) -> Session:
     if _SESSION_ID.fullmatch(session_id):
         with here.engine.connect() as connection:
             found = sessions.of_user(connection, user_id, session_id)
@@ -79,7 +79,7 @@ def _read(here: Edge, user_id: str, session_id: str) -> Session:
     raise UNKNOWN.problem()
 
 
-def _ask_stripe(here: Edge, found: Session, session_id: str) -> tuple[str, ...]:
+def _ask_stripe(here: ReceiverContext, found: Session, session_id: str) -> tuple[str, ...]:
     """The statuses that what Stripe told, on its way into our tables, will soon end; or none."""
     gateway, purchase_id = here.gateway, found.purchase_id
     if gateway is None or purchase_id is None:

@@ -15,7 +15,7 @@ from ingest.checkout import redirects, stripe_errors
 from ingest.checkout.rivals import BUSY, SUBSCRIBED, subscribed
 from ingest.checkout.schemas import CheckoutBodySchema, CheckoutSchema
 from ingest.checkout.service import KEY_REUSED, OTHER_CURRENCY, Sale
-from ingest.edge import Edge, edge
+from ingest.context import ReceiverContext, edge
 from ingest.http import inputs
 from ingest.http.auth import authenticate_with, current_caller
 from ingest.http.refusals import Refusal
@@ -99,7 +99,7 @@ def _keyed(body: Answer) -> Keyed | None:
     return Keyed(key, hash_of(*sent))
 
 
-def _offer(here: Edge, user_id: str, body: Answer) -> Offer:
+def _offer(here: ReceiverContext, user_id: str, body: Answer) -> Offer:
     """The plan; raises a 404 where it is not sold, a 409 to who has one that excludes it."""
     with here.engine.connect() as connection:
         offer = eligibility.offer(connection, body["plan_type"], body["plan_id"])
@@ -110,7 +110,7 @@ def _offer(here: Edge, user_id: str, body: Answer) -> Offer:
     return offer
 
 
-def _currency(here: Edge, user_id: str, offer: Offer, asked: str | None) -> str:
+def _currency(here: ReceiverContext, user_id: str, offer: Offer, asked: str | None) -> str:
     """What is asked for, or else: what renews goes on in the currency of what renews already."""
     usual = here.settings.stripe_currency
     if not asked and offer.interval:

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 
 from ingest.account.schemas import AliveSchema, ConfigSchema, ReadySchema
-from ingest.edge import Edge, edge
+from ingest.context import ReceiverContext, edge
 from ingest.http.routes import Routes
 
 Check = dict[str, Any]
@@ -74,7 +74,7 @@ def ready() -> Response:
     return answer
 
 
-def _database(here: Edge) -> Check:
+def _database(here: ReceiverContext) -> Check:
     try:
         with here.engine.connect() as connection:
             connection.execute(text("SELECT 1 FROM webhook_events LIMIT 1"))
@@ -85,7 +85,7 @@ def _database(here: Edge) -> Check:
     return _yes("PostgreSQL answers")
 
 
-def _redis(here: Edge) -> Check:
+def _redis(here: ReceiverContext) -> Check:
     def ping() -> Check:
         here.redis.ping()
         return _yes("Redis answers")
@@ -93,7 +93,7 @@ def _redis(here: Edge) -> Check:
     return _asking_redis(ping)
 
 
-def _stream(here: Edge) -> Check:
+def _stream(here: ReceiverContext) -> Check:
     """Whether the stream takes events first; the inbox does otherwise, which is no fault."""
 
     def verdict() -> Check:
@@ -110,7 +110,7 @@ def _asking_redis(question: Callable[[], Check]) -> Check:
         return _no("Redis does not answer: check REDIS_URL and the server")
 
 
-def _stripe(here: Edge) -> Check:
+def _stripe(here: ReceiverContext) -> Check:
     if not here.settings.stripe_enabled:
         return _no("Stripe is not enabled: set STRIPE_ENABLED=True")
     if not here.settings.stripe_webhook_secrets:
@@ -118,7 +118,7 @@ def _stripe(here: Edge) -> Check:
     return _yes("webhooks can be checked")
 
 
-def _authentication(here: Edge) -> Check:
+def _authentication(here: ReceiverContext) -> Check:
     if not here.authenticator.configured:
         return _no("no key to check tokens with: set JWT_SECRET or JWT_JWKS_URL")
     return _yes("tokens can be checked")

@@ -21,7 +21,7 @@ from db.questions.questions import Waiting
 from db.queue import backlog
 from db.queue.backlog import InboxBacklog, StreamBacklog
 from db.queue.heartbeat import Heartbeat
-from ingest.edge import Edge, edge
+from ingest.context import ReceiverContext, edge
 from ingest.http.routes import Routes
 
 _TEXT = {"text/plain": {"schema": {"type": "string"}, "example": "billing_queue_depth 0.0\n"}}
@@ -43,7 +43,7 @@ def exposition() -> Response:
 class _State(Collector):
     """The stores' state, read when it is asked for."""
 
-    def __init__(self, here: Edge) -> None:
+    def __init__(self, here: ReceiverContext) -> None:
         self._here = here
 
     def describe(self) -> Iterable[Metric]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from ingest.edge import Edge
+from ingest.context import ReceiverContext
 from ingest.http import access_log
 from ingest.webhook import receiver
 
@@ -24,7 +24,7 @@ _LENGTH_DIGITS_MAX = len(str(receiver.BODY_BYTES_MAX))
 class WebhookEntry:
     """Wraps the WSGI application; to be called by many threads at once."""
 
-    def __init__(self, app: "WSGIApplication", here: Edge) -> None:
+    def __init__(self, app: "WSGIApplication", here: ReceiverContext) -> None:
         self._app = app
         self._intake = here.intake
         # Without a secret there is no good delivery.

@@ -17,7 +17,7 @@ from db.bodies import compress
 from domain.events import Delivery
 from domain.synthetic_events import by_hand
 from ingest.account.schemas import ReceivedSchema
-from ingest.edge import Edge, edge
+from ingest.context import ReceiverContext, edge
 from ingest.http.problems import Problem
 from ingest.http.routes import Routes
 from ingest.intake.intake import Intake, NotStoredError
@@ -154,7 +154,7 @@ def stripe_webhook() -> Response:
     return Response(RECEIVED, 200, content_type="application/json")
 
 
-def _require_configured(here: Edge) -> None:
+def _require_configured(here: ReceiverContext) -> None:
     if not here.settings.stripe_enabled:
         raise Problem.unavailable("stripe_disabled", "Stripe is not enabled.")
     if not here.settings.stripe_webhook_secrets:

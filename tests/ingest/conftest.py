@@ -17,7 +17,7 @@ import settings
 from db.queue.stream import STREAM, EventStream
 from domain.events import Delivery
 from ingest.app import create_app
-from ingest.edge import Edge
+from ingest.context import ReceiverContext
 from ingest.http.auth import Authenticator
 from ingest.intake.durability import DurabilityCheck
 from ingest.intake.intake import Intake
@@ -129,7 +129,9 @@ def client_of(
             engine=engine,
             ring=stores.bell.ring,
         )
-        edge = Edge(found, engine, stores.redis, durability, intake, Authenticator(found))
+        edge = ReceiverContext(
+            found, engine, stores.redis, durability, intake, Authenticator(found)
+        )
         return create_app(found, opened=edge).test_client()
 
     return make

@@ -14,7 +14,7 @@ import settings
 from db.queue.stream import STREAM
 from domain.catalogue.plans import Catalogue
 from ingest.app import create_app
-from ingest.edge import Edge, open_edge
+from ingest.context import ReceiverContext, open_edge
 from tests.ingest.builders import ENVIRONMENT, as_user
 from tests.pipeline import a_wiring, empty, sell, work
 from tests.play import CATALOGUE, a_plan
@@ -54,7 +54,7 @@ class Shop:
     """Everything that sells."""
 
     app: Flask
-    edge: Edge
+    edge: ReceiverContext
     wiring: Wiring
     stripe: StripeAccount
 

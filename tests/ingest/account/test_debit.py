@@ -18,7 +18,7 @@ from werkzeug.test import TestResponse
 import settings
 from db.engine import make_engine
 from ingest.app import create_app
-from ingest.edge import open_edge
+from ingest.context import open_edge
 from tests.ingest.builders import ENVIRONMENT, a_token
 from tests.pipeline import a_wiring, empty, sell, work
 from tests.play import CATALOGUE

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, text
 from db.engine import make_engine
 from db.queue.stream import STREAM
 from ingest.app import create_app
-from ingest.edge import open_edge
+from ingest.context import open_edge
 from settings import Settings
 from tests.ingest.builders import a_body, a_signature, as_user
 

@@ -14,7 +14,7 @@ from db.engine import make_engine
 from db.queue.heartbeat import Heartbeat
 from db.queue.stream import connect
 from ingest.app import create_app
-from ingest.edge import open_edge
+from ingest.context import open_edge
 from settings import Settings
 from tests.ingest.builders import a_body, a_signature, a_token, as_user
 from tests.ingest.conftest import Stores

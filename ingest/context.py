@@ -25,7 +25,7 @@ _KEY = "billing"
 
 
 @dataclass(frozen=True, slots=True)
-class Edge:
+class ReceiverContext:
     """Settings and connections; nothing is connected before it is used.
 
     Without a `gateway` Stripe is not asked, and nothing is sold.
@@ -40,7 +40,7 @@ class Edge:
     gateway: StripeGateway | None = None
 
 
-def open_edge(settings: Settings) -> Edge:
+def open_edge(settings: Settings) -> ReceiverContext:
     """An edge on the configured database, Redis and broker; make it after fork."""
     engine = make_engine(
         settings.database_url, pool_size=DATABASE_CONNECTIONS, application_name="fiko-billing web"
@@ -54,7 +54,7 @@ def open_edge(settings: Settings) -> Edge:
         engine=engine,
         ring=lambda: celery.send_task(celery_config.DRAIN, ignore_result=True),
     )
-    return Edge(
+    return ReceiverContext(
         settings=settings,
         engine=engine,
         redis=client,
@@ -65,11 +65,11 @@ def open_edge(settings: Settings) -> Edge:
     )
 
 
-def attach(extensions: dict[str, object], opened: Edge) -> None:
+def attach(extensions: dict[str, object], opened: ReceiverContext) -> None:
     """Make this the edge of the app whose extensions these are."""
     extensions[_KEY] = opened
 
 
-def edge() -> Edge:
+def edge() -> ReceiverContext:
     """The edge of the app that answers the request at hand."""
-    return cast("Edge", current_app.extensions[_KEY])
+    return cast("ReceiverContext", current_app.extensions[_KEY])
