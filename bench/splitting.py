@@ -14,8 +14,8 @@ from bench.trees import CpuMeter, Tree, begin_child
 from db.engine import make_engine
 from db.queue.stream import EventStream, connect
 from sandbox.simulate.engine import Event
+from workers.context import WorkerContext
 from workers.pipeline.drain import drain
-from workers.wiring import Wiring
 
 SECONDS_MAX = 60.0
 
@@ -66,7 +66,7 @@ def _await(channel: Connection) -> None:
 def _drain(place: Place, told: Connection) -> None:
     begin_child()
     _log_to_nowhere()
-    wiring = Wiring(
+    wiring = WorkerContext(
         engine=make_engine(place.database_url, pool_size=2),
         events=EventStream(connect(place.redis_url, timeout_seconds=3.0)),
         consumer="split",

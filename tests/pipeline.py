@@ -13,8 +13,8 @@ from db.engine import make_engine
 from db.queue.stream import EventStream, connect
 from domain.catalogue.plans import Catalogue, CatalogueChange
 from domain.events import Delivery
+from workers.context import WorkerContext
 from workers.pipeline.drain import Drained, drain
-from workers.wiring import Wiring
 
 
 def a_delivery(event: Mapping[str, Any]) -> Delivery:
@@ -28,22 +28,22 @@ def a_delivery(event: Mapping[str, Any]) -> Delivery:
     )
 
 
-def a_wiring(database_url: str, redis_url: str, consumer: str = "test") -> Wiring:
+def a_wiring(database_url: str, redis_url: str, consumer: str = "test") -> WorkerContext:
     """A worker's ports on the test engines."""
-    return Wiring(
+    return WorkerContext(
         engine=make_engine(database_url, pool_size=2),
         events=EventStream(connect(redis_url, timeout_seconds=3.0)),
         consumer=consumer,
     )
 
 
-def put(wiring: Wiring, events: Iterable[Mapping[str, Any]]) -> None:
+def put(wiring: WorkerContext, events: Iterable[Mapping[str, Any]]) -> None:
     """Put events on the stream, in this order."""
     for event in events:
         wiring.events.put(a_delivery(event))
 
 
-def work(wiring: Wiring, events: Iterable[Mapping[str, Any]]) -> Drained:
+def work(wiring: WorkerContext, events: Iterable[Mapping[str, Any]]) -> Drained:
     """Put events on the stream and drain it."""
     put(wiring, events)
     return drain(wiring, lambda: None)

@@ -2,10 +2,10 @@
 
 from tests.pipeline import work
 from tests.stripe_objects import a_customer, a_subscription, an_event
-from workers.wiring import Wiring
+from workers.context import WorkerContext
 
 
-def a_second_plan(wiring: Wiring) -> None:
+def a_second_plan(wiring: WorkerContext) -> None:
     """`user_1` has two live full plans, one of them by their customer alone and by its claim alone.
 
     Beside these they have one that ended and a package; `user_2` has one plan and the package.

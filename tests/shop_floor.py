@@ -27,11 +27,11 @@ from tests.ingest.builders import ENVIRONMENT
 from tests.offline_stripe import DAY, KEY, SECRET, Offline, offline_stripe
 from tests.pipeline import a_wiring, sell
 from tests.play import a_plan
+from workers.context import WorkerContext
 from workers.operations.audit import Finding, audit
 from workers.operations.catalogue_sync import CatalogueSync
 from workers.pipeline.drain import drain
 from workers.questions.asking import ask_stripe
-from workers.wiring import Wiring
 
 WEBHOOK = "/billing/stripe/webhook/"
 SHOP = "https://shop.example.com"
@@ -77,7 +77,7 @@ def wait_for(done: Callable[[], bool], what: str) -> None:
 class Worker:
     """A thread that drains whenever the bell rings; what breaks it is kept for the test."""
 
-    wiring: Wiring
+    wiring: WorkerContext
     broken: list[BaseException] = field(default_factory=list)
     _bell: threading.Event = field(default_factory=threading.Event)
     _ended: bool = False
@@ -114,7 +114,7 @@ class Floor:
     environment: Mapping[str, str]
     app: Flask
     edge: ReceiverContext
-    wiring: Wiring
+    wiring: WorkerContext
     worker: Worker
     stripe: Offline
 
@@ -251,7 +251,7 @@ def _stock(floor: Floor) -> None:
     floor.settle()
 
 
-def _let_go(edge: ReceiverContext, wiring: Wiring) -> None:
+def _let_go(edge: ReceiverContext, wiring: WorkerContext) -> None:
     edge.engine.dispose()
     wiring.engine.dispose()
     for client in (edge.redis, wiring.events._client):

@@ -8,6 +8,7 @@ from kombu.exceptions import OperationalError
 import celery_config
 import telemetry
 from celery_config import app
+from workers.context import wiring
 from workers.liveness import celery_watchdog
 from workers.liveness.redis_outage import start_watch
 from workers.pipeline.drain import drain as drain_all
@@ -16,7 +17,6 @@ from workers.questions.asking import ask_stripe
 from workers.questions.superseded import expire_superseded
 from workers.schedule.reconcile import catch_up
 from workers.schedule.sweep import sweep as sweep_once
-from workers.wiring import wiring
 
 log = telemetry.get_logger("tasks")
 

@@ -19,7 +19,7 @@ from tests.conftest import Engines
 from tests.pipeline import a_wiring, balances, sell, statuses, work
 from tests.play import CATALOGUE
 from tests.stripe_objects import a_session, an_event
-from workers.wiring import Wiring
+from workers.context import WorkerContext
 
 ROLES = Path(__file__).parents[2] / "deploy" / "app_role.sql"
 PSQL = postgres_directory() / "psql"
@@ -38,7 +38,7 @@ def grant(database_url: str, password: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def app(engines: Engines, database_url: str, redis_url: str) -> Iterator[Wiring]:
+def app(engines: Engines, database_url: str, redis_url: str) -> Iterator[WorkerContext]:
     """A worker's ports, connected as the product's own role."""
     owner = a_wiring(database_url, redis_url)
     sell(owner.engine, CATALOGUE)
@@ -61,7 +61,7 @@ def as_app(database_url: str, password: str) -> str:
     return url._replace(netloc=f"billing_app:{password}@{url.hostname}:{url.port}").geturl()
 
 
-def test_the_role_can_run_the_pipeline(app: Wiring) -> None:
+def test_the_role_can_run_the_pipeline(app: WorkerContext) -> None:
     """A sale comes in and its tokens are granted, with no more rights than the role has."""
     paid = an_event("checkout.session.completed", a_session())
     done = work(app, [paid])
@@ -93,7 +93,7 @@ def test_the_role_can_run_the_pipeline(app: Wiring) -> None:
         "UPDATE alembic_version SET version_num = 'x'",
     ],
 )
-def test_the_role_cannot_alter_the_past(app: Wiring, statement: str) -> None:
+def test_the_role_cannot_alter_the_past(app: WorkerContext, statement: str) -> None:
     """Neither an entry, nor what guards the entries, nor its own rights."""
     with pytest.raises(DBAPIError) as refused, app.engine.begin() as connection:
         connection.execute(text(statement))

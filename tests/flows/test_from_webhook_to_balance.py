@@ -28,8 +28,8 @@ from tests.stripe_objects import (
     an_invoice,
     an_invoice_payment,
 )
+from workers.context import WorkerContext
 from workers.pipeline.drain import drain
-from workers.wiring import Wiring
 
 WEBHOOK = "/billing/stripe/webhook/"
 
@@ -39,7 +39,7 @@ class Shop:
     """The product, from both of its ends."""
 
     client: FlaskClient
-    wiring: Wiring
+    wiring: WorkerContext
 
     def deliver(self, event: Mapping[str, Any]) -> int:
         """Post an event as Stripe would; returns the status of the answer."""

@@ -21,8 +21,8 @@ from tests.ingest.builders import ENVIRONMENT, SECRET
 from tests.pipeline import a_wiring, balances, sell
 from tests.play import CATALOGUE
 from tests.stripe_objects import a_refund, a_session, an_event
+from workers.context import WorkerContext
 from workers.pipeline.drain import drain
-from workers.wiring import Wiring
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "tests" / "node"
@@ -90,7 +90,7 @@ def wait_until_alive(port: int, process: "subprocess.Popen[bytes]", log: Path) -
 
 
 @pytest.fixture(scope="module")
-def wiring(database_url: str, redis_url: str) -> Iterator[Wiring]:
+def wiring(database_url: str, redis_url: str) -> Iterator[WorkerContext]:
     """A worker's ports on the same engines, which sell the test catalogue."""
     made = a_wiring(database_url, redis_url)
     sell(made.engine, CATALOGUE)
@@ -114,7 +114,7 @@ def post(url: str, *orders: dict[str, Any]) -> list[dict[str, Any]]:
     return answers
 
 
-def test_what_node_signs_becomes_a_balance(receiver: str, wiring: Wiring) -> None:
+def test_what_node_signs_becomes_a_balance(receiver: str, wiring: WorkerContext) -> None:
     """A purchase of 1,000 tokens, a duplicate of it, and a refund of half."""
     sale = an_event("checkout.session.completed", a_session())
     accented = a_refund(amount=250, metadata={"why": "n\N{LATIN SMALL LETTER E WITH ACUTE}"})

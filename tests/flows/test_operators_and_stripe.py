@@ -19,13 +19,13 @@ from workers.commands.audit import audit
 from workers.commands.catalogue import load_file
 from workers.commands.check_subscription_status import check_subscription_status
 from workers.commands.sync_stripe_products import sync_stripe_products
-from workers.wiring import Wiring
+from workers.context import WorkerContext
 
 Run = Callable[..., Result]
 
 
 @pytest.fixture(scope="module")
-def wiring(database_url: str, redis_url: str) -> Iterator[Wiring]:
+def wiring(database_url: str, redis_url: str) -> Iterator[WorkerContext]:
     """A worker's ports, with the sample catalogue."""
     load_file(database_url, SAMPLE_PLANS)
     found = a_wiring(database_url, redis_url)
@@ -56,7 +56,7 @@ def run(database_url: str, offline: Offline, monkeypatch: pytest.MonkeyPatch) ->
     return invoke
 
 
-def price_of(wiring: Wiring, plan_id: int, currency: str) -> str:
+def price_of(wiring: WorkerContext, plan_id: int, currency: str) -> str:
     """The price at which a plan is sold."""
     with wiring.engine.connect() as connection:
         plan = db.ledger.catalogue.load(connection).current(plan_id)
@@ -71,7 +71,7 @@ def price_of(wiring: Wiring, plan_id: int, currency: str) -> str:
 
 
 def test_what_no_webhook_told_is_brought_in_by_the_check(
-    run: Run, offline: Offline, wiring: Wiring
+    run: Run, offline: Offline, wiring: WorkerContext
 ) -> None:
     """From an empty account: synchronise, subscribe, renew, end; each step is told and repaired."""
     first = run(sync_stripe_products)

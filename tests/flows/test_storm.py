@@ -29,9 +29,9 @@ from tests.ingest.builders import ENVIRONMENT, SECRET
 from tests.pipeline import a_delivery, a_wiring, balances, empty
 from tests.stripe_objects import a_refund, a_session, an_event
 from workers.commands.catalogue import load_file
+from workers.context import WorkerContext
 from workers.pipeline.apply import apply, prepare
 from workers.pipeline.drain import drain
-from workers.wiring import Wiring
 
 CUSTOMERS = 200
 DUPLICATES = 0.3
@@ -67,7 +67,7 @@ def events() -> list[Event]:
 
 
 @pytest.fixture(scope="module")
-def wiring(database_url: str, redis_url: str) -> Iterator[Wiring]:
+def wiring(database_url: str, redis_url: str) -> Iterator[WorkerContext]:
     """A worker's ports on the sample catalogue."""
     load_file(database_url, SAMPLE_PLANS)
     found = a_wiring(database_url, redis_url)
@@ -168,7 +168,7 @@ def settle(engine: Engine, number: int) -> None:
 
 @pytest.mark.timeout(300)
 def test_three_orders_of_two_hundred_customers_end_in_identical_tables(
-    events: list[Event], wiring: Wiring, database_url: str, redis_url: str
+    events: list[Event], wiring: WorkerContext, database_url: str, redis_url: str
 ) -> None:
     """In order, shuffled and reversed; 30 % duplicates; one event sent 50 times at once."""
     chance = random.Random(7)  # noqa: S311 - an order, no secret.
@@ -202,7 +202,7 @@ RACE_BATCH = 100
 
 @pytest.mark.timeout(600)
 def test_ten_thousand_races_of_a_grant_and_its_refund_lose_none(
-    database_url: str, redis_url: str, wiring: Wiring
+    database_url: str, redis_url: str, wiring: WorkerContext
 ) -> None:
     """Two workers on one customer at the same moment, each with one side of one payment."""
     empty(wiring.engine)
@@ -235,7 +235,7 @@ def race_sides(numbers: range) -> list[list[dict[str, Any]]]:
     return [grants, refunds]
 
 
-def race(worker: Wiring, events: list[dict[str, Any]]) -> None:
+def race(worker: WorkerContext, events: list[dict[str, Any]]) -> None:
     """Apply each event as a batch of its own, as fast as the other side does."""
     for event in events:
         apply(worker.engine, [prepare(a_delivery(event))], worker.catalogue)

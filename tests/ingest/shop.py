@@ -19,8 +19,8 @@ from tests.ingest.builders import ENVIRONMENT, as_user
 from tests.pipeline import a_wiring, empty, sell, work
 from tests.play import CATALOGUE, a_plan
 from tests.stripe_checkout import SOLD, StripeAccount
+from workers.context import WorkerContext
 from workers.pipeline.drain import drain
-from workers.wiring import Wiring
 
 CHECKOUT = "/billing/stripe/checkout-session/"
 PORTAL = "/billing/stripe/customer-portal/"
@@ -55,7 +55,7 @@ class Shop:
 
     app: Flask
     edge: ReceiverContext
-    wiring: Wiring
+    wiring: WorkerContext
     stripe: StripeAccount
 
     def buy(

@@ -15,7 +15,7 @@ from tests.ingest.builders import ENVIRONMENT
 from tests.pipeline import a_wiring, sell
 from tests.play import CATALOGUE
 from tests.stripe_server import StripeServer
-from workers.wiring import Wiring
+from workers.context import WorkerContext
 
 
 def a_gateway(stripe: StripeServer) -> StripeGateway:
@@ -27,7 +27,9 @@ def a_gateway(stripe: StripeServer) -> StripeGateway:
 
 
 @contextmanager
-def an_asking_shop(database_url: str, redis_url: str, stripe: StripeServer) -> Iterator[Wiring]:
+def an_asking_shop(
+    database_url: str, redis_url: str, stripe: StripeServer
+) -> Iterator[WorkerContext]:
     """A worker's ports with a key, on a database that sells the test catalogue."""
     wiring = replace(a_wiring(database_url, redis_url), gateway=a_gateway(stripe))
     sell(wiring.engine, CATALOGUE)
@@ -35,26 +37,26 @@ def an_asking_shop(database_url: str, redis_url: str, stripe: StripeServer) -> I
     wiring.engine.dispose()
 
 
-def want(wiring: Wiring, kind: Kind, subject_id: str, *, age_seconds: float = 0.0) -> None:
+def want(wiring: WorkerContext, kind: Kind, subject_id: str, *, age_seconds: float = 0.0) -> None:
     """Make the tables call for an answer since so long; a row that they lack is made."""
     wanted = {"kind": kind.value, "subject": subject_id, "age": age_seconds}
     with wiring.engine.begin() as connection:
         connection.execute(text(_SUBSCRIPTION if kind is Kind.SUBSCRIPTION else _PAYMENT), wanted)
 
 
-def asked(wiring: Wiring) -> dict[str, Any]:
+def asked(wiring: WorkerContext) -> dict[str, Any]:
     """What is remembered of the asking, by subject."""
     with wiring.engine.connect() as connection:
         return {row.subject_id: row for row in connection.execute(text("SELECT * FROM questions"))}
 
 
-def is_wanted(wiring: Wiring, kind: Kind, subject_id: str) -> bool:
+def is_wanted(wiring: WorkerContext, kind: Kind, subject_id: str) -> bool:
     """Whether the tables still call for an answer."""
     with wiring.engine.connect() as connection:
         return questions.is_wanted(connection, Question(kind, subject_id))
 
 
-def pass_time(wiring: Wiring) -> None:
+def pass_time(wiring: WorkerContext) -> None:
     """Let every pause end."""
     with wiring.engine.begin() as connection:
         connection.execute(text("UPDATE questions SET next_ask_at = now()"))

@@ -6,11 +6,11 @@ import pytest
 
 from tests.pipeline import a_wiring, empty, sell
 from tests.play import CATALOGUE
-from workers.wiring import Wiring
+from workers.context import WorkerContext
 
 
 @pytest.fixture(scope="module")
-def shop(database_url: str, redis_url: str) -> Iterator[Wiring]:
+def shop(database_url: str, redis_url: str) -> Iterator[WorkerContext]:
     """A worker's ports on a database that sells the test catalogue."""
     wiring = a_wiring(database_url, redis_url)
     sell(wiring.engine, CATALOGUE)
@@ -19,7 +19,7 @@ def shop(database_url: str, redis_url: str) -> Iterator[Wiring]:
 
 
 @pytest.fixture
-def wiring(shop: Wiring) -> Wiring:
+def wiring(shop: WorkerContext) -> WorkerContext:
     """The same, with nothing in it."""
     empty(shop.engine)
     shop.events._client.flushdb()

@@ -102,8 +102,8 @@ def drain_inbox() -> None:
     """Apply what waits until Redis takes writes again. Workers run this by themselves."""
     found = settings.load(needs=NEEDS)
     telemetry.configure(found.log_format, "worker", level=found.log_level)
+    from workers.context import wiring  # noqa: PLC0415 - as above.
     from workers.pipeline.drain import drain  # noqa: PLC0415 - as for the worker.
-    from workers.wiring import wiring  # noqa: PLC0415 - as above.
 
     ports = wiring()
     # Without a bell nobody helps out: this process goes on until nothing is left.

@@ -20,12 +20,12 @@ from db.queue import inbox, leases, pauses
 from db.queue.leases import Taken
 from db.queue.stream import StreamMessage
 from domain.events import Delivery, EventStatus
+from workers.context import WorkerContext
 from workers.pipeline.apply import Applied
 from workers.pipeline.batch import apply_batch
 from workers.pipeline.failure import is_away
 from workers.pipeline.prepared_event import PreparedEvent, killer, prepare
 from workers.pipeline.report import committed
-from workers.wiring import Wiring
 
 # Well under the task's soft time limit; what is left is left to a further drain.
 SECONDS_MAX = 6.0
@@ -77,7 +77,7 @@ class Drained:
             self.failed += 1
 
 
-def drain(wiring: Wiring, ring: Callable[[], object]) -> Drained:
+def drain(wiring: WorkerContext, ring: Callable[[], object]) -> Drained:
     """Apply everything that waits, until nothing does or the time is up.
 
     `ring` asks for a further drain; it is called when a batch comes back full, so that load
@@ -101,7 +101,9 @@ def drain(wiring: Wiring, ring: Callable[[], object]) -> Drained:
     return done
 
 
-def _drain_all(wiring: Wiring, ring: Callable[[], object], done: Drained, deadline: float) -> None:
+def _drain_all(
+    wiring: WorkerContext, ring: Callable[[], object], done: Drained, deadline: float
+) -> None:
     # While the database is away nothing is taken from the stream, where it is safe.
     with wiring.engine.begin() as connection:
         done.paused = pauses.paused(connection)
@@ -117,7 +119,7 @@ def _drain_all(wiring: Wiring, ring: Callable[[], object], done: Drained, deadli
         ring()
 
 
-def _end_early(wiring: Wiring, done: Drained) -> None:
+def _end_early(wiring: WorkerContext, done: Drained) -> None:
     """Leave what was not finished in time to a smaller try: time runs out of machines as well.
 
     Only one that was tried alone is kept: it counts as handed out, and is met alone.
@@ -134,7 +136,7 @@ def _end_early(wiring: Wiring, done: Drained) -> None:
         log.warning("events not given back", error=type(error).__name__)
 
 
-def _give_back_stored(wiring: Wiring) -> None:
+def _give_back_stored(wiring: WorkerContext) -> None:
     """Let others have what this process took from the inbox and could not try."""
     if wiring.left:
         with wiring.engine.begin() as connection:
@@ -142,7 +144,9 @@ def _give_back_stored(wiring: Wiring) -> None:
         wiring.left.clear()
 
 
-def _give_back(wiring: Wiring, but: Collection[bytes] = (), *, is_pause: bool = True) -> None:
+def _give_back(
+    wiring: WorkerContext, but: Collection[bytes] = (), *, is_pause: bool = True
+) -> None:
     """Leave what is in hand to whoever comes first; after a pause, where nobody could work."""
     try:
         if is_pause:
@@ -168,7 +172,7 @@ def _log_drained(done: Drained, started: float) -> None:
 
 
 def _drain_stream(
-    wiring: Wiring, ring: Callable[[], object], done: Drained, deadline: float
+    wiring: WorkerContext, ring: Callable[[], object], done: Drained, deadline: float
 ) -> None:
     wiring.events.disarm()
     wiring.events.create_group()
@@ -185,7 +189,7 @@ def _drain_stream(
             return
 
 
-def _claim_stale(wiring: Wiring, done: Drained) -> None:
+def _claim_stale(wiring: WorkerContext, done: Drained) -> None:
     """Take over what dead consumers held: at once of those that are known to be, else in time.
 
     What this process itself holds as it begins is left from a drain that was broken off.
@@ -198,7 +202,7 @@ def _claim_stale(wiring: Wiring, done: Drained) -> None:
 
 
 def _take_over(
-    wiring: Wiring, claim: Callable[[str, int], list[StreamMessage]], done: Drained
+    wiring: WorkerContext, claim: Callable[[str, int], list[StreamMessage]], done: Drained
 ) -> None:
     """Apply what can be claimed; what may have killed its consumer is applied alone."""
     while claimed := claim(wiring.consumer, wiring.size.events):
@@ -215,7 +219,7 @@ def _take_over(
 
 
 def _without_known(
-    wiring: Wiring, entries: Sequence[StreamMessage], done: Drained
+    wiring: WorkerContext, entries: Sequence[StreamMessage], done: Drained
 ) -> list[StreamMessage]:
     """Drop what the inbox has, done or kept: what killed once is not looked into again."""
     with wiring.engine.begin() as connection:
@@ -227,13 +231,15 @@ def _without_known(
     return [entry for entry in entries if entry.delivery.event_id not in known]
 
 
-def _record_hopeless(wiring: Wiring, entry: StreamMessage, count: int, done: Drained) -> None:
+def _record_hopeless(
+    wiring: WorkerContext, entry: StreamMessage, count: int, done: Drained
+) -> None:
     note = f"handed out {count} times by the stream and never finished"
     _apply_works(wiring, [killer(entry.delivery, note=note)], done)
     wiring.events.acknowledge([entry.entry_id])
 
 
-def _apply_entries(wiring: Wiring, entries: Sequence[StreamMessage], done: Drained) -> None:
+def _apply_entries(wiring: WorkerContext, entries: Sequence[StreamMessage], done: Drained) -> None:
     if not entries:
         return
     done.entries = entries
@@ -258,7 +264,7 @@ def _apply_entries(wiring: Wiring, entries: Sequence[StreamMessage], done: Drain
     done.entries = ()
 
 
-def _hold(wiring: Wiring, deliveries: Sequence[Delivery], done: Drained) -> None:
+def _hold(wiring: WorkerContext, deliveries: Sequence[Delivery], done: Drained) -> None:
     """Keep events of paused types in the inbox, where they wait until the type is resumed."""
     if deliveries:
         with wiring.engine.begin() as connection:
@@ -267,14 +273,14 @@ def _hold(wiring: Wiring, deliveries: Sequence[Delivery], done: Drained) -> None
         done.duplicates += len(deliveries) - new
 
 
-def _apply_works(wiring: Wiring, works: Sequence[PreparedEvent], done: Drained) -> None:
+def _apply_works(wiring: WorkerContext, works: Sequence[PreparedEvent], done: Drained) -> None:
     """Apply a batch, split where it must be."""
     delays = wiring.retry_delays_seconds
     for applied in apply_batch(wiring.engine, works, wiring.catalogue, retry_delays_seconds=delays):
         done.count(applied)
 
 
-def _drain_inbox(wiring: Wiring, done: Drained, deadline: float) -> None:
+def _drain_inbox(wiring: WorkerContext, done: Drained, deadline: float) -> None:
     """Apply stored events that are due: those kept while Redis was away, and retries."""
     started = time.monotonic()
     while taken := _take(wiring):
@@ -289,13 +295,13 @@ def _drain_inbox(wiring: Wiring, done: Drained, deadline: float) -> None:
             return
 
 
-def _take(wiring: Wiring) -> Sequence[Taken]:
+def _take(wiring: WorkerContext) -> Sequence[Taken]:
     """Commit that these are being tried, so that it is known whatever becomes of this process."""
     with wiring.engine.begin() as connection:
         return leases.take(connection, wiring.size.events, wiring.retry_delays_seconds)
 
 
-def _prepared(taken: Taken, wiring: Wiring, own_account: str | None) -> PreparedEvent:
+def _prepared(taken: Taken, wiring: WorkerContext, own_account: str | None) -> PreparedEvent:
     if taken.is_hopeless:
         return killer(taken.delivery, attempts=taken.attempts, is_stored=True)
     return prepare(

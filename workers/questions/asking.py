@@ -27,6 +27,7 @@ from stripe_gateway import (
     StripeRefused,
     StripeUnavailable,
 )
+from workers.context import WorkerContext
 from workers.pipeline.batch import apply_batch
 from workers.pipeline.failure import described, is_away
 from workers.pipeline.prepared_event import PreparedEvent, prepare
@@ -34,7 +35,6 @@ from workers.pipeline.report import committed
 from workers.questions.answers import Answered, ask
 from workers.questions.deadline import within
 from workers.questions.turn import TURN_SECONDS, Turn, turn
-from workers.wiring import Wiring
 
 # A run begins so many questions, in so many seconds; what is left is for the next.
 QUESTIONS_MAX = 50
@@ -62,7 +62,9 @@ class Asked:
     silent: int = 0
 
 
-def ask_stripe(wiring: Wiring, *, grace_seconds: Mapping[Kind, float] = GRACE_SECONDS) -> Asked:
+def ask_stripe(
+    wiring: WorkerContext, *, grace_seconds: Mapping[Kind, float] = GRACE_SECONDS
+) -> Asked:
     """Ask what is due. Nothing without a key, nor while another worker asks, nor in a pause."""
     asked = Asked()
     if wiring.gateway is None:
@@ -83,7 +85,7 @@ def ask_stripe(wiring: Wiring, *, grace_seconds: Mapping[Kind, float] = GRACE_SE
 class _Run:
     def __init__(
         self,
-        wiring: Wiring,
+        wiring: WorkerContext,
         gateway: StripeGateway,
         mine: Turn,
         asked: Asked,

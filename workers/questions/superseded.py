@@ -11,9 +11,9 @@ import telemetry
 from db.checkout import purchases, superseded
 from db.checkout.superseded import Payable
 from stripe_gateway import StripeGateway, StripeMissing, StripeRefused, StripeUnavailable
+from workers.context import WorkerContext
 from workers.questions.deadline import within
 from workers.questions.turn import Turn, turn
-from workers.wiring import Wiring
 
 # Looked at in one run, and of these so many asked about: a question may take seconds.
 PAYABLE_MAX = 200
@@ -23,7 +23,7 @@ QUESTION_SECONDS = 6.0
 log = telemetry.get_logger("superseded")
 
 
-def expire_superseded(wiring: Wiring) -> int:
+def expire_superseded(wiring: WorkerContext) -> int:
     """Expire a few sessions; returns how many have ended. None without a key.
 
     Nothing is asked inside a transaction, and whatever is not done is found again by the next run.
@@ -47,7 +47,7 @@ def expire_superseded(wiring: Wiring) -> int:
 
 
 def _ended(
-    wiring: Wiring, gateway: StripeGateway, mine: Turn, ruled_out: Sequence[Payable]
+    wiring: WorkerContext, gateway: StripeGateway, mine: Turn, ruled_out: Sequence[Payable]
 ) -> Iterator[bool]:
     """Ask for the end of one session after the other, while Stripe answers."""
     for each in ruled_out:
@@ -77,7 +77,7 @@ def _end_of(payable: Payable, gateway: StripeGateway) -> str | None:
     return "expired"
 
 
-def _noted(wiring: Wiring, payable: Payable, state: str | None) -> bool:
+def _noted(wiring: WorkerContext, payable: Payable, state: str | None) -> bool:
     if state is None:
         log.warning("stripe does not expire a session", session=payable.session_id)
         return False

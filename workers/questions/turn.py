@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine
 import telemetry
 from db.questions import questions, stripe_turn
 from stripe_gateway import StripeGateway, StripeUnavailable
-from workers.wiring import Wiring
+from workers.context import WorkerContext
 
 # Longer than the hard time limit of every task that asks, so that no two of them ever ask at once.
 TURN_SECONDS = 45.0
@@ -66,7 +66,7 @@ class Turn:
 
 
 @contextmanager
-def turn(wiring: Wiring) -> Iterator[Turn | None]:
+def turn(wiring: WorkerContext) -> Iterator[Turn | None]:
     """The turn for as long as the block runs; None while another has it."""
     holder = uuid.uuid4().hex
     with wiring.engine.begin() as connection:
@@ -81,7 +81,7 @@ def turn(wiring: Wiring) -> Iterator[Turn | None]:
             stripe_turn.give_back(connection, holder)
 
 
-def in_turn(wiring: Wiring, ask: Callable[[StripeGateway], None]) -> None:
+def in_turn(wiring: WorkerContext, ask: Callable[[StripeGateway], None]) -> None:
     """Ask Stripe something when it is our turn; nothing without a key, nor in a pause.
 
     `ask` may raise `StripeUnavailable`: then nobody asks for a while, as after any other question.
@@ -99,14 +99,16 @@ def in_turn(wiring: Wiring, ask: Callable[[StripeGateway], None]) -> None:
             mine.succeeded()
 
 
-def leave_reading(wiring: Wiring, *, after_outage: bool = False, goes_on: bool = False) -> None:
+def leave_reading(
+    wiring: WorkerContext, *, after_outage: bool = False, goes_on: bool = False
+) -> None:
     """Remember a reading of Stripe's list for when it may have its turn; options are the task's."""
     cause = "goes_on" if goes_on else "after_outage" if after_outage else "tick"
     with wiring.engine.begin() as connection:
         stripe_turn.wait(connection, cause)
 
 
-def next_reading(wiring: Wiring) -> str | None:
+def next_reading(wiring: WorkerContext) -> str | None:
     """The cause of a reading that waits and may have its turn now; it waits no longer then."""
     with wiring.engine.begin() as connection:
         return stripe_turn.next_waiting(connection)

@@ -19,9 +19,9 @@ from db.queue.attempts import Attempt, Request
 from db.queue.deliveries import as_delivery
 from domain.synthetic_events.by_hand import is_ours
 from stripe_gateway import EventPage, StripeGateway, StripeUnavailable
+from workers.context import WorkerContext
 from workers.pipeline.patience import patiently
 from workers.questions.turn import leave_reading, turn
-from workers.wiring import Wiring
 
 DAY_SECONDS = 86_400
 # Stripe lists no more than this.
@@ -62,7 +62,11 @@ class LookedBack:
 
 
 def catch_up(
-    wiring: Wiring, ring: Callable[[], object], *, after_outage: bool = False, goes_on: bool = False
+    wiring: WorkerContext,
+    ring: Callable[[], object],
+    *,
+    after_outage: bool = False,
+    goes_on: bool = False,
 ) -> bool:
     """Read the list down to the cursor; says whether the time was too short and it must go on.
 

@@ -10,12 +10,12 @@ import redis
 
 import telemetry
 from db.queue import inbox
-from workers.wiring import Wiring
+from workers.context import WorkerContext
 
 log = telemetry.get_logger("sweep")
 
 
-def sweep(wiring: Wiring, ring: Callable[[], object]) -> bool:
+def sweep(wiring: WorkerContext, ring: Callable[[], object]) -> bool:
     """Ring once if anything waits and the bell is not armed already; says whether it rang."""
     wiring.beat()
     _tidy(wiring)
@@ -31,7 +31,7 @@ def sweep(wiring: Wiring, ring: Callable[[], object]) -> bool:
     return armed
 
 
-def _tidy(wiring: Wiring) -> None:
+def _tidy(wiring: WorkerContext) -> None:
     try:
         forgotten = wiring.events.forget_dead_consumers()
     except redis.RedisError as error:
@@ -41,7 +41,7 @@ def _tidy(wiring: Wiring) -> None:
         log.info("dead consumers forgotten", consumers=forgotten)
 
 
-def _waits(wiring: Wiring) -> bool:
+def _waits(wiring: WorkerContext) -> bool:
     try:
         if wiring.events.length():
             return True

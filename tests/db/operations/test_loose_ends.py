@@ -16,11 +16,11 @@ from tests.stripe_objects import (
     an_invoice,
     an_invoice_payment,
 )
-from workers.wiring import Wiring
+from workers.context import WorkerContext
 
 
 @pytest.fixture
-def wiring(database_url: str, redis_url: str) -> Wiring:
+def wiring(database_url: str, redis_url: str) -> WorkerContext:
     """A worker on the test engines, with the plans of the tests."""
     made = a_wiring(database_url, redis_url)
     empty(made.engine)
@@ -34,7 +34,9 @@ def counted(engine: Engine) -> dict[str, int]:
         return {kind: number for kind, number in loose_ends.counts(connection).items() if number}
 
 
-def test_money_back_without_a_payment_is_counted_until_its_link_comes(wiring: Wiring) -> None:
+def test_money_back_without_a_payment_is_counted_until_its_link_comes(
+    wiring: WorkerContext,
+) -> None:
     """At API version 2025-03-31 neither refund nor intent names the invoice."""
     invoice = an_invoice([a_line(2_900)], metadata={"user_id": "user_1"})
     paid = an_event("invoice.paid", invoice)
@@ -44,7 +46,7 @@ def test_money_back_without_a_payment_is_counted_until_its_link_comes(wiring: Wi
     assert counted(wiring.engine) == {}
 
 
-def test_a_collected_intent_is_counted_until_a_payment_claims_it(wiring: Wiring) -> None:
+def test_a_collected_intent_is_counted_until_a_payment_claims_it(wiring: WorkerContext) -> None:
     """The session usually follows within seconds."""
     work(wiring, [an_event("payment_intent.succeeded", an_intent())])
     assert counted(wiring.engine) == {"unclaimed_intent": 1}
@@ -52,7 +54,7 @@ def test_a_collected_intent_is_counted_until_a_payment_claims_it(wiring: Wiring)
     assert counted(wiring.engine) == {}
 
 
-def test_what_lacks_a_user_a_plan_or_lines_is_counted(wiring: Wiring) -> None:
+def test_what_lacks_a_user_a_plan_or_lines_is_counted(wiring: WorkerContext) -> None:
     """One payment may lack several; a cut list of items leaves a subscription undecided."""
     nobody = an_invoice([a_line(2_900)], customer="cus_x")
     unknown = an_invoice(

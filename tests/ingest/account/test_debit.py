@@ -24,8 +24,8 @@ from tests.pipeline import a_wiring, empty, sell, work
 from tests.play import CATALOGUE
 from tests.stripe_objects import a_refund, a_session, an_event
 from workers.commands.explain import explain
+from workers.context import WorkerContext
 from workers.operations.audit import audit
-from workers.wiring import Wiring
 
 PATH = "/billing/tokens/debit/"
 SCOPE = "tokens:debit"
@@ -43,7 +43,7 @@ class Till:
     """The edge and the pipeline on one database."""
 
     app: Flask
-    wiring: Wiring
+    wiring: WorkerContext
 
     def send(self, body: object, *, user: str = "user_1", **changes: Any) -> TestResponse:
         """A debit as a program sends it; `changes` replace the key, the scope, the raw data."""

@@ -31,16 +31,16 @@ from tests.stripe_objects import (
     an_invoice_payment,
 )
 from workers.commands.audit import audit as command
+from workers.context import WorkerContext
 from workers.operations import recompute as module
 from workers.operations.audit import Finding, Verdict, audit
 from workers.pipeline.drain import drain
-from workers.wiring import Wiring
 
 Change = Callable[[str], None]
 
 
 @pytest.fixture
-def tamper(wiring: Wiring) -> Change:
+def tamper(wiring: WorkerContext) -> Change:
     """Changes the tables behind the pipeline's back."""
 
     def change(statement: str) -> None:
@@ -59,7 +59,7 @@ def tampering(engine: Engine) -> Iterator[Any]:
         connection.execute(text("ALTER TABLE ledger_entries ENABLE TRIGGER USER"))
 
 
-def audited(wiring: Wiring) -> tuple[Verdict, list[Finding]]:
+def audited(wiring: WorkerContext) -> tuple[Verdict, list[Finding]]:
     """Run an audit without a command line."""
     found: list[Finding] = []
     return audit(wiring.engine, found.append, lambda _done, _total: None), found
@@ -114,7 +114,7 @@ def an_account() -> list[dict[str, Any]]:
 @examples(12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_what_the_pipeline_made_is_clean_in_whatever_order_it_came(
-    wiring: Wiring, data: st.DataObject
+    wiring: WorkerContext, data: st.DataObject
 ) -> None:
     """Any story, any order, duplicates, two batches: the audit takes another order, same end."""
     empty(wiring.engine)
@@ -130,7 +130,7 @@ def test_what_the_pipeline_made_is_clean_in_whatever_order_it_came(
 
 
 def test_many_batches_make_no_difference(
-    wiring: Wiring, monkeypatch: pytest.MonkeyPatch, tamper: Change
+    wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch, tamper: Change
 ) -> None:
     """One event a batch is as clean, and a difference is found all the same."""
     monkeypatch.setattr(module, "BATCH", 1)
@@ -142,7 +142,7 @@ def test_many_batches_make_no_difference(
 
 
 def test_a_tampered_balance_is_reported_with_the_events_behind_it(
-    wiring: Wiring, tamper: Change
+    wiring: WorkerContext, tamper: Change
 ) -> None:
     """Half of 10,000, and 1,000: the account must say 6,000."""
     work(wiring, an_account())
@@ -154,7 +154,7 @@ def test_a_tampered_balance_is_reported_with_the_events_behind_it(
     assert not verdict.is_clean
 
 
-def test_a_tampered_subscription_is_reported(wiring: Wiring, tamper: Change) -> None:
+def test_a_tampered_subscription_is_reported(wiring: WorkerContext, tamper: Change) -> None:
     """With both values and the event that told of it, not one that was ignored."""
     ignored = an_event("customer.subscription.something_new", a_subscription())
     work(wiring, [*an_account(), ignored])
@@ -163,7 +163,7 @@ def test_a_tampered_subscription_is_reported(wiring: Wiring, tamper: Change) -> 
     assert told(audited(wiring)[1]) == [("subscriptions", "sub_1", status, ["evt_began"])]
 
 
-def test_a_missing_ledger_entry_is_reported(wiring: Wiring, tamper: Change) -> None:
+def test_a_missing_ledger_entry_is_reported(wiring: WorkerContext, tamper: Change) -> None:
     """At its payment, at the account, and where the chain of balances breaks."""
     for event in an_account():
         work(wiring, [event])
@@ -180,7 +180,7 @@ def test_a_missing_ledger_entry_is_reported(wiring: Wiring, tamper: Change) -> N
     assert account[:3] == ("token_accounts", "user_1", {"sum of entries": (11_000, 6_000)})
 
 
-def test_a_lost_effect_is_reported(wiring: Wiring) -> None:
+def test_a_lost_effect_is_reported(wiring: WorkerContext) -> None:
     """An event marked applied whose rows were never written."""
     work(wiring, an_account()[:3])
     mark_applied(wiring, a_delivery(an_account()[3]))
@@ -211,7 +211,7 @@ def test_a_lost_effect_is_reported(wiring: Wiring) -> None:
     ],
 )
 def test_every_table_is_compared(
-    wiring: Wiring, tamper: Change, change: str, place: tuple[str, str], columns: set[str]
+    wiring: WorkerContext, tamper: Change, change: str, place: tuple[str, str], columns: set[str]
 ) -> None:
     """One changed value, one difference, with its events."""
     dispute = a_dispute(id="dp_1", payment_intent="pi_2", charge="ch_2", status="won")
@@ -223,7 +223,7 @@ def test_every_table_is_compared(
 
 
 def test_a_row_and_an_entry_that_no_event_calls_for_are_reported(
-    wiring: Wiring, tamper: Change
+    wiring: WorkerContext, tamper: Change
 ) -> None:
     """Forged consistently: entry, chain and balance agree, but nothing was ever paid."""
     work(wiring, an_account()[4:])
@@ -247,7 +247,7 @@ def columns_name(columns: dict[str, Any]) -> str:
     return ", ".join(columns)
 
 
-def test_debits_are_no_difference(wiring: Wiring, tamper: Change) -> None:
+def test_debits_are_no_difference(wiring: WorkerContext, tamper: Change) -> None:
     """No event tells of them: the live ledger does."""
     work(wiring, an_account()[4:])
     tamper(
@@ -258,14 +258,14 @@ def test_debits_are_no_difference(wiring: Wiring, tamper: Change) -> None:
     assert audited(wiring)[0].is_clean
 
 
-def mark_applied(wiring: Wiring, delivery: Delivery) -> None:
+def mark_applied(wiring: WorkerContext, delivery: Delivery) -> None:
     """Record an event as applied, without any effect of it."""
     outcomes = {delivery.event_id: inbox.Outcome(EventStatus.APPLIED)}
     with wiring.engine.begin() as connection:
         inbox.insert(connection, [delivery], outcomes, sources={delivery.event_id: "webhook"})
 
 
-def test_an_event_that_can_no_longer_be_read_is_a_finding(wiring: Wiring) -> None:
+def test_an_event_that_can_no_longer_be_read_is_a_finding(wiring: WorkerContext) -> None:
     """The audit goes on, and says which event and why."""
     work(wiring, an_account())
     unreadable = replace(a_delivery(an_event("customer.created", a_customer())), body=b"\0")
@@ -275,7 +275,7 @@ def test_an_event_that_can_no_longer_be_read_is_a_finding(wiring: Wiring) -> Non
     assert "can no longer be applied: ZstdError" in columns[WHOLE_ROW][1]
 
 
-def test_a_culprit_does_not_take_its_batch_along(wiring: Wiring) -> None:
+def test_a_culprit_does_not_take_its_batch_along(wiring: WorkerContext) -> None:
     """An event that the database refuses is reported alone."""
     work(wiring, an_account())
     lines = [a_line(9 * 10**17) for _ in range(9)]
@@ -286,7 +286,7 @@ def test_a_culprit_does_not_take_its_batch_along(wiring: Wiring) -> None:
     assert "can no longer be applied: TypeError" in columns[WHOLE_ROW][1]
 
 
-def test_events_without_effect_are_counted_and_no_difference(wiring: Wiring) -> None:
+def test_events_without_effect_are_counted_and_no_difference(wiring: WorkerContext) -> None:
     """Ignored, failed and waiting ones changed nothing; one that waits again did."""
     broken = an_event("invoice.paid", {"id": "in_8", "object": "invoice", "currency": "usd"})
     unknown = an_event("invoice.something_new", {"id": "in_9"})
@@ -305,7 +305,7 @@ def test_events_without_effect_are_counted_and_no_difference(wiring: Wiring) -> 
 
 
 def test_a_drain_in_the_middle_is_neither_blocked_nor_seen(
-    wiring: Wiring, monkeypatch: pytest.MonkeyPatch
+    wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The audit holds its whole snapshot while a worker changes the same customer's rows."""
     monkeypatch.setattr(module, "BATCH", 1)
@@ -326,7 +326,7 @@ def test_a_drain_in_the_middle_is_neither_blocked_nor_seen(
     assert audited(wiring)[0].counts.applied == 5
 
 
-def test_an_audit_leaves_nothing_behind(wiring: Wiring) -> None:
+def test_an_audit_leaves_nothing_behind(wiring: WorkerContext) -> None:
     """No table, no row, no setting, no lock: the same connection works on as before."""
     work(wiring, an_account())
     with wiring.engine.connect() as connection:
@@ -351,7 +351,9 @@ _EVERYTHING = text(
 )
 
 
-def test_the_command_says_that_all_is_well(wiring: Wiring, run: Callable[..., Result]) -> None:
+def test_the_command_says_that_all_is_well(
+    wiring: WorkerContext, run: Callable[..., Result]
+) -> None:
     """One line and exit 0; the progress is kept out of it."""
     work(wiring, an_account())
     result = run()
@@ -362,7 +364,7 @@ def test_the_command_says_that_all_is_well(wiring: Wiring, run: Callable[..., Re
 
 
 def test_the_command_names_what_differs(
-    wiring: Wiring, tamper: Change, run: Callable[..., Result]
+    wiring: WorkerContext, tamper: Change, run: Callable[..., Result]
 ) -> None:
     """A line per difference, the events beneath, exit 1."""
     work(wiring, an_account())
@@ -378,7 +380,7 @@ def test_the_command_names_what_differs(
 
 
 def test_of_many_events_the_newest_are_named_and_the_others_counted(
-    wiring: Wiring, tamper: Change, run: Callable[..., Result]
+    wiring: WorkerContext, tamper: Change, run: Callable[..., Result]
 ) -> None:
     """Twelve reports of one customer: ten, and two more."""
     work(
@@ -395,7 +397,7 @@ def test_of_many_events_the_newest_are_named_and_the_others_counted(
 
 @pytest.mark.parametrize("is_tampered", [True, False])
 def test_the_command_speaks_json(
-    wiring: Wiring, tamper: Change, run: Callable[..., Result], *, is_tampered: bool
+    wiring: WorkerContext, tamper: Change, run: Callable[..., Result], *, is_tampered: bool
 ) -> None:
     """One object, with or without differences."""
     work(wiring, [*an_account(), an_event("payment_intent.succeeded", an_intent(id="pi_2"))])

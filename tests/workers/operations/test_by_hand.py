@@ -14,10 +14,10 @@ from domain.synthetic_events import by_hand
 from tests.pipeline import balances, statuses, work
 from tests.stripe_objects import a_line, a_session, an_event, an_invoice
 from workers.commands import table
+from workers.context import WorkerContext
 from workers.operations.audit import Finding, audit
 from workers.operations.replay import Replay
 from workers.operations.wording import OWN_SENTENCES
-from workers.wiring import Wiring
 
 Run = Callable[..., Result]
 
@@ -33,13 +33,13 @@ def run(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
     return invoke
 
 
-def is_clean(wiring: Wiring) -> bool:
+def is_clean(wiring: WorkerContext) -> bool:
     """Whether an audit finds nothing."""
     found: list[Finding] = []
     return audit(wiring.engine, found.append, lambda _done, _total: None).is_clean
 
 
-def entries(wiring: Wiring) -> list[tuple[str, int, str, str | None, str | None]]:
+def entries(wiring: WorkerContext) -> list[tuple[str, int, str, str | None, str | None]]:
     """The ledger: user, tokens, kind, payment, event."""
     with wiring.engine.connect() as connection:
         rows = connection.execute(
@@ -55,7 +55,7 @@ def a_package(**changes: Any) -> dict[str, Any]:
     return an_event("checkout.session.completed", a_session(**changes), event_id="evt_package")
 
 
-def test_an_adjustment_is_an_event_with_one_entry(wiring: Wiring, run: Run) -> None:
+def test_an_adjustment_is_an_event_with_one_entry(wiring: WorkerContext, run: Run) -> None:
     """Who and why are in the ledger; replayed it changes nothing; the audit knows it."""
     work(wiring, [a_package()])
     result = run(
@@ -73,7 +73,7 @@ def test_an_adjustment_is_an_event_with_one_entry(wiring: Wiring, run: Run) -> N
     assert balances(wiring.engine) == {"user_1": 750}
 
 
-def test_the_same_adjustment_twice_is_done_once(wiring: Wiring, run: Run) -> None:
+def test_the_same_adjustment_twice_is_done_once(wiring: WorkerContext, run: Run) -> None:
     """A script that is not sure may repeat itself."""
     work(wiring, [a_package()])
     asked = ("adjust", "--user", "user_1", "--amount", "5", "--reason", "r", "--id", "7")
@@ -84,7 +84,9 @@ def test_the_same_adjustment_twice_is_done_once(wiring: Wiring, run: Run) -> Non
     assert balances(wiring.engine) == {"user_1": 1_005}
 
 
-def test_an_adjustment_that_the_ledger_lacks_is_a_difference(wiring: Wiring, run: Run) -> None:
+def test_an_adjustment_that_the_ledger_lacks_is_a_difference(
+    wiring: WorkerContext, run: Run
+) -> None:
     """The audit recomputes it like any event."""
     work(wiring, [a_package()])
     run("adjust", "--user", "user_1", "--amount", "5", "--reason", "r", "--id", "7")
@@ -99,7 +101,7 @@ def test_an_adjustment_that_the_ledger_lacks_is_a_difference(wiring: Wiring, run
     ]
 
 
-def test_a_debt_must_be_allowed(wiring: Wiring, run: Run) -> None:
+def test_a_debt_must_be_allowed(wiring: WorkerContext, run: Run) -> None:
     """Nothing is left behind by the refusal, not even the event."""
     work(wiring, [a_package()])
     asked = ("adjust", "--user", "user_1", "--amount", "-1001", "--reason", "r")
@@ -114,7 +116,7 @@ def test_a_debt_must_be_allowed(wiring: Wiring, run: Run) -> None:
     assert less_debt.exit_code == 0
 
 
-def test_an_unknown_user_must_be_meant(wiring: Wiring, run: Run) -> None:
+def test_an_unknown_user_must_be_meant(wiring: WorkerContext, run: Run) -> None:
     """A typing error would make an account that nobody looks at."""
     asked = ("adjust", "--user", "usr_1", "--amount", "5", "--reason", "r")
     refused = run(*asked)
@@ -142,7 +144,7 @@ def test_what_says_too_little_is_refused(run: Run, asked: tuple[str, ...]) -> No
     assert run(*asked).exit_code == 2
 
 
-def test_an_assigned_user_gets_the_tokens(wiring: Wiring, run: Run) -> None:
+def test_an_assigned_user_gets_the_tokens(wiring: WorkerContext, run: Run) -> None:
     """Found by any object of the payment; the newest word wins over every claim."""
     nobodys = a_package(client_reference_id=None, metadata={"plan_id": "4"}, customer=None)
     work(wiring, [nobodys])
@@ -160,7 +162,7 @@ def test_an_assigned_user_gets_the_tokens(wiring: Wiring, run: Run) -> None:
 
 
 def test_an_assigned_plan_values_a_package_as_often_as_it_paid_the_price(
-    wiring: Wiring, run: Run
+    wiring: WorkerContext, run: Run
 ) -> None:
     """Three packages at 5.00 in one session that named none."""
     session = a_session(metadata={}, amount_subtotal=1_500, amount_total=1_500)
@@ -171,7 +173,9 @@ def test_an_assigned_plan_values_a_package_as_often_as_it_paid_the_price(
     assert is_clean(wiring)
 
 
-def test_an_assigned_plan_values_only_lines_that_no_price_knows(wiring: Wiring, run: Run) -> None:
+def test_an_assigned_plan_values_only_lines_that_no_price_knows(
+    wiring: WorkerContext, run: Run
+) -> None:
     """One line by its price, one by a person's word."""
     lines = [a_line(2_900), a_line(450, "price_of_nothing", subscription=None)]
     work(wiring, [an_event("invoice.paid", an_invoice(lines, metadata={"user_id": "user_1"}))])
@@ -181,7 +185,7 @@ def test_an_assigned_plan_values_only_lines_that_no_price_knows(wiring: Wiring, 
     assert is_clean(wiring)
 
 
-def test_an_unknown_payment_or_plan_is_refused(wiring: Wiring, run: Run) -> None:
+def test_an_unknown_payment_or_plan_is_refused(wiring: WorkerContext, run: Run) -> None:
     """In words, and nothing is stored."""
     work(wiring, [a_package()])
     unknown = run("assign", "--payment", "cs_9", "--user", "user_1")
@@ -191,7 +195,7 @@ def test_an_unknown_payment_or_plan_is_refused(wiring: Wiring, run: Run) -> None
     assert list(statuses(wiring.engine)) == ["evt_package"]
 
 
-def test_explain_tells_who_and_why(wiring: Wiring, run: Run) -> None:
+def test_explain_tells_who_and_why(wiring: WorkerContext, run: Run) -> None:
     """Both kinds of a person's word are part of the story."""
     work(wiring, [a_package(client_reference_id=None, metadata={}, customer=None)])
     run("assign", "--payment", "cs_1", "--user", "user_7", "--by", "Ada", "--reason", "mailed us")
@@ -210,7 +214,7 @@ def test_every_word_of_a_person_has_a_sentence() -> None:
     assert OWN_SENTENCES.keys() == OWN_DECODERS.keys()
 
 
-def test_an_event_of_another_name_is_no_persons_word(wiring: Wiring) -> None:
+def test_an_event_of_another_name_is_no_persons_word(wiring: WorkerContext) -> None:
     """Were one to slip in from outside, it would change nothing."""
     work(wiring, [a_package()])
     forged = by_hand.adjusted("1", 1, user_id="user_1", amount=5, by="x", reason="y")

@@ -15,9 +15,9 @@ from tests.pipeline import balances, statuses, work
 from tests.stripe_objects import a_customer, a_line, a_subscription, an_event, an_invoice
 from tests.stripe_server import StripeServer, serve
 from workers.commands.check_subscription_status import check_subscription_status
+from workers.context import WorkerContext
 from workers.operations import subscription_check as module
 from workers.pipeline.apply import apply
-from workers.wiring import Wiring
 
 Run = Callable[..., Result]
 LIST = "/v1/subscriptions"
@@ -97,7 +97,7 @@ def run(database_url: str, there: There, monkeypatch: pytest.MonkeyPatch) -> Run
     return invoke
 
 
-def status_of(wiring: Wiring, subscription_id: str = "sub_1") -> str | None:
+def status_of(wiring: WorkerContext, subscription_id: str = "sub_1") -> str | None:
     """What our table says."""
     with wiring.engine.connect() as connection:
         statement = text("SELECT status FROM subscriptions WHERE id = :id")
@@ -125,7 +125,7 @@ def updated(found: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
     return an_event("customer.subscription.updated", {**found, **changes}, created=1_700_000_000)
 
 
-def test_what_agrees_is_no_difference(run: Run, there: There, wiring: Wiring) -> None:
+def test_what_agrees_is_no_difference(run: Run, there: There, wiring: WorkerContext) -> None:
     """Nothing is stored, and the exit status is 0."""
     there.has(a_priced())
     work(wiring, [updated(a_priced())])
@@ -135,7 +135,7 @@ def test_what_agrees_is_no_difference(run: Run, there: There, wiring: Wiring) ->
 
 
 def test_a_missing_subscription_is_told_with_its_money_and_comes_in(
-    run: Run, there: There, wiring: Wiring
+    run: Run, there: There, wiring: WorkerContext
 ) -> None:
     """It goes through the same pipeline as an event of the webhook."""
     there.has(a_priced())
@@ -148,7 +148,9 @@ def test_a_missing_subscription_is_told_with_its_money_and_comes_in(
     assert run().output.endswith("no difference.\n")
 
 
-def test_a_dry_run_changes_nothing_and_exits_1(run: Run, there: There, wiring: Wiring) -> None:
+def test_a_dry_run_changes_nothing_and_exits_1(
+    run: Run, there: There, wiring: WorkerContext
+) -> None:
     """The same differences, told only."""
     there.has(a_priced())
     result = run("--dry-run")
@@ -171,7 +173,7 @@ def test_a_dry_run_changes_nothing_and_exits_1(run: Run, there: There, wiring: W
 def test_each_difference_is_told_and_repaired(  # noqa: PLR0917 - a row of the table above.
     run: Run,
     there: There,
-    wiring: Wiring,
+    wiring: WorkerContext,
     changes: dict[str, Any],
     what: str,
     here: str | None,
@@ -186,7 +188,7 @@ def test_each_difference_is_told_and_repaired(  # noqa: PLR0917 - a row of the t
 
 
 def test_another_price_quantity_or_period_is_a_difference(
-    run: Run, there: There, wiring: Wiring
+    run: Run, there: There, wiring: WorkerContext
 ) -> None:
     """Items are compared by what they are, in any order."""
     work(wiring, [updated(a_priced())])
@@ -209,7 +211,7 @@ def test_another_price_quantity_or_period_is_a_difference(
     assert run().exit_code == 0
 
 
-def test_an_end_that_was_missed_is_repaired(run: Run, there: There, wiring: Wiring) -> None:
+def test_an_end_that_was_missed_is_repaired(run: Run, there: There, wiring: WorkerContext) -> None:
     """Stripe lists ended ones too."""
     work(wiring, [updated(a_priced())])
     there.has(a_priced(status="canceled", canceled_at=1_700_000_500))
@@ -219,7 +221,7 @@ def test_an_end_that_was_missed_is_repaired(run: Run, there: There, wiring: Wiri
 
 
 def test_one_that_stripe_does_not_know_is_told_and_left(
-    run: Run, there: There, wiring: Wiring
+    run: Run, there: There, wiring: WorkerContext
 ) -> None:
     """Nothing is invented; an ended one of ours is no difference."""
     work(wiring, [updated(a_priced()), updated(a_priced(id="sub_2", status="canceled"))])
@@ -234,7 +236,7 @@ def test_one_that_stripe_does_not_know_is_told_and_left(
 
 
 def test_one_that_the_list_did_not_show_is_asked_for(
-    run: Run, there: There, wiring: Wiring
+    run: Run, there: There, wiring: WorkerContext
 ) -> None:
     """Such as one made meanwhile, or one of a test clock."""
     work(wiring, [updated(a_priced())])
@@ -244,7 +246,7 @@ def test_one_that_the_list_did_not_show_is_asked_for(
     assert status_of(wiring) == "past_due"
 
 
-def test_paid_and_got_nothing(run: Run, there: There, wiring: Wiring) -> None:
+def test_paid_and_got_nothing(run: Run, there: There, wiring: WorkerContext) -> None:
     """The latest invoice is paid at Stripe: it comes in, with its tokens."""
     invoice = an_invoice([a_line(2_900)], metadata={"user_id": "user_1"})
     work(wiring, [updated(a_priced())])
@@ -258,7 +260,7 @@ def test_paid_and_got_nothing(run: Run, there: There, wiring: Wiring) -> None:
     assert balances(wiring.engine) == {"user_1": 10_000}
 
 
-def test_all_lines_of_a_long_invoice_count(run: Run, there: There, wiring: Wiring) -> None:
+def test_all_lines_of_a_long_invoice_count(run: Run, there: There, wiring: WorkerContext) -> None:
     """Its list is cut, so the rest is asked for."""
     invoice = an_invoice([a_line(2_900)], metadata={"user_id": "user_1"}, amount_paid=5_800)
     invoice["lines"]["has_more"] = True
@@ -270,7 +272,7 @@ def test_all_lines_of_a_long_invoice_count(run: Run, there: There, wiring: Wirin
 
 
 def test_an_invoice_that_is_paid_here_is_no_difference(
-    run: Run, there: There, wiring: Wiring
+    run: Run, there: There, wiring: WorkerContext
 ) -> None:
     """Also a free one, and one that Stripe says is open."""
     invoice = an_invoice([a_line(0)], metadata={"user_id": "user_1"})
@@ -282,7 +284,7 @@ def test_an_invoice_that_is_paid_here_is_no_difference(
 
 
 def test_a_user_that_only_the_customer_names_is_linked(
-    run: Run, there: There, wiring: Wiring
+    run: Run, there: There, wiring: WorkerContext
 ) -> None:
     """Nobody saw the subscription; Stripe is asked whose customer it is."""
     nameless = a_priced(metadata={})
@@ -295,7 +297,7 @@ def test_a_user_that_only_the_customer_names_is_linked(
 
 
 def test_one_without_a_user_is_left_and_stored_only_once(
-    run: Run, there: There, wiring: Wiring, monkeypatch: pytest.MonkeyPatch
+    run: Run, there: There, wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody can say whose it is: a person must."""
     seconds = count(1_800_000_000)
@@ -308,7 +310,7 @@ def test_one_without_a_user_is_left_and_stored_only_once(
 
 
 def test_something_else_of_the_account_is_no_difference(
-    run: Run, there: There, wiring: Wiring
+    run: Run, there: There, wiring: WorkerContext
 ) -> None:
     """Neither a user nor a plan of ours: another product of the same account."""
     found = a_priced(metadata={})
@@ -318,7 +320,7 @@ def test_something_else_of_the_account_is_no_difference(
     assert run().exit_code == 0
 
 
-def test_a_user_without_a_plan_is_told(run: Run, there: There, wiring: Wiring) -> None:
+def test_a_user_without_a_plan_is_told(run: Run, there: There, wiring: WorkerContext) -> None:
     """The price is in no catalogue: only a person can bind it."""
     found = a_priced(metadata={"user_id": "user_1"})
     found["items"]["data"][0]["price"]["id"] = "price_unbound"
@@ -330,7 +332,7 @@ def test_a_user_without_a_plan_is_told(run: Run, there: There, wiring: Wiring) -
 
 
 def test_every_page_and_window_is_compared(
-    run: Run, there: There, wiring: Wiring, monkeypatch: pytest.MonkeyPatch
+    run: Run, there: There, wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Windows of a few ids find the same as one; the edges may share a second."""
     monkeypatch.setattr(module, "WINDOW", 4)
@@ -347,7 +349,7 @@ def test_every_page_and_window_is_compared(
 
 
 def test_an_event_on_its_way_is_no_difference(
-    run: Run, there: There, wiring: Wiring, monkeypatch: pytest.MonkeyPatch
+    run: Run, there: There, wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It arrives while the check waits, and nothing is told."""
     work(wiring, [updated(a_priced())])
@@ -364,7 +366,7 @@ def test_an_event_on_its_way_is_no_difference(
 
 
 def test_a_change_during_the_repair_is_no_difference(
-    run: Run, there: There, wiring: Wiring, monkeypatch: pytest.MonkeyPatch
+    run: Run, there: There, wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stripe's list was read before a live event; what Stripe says now is asked for once more."""
     work(wiring, [updated(a_priced())])
@@ -383,7 +385,7 @@ def test_a_change_during_the_repair_is_no_difference(
 
 
 def test_a_clock_that_was_moved_ahead_does_not_keep_from_repairing(
-    run: Run, there: There, wiring: Wiring
+    run: Run, there: There, wiring: WorkerContext
 ) -> None:
     """Events of a test clock come from the future."""
     work(wiring, [updated(a_priced()) | {"created": 4_000_000_000}])
@@ -393,7 +395,7 @@ def test_a_clock_that_was_moved_ahead_does_not_keep_from_repairing(
 
 
 def test_a_clock_of_ours_that_is_fast_hides_nothing_that_happens_later(
-    run: Run, there: There, wiring: Wiring
+    run: Run, there: There, wiring: WorkerContext
 ) -> None:
     """A repair is dated by Stripe's clock, as its events are."""
     there.server.ahead_seconds = -7_000
@@ -407,7 +409,7 @@ def test_a_clock_of_ours_that_is_fast_hides_nothing_that_happens_later(
     assert status_of(wiring) == "active"
 
 
-def test_what_cannot_be_repaired_is_left(run: Run, there: There, wiring: Wiring) -> None:
+def test_what_cannot_be_repaired_is_left(run: Run, there: There, wiring: WorkerContext) -> None:
     """An end is never undone; the exit status says so."""
     ended = an_event("customer.subscription.deleted", a_priced(status="canceled"))
     work(wiring, [ended])
@@ -417,7 +419,7 @@ def test_what_cannot_be_repaired_is_left(run: Run, there: There, wiring: Wiring)
     assert "0 repaired, 1 left." in result.output
 
 
-def test_the_other_mode_is_refused(run: Run, there: There, wiring: Wiring) -> None:
+def test_the_other_mode_is_refused(run: Run, there: There, wiring: WorkerContext) -> None:
     """Nothing of it comes in."""
     there.has(a_priced() | {"livemode": True})
     result = run()
@@ -426,7 +428,7 @@ def test_the_other_mode_is_refused(run: Run, there: There, wiring: Wiring) -> No
     assert statuses(wiring.engine) == {}
 
 
-def test_stripe_away_is_told_without_a_trace(run: Run, there: There, wiring: Wiring) -> None:
+def test_stripe_away_is_told_without_a_trace(run: Run, there: There, wiring: WorkerContext) -> None:
     """With how far it came; as JSON too."""
     there.server.status = 500
     result = run()
@@ -438,7 +440,7 @@ def test_stripe_away_is_told_without_a_trace(run: Run, there: There, wiring: Wir
     assert statuses(wiring.engine) == {}
 
 
-def test_a_pipe_gets_an_aligned_table(run: Run, there: There, wiring: Wiring) -> None:
+def test_a_pipe_gets_an_aligned_table(run: Run, there: There, wiring: WorkerContext) -> None:
     """Without colours; a subscription is named once."""
     work(wiring, [updated(a_priced())])
     there.has(a_priced(status="past_due", cancel_at=1_702_592_000), a_priced(id="sub_2"))
@@ -454,7 +456,7 @@ def test_a_pipe_gets_an_aligned_table(run: Run, there: There, wiring: Wiring) ->
 
 
 @pytest.fixture
-def doubled(there: There, wiring: Wiring) -> None:
+def doubled(there: There, wiring: WorkerContext) -> None:
     """A user with two live full plans, on which we and Stripe agree."""
     for name in ("sub_1", "sub_2"):
         found = a_priced(id=name)

@@ -21,8 +21,8 @@ from tests.stripe_objects import a_session, a_subscription, an_event
 from tests.stripe_server import StripeServer, serve
 from tests.workers.asking import want
 from workers.commands.doctor import doctor
+from workers.context import WorkerContext
 from workers.pipeline.drain import drain
-from workers.wiring import Wiring
 
 ENDPOINTS = "/v1/webhook_endpoints"
 ACCOUNT = "/v1/account"
@@ -36,7 +36,7 @@ def stripe() -> Iterator[StripeServer]:
 
 
 @pytest.fixture
-def wiring(wiring: Wiring, monkeypatch: pytest.MonkeyPatch) -> Wiring:
+def wiring(wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> WorkerContext:
     """An installation where everything has just been swept, on a disk that is waited for."""
     Heartbeat(wiring.events._client).beat()
     ask = health.ask
@@ -71,7 +71,7 @@ def run(
 Run = Callable[..., tuple[Result, dict[str, list[dict[str, str]]]]]
 
 
-def test_a_well_installation_passes(wiring: Wiring, run: Run) -> None:
+def test_a_well_installation_passes(wiring: WorkerContext, run: Run) -> None:
     """Warnings are no failure: without a key nothing can be asked of Stripe."""
     del wiring
     result, findings = run()
@@ -83,7 +83,7 @@ def test_a_well_installation_passes(wiring: Wiring, run: Run) -> None:
 
 
 def test_a_database_that_may_lose_commits_fails(
-    wiring: Wiring, run: Run, monkeypatch: pytest.MonkeyPatch
+    wiring: WorkerContext, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The engine of the tests runs without fsync, and doctor sees it."""
     del wiring
@@ -93,7 +93,7 @@ def test_a_database_that_may_lose_commits_fails(
     assert {finding["level"] for finding in findings["database"]} == {"ok", "fail"}
 
 
-def test_a_silent_scheduler_fails(wiring: Wiring, run: Run) -> None:
+def test_a_silent_scheduler_fails(wiring: WorkerContext, run: Run) -> None:
     """Nobody sweeps: retries and lost bells would wait for ever."""
     wiring.events._client.set("billing:heartbeat", int(time.time()) - 300)
     result, findings = run()
@@ -102,7 +102,7 @@ def test_a_silent_scheduler_fails(wiring: Wiring, run: Run) -> None:
     assert "start `beat`" in findings["scheduler"][0]["cure"]
 
 
-def test_failed_events_and_unlinked_money_are_told(wiring: Wiring, run: Run) -> None:
+def test_failed_events_and_unlinked_money_are_told(wiring: WorkerContext, run: Run) -> None:
     """Each with the command that shows it."""
     put(wiring, [an_event("invoice.paid", {"id": "in_1", "object": "invoice"})])
     drain(wiring, lambda: None)
@@ -111,7 +111,7 @@ def test_failed_events_and_unlinked_money_are_told(wiring: Wiring, run: Run) -> 
     assert "events --status failed" in findings["events"][0]["cure"]
 
 
-def test_what_waits_for_stripe_is_told(wiring: Wiring, run: Run) -> None:
+def test_what_waits_for_stripe_is_told(wiring: WorkerContext, run: Run) -> None:
     """How much, since when, what was given up and why, and that Stripe is silent."""
     want(wiring, Kind.SUBSCRIPTION, "sub_1", age_seconds=7_200)
     want(wiring, Kind.PAYMENT_OF, "pi_1", age_seconds=90_000)
@@ -138,7 +138,7 @@ def test_what_waits_for_stripe_is_told(wiring: Wiring, run: Run) -> None:
     assert silent == "Stripe has not answered for 0 s (2 times in a row)"
 
 
-def test_a_database_that_does_not_answer_is_one_line(wiring: Wiring, run: Run) -> None:
+def test_a_database_that_does_not_answer_is_one_line(wiring: WorkerContext, run: Run) -> None:
     """No trace, and everything else is looked at all the same."""
     del wiring
     result, findings = run(DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
@@ -148,7 +148,7 @@ def test_a_database_that_does_not_answer_is_one_line(wiring: Wiring, run: Run) -
 
 
 def test_an_endpoint_that_lacks_events_is_told(
-    wiring: Wiring, run: Run, stripe: StripeServer
+    wiring: WorkerContext, run: Run, stripe: StripeServer
 ) -> None:
     """What is not enabled at Stripe never arrives."""
     del wiring
@@ -185,7 +185,7 @@ KEY = "sk_test_of_the_tests"
 
 @pytest.mark.parametrize("connect", [{"connect": True}, {"application": "ca_1"}])
 def test_an_endpoint_that_listens_to_connected_accounts_is_named(
-    wiring: Wiring, run: Run, stripe: StripeServer, connect: dict[str, object]
+    wiring: WorkerContext, run: Run, stripe: StripeServer, connect: dict[str, object]
 ) -> None:
     """Its events are signed with a secret of ours, and are somebody else's."""
     del wiring
@@ -200,7 +200,7 @@ def test_an_endpoint_that_listens_to_connected_accounts_is_named(
 
 
 def test_our_own_account_is_told_and_what_contradicts_it(
-    wiring: Wiring, run: Run, stripe: StripeServer
+    wiring: WorkerContext, run: Run, stripe: StripeServer
 ) -> None:
     """By the key, by the setting, by neither, and by both in different words."""
     del wiring
@@ -222,7 +222,7 @@ def test_our_own_account_is_told_and_what_contradicts_it(
     assert told(**only_told) == ("ok", "acct_ours, by STRIPE_ACCOUNT")
 
 
-def test_events_that_were_left_alone_lately_are_told(wiring: Wiring, run: Run) -> None:
+def test_events_that_were_left_alone_lately_are_told(wiring: WorkerContext, run: Run) -> None:
     """A wrong setting looks like peace."""
     assert "events" not in run()[1]
     sale = an_event("checkout.session.completed", a_session())
@@ -240,7 +240,7 @@ def test_events_that_were_left_alone_lately_are_told(wiring: Wiring, run: Run) -
     ("status", "cure"), [(401, "check STRIPE_SECRET_KEY"), (500, "run it again"), (0, "network")]
 )
 def test_the_key_is_blamed_only_where_stripe_refused_it(
-    wiring: Wiring, run: Run, stripe: StripeServer, status: int, cure: str
+    wiring: WorkerContext, run: Run, stripe: StripeServer, status: int, cure: str
 ) -> None:
     """An operator who is sent to the key looks nowhere else."""
     del wiring
@@ -253,7 +253,7 @@ def test_the_key_is_blamed_only_where_stripe_refused_it(
 
 
 def test_a_proxy_that_lets_nobody_through_is_blamed_itself(
-    wiring: Wiring, run: Run, stripe: StripeServer, monkeypatch: pytest.MonkeyPatch
+    wiring: WorkerContext, run: Run, stripe: StripeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is what stands between us and Stripe."""
     del wiring
@@ -265,7 +265,7 @@ def test_a_proxy_that_lets_nobody_through_is_blamed_itself(
     assert "HTTPS_PROXY" in findings["stripe"][0]["cure"]
 
 
-def test_two_plans_of_one_user_are_a_warning(wiring: Wiring, run: Run) -> None:
+def test_two_plans_of_one_user_are_a_warning(wiring: WorkerContext, run: Run) -> None:
     """It names the user and the two; no only plan, no package, nothing that ended."""
     a_second_plan(wiring)
     result, findings = run()
@@ -276,7 +276,7 @@ def test_two_plans_of_one_user_are_a_warning(wiring: Wiring, run: Run) -> None:
     assert "cancel one" in finding["cure"]
 
 
-def test_not_all_users_with_two_plans_are_named(wiring: Wiring, run: Run) -> None:
+def test_not_all_users_with_two_plans_are_named(wiring: WorkerContext, run: Run) -> None:
     """One line stays one line."""
     for user in (f"user_{number}" for number in range(7)):
         metadata = {"user_id": user, "plan_id": "2"}

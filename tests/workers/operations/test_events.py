@@ -16,7 +16,7 @@ from tests.stripe_objects import (
     an_invoice_payment,
 )
 from workers.commands.events import events as command
-from workers.wiring import Wiring
+from workers.context import WorkerContext
 
 Run = Callable[..., Result]
 
@@ -32,7 +32,9 @@ def run(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
     return invoke
 
 
-def test_an_event_without_entries_names_the_one_that_carries_them(wiring: Wiring, run: Run) -> None:
+def test_an_event_without_entries_names_the_one_that_carries_them(
+    wiring: WorkerContext, run: Run
+) -> None:
     """Of one batch the last event that touched the payment has the grant."""
     invoice = an_invoice([a_line(2_900)], metadata={"user_id": "user_1"})
     link = an_invoice_payment("in_1", "pi_1")
@@ -52,7 +54,7 @@ def test_an_event_without_entries_names_the_one_that_carries_them(wiring: Wiring
     assert "granted with" not in own
 
 
-def test_an_event_that_is_about_no_money_has_no_entries(wiring: Wiring, run: Run) -> None:
+def test_an_event_that_is_about_no_money_has_no_entries(wiring: WorkerContext, run: Run) -> None:
     """Neither a customer nor a subscription is a payment."""
     work(
         wiring,

@@ -26,8 +26,8 @@ from tests.stripe_objects import (
     an_invoice_payment,
 )
 from workers.commands.explain import explain as command
+from workers.context import WorkerContext
 from workers.operations.wording import SENTENCES
-from workers.wiring import Wiring
 
 DAY = 86_400
 START = 1_700_000_000
@@ -47,7 +47,7 @@ def run(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
     return invoke
 
 
-def happen(wiring: Wiring, *events: dict[str, Any]) -> None:
+def happen(wiring: WorkerContext, *events: dict[str, Any]) -> None:
     """Apply events one by one, as they came."""
     for event in events:
         work(wiring, [event])
@@ -74,7 +74,7 @@ def a_renewal() -> list[dict[str, Any]]:
     ]
 
 
-def test_the_story_of_a_renewal_its_refund_and_a_debit(wiring: Wiring, run: Run) -> None:
+def test_the_story_of_a_renewal_its_refund_and_a_debit(wiring: WorkerContext, run: Run) -> None:
     """The whole output: order, sentences, what changed, the sum."""
     refund = an_event(
         "refund.created", a_refund(amount=1_450), event_id="evt_4", created=START + DAY
@@ -114,7 +114,7 @@ def test_the_story_of_a_renewal_its_refund_and_a_debit(wiring: Wiring, run: Run)
     )
 
 
-def test_an_entry_stands_with_the_event_that_caused_it(wiring: Wiring, run: Run) -> None:
+def test_an_entry_stands_with_the_event_that_caused_it(wiring: WorkerContext, run: Run) -> None:
     """A refund that overtook its invoice: the grant is posted net, with the last link's event."""
     refund = an_event("refund.created", a_refund(amount=1_450), event_id="evt_0", created=START + 5)
     happen(wiring, refund, a_renewal()[0], a_renewal()[2], a_renewal()[1])
@@ -129,7 +129,7 @@ def test_an_entry_stands_with_the_event_that_caused_it(wiring: Wiring, run: Run)
     )
 
 
-def test_a_dispute_takes_and_gives_back(wiring: Wiring, run: Run) -> None:
+def test_a_dispute_takes_and_gives_back(wiring: WorkerContext, run: Run) -> None:
     """Both movements name it."""
     dispute = a_dispute(amount=2_900)
     happen(
@@ -145,7 +145,7 @@ def test_a_dispute_takes_and_gives_back(wiring: Wiring, run: Run) -> None:
     ]
 
 
-def test_a_failed_refund_comes_back(wiring: Wiring, run: Run) -> None:
+def test_a_failed_refund_comes_back(wiring: WorkerContext, run: Run) -> None:
     """With the refund's name and what became of it."""
     refund = a_refund(amount=725)
     happen(
@@ -161,7 +161,7 @@ def test_a_failed_refund_comes_back(wiring: Wiring, run: Run) -> None:
 
 
 def test_cumulative_refunds_of_old_versions_are_named_by_their_charge(
-    wiring: Wiring, run: Run
+    wiring: WorkerContext, run: Run
 ) -> None:
     """The second report tells of both refunds."""
     session = a_session(customer="cus_1")
@@ -179,7 +179,7 @@ def test_cumulative_refunds_of_old_versions_are_named_by_their_charge(
     ]
 
 
-def test_a_payment_that_turns_out_to_be_someone_elses(wiring: Wiring, run: Run) -> None:
+def test_a_payment_that_turns_out_to_be_someone_elses(wiring: WorkerContext, run: Run) -> None:
     """An earlier claim of the customer arrives late: both users' stories say it."""
     line, other = a_line(2_900), {"metadata": {"user_id": "user_0"}}
     late = an_event("customer.updated", a_customer(**other), event_id="evt_a", created=START - DAY)
@@ -203,7 +203,7 @@ def test_a_payment_that_turns_out_to_be_someone_elses(wiring: Wiring, run: Run) 
     assert changes["evt_a"] == ["links customer cus_1 to this user"]
 
 
-def test_money_that_waits_for_a_plan_is_pointed_out(wiring: Wiring, run: Run) -> None:
+def test_money_that_waits_for_a_plan_is_pointed_out(wiring: WorkerContext, run: Run) -> None:
     """Paid, but worth nothing yet, and why."""
     line = a_line(1_500, "price_new", subscription=None)
     invoice = an_invoice([line], id="in_9", subscription=None, currency="kwd")
@@ -221,7 +221,7 @@ def test_money_that_waits_for_a_plan_is_pointed_out(wiring: Wiring, run: Run) ->
     assert "price_new" in loose
 
 
-def test_what_failed_and_what_is_not_handled_is_told(wiring: Wiring, run: Run) -> None:
+def test_what_failed_and_what_is_not_handled_is_told(wiring: WorkerContext, run: Run) -> None:
     """Such events changed nothing; the story says so."""
     broken = {"id": "in_8", "object": "invoice", "currency": "usd", "customer": "cus_1"}
     about = {"id": "src_1", "customer": "cus_1"}
@@ -246,7 +246,7 @@ def test_what_failed_and_what_is_not_handled_is_told(wiring: Wiring, run: Run) -
     assert steps[3]["changes"][0].startswith("is failed and will be tried again: DecodeError: ")
 
 
-def test_a_balance_that_its_entries_do_not_explain_is_told(wiring: Wiring, run: Run) -> None:
+def test_a_balance_that_its_entries_do_not_explain_is_told(wiring: WorkerContext, run: Run) -> None:
     """Exit 1, and where to look."""
     happen(wiring, an_event("checkout.session.completed", a_session()))
     with wiring.engine.begin() as connection:
@@ -259,7 +259,7 @@ def test_a_balance_that_its_entries_do_not_explain_is_told(wiring: Wiring, run: 
     assert json.loads(run("--user", "user_1", "--json").stdout)["agrees"] is False
 
 
-def test_an_unknown_user_is_told_in_a_line(wiring: Wiring, run: Run) -> None:
+def test_an_unknown_user_is_told_in_a_line(wiring: WorkerContext, run: Run) -> None:
     """On stderr, with exit 1."""
     happen(wiring, an_event("checkout.session.completed", a_session()))
     result = run("--user", "user_2")
@@ -267,7 +267,7 @@ def test_an_unknown_user_is_told_in_a_line(wiring: Wiring, run: Run) -> None:
     assert result.stderr == "Error: Nothing is known of user user_2: no event names them.\n"
 
 
-def test_other_users_stay_out_of_the_story(wiring: Wiring, run: Run) -> None:
+def test_other_users_stay_out_of_the_story(wiring: WorkerContext, run: Run) -> None:
     """Two users with the same plan."""
     other = a_session(
         id="cs_other",

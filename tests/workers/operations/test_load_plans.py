@@ -13,7 +13,7 @@ from db.ledger.rederiving import derive_after
 from tests.pipeline import a_wiring, balances, empty, work
 from tests.stripe_objects import a_line, a_session, an_event, an_invoice
 from workers.commands.catalogue import load_file, load_plans
-from workers.wiring import Wiring
+from workers.context import WorkerContext
 
 Load = Callable[[str], list[int]]
 Run = Callable[[str], str]
@@ -45,7 +45,7 @@ VALUES (repeat('0', 32), 'user_1', 4, 1, 'usd', 500, 'payment', repeat('0', 64),
 
 
 @pytest.fixture(scope="module")
-def shop(database_url: str, redis_url: str) -> Iterator[Wiring]:
+def shop(database_url: str, redis_url: str) -> Iterator[WorkerContext]:
     """A worker's ports."""
     wiring = a_wiring(database_url, redis_url)
     yield wiring
@@ -53,7 +53,7 @@ def shop(database_url: str, redis_url: str) -> Iterator[Wiring]:
 
 
 @pytest.fixture
-def wiring(shop: Wiring) -> Wiring:
+def wiring(shop: WorkerContext) -> WorkerContext:
     """The same, with nothing sold and nothing in the catalogue."""
     empty(shop.engine)
     with shop.engine.begin() as connection:
@@ -80,7 +80,9 @@ def load(database_url: str, tmp_path: Path) -> Load:
 
 
 @pytest.fixture
-def run(wiring: Wiring, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(
+    wiring: WorkerContext, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Run:
     """Runs the command on a catalogue given as text; answers with what it says."""
     del wiring
     monkeypatch.setenv("DATABASE_URL", database_url.replace("+psycopg2", ""))
@@ -101,13 +103,13 @@ def an_invoice_of(user: str, price: str, **changes: Any) -> dict[str, Any]:
     return an_event("invoice.paid", invoice)
 
 
-def current(wiring: Wiring) -> set[str]:
+def current(wiring: WorkerContext) -> set[str]:
     """The price ids at which checkout sells."""
     with wiring.engine.connect() as connection:
         return db.ledger.catalogue.current_price_ids(connection)
 
 
-def test_the_second_time_nothing_changes(wiring: Wiring, load: Load) -> None:
+def test_the_second_time_nothing_changes(wiring: WorkerContext, load: Load) -> None:
     """Idempotent, also after a change of terms."""
     del wiring
     assert load(PRO.format(tokens=100, price="price_a") + PACK) == [2, 4]
@@ -117,7 +119,7 @@ def test_the_second_time_nothing_changes(wiring: Wiring, load: Load) -> None:
 
 
 def test_what_waited_for_its_plan_takes_effect_when_the_catalogue_is_loaded(
-    wiring: Wiring,
+    wiring: WorkerContext,
     load: Load,
 ) -> None:
     """Sold before the catalogue knew of it."""
@@ -131,7 +133,7 @@ def test_what_waited_for_its_plan_takes_effect_when_the_catalogue_is_loaded(
     assert causes == [None, None]
 
 
-def test_a_price_keeps_the_terms_it_was_sold_at(wiring: Wiring, load: Load) -> None:
+def test_a_price_keeps_the_terms_it_was_sold_at(wiring: WorkerContext, load: Load) -> None:
     """More tokens for the plan need a new price; the old price goes on as it was sold."""
     load(PRO.format(tokens=100, price="price_a"))
     work(wiring, [an_invoice_of("user_1", "price_a", id="in_1")])
@@ -146,7 +148,7 @@ def test_a_price_keeps_the_terms_it_was_sold_at(wiring: Wiring, load: Load) -> N
     assert balances(wiring.engine) == {"user_1": 100 + 100 + 200}
 
 
-def test_a_plan_that_is_no_longer_sold_is_still_honoured(wiring: Wiring, load: Load) -> None:
+def test_a_plan_that_is_no_longer_sold_is_still_honoured(wiring: WorkerContext, load: Load) -> None:
     """Deleted from the file: inactive, and its payments keep their worth."""
     load(PRO.format(tokens=100, price="price_a") + PACK)
     assert load(PACK) == [2]
@@ -154,7 +156,9 @@ def test_a_plan_that_is_no_longer_sold_is_still_honoured(wiring: Wiring, load: L
     assert balances(wiring.engine) == {"user_1": 100}
 
 
-def test_a_currency_that_is_no_longer_sold_is_still_honoured(wiring: Wiring, load: Load) -> None:
+def test_a_currency_that_is_no_longer_sold_is_still_honoured(
+    wiring: WorkerContext, load: Load
+) -> None:
     """Who subscribed in pounds goes on in pounds."""
     pounds = PRO.replace("usd = 2900", "usd = 2900, gbp = 2500")
     bound = 'gbp = "price_pounds", usd ='
@@ -170,7 +174,7 @@ def test_a_currency_that_is_no_longer_sold_is_still_honoured(wiring: Wiring, loa
     assert balances(wiring.engine) == {"user_1": 200}
 
 
-def test_what_goes_off_sale_is_told(wiring: Wiring, run: Run) -> None:
+def test_what_goes_off_sale_is_told(wiring: WorkerContext, run: Run) -> None:
     """Line by line; the second time there is nothing to tell but pages that are open yet."""
     pro = PRO.format(tokens=100, price="price_a")
     run(pro.replace("usd = 2900", "usd = 2900, gbp = 2500") + PACK)
@@ -187,7 +191,7 @@ def test_what_goes_off_sale_is_told(wiring: Wiring, run: Run) -> None:
     assert run(pro) == f"{still_open}Nothing to change.\n"
 
 
-def test_a_price_bound_late_revalues_what_was_sold_by_it(wiring: Wiring, load: Load) -> None:
+def test_a_price_bound_late_revalues_what_was_sold_by_it(wiring: WorkerContext, load: Load) -> None:
     """Valued by its metadata first; the price says another plan and stands."""
     load(PRO.format(tokens=100, price="price_a"))
     invoice = an_invoice([a_line(2_900, "price_c")], metadata={"user_id": "user_1", "plan_id": "2"})
@@ -198,7 +202,9 @@ def test_a_price_bound_late_revalues_what_was_sold_by_it(wiring: Wiring, load: L
     assert balances(wiring.engine) == {"user_1": 300}
 
 
-def test_prices_without_tokens_reach_a_worker_that_runs_already(wiring: Wiring, load: Load) -> None:
+def test_prices_without_tokens_reach_a_worker_that_runs_already(
+    wiring: WorkerContext, load: Load
+) -> None:
     """Also where nothing else in the file has changed; and they leave with the file."""
 
     def sells_none() -> bool:
@@ -214,7 +220,7 @@ def test_prices_without_tokens_reach_a_worker_that_runs_already(wiring: Wiring, 
 
 
 def test_what_was_sold_by_a_price_without_tokens_is_settled_again(
-    wiring: Wiring, load: Load
+    wiring: WorkerContext, load: Load
 ) -> None:
     """When it gets among them and when it leaves them."""
     load(PRO.format(tokens=100, price="price_a"))
@@ -225,7 +231,7 @@ def test_what_was_sold_by_a_price_without_tokens_is_settled_again(
 
 
 def test_a_load_settles_what_its_prices_without_tokens_concern(
-    wiring: Wiring, load: Load, monkeypatch: pytest.MonkeyPatch
+    wiring: WorkerContext, load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same price once when it comes and once when it goes, and not in between."""
     del wiring

@@ -37,11 +37,11 @@ from tests.stripe_objects import (
     an_invoice_payment,
 )
 from workers.commands import table
+from workers.context import WorkerContext
 from workers.operations import rebuild as module
 from workers.operations.audit import Finding, audit
 from workers.operations.rebuild import Proposal, Rebuilt, Steps, UnreadableEventsError, rebuild
 from workers.operations.replay import Replay
-from workers.wiring import Wiring
 
 Run = Callable[..., Result]
 Change = Callable[[str], None]
@@ -62,19 +62,19 @@ def silent(_done: int, _total: int) -> None:
     """Progress that nobody looks at."""
 
 
-def rebuilt(wiring: Wiring, user_id: str | None = None) -> Rebuilt:
+def rebuilt(wiring: WorkerContext, user_id: str | None = None) -> Rebuilt:
     """Rebuild without a command line and without a question."""
     return rebuild(wiring.engine, Steps(silent, silent, lambda _proposal: True), user_id=user_id)
 
 
-def differences(wiring: Wiring) -> list[Finding]:
+def differences(wiring: WorkerContext) -> list[Finding]:
     """What an audit finds."""
     found: list[Finding] = []
     audit(wiring.engine, found.append, silent)
     return found
 
 
-def entries(wiring: Wiring) -> list[tuple[Any, ...]]:
+def entries(wiring: WorkerContext) -> list[tuple[Any, ...]]:
     """The ledger as it stands."""
     with wiring.engine.connect() as connection:
         query = "SELECT id, user_id, delta, kind, payment_id, event_id FROM ledger_entries"
@@ -124,7 +124,7 @@ def a_renewal(user: str = "user_1", number: int = 1) -> list[dict[str, Any]]:
     ]
 
 
-def test_what_a_decoder_said_ten_times_too_large_is_mended(wiring: Wiring, run: Run) -> None:
+def test_what_a_decoder_said_ten_times_too_large_is_mended(wiring: WorkerContext, run: Run) -> None:
     """The dry run shows it, a replay cannot mend it, the rebuild posts it, the audit is clean."""
     with saying("invoice.paid", ten_times):
         work(wiring, [*a_renewal(), *a_renewal("user_2", 2)])
@@ -155,7 +155,7 @@ def test_what_a_decoder_said_ten_times_too_large_is_mended(wiring: Wiring, run: 
     assert "stands for 10,000 tokens (found when payments were valued anew)" in story
 
 
-def test_only_one_users_subjects_are_touched(wiring: Wiring, run: Run) -> None:
+def test_only_one_users_subjects_are_touched(wiring: WorkerContext, run: Run) -> None:
     """The other's payment stays wrong until it is asked for."""
     with saying("invoice.paid", ten_times):
         work(wiring, [*a_renewal(), *a_renewal("user_2", 2)])
@@ -167,7 +167,7 @@ def test_only_one_users_subjects_are_touched(wiring: Wiring, run: Run) -> None:
     assert "Nothing to rebuild" in run("--user", "user_2").output
 
 
-def test_facts_underneath_are_overwritten_where_nothing_shows_yet(wiring: Wiring) -> None:
+def test_facts_underneath_are_overwritten_where_nothing_shows_yet(wiring: WorkerContext) -> None:
     """Wrong lines of an open invoice would be worth money once it is paid."""
     lines = an_invoice([a_line(2_900)], metadata={"user_id": "user_1"}, status="open")
 
@@ -189,7 +189,7 @@ def test_facts_underneath_are_overwritten_where_nothing_shows_yet(wiring: Wiring
     assert facts["invoice"]["currency"] == "usd"
 
 
-def test_rows_that_no_event_calls_for_are_reversed_and_deleted(wiring: Wiring) -> None:
+def test_rows_that_no_event_calls_for_are_reversed_and_deleted(wiring: WorkerContext) -> None:
     """A decoder that took every session's own id wrongly left payments that never were."""
 
     def wrong(source: Source) -> list[Fact]:
@@ -212,7 +212,7 @@ def test_rows_that_no_event_calls_for_are_reversed_and_deleted(wiring: Wiring) -
     assert differences(wiring) == []
 
 
-def test_a_wrong_owner_is_overwritten_with_all_that_follows(wiring: Wiring) -> None:
+def test_a_wrong_owner_is_overwritten_with_all_that_follows(wiring: WorkerContext) -> None:
     """A join would keep the earlier claim for ever."""
 
     def wrong(source: Source) -> list[Fact]:
@@ -229,7 +229,7 @@ def test_a_wrong_owner_is_overwritten_with_all_that_follows(wiring: Wiring) -> N
     assert differences(wiring) == []
 
 
-def test_wrong_refunds_and_disputes_are_overwritten(wiring: Wiring) -> None:
+def test_wrong_refunds_and_disputes_are_overwritten(wiring: WorkerContext) -> None:
     """Reports that overstate stay the largest in a join."""
     story = [
         *a_renewal(),
@@ -253,7 +253,7 @@ def test_wrong_refunds_and_disputes_are_overwritten(wiring: Wiring) -> None:
     assert (differences(wiring), balances(wiring.engine)) == ([], right)
 
 
-def test_an_adjustment_is_not_lost_and_not_doubled(wiring: Wiring, run: Run) -> None:
+def test_an_adjustment_is_not_lost_and_not_doubled(wiring: WorkerContext, run: Run) -> None:
     """A person's word is an event like the others."""
     with saying("invoice.paid", ten_times):
         work(wiring, a_renewal())
@@ -272,7 +272,9 @@ def test_an_adjustment_is_not_lost_and_not_doubled(wiring: Wiring, run: Run) -> 
     assert balances(wiring.engine) == {"user_1": 10_007}
 
 
-def test_a_balance_that_drifted_is_made_the_sum_of_its_entries(wiring: Wiring, run: Run) -> None:
+def test_a_balance_that_drifted_is_made_the_sum_of_its_entries(
+    wiring: WorkerContext, run: Run
+) -> None:
     """No entry is posted for it: the ledger is right."""
     work(wiring, a_renewal())
     with wiring.engine.begin() as connection:
@@ -283,7 +285,7 @@ def test_a_balance_that_drifted_is_made_the_sum_of_its_entries(wiring: Wiring, r
     assert differences(wiring) == []
 
 
-def test_events_that_todays_code_ignores_are_said_to_be(wiring: Wiring, run: Run) -> None:
+def test_events_that_todays_code_ignores_are_said_to_be(wiring: WorkerContext, run: Run) -> None:
     """What they did is taken back, and the inbox tells why."""
     bought = an_event("checkout.session.completed", a_session(), event_id="evt_foreign")
     work(wiring, [bought, *a_renewal("user_2", 2)])
@@ -301,7 +303,7 @@ def test_events_that_todays_code_ignores_are_said_to_be(wiring: Wiring, run: Run
     assert note == "checkout.session.completed has no effect any more"
 
 
-def test_events_of_a_type_that_was_not_handled_take_effect(wiring: Wiring, run: Run) -> None:
+def test_events_of_a_type_that_was_not_handled_take_effect(wiring: WorkerContext, run: Run) -> None:
     """They were stored as they came; what they mean is derived anew."""
     with saying("checkout.session.completed", None):
         work(wiring, [an_event("checkout.session.completed", a_session(), event_id="evt_early")])
@@ -320,7 +322,7 @@ def test_events_of_a_type_that_was_not_handled_take_effect(wiring: Wiring, run: 
     assert "Nothing to rebuild" in run().output
 
 
-def test_events_that_can_no_longer_be_applied_stop_it(wiring: Wiring, run: Run) -> None:
+def test_events_that_can_no_longer_be_applied_stop_it(wiring: WorkerContext, run: Run) -> None:
     """Their money would be taken back by a bug."""
     work(wiring, a_renewal())
 
@@ -336,7 +338,7 @@ def test_events_that_can_no_longer_be_applied_stop_it(wiring: Wiring, run: Run) 
     assert balances(wiring.engine) == {"user_1": 10_000}
 
 
-def test_what_was_written_meanwhile_is_put_off_to_another_round(wiring: Wiring) -> None:
+def test_what_was_written_meanwhile_is_put_off_to_another_round(wiring: WorkerContext) -> None:
     """A refund that comes in between is neither lost nor overwritten."""
     with saying("invoice.paid", ten_times):
         work(wiring, a_renewal())
@@ -353,7 +355,7 @@ def test_what_was_written_meanwhile_is_put_off_to_another_round(wiring: Wiring) 
     assert differences(wiring) == []
 
 
-def test_a_subject_that_is_locked_is_put_off(wiring: Wiring, second: Engine) -> None:
+def test_a_subject_that_is_locked_is_put_off(wiring: WorkerContext, second: Engine) -> None:
     """Whoever holds it for long holds up only itself."""
     with saying("invoice.paid", ten_times):
         work(wiring, [*a_renewal(), *a_renewal("user_2", 2)])
@@ -382,7 +384,7 @@ def second(database_url: str) -> Iterator[Engine]:
 
 
 def test_broken_off_it_goes_on_where_it_was(
-    wiring: Wiring, monkeypatch: pytest.MonkeyPatch
+    wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every batch stands by itself; the second run does the rest, and nothing twice."""
     monkeypatch.setattr(module, "BATCH_ROWS", 1)
@@ -405,7 +407,7 @@ def test_broken_off_it_goes_on_where_it_was(
 
 
 def test_every_batch_is_a_transaction_of_its_own(
-    wiring: Wiring, monkeypatch: pytest.MonkeyPatch
+    wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Five payments, two rows at a time: nobody waits for all of them."""
     with saying("invoice.paid", ten_times):
@@ -422,7 +424,7 @@ def test_every_batch_is_a_transaction_of_its_own(
     assert len(commits) == 3
 
 
-def test_without_agreement_nothing_changes(wiring: Wiring) -> None:
+def test_without_agreement_nothing_changes(wiring: WorkerContext) -> None:
     """A person looks at the summary first."""
     with saying("invoice.paid", ten_times):
         work(wiring, a_renewal())
@@ -431,7 +433,7 @@ def test_without_agreement_nothing_changes(wiring: Wiring) -> None:
     assert balances(wiring.engine) == {"user_1": 100_000}
 
 
-def test_programs_get_one_object(wiring: Wiring, run: Run) -> None:
+def test_programs_get_one_object(wiring: WorkerContext, run: Run) -> None:
     """Before and after of every column, and what came of it."""
     with saying("invoice.paid", ten_times):
         work(wiring, a_renewal())
@@ -448,7 +450,7 @@ def test_programs_get_one_object(wiring: Wiring, run: Run) -> None:
 
 
 def test_beside_a_running_worker_nothing_is_lost(
-    wiring: Wiring, database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+    wiring: WorkerContext, database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Renewals and refunds of the same customers come in while their past is mended."""
     monkeypatch.setattr(module, "BATCH_ROWS", 3)
@@ -490,7 +492,7 @@ def a_refund_and_a_package(number: int) -> list[dict[str, Any]]:
 @examples(8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_whatever_the_tables_said_a_rebuild_makes_them_right(
-    wiring: Wiring, data: st.DataObject
+    wiring: WorkerContext, data: st.DataObject
 ) -> None:
     """Any story, then rows lost and facts spoiled at random: the end is what the events say."""
     empty(wiring.engine)

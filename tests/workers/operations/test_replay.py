@@ -26,9 +26,9 @@ from tests.stripe_objects import (
     an_invoice,
 )
 from workers.commands.replay import replay as command
+from workers.context import WorkerContext
 from workers.operations.replay import Change, Replay, Replayed
 from workers.pipeline.drain import drain
-from workers.wiring import Wiring
 
 ADA = Request("ada", "the decoder is mended")
 SESSION = "checkout.session.completed"
@@ -93,7 +93,7 @@ def an_account() -> list[dict[str, Any]]:
     ]
 
 
-def everything(wiring: Wiring) -> Mapping[str, Any]:
+def everything(wiring: WorkerContext) -> Mapping[str, Any]:
     """Every row of every table that events make, but for when it was written, and the inbox."""
     with wiring.engine.connect() as connection:
         found = {
@@ -107,12 +107,12 @@ def everything(wiring: Wiring) -> Mapping[str, Any]:
     return {table: [tuple(row) for row in rows] for table, rows in found.items()}
 
 
-def replayed(wiring: Wiring, selection: Selection | None = None, **options: Any) -> Replayed:
+def replayed(wiring: WorkerContext, selection: Selection | None = None, **options: Any) -> Replayed:
     """Run events again as a command does."""
     return Replay(wiring.engine, **options).run(selection or Selection(), ADA, quiet)
 
 
-def make_dead(wiring: Wiring, event_id: str) -> None:
+def make_dead(wiring: WorkerContext, event_id: str) -> None:
     """Let an event have failed for the last time."""
     with wiring.engine.begin() as connection:
         connection.execute(
@@ -125,7 +125,7 @@ def make_dead(wiring: Wiring, event_id: str) -> None:
 
 
 def test_after_a_mended_bug_the_list_of_failures_is_cleared(
-    wiring: Wiring, run: Callable[..., Result], decoders: Callable[[str, Any], None]
+    wiring: WorkerContext, run: Callable[..., Result], decoders: Callable[[str, Any], None]
 ) -> None:
     """`--failed` means failed and dead; who asked and why is kept with each event."""
     right = DECODERS[SESSION]
@@ -144,7 +144,7 @@ def test_after_a_mended_bug_the_list_of_failures_is_cleared(
     assert run("--failed").output == "0 events replayed: none; 0 ledger entries posted.\n"
 
 
-def test_a_replay_of_everything_changes_nothing(wiring: Wiring) -> None:
+def test_a_replay_of_everything_changes_nothing(wiring: WorkerContext) -> None:
     """Not a row, not an entry; only the attempts tell that it was."""
     work(wiring, an_account())
     before = everything(wiring)
@@ -158,7 +158,7 @@ def test_a_replay_of_everything_changes_nothing(wiring: Wiring) -> None:
 
 
 def test_a_mended_decoder_moves_what_it_got_wrong(
-    wiring: Wiring, decoders: Callable[[str, Any], None]
+    wiring: WorkerContext, decoders: Callable[[str, Any], None]
 ) -> None:
     """An applied event may say more than it did; then the difference is posted."""
     right = DECODERS["refund.created"]
@@ -172,7 +172,7 @@ def test_a_mended_decoder_moves_what_it_got_wrong(
 
 
 def test_an_applied_event_that_fails_now_stays_applied(
-    wiring: Wiring, decoders: Callable[[str, Any], None]
+    wiring: WorkerContext, decoders: Callable[[str, Any], None]
 ) -> None:
     """It had its effect; the failure is told and kept, and nothing is tried again."""
     work(wiring, [package()])
@@ -187,7 +187,7 @@ def test_an_applied_event_that_fails_now_stays_applied(
 
 
 def test_a_type_that_is_handled_now_takes_effect(
-    wiring: Wiring, decoders: Callable[[str, Any], None]
+    wiring: WorkerContext, decoders: Callable[[str, Any], None]
 ) -> None:
     """What was ignored when it came is applied."""
     right = DECODERS["refund.created"]
@@ -199,7 +199,7 @@ def test_a_type_that_is_handled_now_takes_effect(
     assert balances(wiring.engine) == {"user_1": 500}
 
 
-def test_events_of_stripes_other_mode_stay_ignored(wiring: Wiring) -> None:
+def test_events_of_stripes_other_mode_stay_ignored(wiring: WorkerContext) -> None:
     """A replay lets nothing in that the pipeline kept out."""
     live = package() | {"livemode": True}
     work(replace(wiring, test_mode=True), [live])
@@ -209,7 +209,7 @@ def test_events_of_stripes_other_mode_stay_ignored(wiring: Wiring) -> None:
 
 
 def test_one_bad_event_does_not_stop_a_replay(
-    wiring: Wiring, decoders: Callable[[str, Any], None]
+    wiring: WorkerContext, decoders: Callable[[str, Any], None]
 ) -> None:
     """The database refuses one; the others are applied."""
     huge = an_invoice(
@@ -226,7 +226,7 @@ def test_one_bad_event_does_not_stop_a_replay(
     assert balances(wiring.engine) == {"user_1": 1_000, "user_2": 1_000}
 
 
-def test_events_are_chosen_by_what_is_asked(wiring: Wiring) -> None:
+def test_events_are_chosen_by_what_is_asked(wiring: WorkerContext) -> None:
     """Type, time, status, user, id; several narrow each other."""
     work(wiring, [*an_account(), package(2)])
     with wiring.engine.begin() as connection:
@@ -250,7 +250,7 @@ def test_events_are_chosen_by_what_is_asked(wiring: Wiring) -> None:
         assert sum(replayed(wiring, selection).statuses.values()) == expected, selection
 
 
-def test_every_page_is_read_once(wiring: Wiring, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_page_is_read_once(wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> None:
     """However small the batches, each event is run once, and progress comes to the whole."""
     work(wiring, [package(number) for number in range(7)])
     monkeypatch.setattr("workers.operations.replay.BATCH", 2)
@@ -262,7 +262,7 @@ def test_every_page_is_read_once(wiring: Wiring, monkeypatch: pytest.MonkeyPatch
     assert seen == [(0, 7), (2, 7), (4, 7), (6, 7), (7, 7)]
 
 
-def test_a_rate_is_kept(wiring: Wiring) -> None:
+def test_a_rate_is_kept(wiring: WorkerContext) -> None:
     """Ten events at fifty a second take a fifth of a second."""
     work(wiring, [package(number) for number in range(10)])
     started = time.monotonic()
@@ -270,7 +270,7 @@ def test_a_rate_is_kept(wiring: Wiring) -> None:
     assert time.monotonic() - started >= 0.2
 
 
-def test_paused_types_are_left_out_unless_they_are_named(wiring: Wiring) -> None:
+def test_paused_types_are_left_out_unless_they_are_named(wiring: WorkerContext) -> None:
     """A pause is not undone by accident, and the mend can be tried on one event."""
     with wiring.engine.begin() as connection:
         pauses.pause(connection, SESSION, by="ada", reason=None)
@@ -281,7 +281,7 @@ def test_paused_types_are_left_out_unless_they_are_named(wiring: Wiring) -> None
     assert replayed(wiring, Selection(event_type=SESSION)).statuses == {"applied": 2}
 
 
-def test_a_replay_and_a_worker_at_the_same_event_apply_it_once(wiring: Wiring) -> None:
+def test_a_replay_and_a_worker_at_the_same_event_apply_it_once(wiring: WorkerContext) -> None:
     """The replay waits for the row, and finds it applied."""
     with wiring.engine.begin() as connection:
         pauses.pause(connection, SESSION, by="ada", reason=None)
@@ -294,7 +294,7 @@ def test_a_replay_and_a_worker_at_the_same_event_apply_it_once(wiring: Wiring) -
     assert balances(wiring.engine) == {"user_1": 1_000}
 
 
-def test_a_cut_event_says_that_its_list_is_asked_for(wiring: Wiring) -> None:
+def test_a_cut_event_says_that_its_list_is_asked_for(wiring: WorkerContext) -> None:
     """A replay asks nobody itself, and lets the asker begin anew where it had given up."""
     invoice = an_invoice([a_line(2_900)], metadata={"user_id": "user_1"})
     invoice["lines"]["has_more"] = True
@@ -316,7 +316,7 @@ def test_a_cut_event_says_that_its_list_is_asked_for(wiring: Wiring) -> None:
 
 
 def test_a_rehearsal_says_what_would_change_and_changes_nothing(
-    wiring: Wiring, decoders: Callable[[str, Any], None]
+    wiring: WorkerContext, decoders: Callable[[str, Any], None]
 ) -> None:
     """Payments, balances and events, with before and after."""
     right = DECODERS["refund.created"]
@@ -353,7 +353,7 @@ def moved(change: Change) -> dict[str, tuple[Any, Any]]:
 
 
 def test_the_command_rehearses(
-    wiring: Wiring, run: Callable[..., Result], decoders: Callable[[str, Any], None]
+    wiring: WorkerContext, run: Callable[..., Result], decoders: Callable[[str, Any], None]
 ) -> None:
     """In lines for people, and as JSON."""
     right = DECODERS["customer.subscription.created"]
@@ -370,7 +370,9 @@ def test_the_command_rehearses(
     assert statuses(wiring.engine) == {"evt_subscription": "failed"}
 
 
-def test_several_ids_may_follow_one_option(wiring: Wiring, run: Callable[..., Result]) -> None:
+def test_several_ids_may_follow_one_option(
+    wiring: WorkerContext, run: Callable[..., Result]
+) -> None:
     """`--event ID…`, as the contract writes it."""
     work(wiring, an_account())
     told = json.loads(run("--event", "evt_intent", "evt_refund", "--json").output)
@@ -378,7 +380,7 @@ def test_several_ids_may_follow_one_option(wiring: Wiring, run: Callable[..., Re
 
 
 def test_an_id_that_is_not_there_is_told_and_nothing_is_run(
-    wiring: Wiring, run: Callable[..., Result]
+    wiring: WorkerContext, run: Callable[..., Result]
 ) -> None:
     """A typing error must not look like success."""
     work(wiring, [package()])
@@ -401,7 +403,7 @@ def test_a_replay_must_say_what_it_is_to_run(
 
 
 def test_a_replay_that_fails_exits_with_one_and_says_why(
-    wiring: Wiring, run: Callable[..., Result], decoders: Callable[[str, Any], None]
+    wiring: WorkerContext, run: Callable[..., Result], decoders: Callable[[str, Any], None]
 ) -> None:
     """So that a script notices."""
     decoders(SESSION, refuse)

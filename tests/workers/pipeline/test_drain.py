@@ -16,12 +16,12 @@ from tests.examples import examples
 from tests.pipeline import a_delivery, a_wiring, balances, empty, put, statuses, work
 from tests.play import play
 from tests.stripe_objects import a_line, a_refund, a_session, an_event, an_intent, an_invoice
+from workers.context import WorkerContext
 from workers.pipeline.drain import drain
 from workers.schedule.sweep import sweep
-from workers.wiring import Wiring
 
 
-def payments_in(wiring: Wiring) -> dict[str, Payment]:
+def payments_in(wiring: WorkerContext) -> dict[str, Payment]:
     """Every listed payment as the table has it."""
     with wiring.engine.connect() as connection:
         listed = connection.execute(text("SELECT * FROM payments WHERE listed"))
@@ -30,7 +30,7 @@ def payments_in(wiring: Wiring) -> dict[str, Payment]:
 
 @examples(40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_the_tables_end_as_the_pure_core_says(wiring: Wiring, data: st.DataObject) -> None:
+def test_the_tables_end_as_the_pure_core_says(wiring: WorkerContext, data: st.DataObject) -> None:
     """Real rows, real locks, real batches: the same end as the core in memory."""
     empty(wiring.engine)
     story = data.draw(account_stories())
@@ -70,7 +70,7 @@ def package(number: int = 1) -> list[dict[str, Any]]:
     ]
 
 
-def test_duplicates_are_counted_and_have_no_effect(wiring: Wiring) -> None:
+def test_duplicates_are_counted_and_have_no_effect(wiring: WorkerContext) -> None:
     """Twice in one batch, and once more in a later one."""
     events = package()
     first = work(wiring, [*events, *events])
@@ -80,20 +80,20 @@ def test_duplicates_are_counted_and_have_no_effect(wiring: Wiring) -> None:
     assert balances(wiring.engine) == {"user_1": 1_000}
 
 
-def test_an_acknowledged_entry_is_gone_from_the_stream(wiring: Wiring) -> None:
+def test_an_acknowledged_entry_is_gone_from_the_stream(wiring: WorkerContext) -> None:
     """Nothing stays behind in Redis after the commit."""
     work(wiring, package())
     assert wiring.events.length() == 0
 
 
-def test_an_unknown_type_is_stored_as_ignored(wiring: Wiring) -> None:
+def test_an_unknown_type_is_stored_as_ignored(wiring: WorkerContext) -> None:
     """Stripe's next event type is no error."""
     event = an_event("invoice.something_new", {"id": "in_9", "customer": "cus_9"})
     work(wiring, [event])
     assert statuses(wiring.engine) == {event["id"]: "ignored"}
 
 
-def test_an_event_that_lacks_what_we_need_fails_alone_and_readably(wiring: Wiring) -> None:
+def test_an_event_that_lacks_what_we_need_fails_alone_and_readably(wiring: WorkerContext) -> None:
     """Its neighbours are applied; the error names the place."""
     broken = an_event("invoice.paid", {"id": "in_8", "object": "invoice", "currency": "usd"})
     work(wiring, [*package(1), broken, *package(2)])
@@ -108,7 +108,7 @@ def test_an_event_that_lacks_what_we_need_fails_alone_and_readably(wiring: Wirin
     )
 
 
-def test_an_event_that_the_database_refuses_fails_alone(wiring: Wiring) -> None:
+def test_an_event_that_the_database_refuses_fails_alone(wiring: WorkerContext) -> None:
     """Tokens beyond a bigint: the batch is split, the others are applied, the culprit is kept."""
     huge = an_invoice(
         [a_line(9 * 10**17) for _ in range(9)], metadata={"user_id": "user_9"}, customer="cus_9"
@@ -120,7 +120,7 @@ def test_an_event_that_the_database_refuses_fails_alone(wiring: Wiring) -> None:
     assert wiring.events.length() == 0
 
 
-def test_a_failed_event_is_tried_again_when_due_and_dies_in_the_end(wiring: Wiring) -> None:
+def test_a_failed_event_is_tried_again_when_due_and_dies_in_the_end(wiring: WorkerContext) -> None:
     """10 s, 1 min, 10 min, 1 h, 6 h; then a person is needed."""
     broken = an_event("invoice.paid", {"id": "in_8", "object": "invoice", "currency": "usd"})
     work(wiring, [broken])
@@ -138,7 +138,7 @@ def test_a_failed_event_is_tried_again_when_due_and_dies_in_the_end(wiring: Wiri
     assert statuses(wiring.engine) == {broken["id"]: "dead"}
 
 
-def test_what_was_only_stored_is_applied_by_the_next_drain(wiring: Wiring) -> None:
+def test_what_was_only_stored_is_applied_by_the_next_drain(wiring: WorkerContext) -> None:
     """The inbox is the queue while Redis is away."""
     with wiring.engine.begin() as connection:
         inbox.store(connection, [a_delivery(event) for event in package()], source="webhook")
@@ -147,7 +147,7 @@ def test_what_was_only_stored_is_applied_by_the_next_drain(wiring: Wiring) -> No
 
 
 def test_what_a_dead_consumer_held_is_taken_over(
-    wiring: Wiring, monkeypatch: pytest.MonkeyPatch
+    wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker that was killed after reading leaves its entries; the lease frees them."""
     put(wiring, package())
@@ -160,7 +160,7 @@ def test_what_a_dead_consumer_held_is_taken_over(
 
 
 def test_an_entry_that_kills_its_workers_is_recorded_in_the_end(
-    wiring: Wiring, monkeypatch: pytest.MonkeyPatch
+    wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Handed out ten times and never finished: it must not go round for ever."""
     put(wiring, package()[1:])
@@ -174,7 +174,7 @@ def test_an_entry_that_kills_its_workers_is_recorded_in_the_end(
     assert wiring.events.length() == 0
 
 
-def test_the_sweep_rings_once_for_what_waits(wiring: Wiring) -> None:
+def test_the_sweep_rings_once_for_what_waits(wiring: WorkerContext) -> None:
     """A lost bell, or a stored event: one ring, and none when nothing waits."""
     rung: list[int] = []
     assert not sweep(wiring, lambda: rung.append(1))
@@ -186,7 +186,7 @@ def test_the_sweep_rings_once_for_what_waits(wiring: Wiring) -> None:
 
 
 def test_a_grant_and_its_refund_applied_at_the_same_moment_both_count(
-    database_url: str, redis_url: str, wiring: Wiring
+    database_url: str, redis_url: str, wiring: WorkerContext
 ) -> None:
     """Two workers, one customer: each must see what the other has done."""
     for number in range(60):
@@ -208,7 +208,7 @@ def test_a_grant_and_its_refund_applied_at_the_same_moment_both_count(
     assert set(statuses(wiring.engine).values()) == {"applied"}
 
 
-def apply_alone(wiring: Wiring, events: list[dict[str, Any]]) -> None:
+def apply_alone(wiring: WorkerContext, events: list[dict[str, Any]]) -> None:
     """One worker applies these events as one batch, past the stream."""
     from workers.pipeline.apply import apply, prepare  # noqa: PLC0415 - only this helper goes past it.
 

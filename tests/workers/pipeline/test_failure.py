@@ -22,10 +22,10 @@ from tests.pipeline import a_delivery, balances, put, sell, statuses, work
 from tests.play import CATALOGUE
 from tests.stripe_objects import a_line, a_session, a_subscription, an_event, an_invoice
 from workers.commands.events import events as command
+from workers.context import WorkerContext
 from workers.pipeline.drain import drain
 from workers.pipeline.failure import is_away, is_worth_waiting, traced
 from workers.schedule.sweep import sweep
-from workers.wiring import Wiring
 
 SESSION = "checkout.session.completed"
 
@@ -60,7 +60,7 @@ def broken() -> dict[str, Any]:
     return an_event("invoice.paid", found, event_id="evt_broken")
 
 
-def make_due(wiring: Wiring) -> None:
+def make_due(wiring: WorkerContext) -> None:
     """Let the time of every next try come."""
     with wiring.engine.begin() as connection:
         connection.execute(
@@ -68,13 +68,13 @@ def make_due(wiring: Wiring) -> None:
         )
 
 
-def tries(wiring: Wiring, event_id: str) -> Sequence[Row[Any]]:
+def tries(wiring: WorkerContext, event_id: str) -> Sequence[Row[Any]]:
     """The attempts kept of an event."""
     with wiring.engine.connect() as connection:
         return attempts.of(connection, event_id)
 
 
-def test_a_first_success_leaves_no_attempt_and_a_failure_does(wiring: Wiring) -> None:
+def test_a_first_success_leaves_no_attempt_and_a_failure_does(wiring: WorkerContext) -> None:
     """The hot path writes no further row; a failure is kept with its error and its place."""
     work(wiring, [package(), broken()])
     assert tries(wiring, "evt_package_1") == []
@@ -86,7 +86,7 @@ def test_a_first_success_leaves_no_attempt_and_a_failure_does(wiring: Wiring) ->
 
 
 def test_every_retry_is_kept_and_so_is_the_one_that_succeeds(
-    wiring: Wiring, monkeypatch: pytest.MonkeyPatch
+    wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The list of attempts tells the whole story of an event."""
     with monkeypatch.context() as patched:
@@ -114,7 +114,7 @@ def refuse(_source: object) -> list[Any]:
     raise ZeroDivisionError("a bug")
 
 
-def test_the_delays_are_a_setting(wiring: Wiring) -> None:
+def test_the_delays_are_a_setting(wiring: WorkerContext) -> None:
     """One retry after a second, then dead."""
     hasty = replace(wiring, retry_delays_seconds=(1,))
     work(hasty, [broken()])
@@ -129,7 +129,7 @@ def test_the_delays_are_a_setting(wiring: Wiring) -> None:
     assert [row.status for row in tries(wiring, "evt_broken")] == ["failed", "dead"]
 
 
-def test_a_poison_event_costs_its_batch_nothing(wiring: Wiring) -> None:
+def test_a_poison_event_costs_its_batch_nothing(wiring: WorkerContext) -> None:
     """A batch of a hundred with one that the database refuses: ninety-nine are applied."""
     huge = an_invoice(
         [a_line(9 * 10**17) for _ in range(9)], metadata={"user_id": "user_x"}, customer="cus_x"
@@ -145,7 +145,7 @@ def test_a_poison_event_costs_its_batch_nothing(wiring: Wiring) -> None:
 
 
 def test_a_report_nested_without_end_fails_before_its_batch_is_applied(
-    wiring: Wiring, monkeypatch: pytest.MonkeyPatch
+    wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is refused while it is read, so no batch is split because of it."""
     monkeypatch.setattr("workers.pipeline.batch._in_parts", refuse)
@@ -161,7 +161,7 @@ def test_a_report_nested_without_end_fails_before_its_batch_is_applied(
     assert "data.object is nested more than 100 levels deep" in tries(wiring, "evt_deep")[0].error
 
 
-def test_a_customer_that_is_locked_for_long_holds_up_nobody_else(wiring: Wiring) -> None:
+def test_a_customer_that_is_locked_for_long_holds_up_nobody_else(wiring: WorkerContext) -> None:
     """Waiting for the lock ends; that event fails by itself, its neighbours are applied."""
     work(wiring, [package(1)])
     with wiring.engine.connect() as other:
@@ -183,7 +183,7 @@ def test_a_customer_that_is_locked_for_long_holds_up_nobody_else(wiring: Wiring)
 
 
 @pytest.fixture
-def crowded(wiring: Wiring) -> Iterator[Wiring]:
+def crowded(wiring: WorkerContext) -> Iterator[WorkerContext]:
     """A worker on a PostgreSQL of its own: whoever takes every lock takes everybody's."""
     # Short, because a socket's path has an end; passable, because PostgreSQL runs as its own user.
     with tempfile.TemporaryDirectory(prefix="billing-") as directory:
@@ -197,7 +197,7 @@ def crowded(wiring: Wiring) -> Iterator[Wiring]:
             made.engine.dispose()
 
 
-def test_a_full_table_of_locks_ends_no_batch(crowded: Wiring) -> None:
+def test_a_full_table_of_locks_ends_no_batch(crowded: WorkerContext) -> None:
     """Others hold nearly every lock that PostgreSQL has room for: less is applied at once."""
     wiring = crowded
     with wiring.engine.connect() as other:
@@ -245,7 +245,7 @@ def test_failures_are_told_apart(error: Exception, *, away: bool, waits: bool) -
     assert (is_away(error), is_worth_waiting(error)) == (away, waits)
 
 
-def test_no_try_of_an_event_keeps_a_value(wiring: Wiring) -> None:
+def test_no_try_of_an_event_keeps_a_value(wiring: WorkerContext) -> None:
     """Neither the inbox nor the list of attempts: a class, a rule, lines of code."""
     mark = "Ada-4711-marked"
     rule = f"CHECK (user_id IS DISTINCT FROM '{mark}') NOT VALID"
@@ -272,7 +272,7 @@ def test_an_error_that_was_never_raised_has_no_place() -> None:
     assert traced(ValueError("made, not raised")) is None
 
 
-def test_a_paused_type_waits_and_the_others_go_on(wiring: Wiring) -> None:
+def test_a_paused_type_waits_and_the_others_go_on(wiring: WorkerContext) -> None:
     """Its events are kept and nobody asks for a drain because of them, until it is resumed."""
     with wiring.engine.begin() as connection:
         assert pauses.pause(connection, SESSION, by="ada", reason=None)
@@ -295,7 +295,7 @@ def test_a_paused_type_waits_and_the_others_go_on(wiring: Wiring) -> None:
     assert tries(wiring, "evt_package_1") == []
 
 
-def test_a_failed_event_of_a_paused_type_is_not_tried_again(wiring: Wiring) -> None:
+def test_a_failed_event_of_a_paused_type_is_not_tried_again(wiring: WorkerContext) -> None:
     """That is what the pause is for."""
     work(wiring, [broken()])
     with wiring.engine.begin() as connection:
@@ -309,7 +309,9 @@ def test_a_failed_event_of_a_paused_type_is_not_tried_again(wiring: Wiring) -> N
     assert len(tries(wiring, "evt_broken")) == 2
 
 
-def test_an_operator_pauses_and_resumes_a_type(wiring: Wiring, run: Callable[..., Result]) -> None:
+def test_an_operator_pauses_and_resumes_a_type(
+    wiring: WorkerContext, run: Callable[..., Result]
+) -> None:
     """With a name and a reason, which the list shows."""
     assert run("pause", SESSION, "--by", "ada", "--reason", "wrong amounts").exit_code == 0
     assert "paused already" in run("pause", SESSION).output
@@ -329,7 +331,7 @@ def test_a_type_that_has_no_effect_cannot_be_paused(run: Callable[..., Result]) 
     assert f"Did you mean {SESSION}?" in refused.output
 
 
-def test_show_lists_the_attempts(wiring: Wiring, run: Callable[..., Result]) -> None:
+def test_show_lists_the_attempts(wiring: WorkerContext, run: Callable[..., Result]) -> None:
     """With time, cause, error and the lines of code."""
     put(wiring, [broken()])
     drain(wiring, lambda: None)

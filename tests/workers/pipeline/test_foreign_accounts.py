@@ -21,12 +21,12 @@ from tests.pipeline import a_delivery, balances, work
 from tests.stripe_objects import a_session, an_event
 from tests.stripe_server import StripeServer, serve
 from workers import tasks
+from workers.context import WorkerContext
 from workers.operations.audit import Finding, Verdict, audit
 from workers.operations.replay import Replay
 from workers.pipeline.drain import drain
 from workers.questions import own_account, turn
 from workers.questions.own_account import OwnAccount, configured
-from workers.wiring import Wiring
 
 OURS, THEIRS = "acct_ours", "acct_theirs"
 ACCOUNT = "/v1/account"
@@ -51,14 +51,14 @@ def stripe(stripe_server: StripeServer) -> StripeServer:
 
 
 @pytest.fixture
-def wiring(wiring: Wiring, stripe: StripeServer) -> Wiring:
+def wiring(wiring: WorkerContext, stripe: StripeServer) -> WorkerContext:
     """A worker that has a key and has not asked yet whose it is."""
     with wiring.engine.begin() as connection:
         connection.execute(text("DELETE FROM own_account"))
     return with_key(wiring, stripe)
 
 
-def with_key(wiring: Wiring, stripe: StripeServer, **variables: str) -> Wiring:
+def with_key(wiring: WorkerContext, stripe: StripeServer, **variables: str) -> WorkerContext:
     """A process that starts with these settings."""
     found = settings.load(
         environ=ENVIRONMENT
@@ -68,7 +68,7 @@ def with_key(wiring: Wiring, stripe: StripeServer, **variables: str) -> Wiring:
     return replace(wiring, gateway=open_gateway(found), own=configured(found), test_mode=True)
 
 
-def ask(wiring: Wiring) -> None:
+def ask(wiring: WorkerContext) -> None:
     """What the task does."""
     if own_account.is_wanted(wiring.engine, wiring.own):
         turn.in_turn(wiring, partial(own_account.ask, wiring.engine, wiring.own))
@@ -80,7 +80,7 @@ def sale(account: str | None = None, **more: Any) -> dict[str, Any]:
     return event | ({"account": account} if account else {}) | more
 
 
-def kept(wiring: Wiring) -> tuple[str, str | None]:
+def kept(wiring: WorkerContext) -> tuple[str, str | None]:
     """What the inbox says of the sale."""
     with wiring.engine.connect() as connection:
         row = connection.execute(text("SELECT status, note FROM webhook_events")).one()
@@ -93,7 +93,7 @@ def count(reason: str) -> float:
 
 
 def test_a_sale_at_another_account_grants_nothing(
-    wiring: Wiring, monkeypatch: pytest.MonkeyPatch
+    wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is kept with the reason, is counted, and no decoder sees it."""
     monkeypatch.setattr("workers.pipeline.prepared_event.decode", None)
@@ -108,14 +108,14 @@ def test_a_sale_at_another_account_grants_nothing(
 
 
 @pytest.mark.parametrize("more", [{"context": THEIRS}, {"account": THEIRS, "livemode": True}])
-def test_however_it_is_named(wiring: Wiring, more: dict[str, Any]) -> None:
+def test_however_it_is_named(wiring: WorkerContext, more: dict[str, Any]) -> None:
     """As thin events name it, and in whatever mode."""
     work(wiring, [sale(**more)])
     assert kept(wiring)[0] == "ignored"
     assert THEIRS in (kept(wiring)[1] or "")
 
 
-def test_the_account_of_the_key_is_ours(wiring: Wiring) -> None:
+def test_the_account_of_the_key_is_ours(wiring: WorkerContext) -> None:
     """Once Stripe has said so; an event that names it counts like one that names none."""
     ask(wiring)
     work(wiring, [sale(OURS)])
@@ -123,21 +123,23 @@ def test_the_account_of_the_key_is_ours(wiring: Wiring) -> None:
     assert balances(wiring.engine) == {"user_1": 1_000}
 
 
-def test_another_account_stays_another_when_ours_is_known(wiring: Wiring) -> None:
+def test_another_account_stays_another_when_ours_is_known(wiring: WorkerContext) -> None:
     """The note names both."""
     ask(wiring)
     work(wiring, [sale(THEIRS)])
     assert kept(wiring) == ("ignored", f"event of another account, {THEIRS}; ours is {OURS}")
 
 
-def test_without_a_key_the_setting_says_which_is_ours(wiring: Wiring) -> None:
+def test_without_a_key_the_setting_says_which_is_ours(wiring: WorkerContext) -> None:
     """And with one that may not ask."""
     plain = replace(wiring, gateway=None, own=OwnAccount(setting=OURS))
     work(plain, [sale(OURS)])
     assert kept(wiring)[0] == "applied"
 
 
-def test_what_the_key_says_goes_before_the_setting(wiring: Wiring, stripe: StripeServer) -> None:
+def test_what_the_key_says_goes_before_the_setting(
+    wiring: WorkerContext, stripe: StripeServer
+) -> None:
     """The setting is for where no key says it."""
     told = with_key(wiring, stripe, STRIPE_ACCOUNT=THEIRS)
     with wiring.engine.connect() as connection:
@@ -146,7 +148,9 @@ def test_what_the_key_says_goes_before_the_setting(wiring: Wiring, stripe: Strip
         assert told.own.read(connection) == OURS
 
 
-def test_stripe_is_asked_once_and_never_by_a_drain(wiring: Wiring, stripe: StripeServer) -> None:
+def test_stripe_is_asked_once_and_never_by_a_drain(
+    wiring: WorkerContext, stripe: StripeServer
+) -> None:
     """Not by any process of this key; another key is asked about anew."""
     work(wiring, [sale(OURS)])
     assert stripe.asked == []
@@ -159,7 +163,7 @@ def test_stripe_is_asked_once_and_never_by_a_drain(wiring: Wiring, stripe: Strip
 
 
 def test_a_drain_asks_the_database_only_until_it_knows(
-    wiring: Wiring, monkeypatch: pytest.MonkeyPatch
+    wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The account of a key never changes."""
     ask(wiring)
@@ -170,7 +174,7 @@ def test_a_drain_asks_the_database_only_until_it_knows(
 
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_a_key_that_may_not_ask_is_not_asked_again_and_again(
-    wiring: Wiring, stripe: StripeServer, status: int
+    wiring: WorkerContext, stripe: StripeServer, status: int
 ) -> None:
     """Only after an hour."""
     stripe.status = status
@@ -186,7 +190,7 @@ def test_a_key_that_may_not_ask_is_not_asked_again_and_again(
 
 
 def test_a_stripe_that_does_not_answer_is_asked_again_soon(
-    wiring: Wiring, stripe: StripeServer
+    wiring: WorkerContext, stripe: StripeServer
 ) -> None:
     """Nothing is remembered of that."""
     stripe.status = 500
@@ -197,7 +201,7 @@ def test_a_stripe_that_does_not_answer_is_asked_again_soon(
         assert wiring.own.read(connection) == OURS
 
 
-def test_the_key_is_not_in_the_table(wiring: Wiring) -> None:
+def test_the_key_is_not_in_the_table(wiring: WorkerContext) -> None:
     """Only what stands for it."""
     ask(wiring)
     with wiring.engine.connect() as connection:
@@ -208,7 +212,7 @@ def test_the_key_is_not_in_the_table(wiring: Wiring) -> None:
     assert key_hash(settings.load(environ=environ | {"STRIPE_ENABLED": "False"})) is None
 
 
-def audited(wiring: Wiring, own: str | None) -> tuple[Verdict, list[Finding]]:
+def audited(wiring: WorkerContext, own: str | None) -> tuple[Verdict, list[Finding]]:
     """An audit, and what it found."""
     found: list[Finding] = []
     verdict = audit(wiring.engine, found.append, lambda _done, _total: None, own_account=own)
@@ -216,7 +220,7 @@ def audited(wiring: Wiring, own: str | None) -> tuple[Verdict, list[Finding]]:
 
 
 def test_what_old_code_applied_of_another_account_is_found_by_the_audit(
-    wiring: Wiring, monkeypatch: pytest.MonkeyPatch
+    wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Under today's code it counts for nothing, so what it did is a difference."""
     monkeypatch.setattr("workers.pipeline.prepared_event.stranger", lambda *_all, **_more: None)
@@ -230,7 +234,7 @@ def test_what_old_code_applied_of_another_account_is_found_by_the_audit(
     assert audited(wiring, THEIRS)[0].is_clean
 
 
-def test_a_replay_leaves_it_alone(wiring: Wiring) -> None:
+def test_a_replay_leaves_it_alone(wiring: WorkerContext) -> None:
     """Like a drain; once the right account is known it is applied."""
     work(wiring, [sale(OURS)])
     assert kept(wiring)[0] == "ignored"
@@ -243,7 +247,7 @@ def test_a_replay_leaves_it_alone(wiring: Wiring) -> None:
     assert balances(wiring.engine) == {"user_1": 1_000}
 
 
-def test_the_other_mode_and_other_types_are_counted_apart(wiring: Wiring) -> None:
+def test_the_other_mode_and_other_types_are_counted_apart(wiring: WorkerContext) -> None:
     """What means nothing is no reason to wake anybody."""
     before = count("other_mode"), count("type"), count("foreign_account")
     ping = an_event("ping", {"id": "x_1", "object": "x"}, event_id="evt_ping")
@@ -252,7 +256,7 @@ def test_the_other_mode_and_other_types_are_counted_apart(wiring: Wiring) -> Non
     assert [new - old for new, old in zip(after, before, strict=True)] == [1, 1, 0]
 
 
-def test_a_stored_event_of_another_account_is_left_alone_too(wiring: Wiring) -> None:
+def test_a_stored_event_of_another_account_is_left_alone_too(wiring: WorkerContext) -> None:
     """What came by way of the inbox is looked at like what came by the stream."""
     with wiring.engine.begin() as connection:
         inbox.store(connection, [a_delivery(sale(THEIRS))], source="webhook")
@@ -261,7 +265,7 @@ def test_a_stored_event_of_another_account_is_left_alone_too(wiring: Wiring) -> 
 
 
 def test_the_clock_asks_and_a_task_answers(
-    wiring: Wiring, stripe: StripeServer, monkeypatch: pytest.MonkeyPatch
+    wiring: WorkerContext, stripe: StripeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every minute; what is known already costs no question."""
     monkeypatch.setattr(tasks, "wiring", lambda: wiring)

@@ -14,9 +14,9 @@ from domain.decode.facts import Fact
 from domain.decode.source import Source
 from tests.pipeline import a_delivery, balances, put, statuses, work
 from tests.stripe_objects import a_session, an_event, an_invoice
+from workers.context import WorkerContext
 from workers.operations.audit import audit
 from workers.pipeline.drain import HOPELESS_DELIVERIES, drain
-from workers.wiring import Wiring
 
 # Three retries; the time between them is not what is tested here.
 DELAYS = (0.01, 0.01, 0.01)
@@ -75,33 +75,33 @@ def a_killer() -> dict[str, Any]:
     return an_event("invoice.paid", an_invoice([]), event_id=KILLER)
 
 
-def keep(wiring: Wiring, *events: dict[str, Any]) -> None:
+def keep(wiring: WorkerContext, *events: dict[str, Any]) -> None:
     """Store events in the inbox, as the receiver does without Redis."""
     with wiring.engine.begin() as connection:
         inbox.store(connection, [a_delivery(event) for event in events], source="webhook")
 
 
-def row_of(wiring: Wiring, event_id: str) -> Row[Any]:
+def row_of(wiring: WorkerContext, event_id: str) -> Row[Any]:
     """What the inbox says of an event."""
     with wiring.engine.connect() as connection:
         query = text("SELECT * FROM webhook_events WHERE id = :id")
         return connection.execute(query, {"id": event_id}).one()
 
 
-def told(wiring: Wiring, event_id: str) -> list[tuple[str, str, str | None]]:
+def told(wiring: WorkerContext, event_id: str) -> list[tuple[str, str, str | None]]:
     """The attempts that are kept of an event: cause, status, error."""
     with wiring.engine.connect() as connection:
         return [(each.cause, each.status, each.error) for each in attempts.of(connection, event_id)]
 
 
-def die_under(wiring: Wiring) -> None:
+def die_under(wiring: WorkerContext) -> None:
     """Take what is due and go no further; then let every lease run out."""
     with wiring.engine.begin() as connection:
         leases.take(connection, 100, DELAYS)
     make_due(wiring)
 
 
-def make_due(wiring: Wiring) -> None:
+def make_due(wiring: WorkerContext) -> None:
     """Let the time of every next try come."""
     with wiring.engine.begin() as connection:
         connection.execute(
@@ -113,7 +113,7 @@ def make_due(wiring: Wiring) -> None:
 
 
 def test_an_event_that_kills_its_process_dies_after_its_schedule(
-    wiring: Wiring, database_url: str, redis_url: str
+    wiring: WorkerContext, database_url: str, redis_url: str
 ) -> None:
     """Real deaths: once in a batch and three times alone, then never again; the rest is applied."""
     good = packages(10)
@@ -141,7 +141,7 @@ def test_an_event_that_kills_its_process_dies_after_its_schedule(
     assert audit(wiring.engine, print, lambda *_: None).is_clean
 
 
-def test_an_event_in_hand_is_counted_and_nobody_elses(wiring: Wiring) -> None:
+def test_an_event_in_hand_is_counted_and_nobody_elses(wiring: WorkerContext) -> None:
     """What is known of it whatever becomes of the process: a try, and when the next one is due."""
     keep(wiring, *packages(1))
     with wiring.engine.begin() as connection:
@@ -153,7 +153,9 @@ def test_an_event_in_hand_is_counted_and_nobody_elses(wiring: Wiring) -> None:
     assert not told(wiring, "evt_a_0")
 
 
-def test_what_a_process_died_under_is_taken_alone_after_everything_else(wiring: Wiring) -> None:
+def test_what_a_process_died_under_is_taken_alone_after_everything_else(
+    wiring: WorkerContext,
+) -> None:
     """One suspect at a time, so the next death is no other event's."""
     keep(wiring, *packages(2))
     die_under(wiring)
@@ -172,7 +174,9 @@ def test_what_a_process_died_under_is_taken_alone_after_everything_else(wiring: 
     assert told(wiring, "evt_a_0") == [("delivery", "failed", KILLED)]
 
 
-def test_a_suspect_that_is_innocent_is_applied_and_its_story_is_whole(wiring: Wiring) -> None:
+def test_a_suspect_that_is_innocent_is_applied_and_its_story_is_whole(
+    wiring: WorkerContext,
+) -> None:
     """Two tries are counted, and two are told of."""
     keep(wiring, *packages(1))
     die_under(wiring)
@@ -183,7 +187,7 @@ def test_a_suspect_that_is_innocent_is_applied_and_its_story_is_whole(wiring: Wi
 
 
 def test_suspects_do_not_keep_a_drain_from_the_stream(
-    wiring: Wiring, monkeypatch: pytest.MonkeyPatch
+    wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a while a further drain is asked for, which begins with what is new."""
     keep(wiring, *packages(2))
@@ -194,7 +198,7 @@ def test_suspects_do_not_keep_a_drain_from_the_stream(
     assert rung == [1]
 
 
-def test_a_suspect_waits_by_the_plan_before_it_is_tried_again(wiring: Wiring) -> None:
+def test_a_suspect_waits_by_the_plan_before_it_is_tried_again(wiring: WorkerContext) -> None:
     """Its second death puts it off by the second delay, should that be longer than the lease."""
     keep(wiring, *packages(1))
     die_under(wiring)
@@ -204,7 +208,7 @@ def test_a_suspect_waits_by_the_plan_before_it_is_tried_again(wiring: Wiring) ->
         assert connection.execute(waits).scalar_one() == 60
 
 
-def test_a_retry_that_is_not_finished_makes_a_suspect_too(wiring: Wiring) -> None:
+def test_a_retry_that_is_not_finished_makes_a_suspect_too(wiring: WorkerContext) -> None:
     """An event that failed before and now takes its process down is not met in a batch again."""
     broken = an_event("invoice.paid", {"id": "in_8", "object": "invoice"}, event_id="evt_broken")
     work(wiring, [broken])
@@ -217,7 +221,7 @@ def test_a_retry_that_is_not_finished_makes_a_suspect_too(wiring: Wiring) -> Non
 
 
 def test_what_the_stream_gave_up_is_a_suspect_in_the_inbox(
-    wiring: Wiring, monkeypatch: pytest.MonkeyPatch
+    wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is counted once, and its first retry is alone already."""
     put(wiring, packages(1))
@@ -238,7 +242,7 @@ def test_what_the_stream_gave_up_is_a_suspect_in_the_inbox(
 
 
 def test_a_killer_that_stripe_sends_again_is_not_looked_into_after_the_first_death(
-    wiring: Wiring, monkeypatch: pytest.MonkeyPatch
+    wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The inbox has it, so who takes over from the dead drops it; its neighbours are applied."""
     keep(wiring, a_killer())
@@ -262,7 +266,7 @@ def _kill(_source: Source) -> list[Fact]:
 
 
 def test_what_was_in_hand_when_the_database_went_away_is_given_back_uncounted(
-    wiring: Wiring, monkeypatch: pytest.MonkeyPatch
+    wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The process lives, so nothing it held has killed it: no try is counted and nobody suspected.
 
@@ -287,7 +291,7 @@ def test_what_was_in_hand_when_the_database_went_away_is_given_back_uncounted(
     assert wiring.left == []
 
 
-def test_a_suspect_given_back_is_still_a_suspect(wiring: Wiring) -> None:
+def test_a_suspect_given_back_is_still_a_suspect(wiring: WorkerContext) -> None:
     """It must not be met in a batch because the database went away."""
     keep(wiring, *packages(1))
     die_under(wiring)
@@ -299,7 +303,7 @@ def test_a_suspect_given_back_is_still_a_suspect(wiring: Wiring) -> None:
     assert len(told(wiring, "evt_a_0")) == 1
 
 
-def test_who_outlived_the_lease_has_no_say_any_more(wiring: Wiring) -> None:
+def test_who_outlived_the_lease_has_no_say_any_more(wiring: WorkerContext) -> None:
     """An event that passed into other hands is claimed by the number of its newest try only."""
     keep(wiring, *packages(1))
     with wiring.engine.begin() as connection:
@@ -313,7 +317,9 @@ def test_who_outlived_the_lease_has_no_say_any_more(wiring: Wiring) -> None:
     assert row_of(wiring, "evt_a_0").attempts == 2
 
 
-def test_a_type_that_is_paused_while_its_event_is_in_hand_makes_no_suspect(wiring: Wiring) -> None:
+def test_a_type_that_is_paused_while_its_event_is_in_hand_makes_no_suspect(
+    wiring: WorkerContext,
+) -> None:
     """The try that has begun ends; the pause is for the next event."""
     keep(wiring, *packages(1))
     with wiring.engine.begin() as connection:

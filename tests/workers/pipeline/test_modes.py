@@ -7,8 +7,8 @@ from sqlalchemy import text
 
 from tests.pipeline import a_delivery, balances, empty, work
 from tests.stripe_objects import a_session, an_event
+from workers.context import WorkerContext
 from workers.pipeline.prepared_event import prepare
-from workers.wiring import Wiring
 
 LIVE_IN_TEST = "livemode event in test mode"
 TEST_IN_LIVE = "test mode event in live mode"
@@ -17,7 +17,7 @@ TEST_IN_LIVE = "test mode event in live mode"
 @pytest.mark.parametrize("test_mode", [True, False])
 @pytest.mark.parametrize("livemode", [True, False])
 def test_an_event_of_the_other_mode_is_ignored_with_the_reason(
-    shop: Wiring, *, test_mode: bool, livemode: bool
+    shop: WorkerContext, *, test_mode: bool, livemode: bool
 ) -> None:
     """A sale in the wrong mode grants nothing, and says why."""
     empty(shop.engine)
@@ -33,7 +33,7 @@ def test_an_event_of_the_other_mode_is_ignored_with_the_reason(
         assert balances(shop.engine)["user_1"] > 0
 
 
-def test_a_stored_event_of_the_other_mode_is_not_applied_later(shop: Wiring) -> None:
+def test_a_stored_event_of_the_other_mode_is_not_applied_later(shop: WorkerContext) -> None:
     """What came by way of the inbox is looked at like what came by the stream."""
     from db.queue import inbox  # noqa: PLC0415 - only this test stores one itself.
 

@@ -12,17 +12,17 @@ from db.queue import inbox
 from db.queue.stream import GROUP, STREAM
 from tests.pipeline import a_delivery, balances, put, statuses
 from tests.stripe_objects import a_session, an_event
+from workers.context import WorkerContext
 from workers.pipeline.apply import apply
 from workers.pipeline.batch import BATCH, BatchSize
 from workers.pipeline.drain import HOPELESS_DELIVERIES, drain
 from workers.pipeline.prepared_event import PreparedEvent
-from workers.wiring import Wiring
 
 COUNT = 60
 
 
 @pytest.fixture
-def wiring(wiring: Wiring) -> Wiring:
+def wiring(wiring: WorkerContext) -> WorkerContext:
     """A process that has just begun."""
     return replace(wiring, size=BatchSize())
 
@@ -55,13 +55,13 @@ def run_out_where(
     return tried
 
 
-def handed_out(wiring: Wiring) -> set[int]:
+def handed_out(wiring: WorkerContext) -> set[int]:
     """How often the entries that are in hand have been handed out."""
     found: Any = wiring.events._client.xpending_range(STREAM, GROUP, "-", "+", 10_000)
     return {row["times_delivered"] for row in found}
 
 
-def blamed(wiring: Wiring) -> int:
+def blamed(wiring: WorkerContext) -> int:
     """How many tries are counted, of stored events or in the list of attempts."""
     query = text(
         "SELECT (SELECT count(*) FROM event_attempts)"
@@ -72,7 +72,7 @@ def blamed(wiring: Wiring) -> int:
 
 
 def test_a_batch_of_the_stream_is_given_back_and_is_smaller_next_time(
-    wiring: Wiring, monkeypatch: pytest.MonkeyPatch
+    wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Handed out as if never; the next drain is asked for and gets through."""
     tried = run_out_where(monkeypatch, lambda works: len(works) > 10)
@@ -86,7 +86,7 @@ def test_a_batch_of_the_stream_is_given_back_and_is_smaller_next_time(
 
 
 def test_stored_events_are_given_back_at_once_and_uncounted(
-    wiring: Wiring, monkeypatch: pytest.MonkeyPatch
+    wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another process could take them before this one runs again."""
     tried = run_out_where(monkeypatch, lambda works: len(works) > 10)
@@ -106,7 +106,7 @@ def test_stored_events_are_given_back_at_once_and_uncounted(
 
 
 def test_one_that_takes_all_the_time_alone_is_found_and_blames_no_neighbour(
-    wiring: Wiring, monkeypatch: pytest.MonkeyPatch
+    wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a few tries; it is put by only after it was tried alone again and again."""
     slow = "evt_37"

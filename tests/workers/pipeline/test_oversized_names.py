@@ -10,7 +10,7 @@ import pytest
 from tests.pipeline import a_wiring, balances, sell, statuses, work
 from tests.play import CATALOGUE
 from tests.stripe_objects import a_session, an_event
-from workers.wiring import Wiring
+from workers.context import WorkerContext
 
 # Without any pattern, so that no compression makes it fit.
 OVERSIZED = "".join(random.Random(1).choices(string.ascii_letters, k=20_000))  # noqa: S311 - no secret.
@@ -22,7 +22,7 @@ SPOILED: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def wiring(database_url: str, redis_url: str) -> Iterator[Wiring]:
+def wiring(database_url: str, redis_url: str) -> Iterator[WorkerContext]:
     """A worker's ports on the plans of the tests."""
     found = a_wiring(database_url, redis_url)
     sell(found.engine, CATALOGUE)
@@ -32,7 +32,7 @@ def wiring(database_url: str, redis_url: str) -> Iterator[Wiring]:
 
 @pytest.mark.parametrize("name", SPOILED)
 def test_an_event_with_an_oversized_name_fails_alone_and_leaves_the_stream(
-    name: str, wiring: Wiring
+    name: str, wiring: WorkerContext
 ) -> None:
     """Else it is claimed again and again, and holds up whatever was read with it."""
     before = balances(wiring.engine).get(f"user_{name}", 0)

@@ -7,9 +7,9 @@ from sqlalchemy import text
 
 from tests.pipeline import balances, work
 from tests.stripe_objects import a_line, a_session, a_subscription, an_event, an_invoice
+from workers.context import WorkerContext
 from workers.operations.audit import Finding, audit
 from workers.operations.rebuild import Steps, rebuild
-from workers.wiring import Wiring
 
 USER = {"user_id": "user_1"}
 TRIAL: dict[str, Any] = {
@@ -26,7 +26,7 @@ def a_trial() -> Iterator[dict[str, Any]]:
     yield an_event("invoice.paid", invoice)
 
 
-def forget_what_is_new(wiring: Wiring) -> None:
+def forget_what_is_new(wiring: WorkerContext) -> None:
     """Write what is known as the release before did: no periods, nothing of what was sold."""
     with wiring.engine.begin() as connection:
         connection.execute(
@@ -51,14 +51,14 @@ def forget_what_is_new(wiring: Wiring) -> None:
         )
 
 
-def findings(wiring: Wiring) -> list[Finding]:
+def findings(wiring: WorkerContext) -> list[Finding]:
     """What an audit finds."""
     found: list[Finding] = []
     audit(wiring.engine, found.append, lambda _done, _total: None)
     return found
 
 
-def test_what_the_new_rules_leave_as_it_was_is_no_finding(wiring: Wiring) -> None:
+def test_what_the_new_rules_leave_as_it_was_is_no_finding(wiring: WorkerContext) -> None:
     """An audit names what changes in meaning, not what is kept besides."""
     package = an_event("checkout.session.completed", a_session(), event_id="evt_pack")
     work(wiring, [*a_trial(), package])
@@ -71,7 +71,7 @@ def test_what_the_new_rules_leave_as_it_was_is_no_finding(wiring: Wiring) -> Non
     assert balances(wiring.engine) == before == {"user_1": 1_500}
 
 
-def test_a_rebuild_reads_such_rows_anew(wiring: Wiring) -> None:
+def test_a_rebuild_reads_such_rows_anew(wiring: WorkerContext) -> None:
     """What lies underneath is written although nothing that people see differs."""
     work(wiring, a_trial())
     forget_what_is_new(wiring)

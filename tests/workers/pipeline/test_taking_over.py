@@ -11,14 +11,14 @@ from db.queue.stream import BELL, GROUP, LEASE_MS, STREAM, EventStream, connect
 from tests.pipeline import a_wiring, put, sell, statuses
 from tests.play import CATALOGUE
 from tests.stripe_objects import a_session, an_event
+from workers.context import WorkerContext
 from workers.pipeline.drain import SUSPECT_DELIVERIES, drain
-from workers.wiring import Wiring
 
 DEAD, LIVING = "a worker that died", "a worker that lives"
 
 
 @pytest.fixture(scope="module")
-def shop(database_url: str, redis_url: str) -> Iterator[Wiring]:
+def shop(database_url: str, redis_url: str) -> Iterator[WorkerContext]:
     """A worker that knows for certain who is dead."""
     wiring = a_wiring(database_url, redis_url)
     sell(wiring.engine, CATALOGUE)
@@ -37,20 +37,20 @@ def packages(count: int) -> list[dict[str, Any]]:
     ]
 
 
-def held_by(wiring: Wiring, consumer: str, count: int = 2) -> None:
+def held_by(wiring: WorkerContext, consumer: str, count: int = 2) -> None:
     """Let a consumer read so many events, and go no further."""
     put(wiring, packages(count))
     wiring.events.create_group()
     assert len(wiring.events.read(consumer, 10_000)) == count
 
 
-def consumers(wiring: Wiring) -> set[str]:
+def consumers(wiring: WorkerContext) -> set[str]:
     """Everyone the group knows of."""
     found: Any = wiring.events._client.xinfo_consumers(STREAM, GROUP)
     return {about["name"].decode() for about in found}
 
 
-def times_handed_out(wiring: Wiring) -> set[int]:
+def times_handed_out(wiring: WorkerContext) -> set[int]:
     """How often the entries that are in hand have been handed out."""
     found: Any = wiring.events._client.xpending_range(STREAM, GROUP, "-", "+", 10_000)
     return {row["times_delivered"] for row in found}
@@ -60,7 +60,9 @@ def nobody() -> None:
     """Nobody hears the bell."""
 
 
-def test_what_a_process_held_that_is_certainly_dead_is_applied_at_once(wiring: Wiring) -> None:
+def test_what_a_process_held_that_is_certainly_dead_is_applied_at_once(
+    wiring: WorkerContext,
+) -> None:
     """Nobody waits for a lease of the dead, and their names do not pile up."""
     held_by(wiring, DEAD)
     assert drain(wiring, nobody).applied == 2
@@ -68,7 +70,7 @@ def test_what_a_process_held_that_is_certainly_dead_is_applied_at_once(wiring: W
     assert DEAD not in consumers(wiring)
 
 
-def test_more_than_one_batch_is_inherited(wiring: Wiring) -> None:
+def test_more_than_one_batch_is_inherited(wiring: WorkerContext) -> None:
     """A dead worker may have had several in hand."""
     held_by(wiring, DEAD, count=5)
     first = wiring.events.inherit(DEAD, "heir", 3)
@@ -77,7 +79,7 @@ def test_more_than_one_batch_is_inherited(wiring: Wiring) -> None:
     assert not {entry.entry_id for entry in first} & {entry.entry_id for entry in second}
 
 
-def test_what_may_be_in_living_hands_is_left_there(wiring: Wiring) -> None:
+def test_what_may_be_in_living_hands_is_left_there(wiring: WorkerContext) -> None:
     """Until the lease has run out: a slow worker keeps what it has."""
     held_by(wiring, LIVING)
     assert drain(wiring, nobody).applied == 0
@@ -85,14 +87,14 @@ def test_what_may_be_in_living_hands_is_left_there(wiring: Wiring) -> None:
     assert wiring.events.holders() == [LIVING]
 
 
-def test_what_a_drain_of_this_process_left_is_taken_up_by_its_next(wiring: Wiring) -> None:
+def test_what_a_drain_of_this_process_left_is_taken_up_by_its_next(wiring: WorkerContext) -> None:
     """A drain that was broken off by an error is over: nobody else has its entries."""
     held_by(wiring, wiring.consumer)
     assert drain(wiring, nobody).applied == 2
 
 
 def test_while_the_database_is_away_entries_are_given_back_and_nobody_is_blamed(
-    wiring: Wiring, monkeypatch: pytest.MonkeyPatch
+    wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Anyone may take them as soon as it is back, however often that was in vain."""
     put(wiring, packages(2))
@@ -111,7 +113,9 @@ def test_while_the_database_is_away_entries_are_given_back_and_nobody_is_blamed(
     assert set(statuses(wiring.engine).values()) == {"applied"}
 
 
-def test_a_drain_that_finds_no_database_is_asked_for_again_within_a_second(wiring: Wiring) -> None:
+def test_a_drain_that_finds_no_database_is_asked_for_again_within_a_second(
+    wiring: WorkerContext,
+) -> None:
     """Whoever rang while it was failing was not heard, and the bell must not stay up for them."""
     nowhere = create_engine("postgresql+psycopg2://127.0.0.1:1/none")
     assert wiring.events.arm()
@@ -120,7 +124,7 @@ def test_a_drain_that_finds_no_database_is_asked_for_again_within_a_second(wirin
     assert 0 < left <= 1_000
 
 
-def test_a_drain_without_database_and_redis_ends_quietly(wiring: Wiring) -> None:
+def test_a_drain_without_database_and_redis_ends_quietly(wiring: WorkerContext) -> None:
     """Both come back by themselves."""
     nowhere = create_engine("postgresql+psycopg2://127.0.0.1:1/none")
     gone = EventStream(connect("redis://127.0.0.1:1", timeout_seconds=0.1))
@@ -128,7 +132,7 @@ def test_a_drain_without_database_and_redis_ends_quietly(wiring: Wiring) -> None
     assert drain(wiring, nobody).batches == 0
 
 
-def test_what_was_acknowledged_halfway_is_nobodys_burden(wiring: Wiring) -> None:
+def test_what_was_acknowledged_halfway_is_nobodys_burden(wiring: WorkerContext) -> None:
     """A Redis that died between the two halves leaves nothing that waits for ever."""
     held_by(wiring, LIVING)
     client: Any = wiring.events._client

@@ -26,8 +26,8 @@ from tests.stripe_objects import (
 from tests.stripe_server import StripeServer, serve
 from tests.workers.asking import an_asking_shop, asked, is_wanted, pass_time, want
 from workers.commands.events import events
+from workers.context import WorkerContext
 from workers.questions.asking import PAUSES_SECONDS, ask_stripe
-from workers.wiring import Wiring
 
 INVOICE = "/v1/invoices/in_1"
 LINES = "/v1/invoices/in_1/lines"
@@ -53,7 +53,7 @@ def stripe(stripe_server: StripeServer) -> StripeServer:
 
 
 @pytest.fixture(scope="module")
-def shop(database_url: str, redis_url: str, stripe_server: StripeServer) -> Iterator[Wiring]:
+def shop(database_url: str, redis_url: str, stripe_server: StripeServer) -> Iterator[WorkerContext]:
     """A worker with a Stripe key, whose Stripe is the server above."""
     with an_asking_shop(database_url, redis_url, stripe_server) as wiring:
         yield wiring
@@ -73,7 +73,7 @@ def a_cut_invoice(**changes: Any) -> dict[str, Any]:
     return invoice
 
 
-def stored(wiring: Wiring, event_id: str) -> dict[str, Any]:
+def stored(wiring: WorkerContext, event_id: str) -> dict[str, Any]:
     """An event of the inbox."""
     with wiring.engine.connect() as connection:
         body = connection.execute(
@@ -83,14 +83,14 @@ def stored(wiring: Wiring, event_id: str) -> dict[str, Any]:
     return found
 
 
-def note(wiring: Wiring) -> str:
+def note(wiring: WorkerContext) -> str:
     """What is noted of the only event."""
     with wiring.engine.connect() as connection:
         return str(connection.execute(text("SELECT note FROM webhook_events")).scalar_one())
 
 
 def test_a_cut_list_of_lines_is_asked_for_apart_from_its_event(
-    wiring: Wiring, stripe: StripeServer
+    wiring: WorkerContext, stripe: StripeServer
 ) -> None:
     """A drain asks nobody; all lines count once their invoice was asked for."""
     event = an_event("invoice.paid", a_cut_invoice())
@@ -107,7 +107,9 @@ def test_a_cut_list_of_lines_is_asked_for_apart_from_its_event(
     assert asked(wiring) == {}
 
 
-def test_without_a_key_a_cut_list_waits_and_says_why(wiring: Wiring, stripe: StripeServer) -> None:
+def test_without_a_key_a_cut_list_waits_and_says_why(
+    wiring: WorkerContext, stripe: StripeServer
+) -> None:
     """Nobody can be asked; the event says so, and nothing is tried."""
     keyless = replace(wiring, gateway=None)
     work(keyless, [an_event("invoice.paid", a_cut_invoice())])
@@ -127,7 +129,7 @@ def test_without_a_key_a_cut_list_waits_and_says_why(wiring: Wiring, stripe: Str
     ],
 )
 def test_an_invoice_is_told_by_the_event_of_its_status(
-    wiring: Wiring, stripe: StripeServer, status: str, event_type: str
+    wiring: WorkerContext, stripe: StripeServer, status: str, event_type: str
 ) -> None:
     """Never by one that tells more than the status does, such as a failed payment."""
     want(wiring, Kind.INVOICE_LINES, "in_1")
@@ -138,7 +140,7 @@ def test_an_invoice_is_told_by_the_event_of_its_status(
     assert answer["data"]["object"]["lines"]["has_more"] is False
 
 
-def test_line_items_come_with_their_session(wiring: Wiring, stripe: StripeServer) -> None:
+def test_line_items_come_with_their_session(wiring: WorkerContext, stripe: StripeServer) -> None:
     """All pages of them, in an event of the session, dated by Stripe's clock."""
     stripe.ahead_seconds = 7_000
     items = [{"id": f"li_{each}", "object": "item", "quantity": 3} for each in range(3)]
@@ -155,7 +157,7 @@ def test_line_items_come_with_their_session(wiring: Wiring, stripe: StripeServer
     assert abs(answer["created"] - time.time() - 7_000) < 5
 
 
-def test_a_refund_finds_its_invoice(wiring: Wiring, stripe: StripeServer) -> None:
+def test_a_refund_finds_its_invoice(wiring: WorkerContext, stripe: StripeServer) -> None:
     """Stripe is asked which invoice its intent paid."""
     invoice = an_invoice([a_line(2_900)], metadata={"user_id": "user_1"}, payments=None)
     refund = a_refund(payment_intent="pi_1", amount=2_900, charge=None)
@@ -177,7 +179,9 @@ def test_a_refund_finds_its_invoice(wiring: Wiring, stripe: StripeServer) -> Non
     assert stripe.asked == [LINKS]
 
 
-def test_a_refund_of_a_charge_finds_its_session(wiring: Wiring, stripe: StripeServer) -> None:
+def test_a_refund_of_a_charge_finds_its_session(
+    wiring: WorkerContext, stripe: StripeServer
+) -> None:
     """By way of its intent, which only Stripe names; no invoice, so a session."""
     work(wiring, [an_event("refund.created", a_refund(payment_intent=None, charge="ch_1"))])
     want(wiring, Kind.PAYMENT_OF, "ch_1", age_seconds=60)
@@ -196,7 +200,7 @@ def test_a_refund_of_a_charge_finds_its_session(wiring: Wiring, stripe: StripeSe
 
 
 def test_money_that_stripe_cannot_place_is_asked_about_less_and_less_often(
-    wiring: Wiring, stripe: StripeServer
+    wiring: WorkerContext, stripe: StripeServer
 ) -> None:
     """And in the end left to a person, with what Stripe said."""
     stripe.answers |= {LINKS: a_list(), SESSIONS: a_list()}
@@ -219,7 +223,7 @@ def test_money_that_stripe_cannot_place_is_asked_about_less_and_less_often(
 
 
 def test_events_show_says_what_an_object_waits_for(
-    wiring: Wiring, stripe: StripeServer, monkeypatch: pytest.MonkeyPatch
+    wiring: WorkerContext, stripe: StripeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Until it is decided: what is asked, what came of it, and when it is asked again."""
     url = wiring.engine.url.render_as_string(hide_password=False)
@@ -242,7 +246,7 @@ def test_events_show_says_what_an_object_waits_for(
 
 
 def test_a_session_is_given_time_to_tell_of_its_intent(
-    wiring: Wiring, stripe: StripeServer
+    wiring: WorkerContext, stripe: StripeServer
 ) -> None:
     """It usually comes a moment later by itself."""
     stripe.answers |= {LINKS: a_list(), SESSIONS: a_list()}
@@ -265,14 +269,16 @@ def a_tie(created: int = 1_700_000_000) -> list[dict[str, Any]]:
     ]
 
 
-def status_of(wiring: Wiring) -> tuple[str, bool]:
+def status_of(wiring: WorkerContext) -> tuple[str, bool]:
     """The subscription's status, and whether it is undecided."""
     with wiring.engine.connect() as connection:
         row = connection.execute(text("SELECT status, undecided FROM subscriptions")).one()
         return row.status, row.undecided
 
 
-def test_an_undecided_second_is_settled_by_asking(wiring: Wiring, stripe: StripeServer) -> None:
+def test_an_undecided_second_is_settled_by_asking(
+    wiring: WorkerContext, stripe: StripeServer
+) -> None:
     """Stripe's answer is newer than the tie, and stands."""
     work(wiring, a_tie())
     assert status_of(wiring)[1]
@@ -285,7 +291,7 @@ def test_an_undecided_second_is_settled_by_asking(wiring: Wiring, stripe: Stripe
 
 @pytest.mark.parametrize("ahead_seconds", [-300, 0, 5, 10_000_000])
 def test_an_answer_is_dated_by_stripes_clock(
-    wiring: Wiring, stripe: StripeServer, ahead_seconds: int
+    wiring: WorkerContext, stripe: StripeServer, ahead_seconds: int
 ) -> None:
     """Whatever ours says, it stands, and nothing is asked twice.
 
@@ -307,7 +313,7 @@ def test_an_answer_is_dated_by_stripes_clock(
 
 @pytest.mark.parametrize("ahead_seconds", [5, 10_000_000])
 def test_an_answer_is_newer_than_a_report_of_a_test_clock(
-    wiring: Wiring, stripe: StripeServer, ahead_seconds: int
+    wiring: WorkerContext, stripe: StripeServer, ahead_seconds: int
 ) -> None:
     """Events of a clock that was moved lie ahead even of Stripe's own."""
     work(wiring, a_tie(created=int(time.time()) + ahead_seconds))
@@ -317,7 +323,7 @@ def test_an_answer_is_newer_than_a_report_of_a_test_clock(
 
 
 def test_a_tie_with_a_cut_list_of_items_is_asked_about_once(
-    wiring: Wiring, stripe: StripeServer
+    wiring: WorkerContext, stripe: StripeServer
 ) -> None:
     """The answer has all items: a cut one would be no report, and be asked for for ever."""
     work(wiring, a_tie())
@@ -337,7 +343,7 @@ def test_a_tie_with_a_cut_list_of_items_is_asked_about_once(
 
 
 def test_a_tie_about_which_stripe_knows_nothing_is_left_to_a_person(
-    wiring: Wiring, stripe: StripeServer
+    wiring: WorkerContext, stripe: StripeServer
 ) -> None:
     """It is not asked about again and again."""
     work(wiring, a_tie())
@@ -347,7 +353,7 @@ def test_a_tie_about_which_stripe_knows_nothing_is_left_to_a_person(
     assert asked(wiring)["sub_1"].last_answer == "Stripe knows no such object for this key"
 
 
-def test_what_is_wanted_no_longer_is_forgotten(wiring: Wiring, stripe: StripeServer) -> None:
+def test_what_is_wanted_no_longer_is_forgotten(wiring: WorkerContext, stripe: StripeServer) -> None:
     """A later report decides by itself; the next tie is asked about anew."""
     work(wiring, a_tie())
     ask_stripe(wiring)
@@ -363,7 +369,7 @@ def test_what_is_wanted_no_longer_is_forgotten(wiring: Wiring, stripe: StripeSer
 
 
 def test_a_list_that_is_too_long_is_not_taken_for_all_of_it(
-    wiring: Wiring, stripe: StripeServer
+    wiring: WorkerContext, stripe: StripeServer
 ) -> None:
     """Nothing is granted for five thousand of its lines; a person is told."""
     lines = [a_line(2_900) | {"id": f"il_{each}"} for each in range(100)]
@@ -379,7 +385,7 @@ def test_a_list_that_is_too_long_is_not_taken_for_all_of_it(
 
 
 def test_an_answer_that_cannot_be_kept_harms_only_itself(
-    wiring: Wiring, stripe: StripeServer
+    wiring: WorkerContext, stripe: StripeServer
 ) -> None:
     """Whatever is odd about it, other questions are answered, and it is asked again later."""
     deep: dict[str, Any] = {}

@@ -13,11 +13,11 @@ from tests.pipeline import balances, work
 from tests.stripe_objects import a_line, a_session, a_subscription, an_event, an_invoice
 from tests.stripe_server import StripeServer, serve
 from tests.workers.asking import an_asking_shop, asked, pass_time, want
+from workers.context import WorkerContext
 from workers.questions import answers, asking, deadline
 from workers.questions.asking import ask_stripe
 from workers.questions.turn import leave_reading, next_reading, turn
 from workers.schedule import reconcile
-from workers.wiring import Wiring
 
 FAILURES = 12
 
@@ -38,13 +38,13 @@ def stripe(stripe_server: StripeServer) -> Iterator[StripeServer]:
 
 
 @pytest.fixture(scope="module")
-def shop(database_url: str, redis_url: str, stripe_server: StripeServer) -> Iterator[Wiring]:
+def shop(database_url: str, redis_url: str, stripe_server: StripeServer) -> Iterator[WorkerContext]:
     """A worker with a Stripe key, whose Stripe is the server above."""
     with an_asking_shop(database_url, redis_url, stripe_server) as wiring:
         yield wiring
 
 
-def subscriptions(wiring: Wiring, stripe: StripeServer, number: int) -> None:
+def subscriptions(wiring: WorkerContext, stripe: StripeServer, number: int) -> None:
     """So many ties, each of which Stripe can derive."""
     for each in range(number):
         name = f"sub_{each}"
@@ -52,7 +52,7 @@ def subscriptions(wiring: Wiring, stripe: StripeServer, number: int) -> None:
         want(wiring, Kind.SUBSCRIPTION, name)
 
 
-def failures(wiring: Wiring) -> int:
+def failures(wiring: WorkerContext) -> int:
     """How often in a row Stripe has not answered."""
     with wiring.engine.connect() as connection:
         found = stripe_turn.trouble(connection)
@@ -61,7 +61,7 @@ def failures(wiring: Wiring) -> int:
 
 @pytest.mark.parametrize("status", [500, 503, 401])
 def test_after_two_failures_stripe_is_left_alone_and_then_tried_once(
-    wiring: Wiring, stripe: StripeServer, status: int
+    wiring: WorkerContext, stripe: StripeServer, status: int
 ) -> None:
     """However many questions wait. Once it answers everything is asked at once."""
     subscriptions(wiring, stripe, 6)
@@ -80,7 +80,7 @@ def test_after_two_failures_stripe_is_left_alone_and_then_tried_once(
 
 
 def test_a_stripe_that_is_asked_too_often_is_left_alone_at_once(
-    wiring: Wiring, stripe: StripeServer
+    wiring: WorkerContext, stripe: StripeServer
 ) -> None:
     """One refusal is enough, for as long as Stripe wishes."""
     subscriptions(wiring, stripe, 3)
@@ -94,7 +94,7 @@ def test_a_stripe_that_is_asked_too_often_is_left_alone_at_once(
 
 
 def test_no_question_is_given_up_because_stripe_is_away(
-    wiring: Wiring, stripe: StripeServer
+    wiring: WorkerContext, stripe: StripeServer
 ) -> None:
     """A long outage is nobody's fault: afterwards each is asked as if for the first time."""
     subscriptions(wiring, stripe, 1)
@@ -109,7 +109,7 @@ def test_no_question_is_given_up_because_stripe_is_away(
 
 
 def test_a_question_that_takes_too_long_is_not_waited_for(
-    wiring: Wiring, stripe: StripeServer, monkeypatch: pytest.MonkeyPatch
+    wiring: WorkerContext, stripe: StripeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The run goes on without its answer, and ends when its time is up."""
     monkeypatch.setattr(asking, "QUESTION_SECONDS", 0.3)
@@ -136,7 +136,7 @@ def test_answers_nobody_waits_for_do_not_pile_up() -> None:
     assert deadline.within(1.0, lambda: "answer") == "answer"
 
 
-def test_only_one_worker_asks_at_a_time(wiring: Wiring, stripe: StripeServer) -> None:
+def test_only_one_worker_asks_at_a_time(wiring: WorkerContext, stripe: StripeServer) -> None:
     """Another's turn ends by itself if its process dies."""
     subscriptions(wiring, stripe, 1)
     with turn(wiring) as mine:
@@ -155,7 +155,7 @@ def test_only_one_worker_asks_at_a_time(wiring: Wiring, stripe: StripeServer) ->
 
 
 def test_a_reading_of_the_list_has_its_turn_after_the_questions(
-    wiring: Wiring, stripe: StripeServer
+    wiring: WorkerContext, stripe: StripeServer
 ) -> None:
     """It shares the one turn, and is not forgotten where that was taken."""
     with turn(wiring):
@@ -171,7 +171,7 @@ def test_a_reading_of_the_list_has_its_turn_after_the_questions(
 
 
 def test_a_reading_that_stripe_does_not_answer_counts_as_a_failure(
-    wiring: Wiring, stripe: StripeServer
+    wiring: WorkerContext, stripe: StripeServer
 ) -> None:
     """And one that it answers ends the trouble."""
     stripe.status = 500
@@ -184,7 +184,7 @@ def test_a_reading_that_stripe_does_not_answer_counts_as_a_failure(
 
 
 def test_bad_questions_keep_no_other_waiting(
-    wiring: Wiring, stripe: StripeServer, monkeypatch: pytest.MonkeyPatch
+    wiring: WorkerContext, stripe: StripeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Kinds take turns, and so do new questions and those that were asked before."""
     monkeypatch.setattr(asking, "QUESTIONS_MAX", 4)
@@ -206,7 +206,7 @@ def test_bad_questions_keep_no_other_waiting(
 
 
 def test_what_was_decided_meanwhile_is_not_asked(
-    wiring: Wiring, stripe: StripeServer, monkeypatch: pytest.MonkeyPatch
+    wiring: WorkerContext, stripe: StripeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is looked at once more right before."""
     subscriptions(wiring, stripe, 2)
@@ -225,7 +225,7 @@ def test_what_was_decided_meanwhile_is_not_asked(
 
 
 def test_a_drain_asks_nobody_however_long_stripe_takes(
-    wiring: Wiring, stripe: StripeServer
+    wiring: WorkerContext, stripe: StripeServer
 ) -> None:
     """Cut invoices before an innocent purchase no longer hold it up."""
     stripe.delay_seconds = 5.0

@@ -22,7 +22,7 @@ from tests.play import CATALOGUE
 from tests.stripe_objects import a_session, an_event
 from tests.stripe_server import StripeServer, serve
 from tests.workers.asking import want
-from workers.wiring import Wiring
+from workers.context import WorkerContext
 
 ROOT = Path(__file__).resolve().parents[3]
 HANGING_SECONDS = 60.0
@@ -40,7 +40,7 @@ def stripe() -> Iterator[StripeServer]:
 
 
 @contextmanager
-def a_worker(wiring: Wiring, redis_url: str, stripe: StripeServer) -> Iterator[Celery]:
+def a_worker(wiring: WorkerContext, redis_url: str, stripe: StripeServer) -> Iterator[Celery]:
     """The worker's own process tree with its pool of two; yields an app that sends it tasks."""
     variables = ENVIRONMENT | {
         "DATABASE_URL": wiring.engine.url.render_as_string(hide_password=False),
@@ -68,12 +68,14 @@ def a_worker(wiring: Wiring, redis_url: str, stripe: StripeServer) -> Iterator[C
             process.wait()
 
 
-def bought(wiring: Wiring, number: int) -> int:
+def bought(wiring: WorkerContext, number: int) -> int:
     """The balance of a buyer."""
     return balances(wiring.engine).get(f"user_{number}", 0)
 
 
-def seconds_until_applied(wiring: Wiring, app: Celery, number: int, patience: float) -> float:
+def seconds_until_applied(
+    wiring: WorkerContext, app: Celery, number: int, patience: float
+) -> float:
     """How long a purchase takes from the stream to its tokens, once the bell is rung."""
     user, session = f"user_{number}", f"cs_{number}"
     changes = {"customer": f"cus_{number}", "payment_intent": f"pi_{number}"}

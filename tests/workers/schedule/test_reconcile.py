@@ -24,10 +24,10 @@ from tests.play import CATALOGUE
 from tests.stripe_objects import a_session, an_event
 from tests.stripe_server import StripeServer, serve
 from workers.commands.reconcile import reconcile as command
+from workers.context import WorkerContext
 from workers.pipeline.drain import drain
 from workers.schedule import reconcile as module
 from workers.schedule.reconcile import DAY_SECONDS, GRACE_SECONDS, OVERLAP_SECONDS, catch_up
-from workers.wiring import Wiring
 
 EVENTS = "/v1/events"
 KEY = "sk_test_of_the_tests"
@@ -97,7 +97,7 @@ def listed(stripe_server: StripeServer) -> Listed:
 
 
 @pytest.fixture(scope="module")
-def shop(database_url: str, redis_url: str, stripe_server: StripeServer) -> Iterator[Wiring]:
+def shop(database_url: str, redis_url: str, stripe_server: StripeServer) -> Iterator[WorkerContext]:
     """A worker with a Stripe key, whose Stripe is the server above."""
     found = settings.load(
         environ=ENVIRONMENT | {"STRIPE_SECRET_KEY": KEY, "STRIPE_API_BASE": stripe_server.url}
@@ -125,25 +125,25 @@ def run(
     return invoke
 
 
-def caught_up(wiring: Wiring, **options: bool) -> bool:
+def caught_up(wiring: WorkerContext, **options: bool) -> bool:
     """A worker's reading, and the drain it asks for."""
     return catch_up(wiring, lambda: drain(wiring, lambda: None), **options)
 
 
-def progress(wiring: Wiring) -> Progress:
+def progress(wiring: WorkerContext) -> Progress:
     """Where reconciling stands."""
     with wiring.engine.connect() as connection:
         return places.progress(connection)
 
 
-def sources(wiring: Wiring) -> dict[str, str]:
+def sources(wiring: WorkerContext) -> dict[str, str]:
     """Who brought each event."""
     with wiring.engine.connect() as connection:
         rows = connection.execute(text("SELECT id, source FROM webhook_events"))
         return {row.id: row.source for row in rows}
 
 
-def test_what_never_arrived_is_fetched_and_applied(wiring: Wiring, listed: Listed) -> None:
+def test_what_never_arrived_is_fetched_and_applied(wiring: WorkerContext, listed: Listed) -> None:
     """What arrived is left as it is; the rest goes through the pipeline."""
     work(wiring, [listed.sell(1)])
     listed.sell(2)
@@ -152,7 +152,9 @@ def test_what_never_arrived_is_fetched_and_applied(wiring: Wiring, listed: Liste
     assert sources(wiring) == {"evt_1": "webhook", "evt_2": "reconcile"}
 
 
-def test_what_bears_our_names_is_not_taken_from_a_list(wiring: Wiring, listed: Listed) -> None:
+def test_what_bears_our_names_is_not_taken_from_a_list(
+    wiring: WorkerContext, listed: Listed
+) -> None:
     """A person's word is given here, and nowhere else."""
     listed.sell(1)["id"] = "manual_1"
     listed.sell(2)
@@ -160,7 +162,7 @@ def test_what_bears_our_names_is_not_taken_from_a_list(wiring: Wiring, listed: L
     assert list(sources(wiring)) == ["evt_2"]
 
 
-def test_the_body_is_what_stripe_listed(wiring: Wiring, listed: Listed) -> None:
+def test_the_body_is_what_stripe_listed(wiring: WorkerContext, listed: Listed) -> None:
     """Numbers and all, so that a replay sees the same."""
     event = listed.sell(1)
     event["data"]["object"]["odd"] = {
@@ -175,7 +177,7 @@ def test_the_body_is_what_stripe_listed(wiring: Wiring, listed: Listed) -> None:
 
 
 def test_a_late_webhook_of_a_fetched_event_has_no_further_effect(
-    wiring: Wiring, listed: Listed
+    wiring: WorkerContext, listed: Listed
 ) -> None:
     """Stripe does not know that it was fetched, and keeps trying."""
     event = listed.sell(1)
@@ -184,7 +186,7 @@ def test_a_late_webhook_of_a_fetched_event_has_no_further_effect(
     assert balances(wiring.engine) == {"user_1": 1_000}
 
 
-def test_every_page_is_read(wiring: Wiring, listed: Listed) -> None:
+def test_every_page_is_read(wiring: WorkerContext, listed: Listed) -> None:
     """`has_more` is followed, by the last id of the page before."""
     listed.page = 10
     for number in range(35):
@@ -197,7 +199,7 @@ def test_every_page_is_read(wiring: Wiring, listed: Listed) -> None:
 
 
 def test_the_next_reading_begins_at_the_cursor_with_an_overlap(
-    wiring: Wiring, listed: Listed
+    wiring: WorkerContext, listed: Listed
 ) -> None:
     """The first goes back three days; the next only as far as the first came."""
     newest = listed.sell(1)["created"]
@@ -209,7 +211,7 @@ def test_the_next_reading_begins_at_the_cursor_with_an_overlap(
     assert second == newest - OVERLAP_SECONDS
 
 
-def test_a_reading_goes_back_thirty_days_at_most(wiring: Wiring, listed: Listed) -> None:
+def test_a_reading_goes_back_thirty_days_at_most(wiring: WorkerContext, listed: Listed) -> None:
     """However long the outage was; and the cursor moves all the same."""
     with wiring.engine.begin() as connection:
         places.arrive(connection, int(time.time()) - 90 * DAY_SECONDS)
@@ -221,7 +223,7 @@ def test_a_reading_goes_back_thirty_days_at_most(wiring: Wiring, listed: Listed)
 
 
 def test_what_may_still_be_on_its_way_is_left_for_the_next_time(
-    wiring: Wiring, listed: Listed
+    wiring: WorkerContext, listed: Listed
 ) -> None:
     """A worker does not overtake the webhook; the cursor stays below what it left out."""
     old = listed.sell(1)["created"]
@@ -236,7 +238,7 @@ def test_what_may_still_be_on_its_way_is_left_for_the_next_time(
 
 @pytest.mark.parametrize("ahead_seconds", [-7_000, 7_000])
 def test_what_is_on_its_way_is_told_by_stripes_clock(
-    wiring: Wiring, listed: Listed, stripe_server: StripeServer, ahead_seconds: int
+    wiring: WorkerContext, listed: Listed, stripe_server: StripeServer, ahead_seconds: int
 ) -> None:
     """However wrong ours is."""
     stripe_server.ahead_seconds = ahead_seconds
@@ -248,7 +250,7 @@ def test_what_is_on_its_way_is_told_by_stripes_clock(
 
 
 def test_a_reading_that_ran_out_of_time_goes_on_where_it_was(
-    wiring: Wiring, listed: Listed, monkeypatch: pytest.MonkeyPatch
+    wiring: WorkerContext, listed: Listed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Page by page, and the cursor moves only when there is no gap below it."""
     listed.page = 2
@@ -268,7 +270,7 @@ def test_a_reading_that_ran_out_of_time_goes_on_where_it_was(
 
 @pytest.mark.parametrize(("idle_seconds", "begins"), [(120, "evt_1"), (5_400, None)])
 def test_an_interrupted_reading_is_taken_up_by_the_next(
-    wiring: Wiring,
+    wiring: WorkerContext,
     listed: Listed,
     monkeypatch: pytest.MonkeyPatch,
     idle_seconds: int,
@@ -291,7 +293,7 @@ def test_an_interrupted_reading_is_taken_up_by_the_next(
 
 
 def test_stripe_down_or_busy_is_no_failure(
-    wiring: Wiring, listed: Listed, stripe_server: StripeServer
+    wiring: WorkerContext, listed: Listed, stripe_server: StripeServer
 ) -> None:
     """The next reading makes up for it."""
     listed.sell(1)
@@ -305,13 +307,15 @@ def test_stripe_down_or_busy_is_no_failure(
     assert balances(wiring.engine) == {"user_1": 1_000}
 
 
-def test_without_a_key_nothing_is_asked(wiring: Wiring, listed: Listed) -> None:
+def test_without_a_key_nothing_is_asked(wiring: WorkerContext, listed: Listed) -> None:
     """Development without Stripe is no error."""
     assert not caught_up(replace(wiring, gateway=None))
     assert listed.asked == []
 
 
-def test_a_starting_worker_reads_only_after_an_outage(wiring: Wiring, listed: Listed) -> None:
+def test_a_starting_worker_reads_only_after_an_outage(
+    wiring: WorkerContext, listed: Listed
+) -> None:
     """Nothing received for a while is the sign of one; an empty inbox is not."""
     missed = listed.sell(1)
     caught_up(wiring, after_outage=True)
@@ -328,7 +332,7 @@ def test_a_starting_worker_reads_only_after_an_outage(wiring: Wiring, listed: Li
 
 
 def test_a_list_that_does_not_move_on_is_not_read_for_ever(
-    wiring: Wiring, listed: Listed, stripe_server: StripeServer
+    wiring: WorkerContext, listed: Listed, stripe_server: StripeServer
 ) -> None:
     """Whatever answers in Stripe's place; and what is no event is passed over."""
     data = [listed.sell(1), {"id": 7}, "nonsense"]
@@ -339,7 +343,7 @@ def test_a_list_that_does_not_move_on_is_not_read_for_ever(
 
 
 def test_the_command_lists_what_is_missing_and_stores_it(
-    wiring: Wiring, run: Callable[..., Result], listed: Listed
+    wiring: WorkerContext, run: Callable[..., Result], listed: Listed
 ) -> None:
     """With who asked for it; the young ones too, because a person asked."""
     work(wiring, [listed.sell(1)])
@@ -364,7 +368,7 @@ def test_the_command_lists_what_is_missing_and_stores_it(
 
 
 def test_a_dry_run_changes_nothing(
-    wiring: Wiring, run: Callable[..., Result], listed: Listed
+    wiring: WorkerContext, run: Callable[..., Result], listed: Listed
 ) -> None:
     """It lists what a run would fetch."""
     event = listed.sell(1)
@@ -376,7 +380,7 @@ def test_a_dry_run_changes_nothing(
 
 
 def test_since_says_how_far_back_and_leaves_no_gap(
-    wiring: Wiring, run: Callable[..., Result], listed: Listed
+    wiring: WorkerContext, run: Callable[..., Result], listed: Listed
 ) -> None:
     """A short look does not move the cursor over what nobody has read."""
     listed.sell(1, age_seconds=10 * HOUR)
@@ -391,7 +395,7 @@ def test_since_says_how_far_back_and_leaves_no_gap(
 
 
 def test_a_person_waits_while_stripe_is_busy(
-    wiring: Wiring,
+    wiring: WorkerContext,
     run: Callable[..., Result],
     listed: Listed,
     monkeypatch: pytest.MonkeyPatch,
@@ -414,7 +418,7 @@ def test_the_wait_that_stripe_names_is_kept() -> None:
 
 
 def test_stripe_that_does_not_answer_is_one_clear_line(
-    wiring: Wiring,
+    wiring: WorkerContext,
     run: Callable[..., Result],
     listed: Listed,
     stripe_server: StripeServer,
@@ -445,7 +449,7 @@ def ids(events: Sequence[Mapping[str, Any]]) -> set[str]:
     return {event["id"] for event in events}
 
 
-def test_a_lost_stream_is_made_good(wiring: Wiring, listed: Listed) -> None:
+def test_a_lost_stream_is_made_good(wiring: WorkerContext, listed: Listed) -> None:
     """Fault 14: Redis lost its disk with accepted events in it; Stripe still lists them."""
     for number in range(5):
         wiring.events.put(a_delivery(listed.sell(number)))

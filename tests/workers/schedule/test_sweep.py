@@ -8,28 +8,28 @@ from db.queue import inbox, stream
 from tests.pipeline import a_delivery, balances, put, statuses, work
 from tests.stripe_objects import a_session, an_event
 from workers import tasks
+from workers.context import WorkerContext
 from workers.pipeline.drain import drain
 from workers.schedule.sweep import sweep
-from workers.wiring import Wiring
 
 EVENT = an_event("checkout.session.completed", a_session())
 
 
-def rings(wiring: Wiring) -> bool:
+def rings(wiring: WorkerContext) -> bool:
     """Whether a sweep asks for a drain."""
     rung: list[int] = []
     sweep(wiring, lambda: rung.append(1))
     return bool(rung)
 
 
-def test_a_stored_event_is_found(wiring: Wiring) -> None:
+def test_a_stored_event_is_found(wiring: WorkerContext) -> None:
     """It was accepted while Redis was away."""
     with wiring.engine.begin() as connection:
         inbox.store(connection, [a_delivery(EVENT)], source="webhook")
     assert rings(wiring)
 
 
-def test_a_retry_is_found_when_it_is_due_and_not_before(wiring: Wiring) -> None:
+def test_a_retry_is_found_when_it_is_due_and_not_before(wiring: WorkerContext) -> None:
     """The inbox is the queue of retries."""
     work(wiring, [an_event("invoice.paid", {"id": "in_8"})])
     assert not rings(wiring)
@@ -39,7 +39,7 @@ def test_a_retry_is_found_when_it_is_due_and_not_before(wiring: Wiring) -> None:
 
 
 def test_what_a_killed_worker_held_is_found_and_applied(
-    wiring: Wiring, monkeypatch: pytest.MonkeyPatch
+    wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It had read its entries and done nothing more."""
     put(wiring, [EVENT])
@@ -52,7 +52,7 @@ def test_what_a_killed_worker_held_is_found_and_applied(
 
 
 def test_a_worker_killed_between_commit_and_acknowledgement_costs_nothing(
-    wiring: Wiring, monkeypatch: pytest.MonkeyPatch
+    wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The entry comes back, and is known already."""
     put(wiring, [EVENT])
@@ -74,7 +74,7 @@ def test_the_lease_and_the_sweep_together_are_half_a_minute() -> None:
     assert lease_seconds > celery_config.TIME_LIMIT_SECONDS
 
 
-def test_consumers_that_are_gone_are_forgotten(wiring: Wiring) -> None:
+def test_consumers_that_are_gone_are_forgotten(wiring: WorkerContext) -> None:
     """Those that hold nothing; one that holds an entry keeps it, or the entry would be lost."""
     put(wiring, [EVENT])
     wiring.events.create_group()
@@ -85,7 +85,9 @@ def test_consumers_that_are_gone_are_forgotten(wiring: Wiring) -> None:
     assert [(found["name"], found["pending"]) for found in left] == [(b"holds an entry", 1)]
 
 
-def test_a_consumer_that_may_come_back_is_kept_and_the_question_is_rare(wiring: Wiring) -> None:
+def test_a_consumer_that_may_come_back_is_kept_and_the_question_is_rare(
+    wiring: WorkerContext,
+) -> None:
     """Once an hour, and only those that were silent for as long."""
     wiring.events.create_group()
     wiring.events.read("rests", 10)

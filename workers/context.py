@@ -28,7 +28,7 @@ def _nothing() -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Wiring:
+class WorkerContext:
     """The ports of one worker process; `consumer` is its name in the stream's group.
 
     Without a `gateway` (no Stripe key) nothing is asked of Stripe. `test_mode` is the mode whose
@@ -60,11 +60,11 @@ class Wiring:
 
 
 @cache
-def wiring() -> Wiring:
+def wiring() -> WorkerContext:
     """The wiring of this process, from the settings; made on first use, so after the fork."""
     found = settings.load(needs=("database_url", "redis_url"))
     client = stream.connect(found.redis_url, timeout_seconds=REDIS_TIMEOUT_SECONDS)
-    return Wiring(
+    return WorkerContext(
         engine=make_engine(found.database_url, pool_size=2, application_name="fiko-worker"),
         events=EventStream(client),
         consumer=consumer_id.own_name(),
