@@ -172,8 +172,8 @@ def record(
 ) -> Purchase:
     """Note the open session that Stripe made for a purchase, as Stripe tells of it.
 
-    Raises `CheckoutLeaseLostError`: whoever has the turn now did not see this session, which must not be
-    handed out beside theirs.
+    Raises `CheckoutLeaseLostError`: whoever has the turn now did not see this session, which
+    must not be handed out beside theirs.
     """
     _hold(connection, turn)
     row = {
