@@ -22,10 +22,10 @@ PATIENCE_SECONDS = 15.0
 PROGRAM = """
 import signal, subprocess, sys
 sys.path.insert(0, sys.argv[1])
-import dev.supervisor
-from dev.console import Console
-from dev.processes import spawn
-from dev.supervisor import Supervisor
+from dev.up import supervisor as watching
+from dev.up.console import Console
+from dev.up.processes import spawn
+from dev.up.supervisor import Supervisor
 
 CHILD = '''
 import os, subprocess, sys, time
@@ -53,7 +53,7 @@ class Parent:
         return self.process.poll() is None
 
 if sys.argv[2:]:
-    dev.supervisor.SILENT_LOOKS_MAX = int(sys.argv[2])
+    watching.SILENT_LOOKS_MAX = int(sys.argv[2])
 console = Console()
 supervisor = Supervisor(console)
 supervisor.start(Parent())
