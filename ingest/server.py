@@ -5,6 +5,7 @@ More cores are used by more of these processes behind a proxy, not by more worke
 
 import ctypes
 import importlib
+import logging
 import os
 import signal
 import socket
@@ -36,12 +37,30 @@ STOP_TIMEOUT_SECONDS = 5
 NEEDS = ("database_url", "redis_url")
 
 _PR_SET_PDEATHSIG = 1
+# granian says that THREADS are many for the cores; their number was chosen for what they wait for.
+_THREADS_WARNING = "Configuration allows spawning up to"
+
+
+class ThreadsAreMeant(logging.Filter):
+    """Drops granian's warning about the number of threads."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a line is another one."""
+        return not record.getMessage().startswith(_THREADS_WARNING)
+
+
 # granian writes through its own handlers unless told to leave that to the root logger.
 _LOGGERS = {
-    name: {"handlers": [], "level": "WARNING", "propagate": True}
+    name: {"handlers": [], "level": "WARNING", "propagate": True, "filters": ["threads"]}
     for name in ("_granian", "granian.access")
 }
-_LOGGING = {"version": 1, "disable_existing_loggers": False, "loggers": _LOGGERS}
+_LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    # By name, for where granian's worker is a fresh process and this is pickled for it.
+    "filters": {"threads": {"()": f"{__name__}.{ThreadsAreMeant.__name__}"}},
+    "loggers": _LOGGERS,
+}
 
 
 @click.command()

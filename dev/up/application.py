@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from dev.up.console import Console
+from dev.up.console import Console, Voice
 from dev.up.processes import spawn
 
 MANAGE = Path(__file__).resolve().parents[2] / "manage.py"
@@ -33,6 +33,7 @@ class Application:
         self._command = [sys.executable, str(MANAGE), *words]
         self._environment = environment
         self._console = console
+        self._voice: Voice | None = None
 
     def launch(self) -> None:
         """Start the process and return at once."""
@@ -43,7 +44,11 @@ class Application:
             environment=self._environment,
         )
         if self.process.stdout:
-            self._console.follow(self.name, self.process.stdout)
+            self._voice = self._console.follow(self.name, self.process.stdout)
+
+    def last_words(self) -> list[str]:
+        """What the process said last."""
+        return self._voice.last() if self._voice else []
 
     def ready(self) -> bool:
         """Whether it works; without a question to ask it, whether it runs."""

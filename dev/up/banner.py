@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from dev.up.environment import FILE_NAME, Addresses
+from dev.up.logs import DIRECTORY
 
 WEBHOOK_PATH = "/billing/stripe/webhook/"
 
@@ -20,6 +21,7 @@ def banner(directory: Path, addresses: Addresses, seconds: float) -> str:
         ("ready", f"{base}/readyz"),
         ("metrics", f"{base}/metrics"),
         ("data", f"{shown}  (addresses and secrets: {FILE_NAME})"),
+        ("logs", f"{_shown(directory / DIRECTORY)}/  (`up --logs` shows them here)"),
     ]
     if addresses.offline_stripe_url:
         told = f"{addresses.offline_stripe_url}/  (offline: no STRIPE_SECRET_KEY is set)"

@@ -1,29 +1,77 @@
 """One terminal for many processes: each line under the name of the one that wrote it.
 
-A reader that does not read (a full pipe, a stopped terminal) never holds up a process: lines are
-dropped then, and counted.
+Every line goes to the log file of its process. Where all logs are to be shown they are printed as
+well; else only what warns, above a live line. A reader that does not read (a full pipe, a stopped
+terminal) never holds up a process: lines are dropped then, and counted.
 """
 
 import contextlib
 import queue
 import sys
 import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import IO
+
+from rich.console import RenderableType
+
+from dev.up.logs import LogFile, said
+from dev.up.screens import LiveScreen, PlainScreen, Screen
 
 NAME_WIDTH = 10
 QUEUE_LINES_MAX = 10_000
 FLUSH_SECONDS = 1.0
 COLOURS = (36, 32, 33, 35, 34, 96, 92, 93, 95, 94)
+# What warns is in the log whole; a screen of it shall not be filled by one list.
+WARNING_LENGTH_MAX = 240
+COMMON_LENGTH_MAX = 100
+LAST_LINES = 6
+# What a process said before it died may still be on its way to us.
+READ_SECONDS = 1.0
+
+
+class Voice:
+    """What one process says; it remembers the end of it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.lines: deque[str] = deque(maxlen=LAST_LINES)
+        self.thread: threading.Thread | None = None
+
+    def last(self) -> list[str]:
+        """The last lines; of a process that has died, all there will be."""
+        if self.thread is not None:
+            self.thread.join(READ_SECONDS)
+        told = [said(line) for line in self.lines if line]
+        # A line of no known form is the cry of one that dies.
+        common = {"debug", "info"}
+        return [
+            _shortened(one.text, COMMON_LENGTH_MAX if one.level in common else WARNING_LENGTH_MAX)
+            for one in told
+        ]
+
+
+class _Status:
+    """A live line on its way to the screen."""
+
+    def __init__(self, line: RenderableType | None) -> None:
+        self.line = line
 
 
 class Console:
     """Prints lines in a thread of its own."""
 
-    def __init__(self) -> None:
-        self._lines: queue.Queue[str | None] = queue.Queue(QUEUE_LINES_MAX)
+    def __init__(self, logs: Path | None = None, *, live: bool = False) -> None:
+        """`logs` is the directory of the log files; with `live` a terminal shows only warnings."""
+        self._logs = logs
+        self._shows_all = not live
+        self._screen: Screen = LiveScreen() if live else PlainScreen()
+        self._lines: queue.Queue[str | _Status | None] = queue.Queue(QUEUE_LINES_MAX)
         self._colours: dict[str, int] | None = {} if sys.stdout.isatty() else None
         self._dropped = 0
-        self._thread = threading.Thread(target=self._print_all, daemon=True, name="console")
+        self._is_past = False
+        self._thread = threading.Thread(target=self._show_all, daemon=True, name="console")
         self._thread.start()
 
     def say(self, name: str, line: str) -> None:
@@ -36,20 +84,51 @@ class Console:
 
     def print(self, text: str) -> None:
         """Print text as it is, soon."""
-        try:
-            self._lines.put_nowait(text)
-        except queue.Full:
-            self._dropped += 1
+        self._put(text)
 
-    def follow(self, name: str, source: IO[bytes]) -> None:
-        """Print what `source` says until it ends."""
+    def status(self, line: RenderableType) -> None:
+        """Put the live line below everything, soon; where all is shown there is none."""
+        if not self._is_past:
+            self._put(_Status(line))
+
+    def end_status(self) -> None:
+        """Take the live line away for good: what is still told of it comes too late."""
+        self._is_past = True
+        self._put(_Status(None))
+
+    def follow(self, name: str, source: IO[bytes]) -> Voice:
+        """Log what `source` says until it ends, and print what is to be shown of it."""
+        voice = Voice(name)
+        log = LogFile(self._logs, name) if self._logs else None
 
         def read() -> None:
             with source:
                 for line in source:
-                    self.say(name, line.decode(errors="replace").rstrip())
+                    if log:
+                        log.write(line)
+                    self._hear(voice, line.decode(errors="replace").rstrip())
+            if log:
+                log.close()
 
-        threading.Thread(target=read, daemon=True, name=f"read {name}").start()
+        voice.thread = threading.Thread(target=read, daemon=True, name=f"read {name}")
+        voice.thread.start()
+        return voice
+
+    def last_words(self, name: str, lines: Sequence[str]) -> None:
+        """Print what a process said before it died, where that has not been printed already."""
+        if not self._shows_all:
+            for line in lines:
+                self.say(name, line)
+
+    @contextlib.contextmanager
+    def only_warnings(self) -> Iterator[None]:
+        """On a terminal, leave to the log files what is told meanwhile, but for warnings."""
+        before = self._shows_all
+        self._shows_all = before and self._colours is None
+        try:
+            yield
+        finally:
+            self._shows_all = before
 
     def close(self) -> None:
         """Print what is left, unless nobody reads."""
@@ -57,13 +136,39 @@ class Console:
             self._lines.put_nowait(None)
         self._thread.join(FLUSH_SECONDS)
 
-    def _print_all(self) -> None:
+    def _hear(self, voice: Voice, line: str) -> None:
+        voice.lines.append(line)
+        if self._shows_all:
+            self.say(voice.name, line)
+        elif (told := said(line)).warns:
+            self.say(voice.name, _shortened(told.text, WARNING_LENGTH_MAX))
+
+    def _put(self, item: str | _Status) -> None:
+        try:
+            self._lines.put_nowait(item)
+        except queue.Full:
+            self._dropped += isinstance(item, str)
+
+    def _show_all(self) -> None:
         # The reader may have gone; the processes are to run on, so there is nothing to print to.
         with contextlib.suppress(OSError, ValueError):
-            while (text := self._lines.get()) is not None:
-                print(text, flush=True)  # noqa: T201 - this is the terminal.
+            while (item := self._lines.get()) is not None:
+                self._show(item)
                 if self._dropped:
                     dropped, self._dropped = self._dropped, 0
-                    print(f"({dropped} lines dropped)", flush=True)  # noqa: T201 - as above.
+                    self._screen.show(f"({dropped} lines dropped)")
+            self._screen.close()
+            return
         while self._lines.get() is not None:  # Only after such an error.
             pass
+
+    def _show(self, item: str | _Status) -> None:
+        if isinstance(item, str):
+            self._screen.show(item)
+        else:
+            self._screen.status(item.line)
+
+
+def _shortened(line: str, length_max: int) -> str:
+    whole = len(line) <= length_max
+    return line if whole else f"{line[:length_max].rstrip()} …"

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
 
+from dev.up import logs
 from dev.up.processes import Account, Steps, account_for, end, send, spawn, sweep
 from dev.up.suppliers import SupplierError
 
@@ -28,7 +29,7 @@ START_TIMEOUT_SECONDS = 60.0
 # A server whose supervisor was killed needs a moment to put its affairs in order.
 LOCK_PATIENCE_SECONDS = 20.0
 POLL_SECONDS = 0.05
-LOG_BYTES_MAX = 16 * 1024 * 1024
+LAST_LINES = 6
 # A new cluster with room to work; and enough for one that exists to start and say what is wrong.
 NEW_BYTES_MIN = 128 * 1024 * 1024
 OLD_BYTES_MIN = 16 * 1024 * 1024
@@ -68,7 +69,7 @@ class Engine(abc.ABC):
     def __init__(self, directory: Path, *, durable: bool = True) -> None:
         self.directory = directory.absolute()
         self.home = self.directory / self.name
-        self.log_path = self.directory / f"{self.name}.log"
+        self.log_path = self.directory / logs.DIRECTORY / f"{self.name}.log"
         self.durable = durable
         self.process: subprocess.Popen[bytes] | None = None
         self._address: Address | None = None
@@ -180,7 +181,8 @@ class Engine(abc.ABC):
         none of them is left, whichever way they ended.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
-        self._trim_log()
+        self.log_path.parent.mkdir(exist_ok=True)
+        logs.set_aside(self.log_path)
         lock = os.open(self.directory / f"{self.name}.lock", os.O_RDWR | os.O_CREAT, PRIVATE)
         try:
             if not lock_within(lock, LOCK_PATIENCE_SECONDS):
@@ -191,10 +193,6 @@ class Engine(abc.ABC):
             yield lock
         finally:
             os.close(lock)
-
-    def _trim_log(self) -> None:
-        if self.log_path.exists() and self.log_path.stat().st_size > LOG_BYTES_MAX:
-            self.log_path.replace(self.log_path.with_suffix(".log.old"))
 
     def _require_space(self) -> None:
         free = shutil.disk_usage(self.directory).free
@@ -229,10 +227,19 @@ class Engine(abc.ABC):
             cure = "put back what it said, or move the data away to begin anew"
             raise EngineError(f"the password file {path} is spoiled; {cure}") from error
 
-    def _last_words(self) -> str:
+    def last_words(self) -> list[str]:
+        """What the server said last, since its launch."""
+        with contextlib.suppress(OSError):
+            return self._said()[-LAST_LINES:]
+        return []
+
+    def _said(self) -> list[str]:
         with self.log_path.open("rb") as log:
             log.seek(self._log_start)
-            lines = log.read().decode(errors="replace").splitlines()
+            return log.read().decode(errors="replace").splitlines()
+
+    def _last_words(self) -> str:
+        lines = self._said()
         said = [line for line in lines if "FATAL" in line or "PANIC" in line or "DETAIL" in line]
         said = said[-2:] or lines[-1:] or ["it said nothing"]
         return f"{' '.join(line.strip() for line in said)} (log: {self.log_path})"

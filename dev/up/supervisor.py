@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -66,6 +67,14 @@ class Pulsing(Protocol):
 
     def pulse(self) -> float | None:
         """A number that changes every few seconds while it lives; None where it shows none."""
+
+
+@runtime_checkable
+class Speaking(Protocol):
+    """What can tell how it ended."""
+
+    def last_words(self) -> Sequence[str]:
+        """The last lines that it said."""
 
 
 class StoppedEarlyError(Exception):
@@ -126,6 +135,7 @@ class Supervisor:
                 raise StoppedEarlyError
             for watch in waiting:
                 if watch.failures >= START_ATTEMPTS_MAX or time.monotonic() > deadline:
+                    self._tell_last_words(watch)
                     raise NotReadyError(
                         f"{watch.of.title} did not become ready; its words are above"
                     )
@@ -157,6 +167,7 @@ class Supervisor:
         del number, frame
         if not self._asked_to_stop:
             self._asked_to_stop = True
+            self._console.end_status()
             self._console.print("stopping ...")
             return
         for watch in self._watches():  # Asked twice: at once, then.
@@ -180,6 +191,7 @@ class Supervisor:
         if watch.restart_at is None and process is not None and process.poll() is not None:
             sweep(process)
             self._tell_guard(watch)
+            self._tell_last_words(watch)
             self._plan_restart(watch, f"ended ({_ending(process.returncode)})")
         elif watch.restart_at is None and process is not None and _hangs(watch):
             seconds = SILENT_LOOKS_MAX * TICK_SECONDS
@@ -193,6 +205,10 @@ class Supervisor:
                 self._launch(watch)
             except EngineError as error:
                 self._plan_restart(watch, f"cannot start: {error}")
+
+    def _tell_last_words(self, watch: _Watch) -> None:
+        if isinstance(watch.of, Speaking):
+            self._console.last_words(watch.of.title, watch.of.last_words())
 
     def _plan_restart(self, watch: _Watch, why: str) -> None:
         now = time.monotonic()

@@ -5,6 +5,7 @@ share a data directory or a port.
 """
 
 import os
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -19,13 +20,15 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 import metrics
 import settings
-from dev.up import environment
+from dev.up import environment, logs
 from dev.up.application import Background, Server
 from dev.up.banner import WEBHOOK_PATH, banner
 from dev.up.console import Console
+from dev.up.counts import Watch
 from dev.up.engine import EngineError, free_port, lock_within, port_is_free
 from dev.up.engines import PostgresEngine, ValkeyEngine
 from dev.up.environment import Addresses
+from dev.up.status import Status
 from dev.up.supervisor import NotReadyError, StoppedEarlyError, Supervisor
 from sandbox.simulate.plans import SAMPLE_PLANS
 
@@ -47,12 +50,15 @@ class Plan:
     port: int
     workers: int
     given: Mapping[str, str]
+    # One live line and warnings, where a person looks; else every line.
+    live: bool
 
 
 @click.command()
 @click.option("--port", type=click.IntRange(1, 65535), help="Port of the receiver  [default: 8000]")
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True)
-def up(port: int | None, workers: int) -> None:
+@click.option("--logs", "show_logs", is_flag=True, help="Show all logs, also on a terminal.")
+def up(port: int | None, workers: int, *, show_logs: bool) -> None:
     """Run PostgreSQL, Redis, the receiver, workers and the scheduler; Ctrl-C stops all."""
     started_at = time.monotonic()
     wanted = settings.load()  # First, for it tells in words which file cannot be read.
@@ -63,6 +69,7 @@ def up(port: int | None, workers: int) -> None:
         port=port or (wanted.port if "PORT" in given else DEFAULT_PORT),
         workers=workers,
         given=given,
+        live=sys.stdout.isatty() and not show_logs,
     )
     try:
         with _held(plan.directory):
@@ -77,8 +84,9 @@ def up(port: int | None, workers: int) -> None:
 
 
 def _run(plan: Plan, started_at: float) -> None:
-    console = Console()
+    console = Console(plan.directory / logs.DIRECTORY, live=plan.live)
     supervisor = Supervisor(console)
+    watch: Watch | None = None
     console.say("up", f"starting in {plan.directory}")
     try:
         addresses = _start_engines(plan, supervisor)
@@ -86,12 +94,25 @@ def _run(plan: Plan, started_at: float) -> None:
         environment.write(plan.directory, addresses)
         _start_applications(plan, addresses, supervisor, console)
         if addresses.offline_stripe_url:
-            _put_plans_on_sale(plan, console)
+            with console.only_warnings():
+                _put_plans_on_sale(plan, console)
         console.print(banner(plan.directory, addresses, time.monotonic() - started_at))
+        if plan.live:
+            watch = _show_status(addresses, console)
         supervisor.run()
     finally:
+        if watch:
+            watch.stop()
+        console.end_status()
         supervisor.stop()
         console.close()
+
+
+def _show_status(addresses: Addresses, console: Console) -> Watch:
+    """Keep the live line up to date, from now on."""
+    watch = Watch(addresses.base_url, lambda counts: console.status(Status(addresses, counts)))
+    watch.start()
+    return watch
 
 
 @contextmanager

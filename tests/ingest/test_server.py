@@ -103,6 +103,16 @@ def test_it_serves_until_it_is_told_to_stop(start: Start, port: int) -> None:
     assert workers
 
 
+def test_the_number_of_threads_is_no_warning(start: Start, port: int) -> None:
+    """It is meant; what else the server says of itself is still said."""
+    process = start()
+    wait_until(lambda: answers(port), "nobody answers")
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=20)
+    assert "Listening at" in errors
+    assert "threads" not in errors
+
+
 def test_headers_without_end_are_refused(start: Start, port: int) -> None:
     """One long line, many lines, a long address: 431, and the next request is answered."""
     process = start()
