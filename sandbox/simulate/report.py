@@ -14,7 +14,7 @@ from sandbox.simulate.settle import Settled
 
 _SHOWN_DIFFERENCES = 20
 
-# The types the receiver acts on; it keeps every other one without acting.
+# The types that a run sends and the receiver acts on; it keeps every other one without acting.
 _HANDLED = frozenset(
     [
         *(f"charge.dispute.{w}" for w in ("created", "updated", "closed")),
@@ -25,7 +25,8 @@ _HANDLED = frozenset(
         *(f"customer.subscription.{w}" for w in ("created", "updated", "deleted")),
         *(f"customer.subscription.{w}" for w in ("paused", "resumed", "trial_will_end")),
         *(f"customer.{w}" for w in ("created", "updated", "deleted")),
-        *(f"invoice.{w}" for w in ("paid", "payment_failed", "payment_action_required", "voided")),
+        *(f"invoice.payment_{w}" for w in ("succeeded", "failed", "action_required")),
+        *(f"invoice.{w}" for w in ("paid", "voided", "marked_uncollectible")),
         *(f"payment_intent.{w}" for w in ("succeeded", "payment_failed")),
         *(f"refund.{w}" for w in ("created", "updated", "failed")),
         "charge.refund.updated",
