@@ -20,7 +20,7 @@ FAST = (
     *("-m", "pytest", "-q", "-n", str(steps.PROCESSES)),
     *("-m", "not engines and not hypothesis and not faults and not browser"),
 )
-FAST_PLACES = ("tests/domain", "tests/db", "tests/workers", "tests/ingest", "tests/contracts")
+FAST_PLACES = ("tests/domain", "tests/db", "tests/workers", "tests/contracts")
 
 Words = Sequence[tuple[str, Sequence[str]]]
 
