@@ -66,20 +66,20 @@ def _await(channel: Connection) -> None:
 def _drain(place: Place, told: Connection) -> None:
     begin_child()
     _log_to_nowhere()
-    wiring = WorkerContext(
+    context = WorkerContext(
         engine=make_engine(place.database_url, pool_size=2),
         events=EventStream(connect(place.redis_url, timeout_seconds=3.0)),
         consumer="split",
         test_mode=True,
     )
     # Connections and statements are made once in a worker's life, so not where it is timed.
-    drain(wiring, lambda: None)
+    drain(context, lambda: None)
     told.send("ready")
     told.recv()
     told_done = 0
     with watched() as clock:
         began = time.thread_time()
-        while (done := drain(wiring, lambda: None)).applied:
+        while (done := drain(context, lambda: None)).applied:
             told_done += done.applied
         total = time.thread_time() - began
     clock.seconds["rest"] = total - sum(clock.seconds.values())

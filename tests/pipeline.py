@@ -28,7 +28,7 @@ def a_delivery(event: Mapping[str, Any]) -> Delivery:
     )
 
 
-def a_wiring(database_url: str, redis_url: str, consumer: str = "test") -> WorkerContext:
+def a_worker_context(database_url: str, redis_url: str, consumer: str = "test") -> WorkerContext:
     """A worker's ports on the test engines."""
     return WorkerContext(
         engine=make_engine(database_url, pool_size=2),
@@ -37,16 +37,16 @@ def a_wiring(database_url: str, redis_url: str, consumer: str = "test") -> Worke
     )
 
 
-def put(wiring: WorkerContext, events: Iterable[Mapping[str, Any]]) -> None:
+def put(context: WorkerContext, events: Iterable[Mapping[str, Any]]) -> None:
     """Put events on the stream, in this order."""
     for event in events:
-        wiring.events.put(a_delivery(event))
+        context.events.put(a_delivery(event))
 
 
-def work(wiring: WorkerContext, events: Iterable[Mapping[str, Any]]) -> Drained:
+def work(context: WorkerContext, events: Iterable[Mapping[str, Any]]) -> Drained:
     """Put events on the stream and drain it."""
-    put(wiring, events)
-    return drain(wiring, lambda: None)
+    put(context, events)
+    return drain(context, lambda: None)
 
 
 def sell(engine: Engine, catalogue: Catalogue) -> None:

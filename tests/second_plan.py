@@ -5,7 +5,7 @@ from tests.stripe_objects import a_customer, a_subscription, an_event
 from workers.context import WorkerContext
 
 
-def a_second_plan(wiring: WorkerContext) -> None:
+def a_second_plan(context: WorkerContext) -> None:
     """`user_1` has two live full plans, one of them by their customer alone and by its claim alone.
 
     Beside these they have one that ended and a package; `user_2` has one plan and the package.
@@ -22,7 +22,7 @@ def a_second_plan(wiring: WorkerContext) -> None:
         _of("user_2", "sub_6", price="price_pack_usd"),
     ]
     created = "customer.subscription.created"
-    work(wiring, [link, *(an_event(created, each) for each in subscriptions)])
+    work(context, [link, *(an_event(created, each) for each in subscriptions)])
 
 
 def _of(

@@ -25,7 +25,7 @@ from sandbox.simulate.records import Subscription
 from sandbox.stripe.server import _Quiet
 from tests.ingest.builders import ENVIRONMENT
 from tests.offline_stripe import DAY, KEY, SECRET, Offline, offline_stripe
-from tests.pipeline import a_wiring, sell
+from tests.pipeline import a_worker_context, sell
 from tests.play import a_plan
 from workers.context import WorkerContext
 from workers.operations.audit import Finding, audit
@@ -77,7 +77,7 @@ def wait_for(done: Callable[[], bool], what: str) -> None:
 class Worker:
     """A thread that drains whenever the bell rings; what breaks it is kept for the test."""
 
-    wiring: WorkerContext
+    context: WorkerContext
     broken: list[BaseException] = field(default_factory=list)
     _bell: threading.Event = field(default_factory=threading.Event)
     _ended: bool = False
@@ -102,7 +102,7 @@ class Worker:
         while self._bell.wait() and not self._ended:
             self._bell.clear()
             try:
-                drain(self.wiring, self.ring)
+                drain(self.context, self.ring)
             except BaseException as error:  # noqa: BLE001 - the test is told of whatever it is.
                 self.broken.append(error)
 
@@ -114,7 +114,7 @@ class Floor:
     environment: Mapping[str, str]
     app: Flask
     edge: ReceiverContext
-    wiring: WorkerContext
+    context: WorkerContext
     worker: Worker
     stripe: Offline
 
@@ -126,7 +126,7 @@ class Floor:
         wait_for(self._is_delivered, "webhooks delivered")
         wait_for(self._is_drained, "events applied")
         if asks:
-            ask_stripe(self.wiring)
+            ask_stripe(self.context)
 
     def pass_days(self, days: float) -> None:
         """Put Stripe's clock forward, and wait for what that causes."""
@@ -142,7 +142,7 @@ class Floor:
 
     def price_of(self, plan_id: int, currency: str = "usd") -> str:
         """The id of the price at which a synchronised plan is sold."""
-        with self.wiring.engine.connect() as connection:
+        with self.context.engine.connect() as connection:
             offer = eligibility.offer(connection, PLANS[plan_id].type, plan_id)
         assert offer is not None
         return offer.price_ids[currency]
@@ -168,13 +168,13 @@ class Floor:
     def differences(self) -> list[Finding]:
         """What the audit finds fault with."""
         found: list[Finding] = []
-        verdict = audit(self.wiring.engine, found.append, lambda _done, _total: None)
+        verdict = audit(self.context.engine, found.append, lambda _done, _total: None)
         assert verdict.counts.dead == 0
         return found
 
     def rows(self, statement: str, **values: Any) -> Any:
         """Read from the tables what no endpoint shows."""
-        with self.wiring.engine.connect() as connection:
+        with self.context.engine.connect() as connection:
             return connection.execute(text(statement), values).all()
 
     def _is_delivered(self) -> bool:
@@ -190,7 +190,7 @@ class Floor:
             " WHERE status NOT IN ('applied', 'ignored')"
         )
         assert [each for each in found if each.status != "received"] == []
-        return not found and self.wiring.events.length() == 0
+        return not found and self.context.events.length() == 0
 
 
 @contextmanager
@@ -204,9 +204,9 @@ def shop_floor(database_url: str, redis_url: str, folder: Path) -> Iterator[Floo
         environment = _environment(database_url, redis_url, stripe.url)
         found = settings.load(environ=environment)
         edge = open_edge(found)
-        plain = a_wiring(database_url, redis_url)
-        wiring = replace(plain, gateway=edge.gateway, test_mode=found.stripe_test_mode)
-        worker = Worker(wiring)
+        plain = a_worker_context(database_url, redis_url)
+        context = replace(plain, gateway=edge.gateway, test_mode=found.stripe_test_mode)
+        worker = Worker(context)
         # In place of the broker, which would send the bell to a process of its own.
         edge.intake._ring = worker.ring
         app = create_app(found, opened=edge)
@@ -214,14 +214,14 @@ def shop_floor(database_url: str, redis_url: str, folder: Path) -> Iterator[Floo
         serving.start()
         try:
             with worker.at_work():
-                floor = Floor(environment, app, edge, wiring, worker, stripe)
+                floor = Floor(environment, app, edge, context, worker, stripe)
                 _stock(floor)
                 yield floor
         finally:
             server.shutdown()
             server.server_close()
             serving.join()
-            _let_go(edge, wiring)
+            _let_go(edge, context)
 
 
 def _closed(_environ: object, _start: object) -> list[bytes]:
@@ -242,7 +242,7 @@ def _environment(database_url: str, redis_url: str, stripe_url: str) -> Mapping[
 
 
 def _stock(floor: Floor) -> None:
-    engine, gateway = floor.wiring.engine, floor.edge.gateway
+    engine, gateway = floor.context.engine, floor.edge.gateway
     assert gateway is not None
     sell(engine, Catalogue.of(SYNCED))
     sync = CatalogueSync(engine, gateway, test_mode=True)
@@ -251,9 +251,9 @@ def _stock(floor: Floor) -> None:
     floor.settle()
 
 
-def _let_go(edge: ReceiverContext, wiring: WorkerContext) -> None:
+def _let_go(edge: ReceiverContext, context: WorkerContext) -> None:
     edge.engine.dispose()
-    wiring.engine.dispose()
-    for client in (edge.redis, wiring.events._client):
+    context.engine.dispose()
+    for client in (edge.redis, context.events._client):
         with suppress(OSError):
             client.close()

@@ -60,8 +60,8 @@ class WorkerContext:
 
 
 @cache
-def wiring() -> WorkerContext:
-    """The wiring of this process, from the settings; made on first use, so after the fork."""
+def context() -> WorkerContext:
+    """The context of this process, from the settings; made on first use, so after the fork."""
     found = settings.load(needs=("database_url", "redis_url"))
     client = stream.connect(found.redis_url, timeout_seconds=REDIS_TIMEOUT_SECONDS)
     return WorkerContext(

@@ -8,7 +8,7 @@ from kombu.exceptions import OperationalError
 import celery_config
 import telemetry
 from celery_config import app
-from workers.context import wiring
+from workers.context import context
 from workers.liveness import celery_watchdog
 from workers.liveness.redis_outage import start_watch
 from workers.pipeline.drain import drain as drain_all
@@ -36,13 +36,13 @@ def _send(task: str, **arguments: bool) -> None:
 @app.task(name=celery_config.DRAIN)  # type: ignore[untyped-decorator]  # Celery has no types.
 def drain() -> None:
     """Apply everything that waits."""
-    drain_all(wiring(), ring)
+    drain_all(context(), ring)
 
 
 @app.task(name=celery_config.SWEEP)  # type: ignore[untyped-decorator]  # As above.
 def sweep() -> None:
     """Ask again for what was asked for in vain."""
-    sweep_once(wiring(), ring)
+    sweep_once(context(), ring)
 
 
 @app.task(  # type: ignore[untyped-decorator]  # As above.
@@ -55,9 +55,9 @@ def ask() -> None:
 
     Then let a reading that waits have its turn.
     """
-    expire_superseded(wiring())
-    ask_stripe(wiring())
-    if cause := turn.next_reading(wiring()):
+    expire_superseded(context())
+    ask_stripe(context())
+    if cause := turn.next_reading(context()):
         options = {cause: True} if cause in ("after_outage", "goes_on") else {}
         _send(celery_config.RECONCILE, **options)
 
@@ -65,7 +65,7 @@ def ask() -> None:
 @app.task(name=celery_config.ACCOUNT)  # type: ignore[untyped-decorator]  # As above.
 def account() -> None:
     """Ask Stripe which account is ours, until it has said."""
-    found = wiring()
+    found = context()
     if own_account.is_wanted(found.engine, found.own):
         turn.in_turn(found, partial(own_account.ask, found.engine, found.own))
 
@@ -77,9 +77,9 @@ def account() -> None:
 )
 def reconcile(*, after_outage: bool = False, goes_on: bool = False) -> None:
     """Fetch what never arrived; `after_outage` only if nothing did for a while."""
-    if catch_up(wiring(), ring, after_outage=after_outage, goes_on=goes_on):
+    if catch_up(context(), ring, after_outage=after_outage, goes_on=goes_on):
         # Questions have their turn between two parts of a long reading.
-        turn.leave_reading(wiring(), goes_on=True)
+        turn.leave_reading(context(), goes_on=True)
         _send(celery_config.ASK)
 
 

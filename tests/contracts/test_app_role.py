@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from dev.up.suppliers import postgres_directory
 from domain.events import EventStatus
 from tests.conftest import Engines
-from tests.pipeline import a_wiring, balances, sell, statuses, work
+from tests.pipeline import a_worker_context, balances, sell, statuses, work
 from tests.play import CATALOGUE
 from tests.stripe_objects import a_session, an_event
 from workers.context import WorkerContext
@@ -40,7 +40,7 @@ def grant(database_url: str, password: str) -> None:
 @pytest.fixture(scope="module")
 def app(engines: Engines, database_url: str, redis_url: str) -> Iterator[WorkerContext]:
     """A worker's ports, connected as the product's own role."""
-    owner = a_wiring(database_url, redis_url)
+    owner = a_worker_context(database_url, redis_url)
     sell(owner.engine, CATALOGUE)
     owner.engine.dispose()
     password = secrets.token_hex(16)
@@ -49,10 +49,10 @@ def app(engines: Engines, database_url: str, redis_url: str) -> Iterator[WorkerC
         connection.cursor().execute("SELECT pg_advisory_lock(1)")
         grant(database_url, password)
         grant(database_url, password)
-        wiring = a_wiring(as_app(database_url, password), redis_url)
-        with wiring.engine.connect():
-            yield wiring
-    wiring.engine.dispose()
+        context = a_worker_context(as_app(database_url, password), redis_url)
+        with context.engine.connect():
+            yield context
+    context.engine.dispose()
 
 
 def as_app(database_url: str, password: str) -> str:

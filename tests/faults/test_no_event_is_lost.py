@@ -72,9 +72,9 @@ BROKEN = """
 _careful = _apply_entries
 
 
-def _apply_entries(wiring, entries, done):
-    wiring.events.acknowledge([entry.entry_id for entry in entries])
-    _careful(wiring, entries, done)
+def _apply_entries(context, entries, done):
+    context.events.acknowledge([entry.entry_id for entry in entries])
+    _careful(context, entries, done)
 """
 
 

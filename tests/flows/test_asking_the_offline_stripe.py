@@ -22,7 +22,7 @@ def test_a_link_that_names_no_plan_is_worth_its_line_items(floor: Floor) -> None
     [payment] = ann.payments
     assert (payment["status"], payment["tokens"], ann.balance) == ("paid", 0, 0)
     assert "names no plan" in payment["note"]
-    assert ask_stripe(floor.wiring).decided == 1
+    assert ask_stripe(floor.context).decided == 1
     [payment] = ann.payments
     assert (payment["tokens"], payment["note"], ann.balance) == (3_000, None, 3_000)
 
@@ -58,11 +58,11 @@ def test_a_stripe_that_errs_is_asked_again_once_it_answers(floor: Floor) -> None
     assert isinstance(floor.stripe.world.pay(session, GOOD), Paid)
     floor.settle(asks=False)
     floor.stripe.world.set_answering(kind="errors", status=500)
-    assert ask_stripe(floor.wiring).silent >= 1
+    assert ask_stripe(floor.context).silent >= 1
     assert cid.balance == 0
     floor.stripe.world.set_answering(kind="normal")
-    with floor.wiring.engine.begin() as connection:
+    with floor.context.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE questions SET next_ask_at = now()")
         connection.exec_driver_sql("UPDATE stripe_turn SET pause_until = NULL")
-    assert ask_stripe(floor.wiring).decided >= 1
+    assert ask_stripe(floor.context).decided >= 1
     assert cid.balance == 1_000

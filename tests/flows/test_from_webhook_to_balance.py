@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 import settings
 from ingest.app import create_app
 from tests.ingest.builders import ENVIRONMENT, a_signature, as_user
-from tests.pipeline import a_wiring, empty, sell
+from tests.pipeline import a_worker_context, empty, sell
 from tests.play import CATALOGUE
 from tests.stripe_objects import (
     NEW,
@@ -39,7 +39,7 @@ class Shop:
     """The product, from both of its ends."""
 
     client: FlaskClient
-    wiring: WorkerContext
+    context: WorkerContext
 
     def deliver(self, event: Mapping[str, Any]) -> int:
         """Post an event as Stripe would; returns the status of the answer."""
@@ -49,7 +49,7 @@ class Shop:
     def happen(self, *events: Mapping[str, Any]) -> None:
         """Deliver events, and let a worker apply them."""
         assert [self.deliver(event) for event in events] == [200] * len(events)
-        drain(self.wiring, lambda: None)
+        drain(self.context, lambda: None)
 
     def get(self, path: str, user: str = "user_1") -> Any:
         """What a user sees."""
@@ -66,17 +66,17 @@ def make_shop(database_url: str, redis_url: str) -> Iterator[Callable[[], Shop]]
         "REDIS_URL": redis_url,
     }
     found = settings.load(environ=environment)
-    wiring = a_wiring(database_url, redis_url)
-    sell(wiring.engine, CATALOGUE)
+    context = a_worker_context(database_url, redis_url)
+    sell(context.engine, CATALOGUE)
     app = create_app(found)
 
     def make() -> Shop:
-        empty(wiring.engine)
-        wiring.events._client.flushdb()
-        return Shop(app.test_client(), wiring)
+        empty(context.engine)
+        context.events._client.flushdb()
+        return Shop(app.test_client(), context)
 
     yield make
-    wiring.engine.dispose()
+    context.engine.dispose()
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ def test_one_event_sent_fifty_times_at_once_counts_once(shop: Shop) -> None:
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(lambda _: shop.deliver(event), range(50)))
     assert answers == [200] * 50
-    drain(shop.wiring, lambda: None)
+    drain(shop.context, lambda: None)
     assert shop.get("/billing/tokens/")["balance"] == 1_000
 
 
@@ -178,4 +178,4 @@ def test_an_unsigned_event_is_refused_and_leaves_no_trace(shop: Shop) -> None:
     """Nothing reaches the stream."""
     body = json.dumps(an_event("checkout.session.completed", a_session())).encode()
     assert shop.client.post(WEBHOOK, data=body).status_code == 400
-    assert shop.wiring.events.length() == 0
+    assert shop.context.events.length() == 0

@@ -18,7 +18,7 @@ import pytest
 
 from dev.checks import node
 from tests.ingest.builders import ENVIRONMENT, SECRET
-from tests.pipeline import a_wiring, balances, sell
+from tests.pipeline import a_worker_context, balances, sell
 from tests.play import CATALOGUE
 from tests.stripe_objects import a_refund, a_session, an_event
 from workers.context import WorkerContext
@@ -90,9 +90,9 @@ def wait_until_alive(port: int, process: "subprocess.Popen[bytes]", log: Path) -
 
 
 @pytest.fixture(scope="module")
-def wiring(database_url: str, redis_url: str) -> Iterator[WorkerContext]:
+def context(database_url: str, redis_url: str) -> Iterator[WorkerContext]:
     """A worker's ports on the same engines, which sell the test catalogue."""
-    made = a_wiring(database_url, redis_url)
+    made = a_worker_context(database_url, redis_url)
     sell(made.engine, CATALOGUE)
     yield made
     made.engine.dispose()
@@ -114,7 +114,7 @@ def post(url: str, *orders: dict[str, Any]) -> list[dict[str, Any]]:
     return answers
 
 
-def test_what_node_signs_becomes_a_balance(receiver: str, wiring: WorkerContext) -> None:
+def test_what_node_signs_becomes_a_balance(receiver: str, context: WorkerContext) -> None:
     """A purchase of 1,000 tokens, a duplicate of it, and a refund of half."""
     sale = an_event("checkout.session.completed", a_session())
     accented = a_refund(amount=250, metadata={"why": "n\N{LATIN SMALL LETTER E WITH ACUTE}"})
@@ -122,8 +122,8 @@ def test_what_node_signs_becomes_a_balance(receiver: str, wiring: WorkerContext)
     orders = [{"event": event, "secret": SECRET} for event in (sale, sale, refund)]
     answers = post(receiver, *orders)
     assert answers == [{"status": 200, "body": {"received": True}}] * 3
-    drain(wiring, lambda: None)
-    assert balances(wiring.engine) == {"user_1": 500}
+    drain(context, lambda: None)
+    assert balances(context.engine) == {"user_1": 500}
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def test_a_plan_bought_elsewhere_closes_the_page(floor: Floor) -> None:
     floor.stripe.subscription(floor.price_of(PRO), customer, client_reference_id="cid")
     floor.settle()
     assert cid.page(page).status == "open"
-    assert expire_superseded(floor.wiring) == 1
+    assert expire_superseded(floor.context) == 1
     assert isinstance(floor.stripe.world.pay(page, GOOD), Declined)
     floor.settle()
     assert cid.status(page)["status"] == "expired"

@@ -14,7 +14,7 @@ from sqlalchemy import text
 import db.ledger.catalogue
 from sandbox.simulate.plans import SAMPLE_PLANS
 from tests.offline_stripe import DAY, KEY, Offline, offline_stripe
-from tests.pipeline import a_wiring, balances
+from tests.pipeline import a_worker_context, balances
 from workers.commands.audit import audit
 from workers.commands.catalogue import load_file
 from workers.commands.check_subscription_status import check_subscription_status
@@ -25,10 +25,10 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture(scope="module")
-def wiring(database_url: str, redis_url: str) -> Iterator[WorkerContext]:
+def context(database_url: str, redis_url: str) -> Iterator[WorkerContext]:
     """A worker's ports, with the sample catalogue."""
     load_file(database_url, SAMPLE_PLANS)
-    found = a_wiring(database_url, redis_url)
+    found = a_worker_context(database_url, redis_url)
     yield found
     found.engine.dispose()
 
@@ -56,9 +56,9 @@ def run(database_url: str, offline: Offline, monkeypatch: pytest.MonkeyPatch) ->
     return invoke
 
 
-def price_of(wiring: WorkerContext, plan_id: int, currency: str) -> str:
+def price_of(context: WorkerContext, plan_id: int, currency: str) -> str:
     """The price at which a plan is sold."""
-    with wiring.engine.connect() as connection:
+    with context.engine.connect() as connection:
         plan = db.ledger.catalogue.load(connection).current(plan_id)
         current = db.ledger.catalogue.current_price_ids(connection)
     assert plan is not None
@@ -71,7 +71,7 @@ def price_of(wiring: WorkerContext, plan_id: int, currency: str) -> str:
 
 
 def test_what_no_webhook_told_is_brought_in_by_the_check(
-    run: Run, offline: Offline, wiring: WorkerContext
+    run: Run, offline: Offline, context: WorkerContext
 ) -> None:
     """From an empty account: synchronise, subscribe, renew, end; each step is told and repaired."""
     first = run(sync_stripe_products)
@@ -81,25 +81,25 @@ def test_what_no_webhook_told_is_brought_in_by_the_check(
 
     metadata = {"metadata": {"user_id": "user_1", "plan_id": "2"}}
     customer = offline.customer("user_1")
-    price = price_of(wiring, 2, "usd")
+    price = price_of(context, 2, "usd")
     subscription = offline.subscription(price, customer, subscription_data=metadata)
     found = run(check_subscription_status)
     assert found.exit_code == 0, found.output
     for word in ("missing here", "29.00 usd a month", "invoice in_", "1 repaired, 0 left"):
         assert word in found.output
-    assert balances(wiring.engine) == {"user_1": 10_000}
+    assert balances(context.engine) == {"user_1": 10_000}
 
     offline.world.advance(32 * DAY)
     renewed = run(check_subscription_status)
     assert renewed.exit_code == 0, renewed.output
     assert "period" in renewed.output
-    assert balances(wiring.engine) == {"user_1": 20_000}
+    assert balances(context.engine) == {"user_1": 20_000}
 
     offline.world.cancel(offline.portal(customer), subscription, now=True)
     assert run(check_subscription_status, "--dry-run").exit_code == 1
     assert run(check_subscription_status).exit_code == 0
     assert run(check_subscription_status).output.endswith("no difference.\n")
-    with wiring.engine.connect() as connection:
+    with context.engine.connect() as connection:
         status = connection.execute(text("SELECT status FROM subscriptions")).scalar_one()
     assert status == "canceled"
     # What was brought in is stored as events, so everything follows from them.

@@ -26,7 +26,7 @@ from sandbox.simulate.plans import SAMPLE_PLANS, read_file
 from sandbox.simulate.play import play
 from sandbox.simulate.versions import BY_CHOICE
 from tests.ingest.builders import ENVIRONMENT, SECRET
-from tests.pipeline import a_delivery, a_wiring, balances, empty
+from tests.pipeline import a_delivery, a_worker_context, balances, empty
 from tests.stripe_objects import a_refund, a_session, an_event
 from workers.commands.catalogue import load_file
 from workers.context import WorkerContext
@@ -67,10 +67,10 @@ def events() -> list[Event]:
 
 
 @pytest.fixture(scope="module")
-def wiring(database_url: str, redis_url: str) -> Iterator[WorkerContext]:
+def context(database_url: str, redis_url: str) -> Iterator[WorkerContext]:
     """A worker's ports on the sample catalogue."""
     load_file(database_url, SAMPLE_PLANS)
-    found = a_wiring(database_url, redis_url)
+    found = a_worker_context(database_url, redis_url)
     yield found
     found.engine.dispose()
 
@@ -109,7 +109,7 @@ def workers(database_url: str, redis_url: str, number: int = 2) -> Iterator[None
     stop = Flag()
 
     def run(name: str) -> None:
-        own = a_wiring(database_url, redis_url, consumer=name)
+        own = a_worker_context(database_url, redis_url, consumer=name)
         while not stop.is_set():
             drain(own, lambda: None)
             stop.wait(0.01)
@@ -168,7 +168,7 @@ def settle(engine: Engine, number: int) -> None:
 
 @pytest.mark.timeout(300)
 def test_three_orders_of_two_hundred_customers_end_in_identical_tables(
-    events: list[Event], wiring: WorkerContext, database_url: str, redis_url: str
+    events: list[Event], context: WorkerContext, database_url: str, redis_url: str
 ) -> None:
     """In order, shuffled and reversed; 30 % duplicates; one event sent 50 times at once."""
     chance = random.Random(7)  # noqa: S311 - an order, no secret.
@@ -179,16 +179,16 @@ def test_three_orders_of_two_hundred_customers_end_in_identical_tables(
     }
     ends = {}
     for name, order in orders.items():
-        empty(wiring.engine)
-        wiring.events._client.flushdb()
+        empty(context.engine)
+        context.events._client.flushdb()
         sent = order(with_duplicates(events, chance))
         with receiver(database_url, redis_url) as url, workers(database_url, redis_url):
             # Fifty lanes carry the same event at once, eight more everything else.
             lanes = [[events[0]]] * 50 + [sent[lane::LANES] for lane in range(LANES)]
             delivered = Delivery(url, SECRET).send(lanes, len(events), lambda _accepted: None)
             assert delivered.accepted == len(sent) + 50
-            settle(wiring.engine, len(events))
-        ends[name] = tables(wiring.engine)
+            settle(context.engine, len(events))
+        ends[name] = tables(context.engine)
     for name in orders:
         for table, rows in ends["in order"].items():
             assert ends[name][table] == rows, f"{name}: {table} differs"
@@ -202,18 +202,18 @@ RACE_BATCH = 100
 
 @pytest.mark.timeout(600)
 def test_ten_thousand_races_of_a_grant_and_its_refund_lose_none(
-    database_url: str, redis_url: str, wiring: WorkerContext
+    database_url: str, redis_url: str, context: WorkerContext
 ) -> None:
     """Two workers on one customer at the same moment, each with one side of one payment."""
-    empty(wiring.engine)
-    pair = [a_wiring(database_url, redis_url, consumer=str(side)) for side in range(2)]
+    empty(context.engine)
+    pair = [a_worker_context(database_url, redis_url, consumer=str(side)) for side in range(2)]
     with ThreadPoolExecutor(2) as pool:
         for first in range(0, RACES, RACE_BATCH):
             sides = race_sides(range(first, first + RACE_BATCH))
             list(pool.map(race, pair, sides))
     for each in pair:
         each.engine.dispose()
-    assert balances(wiring.engine) == {"racer": RACES * 500}
+    assert balances(context.engine) == {"racer": RACES * 500}
 
 
 def race_sides(numbers: range) -> list[list[dict[str, Any]]]:

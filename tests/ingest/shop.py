@@ -16,7 +16,7 @@ from domain.catalogue.plans import Catalogue
 from ingest.app import create_app
 from ingest.context import ReceiverContext, open_edge
 from tests.ingest.builders import ENVIRONMENT, as_user
-from tests.pipeline import a_wiring, empty, sell, work
+from tests.pipeline import a_worker_context, empty, sell, work
 from tests.play import CATALOGUE, a_plan
 from tests.stripe_checkout import SOLD, StripeAccount
 from workers.context import WorkerContext
@@ -55,7 +55,7 @@ class Shop:
 
     app: Flask
     edge: ReceiverContext
-    wiring: WorkerContext
+    context: WorkerContext
     stripe: StripeAccount
 
     def buy(
@@ -91,12 +91,12 @@ class Shop:
 
     def work(self, *events: Any) -> None:
         """Have the worker apply these events, and whatever waits."""
-        work(self.wiring, events)
-        drain(self.wiring, lambda: None)
+        work(self.context, events)
+        drain(self.context, lambda: None)
 
     def execute(self, statement: str, **values: Any) -> Any:
         """Run a statement; the rows, where there are any."""
-        with self.wiring.engine.begin() as connection:
+        with self.context.engine.begin() as connection:
             found = connection.execute(text(statement), values)
             return found.all() if found.returns_rows else None
 
@@ -127,24 +127,24 @@ def opened(database_url: str, redis_url: str, stripe: StripeAccount, **more: str
         | more
     )
     edge = open_edge(found)
-    wiring = a_wiring(database_url, redis_url)
-    yield Shop(create_app(found, opened=edge), edge, wiring, stripe)
+    context = a_worker_context(database_url, redis_url)
+    yield Shop(create_app(found, opened=edge), edge, context, stripe)
     edge.engine.dispose()
     edge.redis.close()
-    wiring.engine.dispose()
+    context.engine.dispose()
 
 
 def stock(shop: Shop) -> None:
     """Fill the catalogue, once for a database."""
-    sell(shop.wiring.engine, PLANS)
+    sell(shop.context.engine, PLANS)
 
 
 def swept(shop: Shop) -> Shop:
     """The same shop, where nothing has happened yet."""
-    empty(shop.wiring.engine)
+    empty(shop.context.engine)
     shop.execute("TRUNCATE buyers, purchases, checkout_keys")
-    shop.wiring.events._client.delete(STREAM)
-    shop.wiring.events._client.flushdb()
+    shop.context.events._client.delete(STREAM)
+    shop.context.events._client.flushdb()
     stripe = shop.stripe
     for known in (stripe.customers, stripe.sessions, stripe.objects, stripe.faults, stripe.keys):
         known.clear()

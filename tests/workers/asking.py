@@ -12,7 +12,7 @@ from db.questions import questions
 from db.questions.questions import Kind, Question
 from stripe_gateway import StripeGateway, open_gateway
 from tests.ingest.builders import ENVIRONMENT
-from tests.pipeline import a_wiring, sell
+from tests.pipeline import a_worker_context, sell
 from tests.play import CATALOGUE
 from tests.stripe_server import StripeServer
 from workers.context import WorkerContext
@@ -31,34 +31,34 @@ def an_asking_shop(
     database_url: str, redis_url: str, stripe: StripeServer
 ) -> Iterator[WorkerContext]:
     """A worker's ports with a key, on a database that sells the test catalogue."""
-    wiring = replace(a_wiring(database_url, redis_url), gateway=a_gateway(stripe))
-    sell(wiring.engine, CATALOGUE)
-    yield wiring
-    wiring.engine.dispose()
+    context = replace(a_worker_context(database_url, redis_url), gateway=a_gateway(stripe))
+    sell(context.engine, CATALOGUE)
+    yield context
+    context.engine.dispose()
 
 
-def want(wiring: WorkerContext, kind: Kind, subject_id: str, *, age_seconds: float = 0.0) -> None:
+def want(context: WorkerContext, kind: Kind, subject_id: str, *, age_seconds: float = 0.0) -> None:
     """Make the tables call for an answer since so long; a row that they lack is made."""
     wanted = {"kind": kind.value, "subject": subject_id, "age": age_seconds}
-    with wiring.engine.begin() as connection:
+    with context.engine.begin() as connection:
         connection.execute(text(_SUBSCRIPTION if kind is Kind.SUBSCRIPTION else _PAYMENT), wanted)
 
 
-def asked(wiring: WorkerContext) -> dict[str, Any]:
+def asked(context: WorkerContext) -> dict[str, Any]:
     """What is remembered of the asking, by subject."""
-    with wiring.engine.connect() as connection:
+    with context.engine.connect() as connection:
         return {row.subject_id: row for row in connection.execute(text("SELECT * FROM questions"))}
 
 
-def is_wanted(wiring: WorkerContext, kind: Kind, subject_id: str) -> bool:
+def is_wanted(context: WorkerContext, kind: Kind, subject_id: str) -> bool:
     """Whether the tables still call for an answer."""
-    with wiring.engine.connect() as connection:
+    with context.engine.connect() as connection:
         return questions.is_wanted(connection, Question(kind, subject_id))
 
 
-def pass_time(wiring: WorkerContext) -> None:
+def pass_time(context: WorkerContext) -> None:
     """Let every pause end."""
-    with wiring.engine.begin() as connection:
+    with context.engine.begin() as connection:
         connection.execute(text("UPDATE questions SET next_ask_at = now()"))
         connection.execute(text("UPDATE stripe_turn SET pause_until = now()"))
 

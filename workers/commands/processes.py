@@ -102,9 +102,9 @@ def drain_inbox() -> None:
     """Apply what waits until Redis takes writes again. Workers run this by themselves."""
     found = settings.load(needs=NEEDS)
     telemetry.configure(found.log_format, "worker", level=found.log_level)
-    from workers.context import wiring  # noqa: PLC0415 - as above.
+    from workers.context import context  # noqa: PLC0415 - as above.
     from workers.pipeline.drain import drain  # noqa: PLC0415 - as for the worker.
 
-    ports = wiring()
+    ports = context()
     # Without a bell nobody helps out: this process goes on until nothing is left.
     until_back(ports.events.takes_writes, lambda: drain(ports, lambda: None))

@@ -77,7 +77,7 @@ class Drained:
             self.failed += 1
 
 
-def drain(wiring: WorkerContext, ring: Callable[[], object]) -> Drained:
+def drain(context: WorkerContext, ring: Callable[[], object]) -> Drained:
     """Apply everything that waits, until nothing does or the time is up.
 
     `ring` asks for a further drain; it is called when a batch comes back full, so that load
@@ -86,15 +86,15 @@ def drain(wiring: WorkerContext, ring: Callable[[], object]) -> Drained:
     started = time.monotonic()
     done = Drained()
     try:
-        _drain_all(wiring, ring, done, started + SECONDS_MAX)
+        _drain_all(context, ring, done, started + SECONDS_MAX)
     except exc.SQLAlchemyError as error:
         if not is_away(error):
             raise
         log.warning("database away, events wait", error=type(error).__name__)
-        wiring.left.extend(done.in_hand)
-        _give_back(wiring)
+        context.left.extend(done.in_hand)
+        _give_back(context)
     except SoftTimeLimitExceeded:
-        _end_early(wiring, done)
+        _end_early(context, done)
         ring()
     finally:
         _log_drained(done, started)
@@ -102,56 +102,56 @@ def drain(wiring: WorkerContext, ring: Callable[[], object]) -> Drained:
 
 
 def _drain_all(
-    wiring: WorkerContext, ring: Callable[[], object], done: Drained, deadline: float
+    context: WorkerContext, ring: Callable[[], object], done: Drained, deadline: float
 ) -> None:
     # While the database is away nothing is taken from the stream, where it is safe.
-    with wiring.engine.begin() as connection:
+    with context.engine.begin() as connection:
         done.paused = pauses.paused(connection)
-        done.own_account = wiring.own.read(connection)
-    _give_back_stored(wiring)
+        done.own_account = context.own.read(connection)
+    _give_back_stored(context)
     try:
-        _drain_stream(wiring, ring, done, deadline)
+        _drain_stream(context, ring, done, deadline)
     except redis.RedisError as error:
         log.warning("stream unavailable", error=type(error).__name__)
         done.entries = ()
-    _drain_inbox(wiring, done, deadline)
+    _drain_inbox(context, done, deadline)
     if done.is_unfinished:
         ring()
 
 
-def _end_early(wiring: WorkerContext, done: Drained) -> None:
+def _end_early(context: WorkerContext, done: Drained) -> None:
     """Leave what was not finished in time to a smaller try: time runs out of machines as well.
 
     Only one that was tried alone is kept: it counts as handed out, and is met alone.
     """
     tried = len(done.entries) or len(done.in_hand)
     log.warning("out of time, events wait", events=tried)
-    wiring.size.cut(tried)
+    context.size.cut(tried)
     is_alone = tried == 1
-    wiring.left.extend(() if is_alone else done.in_hand)
-    _give_back(wiring, but=[entry.entry_id for entry in done.entries if is_alone], is_pause=False)
+    context.left.extend(() if is_alone else done.in_hand)
+    _give_back(context, but=[entry.entry_id for entry in done.entries if is_alone], is_pause=False)
     try:
-        _give_back_stored(wiring)
+        _give_back_stored(context)
     except exc.SQLAlchemyError as error:
         log.warning("events not given back", error=type(error).__name__)
 
 
-def _give_back_stored(wiring: WorkerContext) -> None:
+def _give_back_stored(context: WorkerContext) -> None:
     """Let others have what this process took from the inbox and could not try."""
-    if wiring.left:
-        with wiring.engine.begin() as connection:
-            leases.give_back(connection, wiring.left)
-        wiring.left.clear()
+    if context.left:
+        with context.engine.begin() as connection:
+            leases.give_back(connection, context.left)
+        context.left.clear()
 
 
 def _give_back(
-    wiring: WorkerContext, but: Collection[bytes] = (), *, is_pause: bool = True
+    context: WorkerContext, but: Collection[bytes] = (), *, is_pause: bool = True
 ) -> None:
     """Leave what is in hand to whoever comes first; after a pause, where nobody could work."""
     try:
         if is_pause:
-            wiring.events.snooze()
-        wiring.events.give_back(wiring.consumer, but=but)
+            context.events.snooze()
+        context.events.give_back(context.consumer, but=but)
     except redis.RedisError as error:
         # Then this process takes them up again, or the lease frees them.
         log.warning("entries not given back", error=type(error).__name__)
@@ -172,143 +172,145 @@ def _log_drained(done: Drained, started: float) -> None:
 
 
 def _drain_stream(
-    wiring: WorkerContext, ring: Callable[[], object], done: Drained, deadline: float
+    context: WorkerContext, ring: Callable[[], object], done: Drained, deadline: float
 ) -> None:
-    wiring.events.disarm()
-    wiring.events.create_group()
-    _claim_stale(wiring, done)
+    context.events.disarm()
+    context.events.create_group()
+    _claim_stale(context, done)
     has_rung = False
-    while entries := wiring.events.read(wiring.consumer, size := wiring.size.events):
-        if len(entries) == size and not has_rung and wiring.events.arm():
+    while entries := context.events.read(context.consumer, size := context.size.events):
+        if len(entries) == size and not has_rung and context.events.arm():
             ring()
             has_rung = True
-        _apply_entries(wiring, entries, done)
-        wiring.size.grow()
+        _apply_entries(context, entries, done)
+        context.size.grow()
         if time.monotonic() > deadline:
             done.is_unfinished = True
             return
 
 
-def _claim_stale(wiring: WorkerContext, done: Drained) -> None:
+def _claim_stale(context: WorkerContext, done: Drained) -> None:
     """Take over what dead consumers held: at once of those that are known to be, else in time.
 
     What this process itself holds as it begins is left from a drain that was broken off.
     """
-    for holder in wiring.events.holders():
-        if holder == wiring.consumer or wiring.is_gone(holder):
+    for holder in context.events.holders():
+        if holder == context.consumer or context.is_gone(holder):
             log.info("taking over what a drain left", consumer=holder)
-            _take_over(wiring, partial(wiring.events.inherit, holder), done)
-    _take_over(wiring, wiring.events.claim_stale, done)
+            _take_over(context, partial(context.events.inherit, holder), done)
+    _take_over(context, context.events.claim_stale, done)
 
 
 def _take_over(
-    wiring: WorkerContext, claim: Callable[[str, int], list[StreamMessage]], done: Drained
+    context: WorkerContext, claim: Callable[[str, int], list[StreamMessage]], done: Drained
 ) -> None:
     """Apply what can be claimed; what may have killed its consumer is applied alone."""
-    while claimed := claim(wiring.consumer, wiring.size.events):
-        entries = _without_known(wiring, claimed, done)
-        times = wiring.events.times_delivered(entries)
+    while claimed := claim(context.consumer, context.size.events):
+        entries = _without_known(context, claimed, done)
+        times = context.events.times_delivered(entries)
         calm = [entry for entry in entries if times.get(entry.entry_id, 0) <= SUSPECT_DELIVERIES]
-        _apply_entries(wiring, calm, done)
+        _apply_entries(context, calm, done)
         for entry in entries:
             count = times.get(entry.entry_id, 0)
             if count >= HOPELESS_DELIVERIES:
-                _record_hopeless(wiring, entry, count, done)
+                _record_hopeless(context, entry, count, done)
             elif count > SUSPECT_DELIVERIES:
-                _apply_entries(wiring, [entry], done)
+                _apply_entries(context, [entry], done)
 
 
 def _without_known(
-    wiring: WorkerContext, entries: Sequence[StreamMessage], done: Drained
+    context: WorkerContext, entries: Sequence[StreamMessage], done: Drained
 ) -> list[StreamMessage]:
     """Drop what the inbox has, done or kept: what killed once is not looked into again."""
-    with wiring.engine.begin() as connection:
+    with context.engine.begin() as connection:
         known = inbox.known(connection, [entry.delivery.event_id for entry in entries])
     twice = [entry.entry_id for entry in entries if entry.delivery.event_id in known]
     done.duplicates += len(twice)
     metrics.duplicates_met(len(twice))
-    wiring.events.acknowledge(twice)
+    context.events.acknowledge(twice)
     return [entry for entry in entries if entry.delivery.event_id not in known]
 
 
 def _record_hopeless(
-    wiring: WorkerContext, entry: StreamMessage, count: int, done: Drained
+    context: WorkerContext, entry: StreamMessage, count: int, done: Drained
 ) -> None:
     note = f"handed out {count} times by the stream and never finished"
-    _apply_works(wiring, [killer(entry.delivery, note=note)], done)
-    wiring.events.acknowledge([entry.entry_id])
+    _apply_works(context, [killer(entry.delivery, note=note)], done)
+    context.events.acknowledge([entry.entry_id])
 
 
-def _apply_entries(wiring: WorkerContext, entries: Sequence[StreamMessage], done: Drained) -> None:
+def _apply_entries(context: WorkerContext, entries: Sequence[StreamMessage], done: Drained) -> None:
     if not entries:
         return
     done.entries = entries
     deliveries = {entry.delivery.event_id: entry.delivery for entry in entries}
     held = [each for each in deliveries.values() if each.event_type in done.paused]
-    _hold(wiring, held, done)
+    _hold(context, held, done)
     works = [
         prepare(
             each,
-            test_mode=wiring.test_mode,
+            test_mode=context.test_mode,
             own_account=done.own_account,
-            can_ask=wiring.can_ask,
+            can_ask=context.can_ask,
         )
         for each in deliveries.values()
         if each.event_type not in done.paused
     ]
     if works:
-        _apply_works(wiring, works, done)
+        _apply_works(context, works, done)
     done.duplicates += len(entries) - len(deliveries)
     metrics.duplicates_met(len(entries) - len(deliveries))
-    wiring.events.acknowledge(entry.entry_id for entry in entries)
+    context.events.acknowledge(entry.entry_id for entry in entries)
     done.entries = ()
 
 
-def _hold(wiring: WorkerContext, deliveries: Sequence[Delivery], done: Drained) -> None:
+def _hold(context: WorkerContext, deliveries: Sequence[Delivery], done: Drained) -> None:
     """Keep events of paused types in the inbox, where they wait until the type is resumed."""
     if deliveries:
-        with wiring.engine.begin() as connection:
+        with context.engine.begin() as connection:
             new = inbox.store(connection, deliveries, source="webhook")
         done.held += new
         done.duplicates += len(deliveries) - new
 
 
-def _apply_works(wiring: WorkerContext, works: Sequence[PreparedEvent], done: Drained) -> None:
+def _apply_works(context: WorkerContext, works: Sequence[PreparedEvent], done: Drained) -> None:
     """Apply a batch, split where it must be."""
-    delays = wiring.retry_delays_seconds
-    for applied in apply_batch(wiring.engine, works, wiring.catalogue, retry_delays_seconds=delays):
+    delays = context.retry_delays_seconds
+    for applied in apply_batch(
+        context.engine, works, context.catalogue, retry_delays_seconds=delays
+    ):
         done.count(applied)
 
 
-def _drain_inbox(wiring: WorkerContext, done: Drained, deadline: float) -> None:
+def _drain_inbox(context: WorkerContext, done: Drained, deadline: float) -> None:
     """Apply stored events that are due: those kept while Redis was away, and retries."""
     started = time.monotonic()
-    while taken := _take(wiring):
+    while taken := _take(context):
         done.in_hand = taken
-        works = [_prepared(each, wiring, done.own_account) for each in taken]
-        _apply_works(wiring, works, done)
+        works = [_prepared(each, context, done.own_account) for each in taken]
+        _apply_works(context, works, done)
         done.in_hand = ()
-        wiring.size.grow()
+        context.size.grow()
         ends = min(deadline, started + SUSPECTS_SECONDS_MAX) if taken[0].is_suspect else deadline
         if time.monotonic() > ends:
             done.is_unfinished = True
             return
 
 
-def _take(wiring: WorkerContext) -> Sequence[Taken]:
+def _take(context: WorkerContext) -> Sequence[Taken]:
     """Commit that these are being tried, so that it is known whatever becomes of this process."""
-    with wiring.engine.begin() as connection:
-        return leases.take(connection, wiring.size.events, wiring.retry_delays_seconds)
+    with context.engine.begin() as connection:
+        return leases.take(connection, context.size.events, context.retry_delays_seconds)
 
 
-def _prepared(taken: Taken, wiring: WorkerContext, own_account: str | None) -> PreparedEvent:
+def _prepared(taken: Taken, context: WorkerContext, own_account: str | None) -> PreparedEvent:
     if taken.is_hopeless:
         return killer(taken.delivery, attempts=taken.attempts, is_stored=True)
     return prepare(
         taken.delivery,
         attempts=taken.attempts,
         is_stored=True,
-        test_mode=wiring.test_mode,
-        can_ask=wiring.can_ask,
+        test_mode=context.test_mode,
+        can_ask=context.can_ask,
         own_account=own_account,
     )

@@ -63,19 +63,19 @@ class Asked:
 
 
 def ask_stripe(
-    wiring: WorkerContext, *, grace_seconds: Mapping[Kind, float] = GRACE_SECONDS
+    context: WorkerContext, *, grace_seconds: Mapping[Kind, float] = GRACE_SECONDS
 ) -> Asked:
     """Ask what is due. Nothing without a key, nor while another worker asks, nor in a pause."""
     asked = Asked()
-    if wiring.gateway is None:
+    if context.gateway is None:
         return asked
-    with wiring.engine.begin() as connection:
+    with context.engine.begin() as connection:
         questions.drop_unwanted(connection)
         if not questions.due(connection, 1, grace_seconds):
             return asked
-    with turn(wiring) as mine:
+    with turn(context) as mine:
         if mine is not None and not mine.is_paused:
-            _Run(wiring, wiring.gateway, mine, asked, grace_seconds).run()
+            _Run(context, context.gateway, mine, asked, grace_seconds).run()
     if asked.begun:
         counts = {name: getattr(asked, name) for name in asked.__slots__}
         log.info("stripe was asked", **counts)
@@ -85,13 +85,13 @@ def ask_stripe(
 class _Run:
     def __init__(
         self,
-        wiring: WorkerContext,
+        context: WorkerContext,
         gateway: StripeGateway,
         mine: Turn,
         asked: Asked,
         grace_seconds: Mapping[Kind, float],
     ) -> None:
-        self._wiring = wiring
+        self._context = context
         self._gateway = gateway
         self._turn = mine
         self._asked = asked
@@ -109,13 +109,13 @@ class _Run:
         # After a failure a single question shows whether Stripe answers again.
         left = QUESTIONS_MAX - self._asked.begun
         limit = min(left, 1) if self._turn.failures else left
-        with self._wiring.engine.connect() as connection:
+        with self._context.engine.connect() as connection:
             return questions.due(connection, limit, self._grace_seconds) if limit > 0 else []
 
     def _one(self, question: Question) -> bool:
         """Ask one question; False where the run must end."""
         newest = None
-        with self._wiring.engine.begin() as connection:
+        with self._context.engine.begin() as connection:
             if not self._turn.prolong(connection):
                 return False
             if not questions.begin(connection, question, lease_seconds=TURN_SECONDS):
@@ -143,7 +143,7 @@ class _Run:
     def _apply(self, question: Question, answered: Answered) -> None:
         try:
             works = [
-                prepare(as_delivery(event), source="fetch", test_mode=self._wiring.test_mode)
+                prepare(as_delivery(event), source="fetch", test_mode=self._context.test_mode)
                 for event in answered.events
             ]
         except (TypeError, ValueError) as error:
@@ -152,7 +152,7 @@ class _Run:
             return
         if works:
             self._commit(works)
-        with self._wiring.engine.begin() as connection:
+        with self._context.engine.begin() as connection:
             if questions.is_wanted(connection, question):
                 self._undecided(connection, question, f"{answered.says}; that decides nothing")
             else:
@@ -160,10 +160,10 @@ class _Run:
                 self._asked.decided += 1
 
     def _commit(self, works: Sequence[PreparedEvent]) -> None:
-        wiring = self._wiring
-        delays = wiring.retry_delays_seconds
+        context = self._context
+        delays = context.retry_delays_seconds
         for applied in apply_batch(
-            wiring.engine, works, wiring.catalogue, retry_delays_seconds=delays
+            context.engine, works, context.catalogue, retry_delays_seconds=delays
         ):
             committed(applied)
 
@@ -171,7 +171,7 @@ class _Run:
         log.warning(
             "answer of stripe cannot be used", kind=question.kind, error=type(error).__name__
         )
-        with self._wiring.engine.begin() as connection:
+        with self._context.engine.begin() as connection:
             self._undecided(connection, question, f"its answer cannot be used: {described(error)}")
 
     def _undecided(self, connection: Connection, question: Question, says: str) -> None:
@@ -192,7 +192,7 @@ class _Run:
         is_refusal = error.status == HTTPStatus.FORBIDDEN and isinstance(error, StripeKeyRefused)
         if isinstance(error, StripeMissing | StripeRefused | StripeListTooLong) or is_refusal:
             self._turn.succeeded()
-            with self._wiring.engine.begin() as connection:
+            with self._context.engine.begin() as connection:
                 says = _reason(error)
                 if is_refusal:
                     self._undecided(connection, question, says)
@@ -200,7 +200,7 @@ class _Run:
                     self._give_up(connection, question, says)
             return True
         pause = min(_step(question.silences) or SILENCE_SECONDS_MAX, SILENCE_SECONDS_MAX)
-        with self._wiring.engine.begin() as connection:
+        with self._context.engine.begin() as connection:
             questions.postponed(connection, question, str(error), pause_seconds=pause, silent=True)
         self._asked.silent += 1
         wished = error.wait_seconds if isinstance(error, StripeBusy) else None

@@ -23,35 +23,35 @@ QUESTION_SECONDS = 6.0
 log = telemetry.get_logger("superseded")
 
 
-def expire_superseded(wiring: WorkerContext) -> int:
+def expire_superseded(context: WorkerContext) -> int:
     """Expire a few sessions; returns how many have ended. None without a key.
 
     Nothing is asked inside a transaction, and whatever is not done is found again by the next run.
     """
-    if wiring.gateway is None:
+    if context.gateway is None:
         return 0
-    with wiring.engine.begin() as connection:
+    with context.engine.begin() as connection:
         payable = superseded.taken(connection, PAYABLE_MAX)
-    with wiring.engine.connect() as connection:
+    with context.engine.connect() as connection:
         ruled_out = [
             each
             for each in payable
-            if superseded.is_superseded(connection, each, one_trial=wiring.trials == "once")
+            if superseded.is_superseded(connection, each, one_trial=context.trials == "once")
         ]
     if not ruled_out:
         return 0
-    with turn(wiring) as mine:
+    with turn(context) as mine:
         if mine is None or mine.is_paused:
             return 0
-        return sum(_ended(wiring, wiring.gateway, mine, ruled_out[:QUESTIONS_MAX]))
+        return sum(_ended(context, context.gateway, mine, ruled_out[:QUESTIONS_MAX]))
 
 
 def _ended(
-    wiring: WorkerContext, gateway: StripeGateway, mine: Turn, ruled_out: Sequence[Payable]
+    context: WorkerContext, gateway: StripeGateway, mine: Turn, ruled_out: Sequence[Payable]
 ) -> Iterator[bool]:
     """Ask for the end of one session after the other, while Stripe answers."""
     for each in ruled_out:
-        with wiring.engine.begin() as connection:
+        with context.engine.begin() as connection:
             if not mine.prolong(connection):
                 return
             superseded.count_try(connection, each)
@@ -61,7 +61,7 @@ def _ended(
             mine.failed(error.detail)
             return
         mine.succeeded()
-        yield _noted(wiring, each, state)
+        yield _noted(context, each, state)
 
 
 def _end_of(payable: Payable, gateway: StripeGateway) -> str | None:
@@ -77,11 +77,11 @@ def _end_of(payable: Payable, gateway: StripeGateway) -> str | None:
     return "expired"
 
 
-def _noted(wiring: WorkerContext, payable: Payable, state: str | None) -> bool:
+def _noted(context: WorkerContext, payable: Payable, state: str | None) -> bool:
     if state is None:
         log.warning("stripe does not expire a session", session=payable.session_id)
         return False
-    with wiring.engine.begin() as connection:
+    with context.engine.begin() as connection:
         purchases.end(connection, payable.purchase_id, state)
     log.info("superseded session ended", session=payable.session_id, state=state)
     return True

@@ -66,33 +66,33 @@ class Turn:
 
 
 @contextmanager
-def turn(wiring: WorkerContext) -> Iterator[Turn | None]:
+def turn(context: WorkerContext) -> Iterator[Turn | None]:
     """The turn for as long as the block runs; None while another has it."""
     holder = uuid.uuid4().hex
-    with wiring.engine.begin() as connection:
+    with context.engine.begin() as connection:
         had = stripe_turn.take(connection, holder, lease_seconds=TURN_SECONDS)
     if had is None:
         yield None
         return
     try:
-        yield Turn(wiring.engine, holder, had)
+        yield Turn(context.engine, holder, had)
     finally:
-        with wiring.engine.begin() as connection:
+        with context.engine.begin() as connection:
             stripe_turn.give_back(connection, holder)
 
 
-def in_turn(wiring: WorkerContext, ask: Callable[[StripeGateway], None]) -> None:
+def in_turn(context: WorkerContext, ask: Callable[[StripeGateway], None]) -> None:
     """Ask Stripe something when it is our turn; nothing without a key, nor in a pause.
 
     `ask` may raise `StripeUnavailable`: then nobody asks for a while, as after any other question.
     """
-    if wiring.gateway is None:
+    if context.gateway is None:
         return
-    with turn(wiring) as mine:
+    with turn(context) as mine:
         if mine is None or mine.is_paused:
             return
         try:
-            ask(wiring.gateway)
+            ask(context.gateway)
         except StripeUnavailable as error:
             mine.failed(error.detail)
         else:
@@ -100,15 +100,15 @@ def in_turn(wiring: WorkerContext, ask: Callable[[StripeGateway], None]) -> None
 
 
 def leave_reading(
-    wiring: WorkerContext, *, after_outage: bool = False, goes_on: bool = False
+    context: WorkerContext, *, after_outage: bool = False, goes_on: bool = False
 ) -> None:
     """Remember a reading of Stripe's list for when it may have its turn; options are the task's."""
     cause = "goes_on" if goes_on else "after_outage" if after_outage else "tick"
-    with wiring.engine.begin() as connection:
+    with context.engine.begin() as connection:
         stripe_turn.wait(connection, cause)
 
 
-def next_reading(wiring: WorkerContext) -> str | None:
+def next_reading(context: WorkerContext) -> str | None:
     """The cause of a reading that waits and may have its turn now; it waits no longer then."""
-    with wiring.engine.begin() as connection:
+    with context.engine.begin() as connection:
         return stripe_turn.next_waiting(connection)

@@ -62,7 +62,7 @@ class LookedBack:
 
 
 def catch_up(
-    wiring: WorkerContext,
+    context: WorkerContext,
     ring: Callable[[], object],
     *,
     after_outage: bool = False,
@@ -74,21 +74,21 @@ def catch_up(
     stopped), nor, `after_outage`, when events have come in lately. Where it is another's turn to
     ask Stripe the reading is remembered for when that is over.
     """
-    if wiring.gateway is None:
+    if context.gateway is None:
         return False
-    with wiring.engine.connect() as connection:
+    with context.engine.connect() as connection:
         known = places.progress(connection)
         newest = places.newest_received(connection)
     is_read = known.walk is not None and known.idle_seconds < MOVING_SECONDS
     if (is_read and not goes_on) or (after_outage and not _was_silent(newest)):
         return False
-    with turn(wiring) as mine:
+    with turn(context) as mine:
         # It is rare, so not even a pause keeps it from trying.
         if mine is None:
-            leave_reading(wiring, after_outage=after_outage, goes_on=goes_on)
+            leave_reading(context, after_outage=after_outage, goes_on=goes_on)
             return False
         try:
-            must_go_on = _Reading(wiring.engine, wiring.gateway, ring).run(known)
+            must_go_on = _Reading(context.engine, context.gateway, ring).run(known)
         except StripeUnavailable as error:
             mine.failed(error.detail)
             return False

@@ -15,14 +15,14 @@ from workers.context import WorkerContext
 log = telemetry.get_logger("sweep")
 
 
-def sweep(wiring: WorkerContext, ring: Callable[[], object]) -> bool:
+def sweep(context: WorkerContext, ring: Callable[[], object]) -> bool:
     """Ring once if anything waits and the bell is not armed already; says whether it rang."""
-    wiring.beat()
-    _tidy(wiring)
-    if not _waits(wiring):
+    context.beat()
+    _tidy(context)
+    if not _waits(context):
         return False
     try:
-        armed = wiring.events.arm()
+        armed = context.events.arm()
     except redis.RedisError as error:
         log.warning("stream unavailable", error=type(error).__name__)
         armed = True
@@ -31,9 +31,9 @@ def sweep(wiring: WorkerContext, ring: Callable[[], object]) -> bool:
     return armed
 
 
-def _tidy(wiring: WorkerContext) -> None:
+def _tidy(context: WorkerContext) -> None:
     try:
-        forgotten = wiring.events.forget_dead_consumers()
+        forgotten = context.events.forget_dead_consumers()
     except redis.RedisError as error:
         log.warning("consumers not tidied", error=type(error).__name__)
         return
@@ -41,11 +41,11 @@ def _tidy(wiring: WorkerContext) -> None:
         log.info("dead consumers forgotten", consumers=forgotten)
 
 
-def _waits(wiring: WorkerContext) -> bool:
+def _waits(context: WorkerContext) -> bool:
     try:
-        if wiring.events.length():
+        if context.events.length():
             return True
     except redis.RedisError as error:
         log.warning("stream unavailable", error=type(error).__name__)
-    with wiring.engine.connect() as connection:
+    with context.engine.connect() as connection:
         return inbox.is_due(connection)

@@ -12,7 +12,7 @@ from db.ledger.locks import StaleLocks
 from domain.decode import Fact, decode, parse
 from domain.errors import BillingError
 from domain.working_set import Derived
-from tests.pipeline import a_wiring, balances, empty, sell
+from tests.pipeline import a_worker_context, balances, empty, sell
 from tests.play import CATALOGUE
 from tests.stripe_objects import a_refund, a_session, an_event
 
@@ -20,7 +20,7 @@ from tests.stripe_objects import a_refund, a_session, an_event
 @pytest.fixture
 def engine(database_url: str, redis_url: str) -> Engine:
     """An empty database that sells the plans of the tests."""
-    made = a_wiring(database_url, redis_url).engine
+    made = a_worker_context(database_url, redis_url).engine
     empty(made)
     sell(made, CATALOGUE)
     return made

@@ -20,7 +20,7 @@ from db.engine import make_engine
 from ingest.app import create_app
 from ingest.context import open_edge
 from tests.ingest.builders import ENVIRONMENT, a_token
-from tests.pipeline import a_wiring, empty, sell, work
+from tests.pipeline import a_worker_context, empty, sell, work
 from tests.play import CATALOGUE
 from tests.stripe_objects import a_refund, a_session, an_event
 from workers.commands.explain import explain
@@ -43,7 +43,7 @@ class Till:
     """The edge and the pipeline on one database."""
 
     app: Flask
-    wiring: WorkerContext
+    context: WorkerContext
 
     def send(self, body: object, *, user: str = "user_1", **changes: Any) -> TestResponse:
         """A debit as a program sends it; `changes` replace the key, the scope, the raw data."""
@@ -66,14 +66,14 @@ class Till:
 
     def fund(self, tokens: int, user: str = "user_1") -> None:
         """Give a user tokens by hand."""
-        with self.wiring.engine.begin() as connection:
+        with self.context.engine.begin() as connection:
             given = {"user": user, "tokens": tokens}
             connection.execute(text(ACCOUNT), given)
             connection.execute(text(WELCOME), given)
 
     def rows(self, sql: str) -> Sequence[Any]:
         """What the database says."""
-        with self.wiring.engine.connect() as connection:
+        with self.context.engine.connect() as connection:
             return connection.execute(text(sql)).all()
 
     @property
@@ -97,18 +97,18 @@ def opened(database_url: str, redis_url: str) -> Iterator[Till]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("ingest.http.rate_limit.REQUESTS_PER_SECOND", 10**6)
         app = create_app(found, opened=edge)
-    wiring = a_wiring(database_url, redis_url)
-    sell(wiring.engine, CATALOGUE)
-    yield Till(app, wiring)
-    wiring.engine.dispose()
+    context = a_worker_context(database_url, redis_url)
+    sell(context.engine, CATALOGUE)
+    yield Till(app, context)
+    context.engine.dispose()
     edge.engine.dispose()
 
 
 @pytest.fixture
 def till(opened: Till) -> Till:
     """The same, with nothing in it."""
-    empty(opened.wiring.engine)
-    opened.wiring.events._client.flushdb()
+    empty(opened.context.engine)
+    opened.context.events._client.flushdb()
     return opened
 
 
@@ -329,14 +329,14 @@ def test_debits_and_reversals_at_the_same_time_leave_a_ledger_that_holds(
         )
         for each in sales
     ]
-    work(till.wiring, sold)
+    work(till.context, sold)
     refunds = [
         an_event(
             "refund.created", a_refund(id=f"re_{each}", payment_intent=f"pi_{each}", charge=None)
         )
         for each in sales
     ]
-    taken = threading.Thread(target=lambda: [work(till.wiring, [refund]) for refund in refunds])
+    taken = threading.Thread(target=lambda: [work(till.context, [refund]) for refund in refunds])
     taken.start()
     answers = at_once(120, lambda number: till.debit(70, f"key_{number}"))
     taken.join(timeout=30)
@@ -347,7 +347,7 @@ def test_debits_and_reversals_at_the_same_time_leave_a_ledger_that_holds(
     assert lowest[0][0] >= 0
 
     found: list[Any] = []
-    audit(till.wiring.engine, found.append, lambda _done, _total: None)
+    audit(till.context.engine, found.append, lambda _done, _total: None)
     assert found == []
     monkeypatch.setenv("DATABASE_URL", database_url.replace("+psycopg2", ""))
     story = CliRunner().invoke(explain, ["--user", "user_1"])

@@ -242,7 +242,7 @@ def test_who_waits_too_long_is_told_to_come_back(
 ) -> None:
     """Another request of the user holds the turn; nobody waits for ever."""
     monkeypatch.setattr(service, "WAIT_SECONDS", 0.2)
-    with shop.wiring.engine.begin() as connection:
+    with shop.context.engine.begin() as connection:
         purchases.enter(connection, "user_1", "0" * 64, None)
     answer = shop.buy()
     assert problem(answer) == (503, "checkout_busy")
@@ -253,7 +253,7 @@ def test_a_turn_whose_holder_died_is_taken_over(shop: Shop) -> None:
     """What was asked for before is asked for again under the same key, and made once."""
     shop.stripe.faults[SESSION] = ["mute", "mute"]
     assert problem(shop.buy()) == (503, "stripe_unreachable")
-    with shop.wiring.engine.begin() as connection:
+    with shop.context.engine.begin() as connection:
         purchases.enter(connection, "user_1", "0" * 64, None)
     shop.age()
     shop.bought()

@@ -199,7 +199,7 @@ def test_a_renewal_does_not_count_as_what_the_session_brought(shop: Shop) -> Non
     )
     shop.work(an_event("invoice.paid", invoice | {"created": 1_700_000_500}))
     assert seen(shop, session_id) == ("complete", 10_000, "sub_1")
-    assert balances(shop.wiring.engine) == {"user_1": 30_000}
+    assert balances(shop.context.engine) == {"user_1": 30_000}
 
 
 def test_a_payment_that_went_to_another_user_is_not_complete(shop: Shop) -> None:
@@ -209,7 +209,7 @@ def test_a_payment_that_went_to_another_user_is_not_complete(shop: Shop) -> None
     deaf(shop)
     session = shop.told(session_id, **PAID, metadata=theirs, client_reference_id="user_2")
     shop.work(an_event("checkout.session.completed", session))
-    assert balances(shop.wiring.engine) == {"user_2": 1_000}
+    assert balances(shop.context.engine) == {"user_2": 1_000}
     assert seen(shop, session_id) == ("processing", 0, None)
 
 
@@ -224,8 +224,8 @@ def test_a_late_webhook_is_made_up_for_by_asking_once(shop: Shop) -> None:
     shop.work()
     assert seen(shop, session_id) == ("complete", 1_000, None)
     shop.work(an_event("checkout.session.completed", session))
-    assert balances(shop.wiring.engine) == {"user_1": 1_000}
-    assert f"fetched_{session_id}_complete_paid" in statuses(shop.wiring.engine)
+    assert balances(shop.context.engine) == {"user_1": 1_000}
+    assert f"fetched_{session_id}_complete_paid" in statuses(shop.context.engine)
 
 
 def test_a_late_subscription_is_made_up_for_whole(shop: Shop) -> None:
@@ -236,7 +236,7 @@ def test_a_late_subscription_is_made_up_for_whole(shop: Shop) -> None:
     assert seen(shop, session_id)[0] == "processing"
     shop.work()
     assert seen(shop, session_id) == ("complete", 10_000, "sub_1")
-    assert balances(shop.wiring.engine) == {"user_1": 10_000}
+    assert balances(shop.context.engine) == {"user_1": 10_000}
 
 
 def test_asking_again_and_again_adds_no_event(shop: Shop) -> None:
@@ -247,7 +247,7 @@ def test_asking_again_and_again_adds_no_event(shop: Shop) -> None:
         seen(shop, session_id)
         shop.age()
         shop.work()
-    assert len(statuses(shop.wiring.engine)) == 1
+    assert len(statuses(shop.context.engine)) == 1
     assert shop.stripe.count(f"GET checkout/sessions/{session_id}") == 3
 
 
@@ -288,7 +288,7 @@ def test_a_page_does_not_wait_for_a_bank(shop: Shop, monkeypatch: pytest.MonkeyP
     assert seen(shop, session_id) == ("processing", 0, None)
     assert time.monotonic() - began < 3
     shop.work()
-    assert list(statuses(shop.wiring.engine)) == [f"fetched_{session_id}_complete_unpaid"]
+    assert list(statuses(shop.context.engine)) == [f"fetched_{session_id}_complete_unpaid"]
 
 
 def test_a_page_never_fails_because_of_stripe(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,7 +43,7 @@ def malls(database_url: str, redis_url: str) -> Iterator[dict[str, Shop]]:
         opened(database_url, redis_url, stripe, TRIALS="per_plan") as per_plan,
     ):
         stock(once)
-        sell(once.wiring.engine, EXTRA)
+        sell(once.context.engine, EXTRA)
         yield {"once": once, "per_plan": per_plan}
 
 

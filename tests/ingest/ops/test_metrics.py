@@ -18,7 +18,7 @@ from ingest.context import open_edge
 from settings import Settings
 from tests.ingest.builders import a_body, a_signature, a_token, as_user
 from tests.ingest.conftest import Stores
-from tests.pipeline import a_delivery, a_wiring
+from tests.pipeline import a_delivery, a_worker_context
 from tests.stripe_objects import an_event
 
 PATH = "/billing/stripe/webhook/"
@@ -156,8 +156,8 @@ def test_what_waits_is_told_with_its_age(
     keep(database_url, "evt_due", "received", age=50, due_in=-40)
     keep(database_url, "evt_later", "failed", age=900, due_in=600)
     keep(database_url, "evt_dead", "dead", age=90_000, due_in=None)
-    wiring = a_wiring(database_url, redis_url)
-    wiring.events.put(a_delivery(an_event("ping", {})))
+    context = a_worker_context(database_url, redis_url)
+    context.events.put(a_delivery(an_event("ping", {})))
     Heartbeat(connect(redis_url)).beat()
     found = told(client_on)
     assert found[a_sample("billing_queue_depth", queue="stream")] == 1
@@ -169,7 +169,7 @@ def test_what_waits_is_told_with_its_age(
     now = time.time()
     for name in ("billing_newest_event", "billing_scheduler_heartbeat"):
         assert now - 60 < found[a_sample(f"{name}_timestamp_seconds")] <= now
-    wiring.engine.dispose()
+    context.engine.dispose()
 
 
 def test_what_is_to_be_asked_of_stripe_is_told(client_on: FlaskClient, database_url: str) -> None:

@@ -9,7 +9,7 @@ import redis
 
 from db.queue import inbox
 from dev.up.engines import ValkeyEngine
-from tests.pipeline import a_delivery, a_wiring, balances, empty, put, sell
+from tests.pipeline import a_delivery, a_worker_context, balances, empty, put, sell
 from tests.play import CATALOGUE
 from tests.stripe_objects import a_session, an_event
 from workers.liveness.redis_outage import bridge, until_back, watch
@@ -19,13 +19,13 @@ from workers.pipeline.drain import drain
 @pytest.fixture(scope="module", autouse=True)
 def catalogue(database_url: str, redis_url: str) -> None:
     """Something to sell."""
-    sell(a_wiring(database_url, redis_url).engine, CATALOGUE)
+    sell(a_worker_context(database_url, redis_url).engine, CATALOGUE)
 
 
 def test_a_redis_that_is_gone_takes_no_writes(database_url: str, redis_url: str) -> None:
     """A port nobody listens on."""
-    assert a_wiring(database_url, redis_url).events.takes_writes()
-    assert not a_wiring(database_url, "redis://127.0.0.1:1/0").events.takes_writes()
+    assert a_worker_context(database_url, redis_url).events.takes_writes()
+    assert not a_worker_context(database_url, "redis://127.0.0.1:1/0").events.takes_writes()
 
 
 def test_a_full_redis_takes_no_writes_and_its_stream_is_drained_all_the_same(
@@ -33,20 +33,20 @@ def test_a_full_redis_takes_no_writes_and_its_stream_is_drained_all_the_same(
 ) -> None:
     """What waits in it is what fills it, so waiting for room would be waiting for ever."""
     with ValkeyEngine(tmp_path) as valkey:
-        wiring = a_wiring(database_url, valkey.url)
-        put(wiring, [an_event("checkout.session.completed", a_session(id="cs_full"))])
+        context = a_worker_context(database_url, valkey.url)
+        put(context, [an_event("checkout.session.completed", a_session(id="cs_full"))])
         with closing(redis.Redis.from_url(valkey.url)) as client:
             client.config_set("maxmemory", "1mb")
-        assert not wiring.events.takes_writes()
+        assert not context.events.takes_writes()
         # Nobody has read from the stream yet: the group is there only once a worker was.
-        assert drain(wiring, lambda: None).applied == 0
+        assert drain(context, lambda: None).applied == 0
         with closing(redis.Redis.from_url(valkey.url)) as client:
             client.config_set("maxmemory", "0")
-            wiring.events.create_group()
+            context.events.create_group()
             client.config_set("maxmemory", "1mb")
-        assert drain(wiring, lambda: None).applied == 1
-        assert wiring.events.length() == 0
-        wiring.engine.dispose()
+        assert drain(context, lambda: None).applied == 1
+        assert context.events.length() == 0
+        context.engine.dispose()
 
 
 @pytest.mark.parametrize(("port_of", "helped"), [(None, []), (1, ["helped"])])
@@ -81,24 +81,26 @@ def test_the_helper_runs_after_two_silences_and_not_after_one() -> None:
 
 def test_what_is_stored_is_applied_without_redis(database_url: str) -> None:
     """Only PostgreSQL is needed."""
-    wiring = a_wiring(database_url, "redis://127.0.0.1:1/0")
-    empty(wiring.engine)
-    with wiring.engine.begin() as connection:
+    context = a_worker_context(database_url, "redis://127.0.0.1:1/0")
+    empty(context.engine)
+    with context.engine.begin() as connection:
         event = an_event("checkout.session.completed", a_session())
         inbox.store(connection, [a_delivery(event)], source="webhook")
     replies = iter([False, True])
-    until_back(lambda: next(replies), lambda: drain(wiring, lambda: None), interval_seconds=0)
-    assert balances(wiring.engine) == {"user_1": 1_000}
-    wiring.engine.dispose()
+    until_back(lambda: next(replies), lambda: drain(context, lambda: None), interval_seconds=0)
+    assert balances(context.engine) == {"user_1": 1_000}
+    context.engine.dispose()
 
 
 def test_what_waits_in_redis_is_applied_as_soon_as_it_is_back(
     database_url: str, redis_url: str
 ) -> None:
     """Celery takes seconds to come back, and longer if it has gone deaf."""
-    wiring = a_wiring(database_url, redis_url)
-    empty(wiring.engine)
-    put(wiring, [an_event("checkout.session.completed", a_session(id="cs_back"))])
-    until_back(wiring.events.takes_writes, lambda: drain(wiring, lambda: None), interval_seconds=0)
-    assert balances(wiring.engine) == {"user_1": 1_000}
-    wiring.engine.dispose()
+    context = a_worker_context(database_url, redis_url)
+    empty(context.engine)
+    put(context, [an_event("checkout.session.completed", a_session(id="cs_back"))])
+    until_back(
+        context.events.takes_writes, lambda: drain(context, lambda: None), interval_seconds=0
+    )
+    assert balances(context.engine) == {"user_1": 1_000}
+    context.engine.dispose()

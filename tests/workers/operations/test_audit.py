@@ -40,11 +40,11 @@ Change = Callable[[str], None]
 
 
 @pytest.fixture
-def tamper(wiring: WorkerContext) -> Change:
+def tamper(context: WorkerContext) -> Change:
     """Changes the tables behind the pipeline's back."""
 
     def change(statement: str) -> None:
-        with tampering(wiring.engine) as connection:
+        with tampering(context.engine) as connection:
             assert connection.execute(text(statement)).rowcount == 1
 
     return change
@@ -59,10 +59,10 @@ def tampering(engine: Engine) -> Iterator[Any]:
         connection.execute(text("ALTER TABLE ledger_entries ENABLE TRIGGER USER"))
 
 
-def audited(wiring: WorkerContext) -> tuple[Verdict, list[Finding]]:
+def audited(context: WorkerContext) -> tuple[Verdict, list[Finding]]:
     """Run an audit without a command line."""
     found: list[Finding] = []
-    return audit(wiring.engine, found.append, lambda _done, _total: None), found
+    return audit(context.engine, found.append, lambda _done, _total: None), found
 
 
 def told(findings: list[Finding]) -> list[tuple[str, str, dict[str, Any], list[str]]]:
@@ -114,61 +114,61 @@ def an_account() -> list[dict[str, Any]]:
 @examples(12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_what_the_pipeline_made_is_clean_in_whatever_order_it_came(
-    wiring: WorkerContext, data: st.DataObject
+    context: WorkerContext, data: st.DataObject
 ) -> None:
     """Any story, any order, duplicates, two batches: the audit takes another order, same end."""
-    empty(wiring.engine)
+    empty(context.engine)
     story = data.draw(account_stories())
     delivered = shuffled(data.draw, story.events)
     cut = data.draw(st.integers(0, len(delivered)))
-    work(wiring, delivered[:cut])
-    work(wiring, delivered[cut:])
-    verdict, findings = audited(wiring)
+    work(context, delivered[:cut])
+    work(context, delivered[cut:])
+    verdict, findings = audited(context)
     assert told(findings) == []
     assert verdict.is_clean
     assert verdict.counts.applied == len(story.events)
 
 
 def test_many_batches_make_no_difference(
-    wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch, tamper: Change
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch, tamper: Change
 ) -> None:
     """One event a batch is as clean, and a difference is found all the same."""
     monkeypatch.setattr(module, "BATCH", 1)
     monkeypatch.setattr(module, "_FIRST_STATISTICS", 2)
-    work(wiring, an_account())
-    assert audited(wiring)[0].is_clean
+    work(context, an_account())
+    assert audited(context)[0].is_clean
     tamper("UPDATE token_accounts SET balance = 1")
-    assert audited(wiring)[0].differences == 1
+    assert audited(context)[0].differences == 1
 
 
 def test_a_tampered_balance_is_reported_with_the_events_behind_it(
-    wiring: WorkerContext, tamper: Change
+    context: WorkerContext, tamper: Change
 ) -> None:
     """Half of 10,000, and 1,000: the account must say 6,000."""
-    work(wiring, an_account())
+    work(context, an_account())
     tamper("UPDATE token_accounts SET balance = 7777 WHERE user_id = 'user_1'")
-    verdict, findings = audited(wiring)
+    verdict, findings = audited(context)
     events = ["evt_package", "evt_refunded", "evt_linked", "evt_paid", "evt_began"]
     balance = {"balance": (7_777, 6_000)}
     assert told(findings) == [("token_accounts", "user_1", balance, events)]
     assert not verdict.is_clean
 
 
-def test_a_tampered_subscription_is_reported(wiring: WorkerContext, tamper: Change) -> None:
+def test_a_tampered_subscription_is_reported(context: WorkerContext, tamper: Change) -> None:
     """With both values and the event that told of it, not one that was ignored."""
     ignored = an_event("customer.subscription.something_new", a_subscription())
-    work(wiring, [*an_account(), ignored])
+    work(context, [*an_account(), ignored])
     tamper("UPDATE subscriptions SET status = 'canceled'")
     status = {"status": ("canceled", "active")}
-    assert told(audited(wiring)[1]) == [("subscriptions", "sub_1", status, ["evt_began"])]
+    assert told(audited(context)[1]) == [("subscriptions", "sub_1", status, ["evt_began"])]
 
 
-def test_a_missing_ledger_entry_is_reported(wiring: WorkerContext, tamper: Change) -> None:
+def test_a_missing_ledger_entry_is_reported(context: WorkerContext, tamper: Change) -> None:
     """At its payment, at the account, and where the chain of balances breaks."""
     for event in an_account():
-        work(wiring, [event])
+        work(context, [event])
     tamper("DELETE FROM ledger_entries WHERE kind = 'reversal'")
-    payment, entry, account = told(audited(wiring)[1])
+    payment, entry, account = told(audited(context)[1])
     assert payment == (
         "ledger_entries",
         "in_1",
@@ -180,11 +180,11 @@ def test_a_missing_ledger_entry_is_reported(wiring: WorkerContext, tamper: Chang
     assert account[:3] == ("token_accounts", "user_1", {"sum of entries": (11_000, 6_000)})
 
 
-def test_a_lost_effect_is_reported(wiring: WorkerContext) -> None:
+def test_a_lost_effect_is_reported(context: WorkerContext) -> None:
     """An event marked applied whose rows were never written."""
-    work(wiring, an_account()[:3])
-    mark_applied(wiring, a_delivery(an_account()[3]))
-    found = {(table, row): columns for table, row, columns, _ in told(audited(wiring)[1])}
+    work(context, an_account()[:3])
+    mark_applied(context, a_delivery(an_account()[3]))
+    found = {(table, row): columns for table, row, columns, _ in told(audited(context)[1])}
     assert found["refunds", "re_1"][WHOLE_ROW][0] is None
     assert found["refunds", "re_1"][WHOLE_ROW][1]["amount_minor"] == 1_450
     assert found["payments", "in_1"] == {
@@ -195,7 +195,7 @@ def test_a_lost_effect_is_reported(wiring: WorkerContext) -> None:
     assert found["payments", "ch_1"][WHOLE_ROW][0] is None
     assert found["ledger_entries", "in_1"] == {"sum for user_1": (10_000, 5_000)}
     assert found["token_accounts", "user_1"]["balance"] == (10_000, 5_000)
-    for _, _, _, events in told(audited(wiring)[1]):
+    for _, _, _, events in told(audited(context)[1]):
         assert "evt_refunded" in events
 
 
@@ -211,29 +211,29 @@ def test_a_lost_effect_is_reported(wiring: WorkerContext) -> None:
     ],
 )
 def test_every_table_is_compared(
-    wiring: WorkerContext, tamper: Change, change: str, place: tuple[str, str], columns: set[str]
+    context: WorkerContext, tamper: Change, change: str, place: tuple[str, str], columns: set[str]
 ) -> None:
     """One changed value, one difference, with its events."""
     dispute = a_dispute(id="dp_1", payment_intent="pi_2", charge="ch_2", status="won")
-    work(wiring, [*an_account(), an_event("charge.dispute.closed", dispute)])
+    work(context, [*an_account(), an_event("charge.dispute.closed", dispute)])
     tamper(change)
-    [(table, row, found, events)] = told(audited(wiring)[1])
+    [(table, row, found, events)] = told(audited(context)[1])
     assert ((table, row), set(found)) == (place, columns)
     assert events
 
 
 def test_a_row_and_an_entry_that_no_event_calls_for_are_reported(
-    wiring: WorkerContext, tamper: Change
+    context: WorkerContext, tamper: Change
 ) -> None:
     """Forged consistently: entry, chain and balance agree, but nothing was ever paid."""
-    work(wiring, an_account()[4:])
+    work(context, an_account()[4:])
     tamper(
         "INSERT INTO ledger_entries (user_id, delta, kind, balance_after, payment_id, reason)"
         " VALUES ('user_1', 500, 'grant', 1500, 'in_forged', 'x')"
     )
     tamper("UPDATE token_accounts SET balance = 1500")
     tamper("INSERT INTO customers (id) VALUES ('cus_forged')")
-    found = {(table, columns_name(columns)) for table, _, columns, _ in told(audited(wiring)[1])}
+    found = {(table, columns_name(columns)) for table, _, columns, _ in told(audited(context)[1])}
     assert found == {
         ("customers", ""),
         ("ledger_entries", "sum for user_1"),
@@ -247,93 +247,93 @@ def columns_name(columns: dict[str, Any]) -> str:
     return ", ".join(columns)
 
 
-def test_debits_are_no_difference(wiring: WorkerContext, tamper: Change) -> None:
+def test_debits_are_no_difference(context: WorkerContext, tamper: Change) -> None:
     """No event tells of them: the live ledger does."""
-    work(wiring, an_account()[4:])
+    work(context, an_account()[4:])
     tamper(
         "INSERT INTO ledger_entries (user_id, delta, kind, balance_after, reason, idempotency_key)"
         " VALUES ('user_1', -300, 'debit', 700, 'a chat', 'k')"
     )
     tamper("UPDATE token_accounts SET balance = 700")
-    assert audited(wiring)[0].is_clean
+    assert audited(context)[0].is_clean
 
 
-def mark_applied(wiring: WorkerContext, delivery: Delivery) -> None:
+def mark_applied(context: WorkerContext, delivery: Delivery) -> None:
     """Record an event as applied, without any effect of it."""
     outcomes = {delivery.event_id: inbox.Outcome(EventStatus.APPLIED)}
-    with wiring.engine.begin() as connection:
+    with context.engine.begin() as connection:
         inbox.insert(connection, [delivery], outcomes, sources={delivery.event_id: "webhook"})
 
 
-def test_an_event_that_can_no_longer_be_read_is_a_finding(wiring: WorkerContext) -> None:
+def test_an_event_that_can_no_longer_be_read_is_a_finding(context: WorkerContext) -> None:
     """The audit goes on, and says which event and why."""
-    work(wiring, an_account())
+    work(context, an_account())
     unreadable = replace(a_delivery(an_event("customer.created", a_customer())), body=b"\0")
-    mark_applied(wiring, unreadable)
-    [(table, row, columns, events)] = told(audited(wiring)[1])
+    mark_applied(context, unreadable)
+    [(table, row, columns, events)] = told(audited(context)[1])
     assert (table, row, events) == ("webhook_events", unreadable.event_id, [unreadable.event_id])
     assert "can no longer be applied: ZstdError" in columns[WHOLE_ROW][1]
 
 
-def test_a_culprit_does_not_take_its_batch_along(wiring: WorkerContext) -> None:
+def test_a_culprit_does_not_take_its_batch_along(context: WorkerContext) -> None:
     """An event that the database refuses is reported alone."""
-    work(wiring, an_account())
+    work(context, an_account())
     lines = [a_line(9 * 10**17) for _ in range(9)]
     huge = an_invoice(lines, id="in_9", metadata={"user_id": "user_9"}, customer="cus_9")
-    mark_applied(wiring, a_delivery(an_event("invoice.paid", huge, event_id="evt_huge")))
-    [(table, row, columns, _)] = told(audited(wiring)[1])
+    mark_applied(context, a_delivery(an_event("invoice.paid", huge, event_id="evt_huge")))
+    [(table, row, columns, _)] = told(audited(context)[1])
     assert (table, row) == ("webhook_events", "evt_huge")
     assert "can no longer be applied: TypeError" in columns[WHOLE_ROW][1]
 
 
-def test_events_without_effect_are_counted_and_no_difference(wiring: WorkerContext) -> None:
+def test_events_without_effect_are_counted_and_no_difference(context: WorkerContext) -> None:
     """Ignored, failed and waiting ones changed nothing; one that waits again did."""
     broken = an_event("invoice.paid", {"id": "in_8", "object": "invoice", "currency": "usd"})
     unknown = an_event("invoice.something_new", {"id": "in_9"})
-    work(wiring, [*an_account(), broken, unknown])
-    with tampering(wiring.engine) as connection:
+    work(context, [*an_account(), broken, unknown])
+    with tampering(context.engine) as connection:
         connection.execute(
             text(
                 "UPDATE webhook_events SET status = 'received', next_attempt_at = now()"
                 " WHERE id = 'evt_refunded'"
             )
         )
-    verdict, _ = audited(wiring)
+    verdict, _ = audited(context)
     assert verdict.is_clean
     counts = verdict.counts
     assert (counts.applied, counts.waiting, counts.dead) == (5, 1, 0)
 
 
 def test_a_drain_in_the_middle_is_neither_blocked_nor_seen(
-    wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The audit holds its whole snapshot while a worker changes the same customer's rows."""
     monkeypatch.setattr(module, "BATCH", 1)
     first, rest = an_account()[:2], an_account()[2:]
-    work(wiring, first)
+    work(context, first)
     drained: list[int] = []
 
     def work_beside(done: int, _total: int) -> None:
         if done == 1:
-            drained.append(work(wiring, rest).applied)
+            drained.append(work(context, rest).applied)
 
     findings: list[Finding] = []
-    verdict = audit(wiring.engine, findings.append, work_beside)
+    verdict = audit(context.engine, findings.append, work_beside)
     assert drained == [3]
-    assert balances(wiring.engine) == {"user_1": 6_000}
+    assert balances(context.engine) == {"user_1": 6_000}
     assert told(findings) == []
     assert verdict.counts.applied == 2
-    assert audited(wiring)[0].counts.applied == 5
+    assert audited(context)[0].counts.applied == 5
 
 
-def test_an_audit_leaves_nothing_behind(wiring: WorkerContext) -> None:
+def test_an_audit_leaves_nothing_behind(context: WorkerContext) -> None:
     """No table, no row, no setting, no lock: the same connection works on as before."""
-    work(wiring, an_account())
-    with wiring.engine.connect() as connection:
+    work(context, an_account())
+    with context.engine.connect() as connection:
         before = connection.execute(_EVERYTHING).all()
-    audited(wiring)
-    audited(wiring)
-    with wiring.engine.connect() as connection:
+    audited(context)
+    audited(context)
+    with context.engine.connect() as connection:
         assert connection.execute(_EVERYTHING).all() == before
         temporary = "SELECT count(*) FROM pg_class WHERE relpersistence = 't'"
         assert connection.execute(text(temporary)).scalar_one() == 0
@@ -341,7 +341,7 @@ def test_an_audit_leaves_nothing_behind(wiring: WorkerContext) -> None:
         assert connection.execute(text("SHOW transaction_isolation")).scalar_one() == (
             "read committed"
         )
-    assert drain(wiring, lambda: None).batches == 0
+    assert drain(context, lambda: None).batches == 0
 
 
 _EVERYTHING = text(
@@ -352,10 +352,10 @@ _EVERYTHING = text(
 
 
 def test_the_command_says_that_all_is_well(
-    wiring: WorkerContext, run: Callable[..., Result]
+    context: WorkerContext, run: Callable[..., Result]
 ) -> None:
     """One line and exit 0; the progress is kept out of it."""
-    work(wiring, an_account())
+    work(context, an_account())
     result = run()
     assert result.exit_code == 0
     assert result.stdout.startswith("Clean: no difference; 5 events recomputed in ")
@@ -364,10 +364,10 @@ def test_the_command_says_that_all_is_well(
 
 
 def test_the_command_names_what_differs(
-    wiring: WorkerContext, tamper: Change, run: Callable[..., Result]
+    context: WorkerContext, tamper: Change, run: Callable[..., Result]
 ) -> None:
     """A line per difference, the events beneath, exit 1."""
-    work(wiring, an_account())
+    work(context, an_account())
     tamper("UPDATE subscriptions SET status = 'canceled', customer_id = NULL")
     result = run()
     assert result.exit_code == 1
@@ -380,11 +380,11 @@ def test_the_command_names_what_differs(
 
 
 def test_of_many_events_the_newest_are_named_and_the_others_counted(
-    wiring: WorkerContext, tamper: Change, run: Callable[..., Result]
+    context: WorkerContext, tamper: Change, run: Callable[..., Result]
 ) -> None:
     """Twelve reports of one customer: ten, and two more."""
     work(
-        wiring,
+        context,
         [
             an_event("customer.updated", a_customer(), event_id=f"evt_{n:02}", created=1_000 + n)
             for n in range(12)
@@ -397,10 +397,10 @@ def test_of_many_events_the_newest_are_named_and_the_others_counted(
 
 @pytest.mark.parametrize("is_tampered", [True, False])
 def test_the_command_speaks_json(
-    wiring: WorkerContext, tamper: Change, run: Callable[..., Result], *, is_tampered: bool
+    context: WorkerContext, tamper: Change, run: Callable[..., Result], *, is_tampered: bool
 ) -> None:
     """One object, with or without differences."""
-    work(wiring, [*an_account(), an_event("payment_intent.succeeded", an_intent(id="pi_2"))])
+    work(context, [*an_account(), an_event("payment_intent.succeeded", an_intent(id="pi_2"))])
     if is_tampered:
         tamper("UPDATE subscriptions SET status = 'canceled'")
     result = run("--json")

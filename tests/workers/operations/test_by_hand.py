@@ -33,15 +33,15 @@ def run(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
     return invoke
 
 
-def is_clean(wiring: WorkerContext) -> bool:
+def is_clean(context: WorkerContext) -> bool:
     """Whether an audit finds nothing."""
     found: list[Finding] = []
-    return audit(wiring.engine, found.append, lambda _done, _total: None).is_clean
+    return audit(context.engine, found.append, lambda _done, _total: None).is_clean
 
 
-def entries(wiring: WorkerContext) -> list[tuple[str, int, str, str | None, str | None]]:
+def entries(context: WorkerContext) -> list[tuple[str, int, str, str | None, str | None]]:
     """The ledger: user, tokens, kind, payment, event."""
-    with wiring.engine.connect() as connection:
+    with context.engine.connect() as connection:
         rows = connection.execute(
             text(
                 "SELECT user_id, delta, kind, payment_id, event_id FROM ledger_entries ORDER BY id"
@@ -55,76 +55,76 @@ def a_package(**changes: Any) -> dict[str, Any]:
     return an_event("checkout.session.completed", a_session(**changes), event_id="evt_package")
 
 
-def test_an_adjustment_is_an_event_with_one_entry(wiring: WorkerContext, run: Run) -> None:
+def test_an_adjustment_is_an_event_with_one_entry(context: WorkerContext, run: Run) -> None:
     """Who and why are in the ledger; replayed it changes nothing; the audit knows it."""
-    work(wiring, [a_package()])
+    work(context, [a_package()])
     result = run(
         *("adjust", "--user", "user_1", "--amount", "-250", "--id", "7"),
         *("--reason", "counted twice", "--by", "Ada"),
     )
     assert result.exit_code == 0, result.output
     assert "user_1: -250 tokens by Ada (counted twice); the balance is 750." in result.output
-    assert entries(wiring)[1] == ("user_1", -250, "adjustment", None, "manual_7")
-    assert statuses(wiring.engine)["manual_7"] == "applied"
-    assert is_clean(wiring)
-    replay = Replay(wiring.engine)
+    assert entries(context)[1] == ("user_1", -250, "adjustment", None, "manual_7")
+    assert statuses(context.engine)["manual_7"] == "applied"
+    assert is_clean(context)
+    replay = Replay(context.engine)
     done = replay.run(Selection(event_ids=("manual_7",)), Request("me"), lambda _d, _t: None)
     assert (done.entries, done.failed) == (0, 0)
-    assert balances(wiring.engine) == {"user_1": 750}
+    assert balances(context.engine) == {"user_1": 750}
 
 
-def test_the_same_adjustment_twice_is_done_once(wiring: WorkerContext, run: Run) -> None:
+def test_the_same_adjustment_twice_is_done_once(context: WorkerContext, run: Run) -> None:
     """A script that is not sure may repeat itself."""
-    work(wiring, [a_package()])
+    work(context, [a_package()])
     asked = ("adjust", "--user", "user_1", "--amount", "5", "--reason", "r", "--id", "7")
     assert run(*asked).exit_code == 0
     again = run(*asked)
     assert again.exit_code == 1
     assert "manual_7 was made before. Nothing was changed." in again.output
-    assert balances(wiring.engine) == {"user_1": 1_005}
+    assert balances(context.engine) == {"user_1": 1_005}
 
 
 def test_an_adjustment_that_the_ledger_lacks_is_a_difference(
-    wiring: WorkerContext, run: Run
+    context: WorkerContext, run: Run
 ) -> None:
     """The audit recomputes it like any event."""
-    work(wiring, [a_package()])
+    work(context, [a_package()])
     run("adjust", "--user", "user_1", "--amount", "5", "--reason", "r", "--id", "7")
-    with wiring.engine.begin() as connection:
+    with context.engine.begin() as connection:
         connection.execute(text("ALTER TABLE ledger_entries DISABLE TRIGGER USER"))
         connection.execute(text("DELETE FROM ledger_entries WHERE event_id = 'manual_7'"))
         connection.execute(text("ALTER TABLE ledger_entries ENABLE TRIGGER USER"))
     found: list[Finding] = []
-    audit(wiring.engine, found.append, lambda _done, _total: None)
+    audit(context.engine, found.append, lambda _done, _total: None)
     assert ("ledger_entries", "manual_7", {"sum for user_1": (0, 5)}) in [
         (each.difference.table, each.difference.id, each.difference.columns) for each in found
     ]
 
 
-def test_a_debt_must_be_allowed(wiring: WorkerContext, run: Run) -> None:
+def test_a_debt_must_be_allowed(context: WorkerContext, run: Run) -> None:
     """Nothing is left behind by the refusal, not even the event."""
-    work(wiring, [a_package()])
+    work(context, [a_package()])
     asked = ("adjust", "--user", "user_1", "--amount", "-1001", "--reason", "r")
     refused = run(*asked)
     assert refused.exit_code == 1
     assert "would leave a debt of 1. Nothing was changed" in refused.output
-    assert list(statuses(wiring.engine)) == ["evt_package"]
-    assert balances(wiring.engine) == {"user_1": 1_000}
+    assert list(statuses(context.engine)) == ["evt_package"]
+    assert balances(context.engine) == {"user_1": 1_000}
     assert run(*asked, "--allow-debt").exit_code == 0
-    assert balances(wiring.engine) == {"user_1": -1}
+    assert balances(context.engine) == {"user_1": -1}
     less_debt = run("adjust", "--user", "user_1", "--amount", "1", "--reason", "r")
     assert less_debt.exit_code == 0
 
 
-def test_an_unknown_user_must_be_meant(wiring: WorkerContext, run: Run) -> None:
+def test_an_unknown_user_must_be_meant(context: WorkerContext, run: Run) -> None:
     """A typing error would make an account that nobody looks at."""
     asked = ("adjust", "--user", "usr_1", "--amount", "5", "--reason", "r")
     refused = run(*asked)
     assert refused.exit_code == 1
     assert "Nothing is known of user usr_1" in refused.output
-    assert statuses(wiring.engine) == {}
+    assert statuses(context.engine) == {}
     assert run(*asked, "--yes").exit_code == 0
-    assert balances(wiring.engine) == {"usr_1": 5}
+    assert balances(context.engine) == {"usr_1": 5}
     assert run(*asked).exit_code == 0
 
 
@@ -144,60 +144,60 @@ def test_what_says_too_little_is_refused(run: Run, asked: tuple[str, ...]) -> No
     assert run(*asked).exit_code == 2
 
 
-def test_an_assigned_user_gets_the_tokens(wiring: WorkerContext, run: Run) -> None:
+def test_an_assigned_user_gets_the_tokens(context: WorkerContext, run: Run) -> None:
     """Found by any object of the payment; the newest word wins over every claim."""
     nobodys = a_package(client_reference_id=None, metadata={"plan_id": "4"}, customer=None)
-    work(wiring, [nobodys])
+    work(context, [nobodys])
     first = run("assign", "--payment", "pi_1", "--user", "user_7", "--by", "Ada")
     assert first.exit_code == 0, first.output
     assert "cs_1 is assigned to user user_7 by Ada." in first.output
     assert "before: paid, no user, plan 4, 1,000 tokens" in first.output
     assert "posted: +1,000 tokens, user user_7" in first.output
-    assert balances(wiring.engine) == {"user_7": 1_000}
+    assert balances(context.engine) == {"user_7": 1_000}
     run("assign", "--payment", "cs_1", "--user", "user_8")
-    assert balances(wiring.engine) == {"user_8": 1_000}
-    work(wiring, [an_event("checkout.session.completed", a_session())])
-    assert balances(wiring.engine) == {"user_8": 1_000}
-    assert is_clean(wiring)
+    assert balances(context.engine) == {"user_8": 1_000}
+    work(context, [an_event("checkout.session.completed", a_session())])
+    assert balances(context.engine) == {"user_8": 1_000}
+    assert is_clean(context)
 
 
 def test_an_assigned_plan_values_a_package_as_often_as_it_paid_the_price(
-    wiring: WorkerContext, run: Run
+    context: WorkerContext, run: Run
 ) -> None:
     """Three packages at 5.00 in one session that named none."""
     session = a_session(metadata={}, amount_subtotal=1_500, amount_total=1_500)
-    work(wiring, [an_event("checkout.session.completed", session)])
-    assert balances(wiring.engine) == {}
+    work(context, [an_event("checkout.session.completed", session)])
+    assert balances(context.engine) == {}
     assert run("assign", "--payment", "cs_1", "--plan", "4").exit_code == 0
-    assert balances(wiring.engine) == {"user_1": 3_000}
-    assert is_clean(wiring)
+    assert balances(context.engine) == {"user_1": 3_000}
+    assert is_clean(context)
 
 
 def test_an_assigned_plan_values_only_lines_that_no_price_knows(
-    wiring: WorkerContext, run: Run
+    context: WorkerContext, run: Run
 ) -> None:
     """One line by its price, one by a person's word."""
     lines = [a_line(2_900), a_line(450, "price_of_nothing", subscription=None)]
-    work(wiring, [an_event("invoice.paid", an_invoice(lines, metadata={"user_id": "user_1"}))])
-    assert balances(wiring.engine) == {"user_1": 10_000}
+    work(context, [an_event("invoice.paid", an_invoice(lines, metadata={"user_id": "user_1"}))])
+    assert balances(context.engine) == {"user_1": 10_000}
     assert run("assign", "--payment", "in_1", "--plan", "1").exit_code == 0
-    assert balances(wiring.engine) == {"user_1": 11_500}
-    assert is_clean(wiring)
+    assert balances(context.engine) == {"user_1": 11_500}
+    assert is_clean(context)
 
 
-def test_an_unknown_payment_or_plan_is_refused(wiring: WorkerContext, run: Run) -> None:
+def test_an_unknown_payment_or_plan_is_refused(context: WorkerContext, run: Run) -> None:
     """In words, and nothing is stored."""
-    work(wiring, [a_package()])
+    work(context, [a_package()])
     unknown = run("assign", "--payment", "cs_9", "--user", "user_1")
     assert (unknown.exit_code, "There is no payment cs_9" in unknown.output) == (1, True)
     no_plan = run("assign", "--payment", "cs_1", "--plan", "99")
     assert (no_plan.exit_code, "There is no plan 99" in no_plan.output) == (1, True)
-    assert list(statuses(wiring.engine)) == ["evt_package"]
+    assert list(statuses(context.engine)) == ["evt_package"]
 
 
-def test_explain_tells_who_and_why(wiring: WorkerContext, run: Run) -> None:
+def test_explain_tells_who_and_why(context: WorkerContext, run: Run) -> None:
     """Both kinds of a person's word are part of the story."""
-    work(wiring, [a_package(client_reference_id=None, metadata={}, customer=None)])
+    work(context, [a_package(client_reference_id=None, metadata={}, customer=None)])
     run("assign", "--payment", "cs_1", "--user", "user_7", "--by", "Ada", "--reason", "mailed us")
     run("assign", "--payment", "cs_1", "--plan", "4", "--by", "Ada")
     run("adjust", "--user", "user_7", "--amount", "20", "--by", "Bo", "--reason", "sorry")
@@ -214,10 +214,10 @@ def test_every_word_of_a_person_has_a_sentence() -> None:
     assert OWN_SENTENCES.keys() == OWN_DECODERS.keys()
 
 
-def test_an_event_of_another_name_is_no_persons_word(wiring: WorkerContext) -> None:
+def test_an_event_of_another_name_is_no_persons_word(context: WorkerContext) -> None:
     """Were one to slip in from outside, it would change nothing."""
-    work(wiring, [a_package()])
+    work(context, [a_package()])
     forged = by_hand.adjusted("1", 1, user_id="user_1", amount=5, by="x", reason="y")
-    work(wiring, [forged | {"id": "evt_forged"}])
-    assert statuses(wiring.engine)["evt_forged"] == "ignored"
-    assert balances(wiring.engine) == {"user_1": 1_000}
+    work(context, [forged | {"id": "evt_forged"}])
+    assert statuses(context.engine)["evt_forged"] == "ignored"
+    assert balances(context.engine) == {"user_1": 1_000}

@@ -97,9 +97,9 @@ def run(database_url: str, there: There, monkeypatch: pytest.MonkeyPatch) -> Run
     return invoke
 
 
-def status_of(wiring: WorkerContext, subscription_id: str = "sub_1") -> str | None:
+def status_of(context: WorkerContext, subscription_id: str = "sub_1") -> str | None:
     """What our table says."""
-    with wiring.engine.connect() as connection:
+    with context.engine.connect() as connection:
         statement = text("SELECT status FROM subscriptions WHERE id = :id")
         found: str | None = connection.execute(statement, {"id": subscription_id}).scalar()
         return found
@@ -125,17 +125,17 @@ def updated(found: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
     return an_event("customer.subscription.updated", {**found, **changes}, created=1_700_000_000)
 
 
-def test_what_agrees_is_no_difference(run: Run, there: There, wiring: WorkerContext) -> None:
+def test_what_agrees_is_no_difference(run: Run, there: There, context: WorkerContext) -> None:
     """Nothing is stored, and the exit status is 0."""
     there.has(a_priced())
-    work(wiring, [updated(a_priced())])
+    work(context, [updated(a_priced())])
     result = run()
     assert (result.exit_code, result.output) == (0, "1 subscription compared; no difference.\n")
-    assert len(statuses(wiring.engine)) == 1
+    assert len(statuses(context.engine)) == 1
 
 
 def test_a_missing_subscription_is_told_with_its_money_and_comes_in(
-    run: Run, there: There, wiring: WorkerContext
+    run: Run, there: There, context: WorkerContext
 ) -> None:
     """It goes through the same pipeline as an event of the webhook."""
     there.has(a_priced())
@@ -143,20 +143,20 @@ def test_a_missing_subscription_is_told_with_its_money_and_comes_in(
     assert result.exit_code == 0, result.output
     for word in ("sub_1", "user_1", "29.00 usd a month", "missing here", "active", "repaired"):
         assert word in result.output
-    assert status_of(wiring) == "active"
-    assert [name[:13] for name in statuses(wiring.engine)] == ["fetched_sub_1"]
+    assert status_of(context) == "active"
+    assert [name[:13] for name in statuses(context.engine)] == ["fetched_sub_1"]
     assert run().output.endswith("no difference.\n")
 
 
 def test_a_dry_run_changes_nothing_and_exits_1(
-    run: Run, there: There, wiring: WorkerContext
+    run: Run, there: There, context: WorkerContext
 ) -> None:
     """The same differences, told only."""
     there.has(a_priced())
     result = run("--dry-run")
     assert result.exit_code == 1
     assert "1 differ; nothing was changed." in result.output
-    assert statuses(wiring.engine) == {}
+    assert statuses(context.engine) == {}
 
 
 @pytest.mark.parametrize(
@@ -173,14 +173,14 @@ def test_a_dry_run_changes_nothing_and_exits_1(
 def test_each_difference_is_told_and_repaired(  # noqa: PLR0917 - a row of the table above.
     run: Run,
     there: There,
-    wiring: WorkerContext,
+    context: WorkerContext,
     changes: dict[str, Any],
     what: str,
     here: str | None,
     at_stripe: str,
 ) -> None:
     """Whatever changed while nothing reached us."""
-    work(wiring, [updated(a_priced())])
+    work(context, [updated(a_priced())])
     there.has(a_priced(**changes))
     assert differences(run("--dry-run", "--json")) == [(what, here, at_stripe)]
     assert differences(run("--json")) == [(what, here, at_stripe)]
@@ -188,10 +188,10 @@ def test_each_difference_is_told_and_repaired(  # noqa: PLR0917 - a row of the t
 
 
 def test_another_price_quantity_or_period_is_a_difference(
-    run: Run, there: There, wiring: WorkerContext
+    run: Run, there: There, context: WorkerContext
 ) -> None:
     """Items are compared by what they are, in any order."""
-    work(wiring, [updated(a_priced())])
+    work(context, [updated(a_priced())])
     found = a_priced()
     item = found["items"]["data"][0]
     item |= {"quantity": 3, "current_period_end": 1_705_270_400}
@@ -211,56 +211,56 @@ def test_another_price_quantity_or_period_is_a_difference(
     assert run().exit_code == 0
 
 
-def test_an_end_that_was_missed_is_repaired(run: Run, there: There, wiring: WorkerContext) -> None:
+def test_an_end_that_was_missed_is_repaired(run: Run, there: There, context: WorkerContext) -> None:
     """Stripe lists ended ones too."""
-    work(wiring, [updated(a_priced())])
+    work(context, [updated(a_priced())])
     there.has(a_priced(status="canceled", canceled_at=1_700_000_500))
     assert run().exit_code == 0
-    assert status_of(wiring) == "canceled"
+    assert status_of(context) == "canceled"
     assert {query["status"] for query in there.listed} == {"all"}
 
 
 def test_one_that_stripe_does_not_know_is_told_and_left(
-    run: Run, there: There, wiring: WorkerContext
+    run: Run, there: There, context: WorkerContext
 ) -> None:
     """Nothing is invented; an ended one of ours is no difference."""
-    work(wiring, [updated(a_priced()), updated(a_priced(id="sub_2", status="canceled"))])
+    work(context, [updated(a_priced()), updated(a_priced(id="sub_2", status="canceled"))])
     result = run("--json")
     assert result.exit_code == 1
     (found,) = told(result)
     assert (found["id"], found["is_left"]) == ("sub_1", True)
     assert found["money"] == [{"amount_minor": 2_900, "currency": "usd", "interval": "month"}]
-    assert status_of(wiring) == "active"
+    assert status_of(context) == "active"
     assert "left" in run().output
     assert there.server.asked.count("/v1/subscriptions/sub_1") == 2
 
 
 def test_one_that_the_list_did_not_show_is_asked_for(
-    run: Run, there: There, wiring: WorkerContext
+    run: Run, there: There, context: WorkerContext
 ) -> None:
     """Such as one made meanwhile, or one of a test clock."""
-    work(wiring, [updated(a_priced())])
+    work(context, [updated(a_priced())])
     there.has(a_priced(status="past_due"))
     there.subscriptions.clear()
     assert differences(run("--json")) == [("status", "active", "past_due")]
-    assert status_of(wiring) == "past_due"
+    assert status_of(context) == "past_due"
 
 
-def test_paid_and_got_nothing(run: Run, there: There, wiring: WorkerContext) -> None:
+def test_paid_and_got_nothing(run: Run, there: There, context: WorkerContext) -> None:
     """The latest invoice is paid at Stripe: it comes in, with its tokens."""
     invoice = an_invoice([a_line(2_900)], metadata={"user_id": "user_1"})
-    work(wiring, [updated(a_priced())])
+    work(context, [updated(a_priced())])
     there.has(a_priced() | {"latest_invoice": invoice}, invoice)
     assert differences(run("--json", "--dry-run")) == [("invoice in_1", "unknown", "paid")]
-    work(wiring, [an_event("invoice.payment_failed", invoice | {"status": "open"})])
+    work(context, [an_event("invoice.payment_failed", invoice | {"status": "open"})])
     assert differences(run("--json", "--dry-run")) == [("invoice in_1", "not paid", "paid")]
     assert run().exit_code == 0
-    assert balances(wiring.engine) == {"user_1": 10_000}
+    assert balances(context.engine) == {"user_1": 10_000}
     assert run().output.endswith("no difference.\n")
-    assert balances(wiring.engine) == {"user_1": 10_000}
+    assert balances(context.engine) == {"user_1": 10_000}
 
 
-def test_all_lines_of_a_long_invoice_count(run: Run, there: There, wiring: WorkerContext) -> None:
+def test_all_lines_of_a_long_invoice_count(run: Run, there: There, context: WorkerContext) -> None:
     """Its list is cut, so the rest is asked for."""
     invoice = an_invoice([a_line(2_900)], metadata={"user_id": "user_1"}, amount_paid=5_800)
     invoice["lines"]["has_more"] = True
@@ -268,15 +268,15 @@ def test_all_lines_of_a_long_invoice_count(run: Run, there: There, wiring: Worke
     there.server.answers["/v1/invoices/in_1/lines"] = lines
     there.has(a_priced() | {"latest_invoice": invoice}, invoice)
     assert run().exit_code == 0
-    assert balances(wiring.engine) == {"user_1": 20_000}
+    assert balances(context.engine) == {"user_1": 20_000}
 
 
 def test_an_invoice_that_is_paid_here_is_no_difference(
-    run: Run, there: There, wiring: WorkerContext
+    run: Run, there: There, context: WorkerContext
 ) -> None:
     """Also a free one, and one that Stripe says is open."""
     invoice = an_invoice([a_line(0)], metadata={"user_id": "user_1"})
-    work(wiring, [updated(a_priced()), an_event("invoice.paid", invoice)])
+    work(context, [updated(a_priced()), an_event("invoice.paid", invoice)])
     there.has(a_priced() | {"latest_invoice": invoice})
     assert run().exit_code == 0
     there.has(a_priced() | {"latest_invoice": invoice | {"id": "in_2", "status": "open"}})
@@ -284,20 +284,20 @@ def test_an_invoice_that_is_paid_here_is_no_difference(
 
 
 def test_a_user_that_only_the_customer_names_is_linked(
-    run: Run, there: There, wiring: WorkerContext
+    run: Run, there: There, context: WorkerContext
 ) -> None:
     """Nobody saw the subscription; Stripe is asked whose customer it is."""
     nameless = a_priced(metadata={})
-    work(wiring, [updated(nameless)])
+    work(context, [updated(nameless)])
     there.has(nameless, a_customer())
     assert differences(run("--json")) == [("user", None, None)]
-    with wiring.engine.connect() as connection:
+    with context.engine.connect() as connection:
         assert connection.execute(text("SELECT user_id FROM customers")).scalar() == "user_1"
     assert run().output.endswith("no difference.\n")
 
 
 def test_one_without_a_user_is_left_and_stored_only_once(
-    run: Run, there: There, wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch
+    run: Run, there: There, context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody can say whose it is: a person must."""
     seconds = count(1_800_000_000)
@@ -306,25 +306,25 @@ def test_one_without_a_user_is_left_and_stored_only_once(
     there.has(nameless, a_customer(metadata={}))
     assert run().exit_code == 1
     assert run().exit_code == 1
-    assert len(statuses(wiring.engine)) == 1
+    assert len(statuses(context.engine)) == 1
 
 
 def test_something_else_of_the_account_is_no_difference(
-    run: Run, there: There, wiring: WorkerContext
+    run: Run, there: There, context: WorkerContext
 ) -> None:
     """Neither a user nor a plan of ours: another product of the same account."""
     found = a_priced(metadata={})
     found["items"]["data"][0]["price"]["id"] = "price_of_another_shop"
-    work(wiring, [updated(found)])
+    work(context, [updated(found)])
     there.has(found)
     assert run().exit_code == 0
 
 
-def test_a_user_without_a_plan_is_told(run: Run, there: There, wiring: WorkerContext) -> None:
+def test_a_user_without_a_plan_is_told(run: Run, there: There, context: WorkerContext) -> None:
     """The price is in no catalogue: only a person can bind it."""
     found = a_priced(metadata={"user_id": "user_1"})
     found["items"]["data"][0]["price"]["id"] = "price_unbound"
-    work(wiring, [updated(found)])
+    work(context, [updated(found)])
     there.has(found)
     result = run("--json")
     assert result.exit_code == 1
@@ -332,14 +332,14 @@ def test_a_user_without_a_plan_is_told(run: Run, there: There, wiring: WorkerCon
 
 
 def test_every_page_and_window_is_compared(
-    run: Run, there: There, wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch
+    run: Run, there: There, context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Windows of a few ids find the same as one; the edges may share a second."""
     monkeypatch.setattr(module, "WINDOW", 4)
     monkeypatch.setattr(module, "BATCH", 3)
     there.page = 3
     ours = [a_priced(id=f"sub_{n:02}", created=1_700_000_000 + n // 4) for n in range(24)]
-    work(wiring, [updated(each) for each in ours])
+    work(context, [updated(each) for each in ours])
     there.has(*[each for each in ours if each["id"] not in {"sub_05", "sub_13", "sub_23"}])
     result = run("--json", "--dry-run")
     assert [each["id"] for each in told(result)] == ["sub_23", "sub_13", "sub_05"]
@@ -349,14 +349,14 @@ def test_every_page_and_window_is_compared(
 
 
 def test_an_event_on_its_way_is_no_difference(
-    run: Run, there: There, wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch
+    run: Run, there: There, context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It arrives while the check waits, and nothing is told."""
-    work(wiring, [updated(a_priced())])
+    work(context, [updated(a_priced())])
     there.has(a_priced(status="past_due"))
     late = updated(a_priced(), status="past_due") | {"created": 1_700_000_100}
     monkeypatch.setattr(
-        "workers.operations.subscription_check.time.sleep", lambda _: work(wiring, [late])
+        "workers.operations.subscription_check.time.sleep", lambda _: work(context, [late])
     )
     result = run("--dry-run")
     assert (result.exit_code, result.output.splitlines()[-1]) == (
@@ -366,69 +366,71 @@ def test_an_event_on_its_way_is_no_difference(
 
 
 def test_a_change_during_the_repair_is_no_difference(
-    run: Run, there: There, wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch
+    run: Run, there: There, context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stripe's list was read before a live event; what Stripe says now is asked for once more."""
-    work(wiring, [updated(a_priced())])
+    work(context, [updated(a_priced())])
     there.has(a_priced(status="past_due"))
     there.server.answers[f"{LIST}/sub_1"] = a_priced(status="unpaid")
 
     def with_event(*arguments: Any) -> Any:
         applied = apply(*arguments)
         late = updated(a_priced(), status="unpaid") | {"created": 4_000_000_000}
-        work(wiring, [late])
+        work(context, [late])
         return applied
 
     monkeypatch.setattr("workers.operations.subscription_check.apply", with_event)
     assert run().exit_code == 0
-    assert status_of(wiring) == "unpaid"
+    assert status_of(context) == "unpaid"
 
 
 def test_a_clock_that_was_moved_ahead_does_not_keep_from_repairing(
-    run: Run, there: There, wiring: WorkerContext
+    run: Run, there: There, context: WorkerContext
 ) -> None:
     """Events of a test clock come from the future."""
-    work(wiring, [updated(a_priced()) | {"created": 4_000_000_000}])
+    work(context, [updated(a_priced()) | {"created": 4_000_000_000}])
     there.has(a_priced(status="past_due"))
     assert run().exit_code == 0
-    assert status_of(wiring) == "past_due"
+    assert status_of(context) == "past_due"
 
 
 def test_a_clock_of_ours_that_is_fast_hides_nothing_that_happens_later(
-    run: Run, there: There, wiring: WorkerContext
+    run: Run, there: There, context: WorkerContext
 ) -> None:
     """A repair is dated by Stripe's clock, as its events are."""
     there.server.ahead_seconds = -7_000
     there_now = int(time.time()) - 7_000
-    work(wiring, [updated(a_priced()) | {"created": there_now - 60}])
+    work(context, [updated(a_priced()) | {"created": there_now - 60}])
     there.has(a_priced(status="past_due"))
     assert run().exit_code == 0
     there.server.ahead_seconds = 0
-    assert status_of(wiring) == "past_due"
-    work(wiring, [updated(a_priced()) | {"created": there_now + 30}])
-    assert status_of(wiring) == "active"
+    assert status_of(context) == "past_due"
+    work(context, [updated(a_priced()) | {"created": there_now + 30}])
+    assert status_of(context) == "active"
 
 
-def test_what_cannot_be_repaired_is_left(run: Run, there: There, wiring: WorkerContext) -> None:
+def test_what_cannot_be_repaired_is_left(run: Run, there: There, context: WorkerContext) -> None:
     """An end is never undone; the exit status says so."""
     ended = an_event("customer.subscription.deleted", a_priced(status="canceled"))
-    work(wiring, [ended])
+    work(context, [ended])
     there.has(a_priced())
     result = run()
     assert result.exit_code == 1
     assert "0 repaired, 1 left." in result.output
 
 
-def test_the_other_mode_is_refused(run: Run, there: There, wiring: WorkerContext) -> None:
+def test_the_other_mode_is_refused(run: Run, there: There, context: WorkerContext) -> None:
     """Nothing of it comes in."""
     there.has(a_priced() | {"livemode": True})
     result = run()
     assert result.exit_code == 1
     assert "is a live object and STRIPE_TEST_MODE is True" in result.output
-    assert statuses(wiring.engine) == {}
+    assert statuses(context.engine) == {}
 
 
-def test_stripe_away_is_told_without_a_trace(run: Run, there: There, wiring: WorkerContext) -> None:
+def test_stripe_away_is_told_without_a_trace(
+    run: Run, there: There, context: WorkerContext
+) -> None:
     """With how far it came; as JSON too."""
     there.server.status = 500
     result = run()
@@ -437,12 +439,12 @@ def test_stripe_away_is_told_without_a_trace(run: Run, there: There, wiring: Wor
     assert "0 subscriptions compared" in result.output
     parsed = json.loads(run("--json").stdout)
     assert parsed["problem"].startswith("Stripe could not be asked")
-    assert statuses(wiring.engine) == {}
+    assert statuses(context.engine) == {}
 
 
-def test_a_pipe_gets_an_aligned_table(run: Run, there: There, wiring: WorkerContext) -> None:
+def test_a_pipe_gets_an_aligned_table(run: Run, there: There, context: WorkerContext) -> None:
     """Without colours; a subscription is named once."""
-    work(wiring, [updated(a_priced())])
+    work(context, [updated(a_priced())])
     there.has(a_priced(status="past_due", cancel_at=1_702_592_000), a_priced(id="sub_2"))
     lines = run("--dry-run").stdout.splitlines()
     assert "\x1b" not in "".join(lines)
@@ -456,12 +458,12 @@ def test_a_pipe_gets_an_aligned_table(run: Run, there: There, wiring: WorkerCont
 
 
 @pytest.fixture
-def doubled(there: There, wiring: WorkerContext) -> None:
+def doubled(there: There, context: WorkerContext) -> None:
     """A user with two live full plans, on which we and Stripe agree."""
     for name in ("sub_1", "sub_2"):
         found = a_priced(id=name)
         there.has(found)
-        work(wiring, [updated(found)])
+        work(context, [updated(found)])
 
 
 @pytest.mark.usefixtures("doubled")

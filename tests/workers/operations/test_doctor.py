@@ -36,16 +36,16 @@ def stripe() -> Iterator[StripeServer]:
 
 
 @pytest.fixture
-def wiring(wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> WorkerContext:
+def context(context: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> WorkerContext:
     """An installation where everything has just been swept, on a disk that is waited for."""
-    Heartbeat(wiring.events._client).beat()
+    Heartbeat(context.events._client).beat()
     ask = health.ask
     # The engine of the tests does not wait for its disk, which is what a test below is about.
     monkeypatch.setattr(
         "workers.operations.doctor.health.ask",
         lambda connection: replace(ask(connection), fsync="on", synchronous_commit="on"),
     )
-    return wiring
+    return context
 
 
 @pytest.fixture
@@ -71,9 +71,9 @@ def run(
 Run = Callable[..., tuple[Result, dict[str, list[dict[str, str]]]]]
 
 
-def test_a_well_installation_passes(wiring: WorkerContext, run: Run) -> None:
+def test_a_well_installation_passes(context: WorkerContext, run: Run) -> None:
     """Warnings are no failure: without a key nothing can be asked of Stripe."""
-    del wiring
+    del context
     result, findings = run()
     assert result.exit_code == 0, result.output
     levels = {subject: found[0]["level"] for subject, found in findings.items()}
@@ -83,44 +83,44 @@ def test_a_well_installation_passes(wiring: WorkerContext, run: Run) -> None:
 
 
 def test_a_database_that_may_lose_commits_fails(
-    wiring: WorkerContext, run: Run, monkeypatch: pytest.MonkeyPatch
+    context: WorkerContext, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The engine of the tests runs without fsync, and doctor sees it."""
-    del wiring
+    del context
     monkeypatch.undo()
     result, findings = run()
     assert result.exit_code == 1
     assert {finding["level"] for finding in findings["database"]} == {"ok", "fail"}
 
 
-def test_a_silent_scheduler_fails(wiring: WorkerContext, run: Run) -> None:
+def test_a_silent_scheduler_fails(context: WorkerContext, run: Run) -> None:
     """Nobody sweeps: retries and lost bells would wait for ever."""
-    wiring.events._client.set("billing:heartbeat", int(time.time()) - 300)
+    context.events._client.set("billing:heartbeat", int(time.time()) - 300)
     result, findings = run()
     assert result.exit_code == 1
     assert findings["scheduler"][0]["level"] == "fail"
     assert "start `beat`" in findings["scheduler"][0]["cure"]
 
 
-def test_failed_events_and_unlinked_money_are_told(wiring: WorkerContext, run: Run) -> None:
+def test_failed_events_and_unlinked_money_are_told(context: WorkerContext, run: Run) -> None:
     """Each with the command that shows it."""
-    put(wiring, [an_event("invoice.paid", {"id": "in_1", "object": "invoice"})])
-    drain(wiring, lambda: None)
+    put(context, [an_event("invoice.paid", {"id": "in_1", "object": "invoice"})])
+    drain(context, lambda: None)
     _, findings = run()
     assert findings["events"][0]["says"] == "1 failed so far"
     assert "events --status failed" in findings["events"][0]["cure"]
 
 
-def test_what_waits_for_stripe_is_told(wiring: WorkerContext, run: Run) -> None:
+def test_what_waits_for_stripe_is_told(context: WorkerContext, run: Run) -> None:
     """How much, since when, what was given up and why, and that Stripe is silent."""
-    want(wiring, Kind.SUBSCRIPTION, "sub_1", age_seconds=7_200)
-    want(wiring, Kind.PAYMENT_OF, "pi_1", age_seconds=90_000)
+    want(context, Kind.SUBSCRIPTION, "sub_1", age_seconds=7_200)
+    want(context, Kind.PAYMENT_OF, "pi_1", age_seconds=90_000)
     _, findings = run()
     (found,) = findings["questions"]
     assert found["level"] == "warn"
     assert found["says"].startswith("2 wait to be asked of Stripe, the oldest without any answer")
     assert "STRIPE_SECRET_KEY" in found["cure"]
-    with wiring.engine.begin() as connection:
+    with context.engine.begin() as connection:
         connection.execute(
             text(
                 "INSERT INTO questions (kind, subject_id, asks, last_asked_at, next_ask_at,"
@@ -138,9 +138,9 @@ def test_what_waits_for_stripe_is_told(wiring: WorkerContext, run: Run) -> None:
     assert silent == "Stripe has not answered for 0 s (2 times in a row)"
 
 
-def test_a_database_that_does_not_answer_is_one_line(wiring: WorkerContext, run: Run) -> None:
+def test_a_database_that_does_not_answer_is_one_line(context: WorkerContext, run: Run) -> None:
     """No trace, and everything else is looked at all the same."""
-    del wiring
+    del context
     result, findings = run(DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
     assert result.exit_code == 1
     assert findings["database"][0]["says"].startswith("does not answer")
@@ -148,10 +148,10 @@ def test_a_database_that_does_not_answer_is_one_line(wiring: WorkerContext, run:
 
 
 def test_an_endpoint_that_lacks_events_is_told(
-    wiring: WorkerContext, run: Run, stripe: StripeServer
+    context: WorkerContext, run: Run, stripe: StripeServer
 ) -> None:
     """What is not enabled at Stripe never arrives."""
-    del wiring
+    del context
     endpoint = {
         "id": "we_1",
         "object": "webhook_endpoint",
@@ -185,10 +185,10 @@ KEY = "sk_test_of_the_tests"
 
 @pytest.mark.parametrize("connect", [{"connect": True}, {"application": "ca_1"}])
 def test_an_endpoint_that_listens_to_connected_accounts_is_named(
-    wiring: WorkerContext, run: Run, stripe: StripeServer, connect: dict[str, object]
+    context: WorkerContext, run: Run, stripe: StripeServer, connect: dict[str, object]
 ) -> None:
     """Its events are signed with a secret of ours, and are somebody else's."""
-    del wiring
+    del context
     data = [an_endpoint(), an_endpoint(url="https://example.com/connect/", **connect)]
     stripe.answers[ENDPOINTS] = {"object": "list", "data": data, "has_more": False}
     _, findings = run(STRIPE_SECRET_KEY=KEY, STRIPE_API_BASE=stripe.url)
@@ -200,10 +200,10 @@ def test_an_endpoint_that_listens_to_connected_accounts_is_named(
 
 
 def test_our_own_account_is_told_and_what_contradicts_it(
-    wiring: WorkerContext, run: Run, stripe: StripeServer
+    context: WorkerContext, run: Run, stripe: StripeServer
 ) -> None:
     """By the key, by the setting, by neither, and by both in different words."""
-    del wiring
+    del context
     stripe.answers.pop(ACCOUNT, None)
     asked = {"STRIPE_SECRET_KEY": KEY, "STRIPE_API_BASE": stripe.url}
 
@@ -222,14 +222,14 @@ def test_our_own_account_is_told_and_what_contradicts_it(
     assert told(**only_told) == ("ok", "acct_ours, by STRIPE_ACCOUNT")
 
 
-def test_events_that_were_left_alone_lately_are_told(wiring: WorkerContext, run: Run) -> None:
+def test_events_that_were_left_alone_lately_are_told(context: WorkerContext, run: Run) -> None:
     """A wrong setting looks like peace."""
     assert "events" not in run()[1]
     sale = an_event("checkout.session.completed", a_session())
-    put(wiring, [sale | {"id": "evt_1", "account": "acct_theirs"}])
-    put(wiring, [sale | {"id": "evt_2", "livemode": True}])
-    put(wiring, [an_event("ping", {"id": "x", "object": "x"}, event_id="evt_3")])
-    drain(replace(wiring, test_mode=True), lambda: None)
+    put(context, [sale | {"id": "evt_1", "account": "acct_theirs"}])
+    put(context, [sale | {"id": "evt_2", "livemode": True}])
+    put(context, [an_event("ping", {"id": "x", "object": "x"}, event_id="evt_3")])
+    drain(replace(context, test_mode=True), lambda: None)
     [finding] = run()[1]["events"]
     assert finding["level"] == "warn"
     assert finding["says"].startswith("2 events of another account or of the other mode")
@@ -240,10 +240,10 @@ def test_events_that_were_left_alone_lately_are_told(wiring: WorkerContext, run:
     ("status", "cure"), [(401, "check STRIPE_SECRET_KEY"), (500, "run it again"), (0, "network")]
 )
 def test_the_key_is_blamed_only_where_stripe_refused_it(
-    wiring: WorkerContext, run: Run, stripe: StripeServer, status: int, cure: str
+    context: WorkerContext, run: Run, stripe: StripeServer, status: int, cure: str
 ) -> None:
     """An operator who is sent to the key looks nowhere else."""
-    del wiring
+    del context
     stripe.status = status or 200
     base = stripe.url if status else "http://127.0.0.1:1"
     _, findings = run(STRIPE_SECRET_KEY=KEY, STRIPE_API_BASE=base)
@@ -253,10 +253,10 @@ def test_the_key_is_blamed_only_where_stripe_refused_it(
 
 
 def test_a_proxy_that_lets_nobody_through_is_blamed_itself(
-    wiring: WorkerContext, run: Run, stripe: StripeServer, monkeypatch: pytest.MonkeyPatch
+    context: WorkerContext, run: Run, stripe: StripeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is what stands between us and Stripe."""
-    del wiring
+    del context
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
@@ -265,9 +265,9 @@ def test_a_proxy_that_lets_nobody_through_is_blamed_itself(
     assert "HTTPS_PROXY" in findings["stripe"][0]["cure"]
 
 
-def test_two_plans_of_one_user_are_a_warning(wiring: WorkerContext, run: Run) -> None:
+def test_two_plans_of_one_user_are_a_warning(context: WorkerContext, run: Run) -> None:
     """It names the user and the two; no only plan, no package, nothing that ended."""
-    a_second_plan(wiring)
+    a_second_plan(context)
     result, findings = run()
     assert result.exit_code == 0, result.output
     [finding] = findings["subscriptions"]
@@ -276,13 +276,13 @@ def test_two_plans_of_one_user_are_a_warning(wiring: WorkerContext, run: Run) ->
     assert "cancel one" in finding["cure"]
 
 
-def test_not_all_users_with_two_plans_are_named(wiring: WorkerContext, run: Run) -> None:
+def test_not_all_users_with_two_plans_are_named(context: WorkerContext, run: Run) -> None:
     """One line stays one line."""
     for user in (f"user_{number}" for number in range(7)):
         metadata = {"user_id": user, "plan_id": "2"}
         for name in (f"sub_a_{user}", f"sub_b_{user}"):
             found = a_subscription(id=name, customer=f"cus_{user}", metadata=metadata)
-            work(wiring, [an_event("customer.subscription.created", found)])
+            work(context, [an_event("customer.subscription.created", found)])
     [finding] = run()[1]["subscriptions"]
     assert finding["says"].startswith("7 user(s) pay")
     assert "user_4" in finding["says"]

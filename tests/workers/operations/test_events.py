@@ -33,13 +33,13 @@ def run(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 def test_an_event_without_entries_names_the_one_that_carries_them(
-    wiring: WorkerContext, run: Run
+    context: WorkerContext, run: Run
 ) -> None:
     """Of one batch the last event that touched the payment has the grant."""
     invoice = an_invoice([a_line(2_900)], metadata={"user_id": "user_1"})
     link = an_invoice_payment("in_1", "pi_1")
     work(
-        wiring,
+        context,
         [
             an_event("invoice.paid", invoice, event_id="evt_paid"),
             an_event("invoice_payment.paid", link, event_id="evt_linked"),
@@ -54,10 +54,10 @@ def test_an_event_without_entries_names_the_one_that_carries_them(
     assert "granted with" not in own
 
 
-def test_an_event_that_is_about_no_money_has_no_entries(wiring: WorkerContext, run: Run) -> None:
+def test_an_event_that_is_about_no_money_has_no_entries(context: WorkerContext, run: Run) -> None:
     """Neither a customer nor a subscription is a payment."""
     work(
-        wiring,
+        context,
         [
             an_event("customer.updated", a_customer(), event_id="evt_customer"),
             an_event("customer.subscription.updated", a_subscription(), event_id="evt_state"),

@@ -47,10 +47,10 @@ def run(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
     return invoke
 
 
-def happen(wiring: WorkerContext, *events: dict[str, Any]) -> None:
+def happen(context: WorkerContext, *events: dict[str, Any]) -> None:
     """Apply events one by one, as they came."""
     for event in events:
-        work(wiring, [event])
+        work(context, [event])
 
 
 def reasons(run: Run, user: str = "user_1") -> list[tuple[int, str]]:
@@ -74,13 +74,13 @@ def a_renewal() -> list[dict[str, Any]]:
     ]
 
 
-def test_the_story_of_a_renewal_its_refund_and_a_debit(wiring: WorkerContext, run: Run) -> None:
+def test_the_story_of_a_renewal_its_refund_and_a_debit(context: WorkerContext, run: Run) -> None:
     """The whole output: order, sentences, what changed, the sum."""
     refund = an_event(
         "refund.created", a_refund(amount=1_450), event_id="evt_4", created=START + DAY
     )
-    happen(wiring, *a_renewal(), refund)
-    with wiring.engine.begin() as connection:
+    happen(context, *a_renewal(), refund)
+    with context.engine.begin() as connection:
         connection.execute(
             text(
                 "INSERT INTO ledger_entries (user_id, delta, kind, balance_after, reason,"
@@ -114,10 +114,10 @@ def test_the_story_of_a_renewal_its_refund_and_a_debit(wiring: WorkerContext, ru
     )
 
 
-def test_an_entry_stands_with_the_event_that_caused_it(wiring: WorkerContext, run: Run) -> None:
+def test_an_entry_stands_with_the_event_that_caused_it(context: WorkerContext, run: Run) -> None:
     """A refund that overtook its invoice: the grant is posted net, with the last link's event."""
     refund = an_event("refund.created", a_refund(amount=1_450), event_id="evt_0", created=START + 5)
-    happen(wiring, refund, a_renewal()[0], a_renewal()[2], a_renewal()[1])
+    happen(context, refund, a_renewal()[0], a_renewal()[2], a_renewal()[1])
     found = json.loads(run("--user", "user_1", "--json").stdout)
     [step] = [step for step in found["steps"] if step["entries"]]
     assert (step["event_id"], step["at"]) == ("evt_2", "2023-11-14T22:13:30+00:00")
@@ -129,11 +129,11 @@ def test_an_entry_stands_with_the_event_that_caused_it(wiring: WorkerContext, ru
     )
 
 
-def test_a_dispute_takes_and_gives_back(wiring: WorkerContext, run: Run) -> None:
+def test_a_dispute_takes_and_gives_back(context: WorkerContext, run: Run) -> None:
     """Both movements name it."""
     dispute = a_dispute(amount=2_900)
     happen(
-        wiring,
+        context,
         *a_renewal(),
         an_event("charge.dispute.created", dispute, created=START + DAY),
         an_event("charge.dispute.funds_withdrawn", dispute, created=START + DAY),
@@ -145,11 +145,11 @@ def test_a_dispute_takes_and_gives_back(wiring: WorkerContext, run: Run) -> None
     ]
 
 
-def test_a_failed_refund_comes_back(wiring: WorkerContext, run: Run) -> None:
+def test_a_failed_refund_comes_back(context: WorkerContext, run: Run) -> None:
     """With the refund's name and what became of it."""
     refund = a_refund(amount=725)
     happen(
-        wiring,
+        context,
         *a_renewal(),
         an_event("refund.created", refund, created=START + DAY),
         an_event("refund.failed", refund | {"status": "failed"}, created=START + 2 * DAY),
@@ -161,13 +161,13 @@ def test_a_failed_refund_comes_back(wiring: WorkerContext, run: Run) -> None:
 
 
 def test_cumulative_refunds_of_old_versions_are_named_by_their_charge(
-    wiring: WorkerContext, run: Run
+    context: WorkerContext, run: Run
 ) -> None:
     """The second report tells of both refunds."""
     session = a_session(customer="cus_1")
     charges = [a_charge(amount_refunded=amount) for amount in (125, 500)]
     happen(
-        wiring,
+        context,
         an_event("checkout.session.completed", session, api_version=OLD),
         an_event("charge.refunded", charges[0], api_version=OLD, created=START + DAY),
         an_event("charge.refunded", charges[1], api_version=OLD, created=START + 2 * DAY),
@@ -179,13 +179,13 @@ def test_cumulative_refunds_of_old_versions_are_named_by_their_charge(
     ]
 
 
-def test_a_payment_that_turns_out_to_be_someone_elses(wiring: WorkerContext, run: Run) -> None:
+def test_a_payment_that_turns_out_to_be_someone_elses(context: WorkerContext, run: Run) -> None:
     """An earlier claim of the customer arrives late: both users' stories say it."""
     line, other = a_line(2_900), {"metadata": {"user_id": "user_0"}}
     late = an_event("customer.updated", a_customer(**other), event_id="evt_a", created=START - DAY)
     subscription = a_subscription(metadata={"user_id": "user_1"})
     happen(
-        wiring,
+        context,
         an_event("customer.subscription.created", subscription),
         an_event("invoice.paid", an_invoice([line]), created=START + 10),
         late,
@@ -203,12 +203,12 @@ def test_a_payment_that_turns_out_to_be_someone_elses(wiring: WorkerContext, run
     assert changes["evt_a"] == ["links customer cus_1 to this user"]
 
 
-def test_money_that_waits_for_a_plan_is_pointed_out(wiring: WorkerContext, run: Run) -> None:
+def test_money_that_waits_for_a_plan_is_pointed_out(context: WorkerContext, run: Run) -> None:
     """Paid, but worth nothing yet, and why."""
     line = a_line(1_500, "price_new", subscription=None)
     invoice = an_invoice([line], id="in_9", subscription=None, currency="kwd")
     happen(
-        wiring,
+        context,
         an_event("customer.created", a_customer()),
         an_event("invoice.paid", invoice, event_id="evt_9", created=START + 10),
     )
@@ -221,18 +221,18 @@ def test_money_that_waits_for_a_plan_is_pointed_out(wiring: WorkerContext, run: 
     assert "price_new" in loose
 
 
-def test_what_failed_and_what_is_not_handled_is_told(wiring: WorkerContext, run: Run) -> None:
+def test_what_failed_and_what_is_not_handled_is_told(context: WorkerContext, run: Run) -> None:
     """Such events changed nothing; the story says so."""
     broken = {"id": "in_8", "object": "invoice", "currency": "usd", "customer": "cus_1"}
     about = {"id": "src_1", "customer": "cus_1"}
     happen(
-        wiring,
+        context,
         an_event("customer.created", a_customer()),
         an_event("customer.source.created", about, created=START + 1),
         an_event("checkout.session.completed", a_session(), created=START + 2),
     )
-    work(wiring, [an_event("invoice.paid", broken, event_id="evt_x", created=START + 3)])
-    with wiring.engine.begin() as connection:
+    work(context, [an_event("invoice.paid", broken, event_id="evt_x", created=START + 3)])
+    with context.engine.begin() as connection:
         connection.execute(
             text("UPDATE webhook_events SET customer_id = 'cus_1' WHERE id = 'evt_x'")
         )
@@ -246,10 +246,12 @@ def test_what_failed_and_what_is_not_handled_is_told(wiring: WorkerContext, run:
     assert steps[3]["changes"][0].startswith("is failed and will be tried again: DecodeError: ")
 
 
-def test_a_balance_that_its_entries_do_not_explain_is_told(wiring: WorkerContext, run: Run) -> None:
+def test_a_balance_that_its_entries_do_not_explain_is_told(
+    context: WorkerContext, run: Run
+) -> None:
     """Exit 1, and where to look."""
-    happen(wiring, an_event("checkout.session.completed", a_session()))
-    with wiring.engine.begin() as connection:
+    happen(context, an_event("checkout.session.completed", a_session()))
+    with context.engine.begin() as connection:
         connection.execute(text("UPDATE token_accounts SET balance = 5"))
     result = run("--user", "user_1")
     assert result.exit_code == 1
@@ -259,15 +261,15 @@ def test_a_balance_that_its_entries_do_not_explain_is_told(wiring: WorkerContext
     assert json.loads(run("--user", "user_1", "--json").stdout)["agrees"] is False
 
 
-def test_an_unknown_user_is_told_in_a_line(wiring: WorkerContext, run: Run) -> None:
+def test_an_unknown_user_is_told_in_a_line(context: WorkerContext, run: Run) -> None:
     """On stderr, with exit 1."""
-    happen(wiring, an_event("checkout.session.completed", a_session()))
+    happen(context, an_event("checkout.session.completed", a_session()))
     result = run("--user", "user_2")
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == "Error: Nothing is known of user user_2: no event names them.\n"
 
 
-def test_other_users_stay_out_of_the_story(wiring: WorkerContext, run: Run) -> None:
+def test_other_users_stay_out_of_the_story(context: WorkerContext, run: Run) -> None:
     """Two users with the same plan."""
     other = a_session(
         id="cs_other",
@@ -277,7 +279,7 @@ def test_other_users_stay_out_of_the_story(wiring: WorkerContext, run: Run) -> N
         metadata={"user_id": "user_other", "plan_id": "4"},
     )
     happen(
-        wiring,
+        context,
         an_event("checkout.session.completed", a_session()),
         an_event("payment_intent.succeeded", an_intent(), created=START + 1),
         an_event("checkout.session.completed", other),

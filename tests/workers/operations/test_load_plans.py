@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 import db.ledger.catalogue
 from db.ledger.rederiving import derive_after
-from tests.pipeline import a_wiring, balances, empty, work
+from tests.pipeline import a_worker_context, balances, empty, work
 from tests.stripe_objects import a_line, a_session, an_event, an_invoice
 from workers.commands.catalogue import load_file, load_plans
 from workers.context import WorkerContext
@@ -47,13 +47,13 @@ VALUES (repeat('0', 32), 'user_1', 4, 1, 'usd', 500, 'payment', repeat('0', 64),
 @pytest.fixture(scope="module")
 def shop(database_url: str, redis_url: str) -> Iterator[WorkerContext]:
     """A worker's ports."""
-    wiring = a_wiring(database_url, redis_url)
-    yield wiring
-    wiring.engine.dispose()
+    context = a_worker_context(database_url, redis_url)
+    yield context
+    context.engine.dispose()
 
 
 @pytest.fixture
-def wiring(shop: WorkerContext) -> WorkerContext:
+def context(shop: WorkerContext) -> WorkerContext:
     """The same, with nothing sold and nothing in the catalogue."""
     empty(shop.engine)
     with shop.engine.begin() as connection:
@@ -81,10 +81,10 @@ def load(database_url: str, tmp_path: Path) -> Load:
 
 @pytest.fixture
 def run(
-    wiring: WorkerContext, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    context: WorkerContext, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Run:
     """Runs the command on a catalogue given as text; answers with what it says."""
-    del wiring
+    del context
     monkeypatch.setenv("DATABASE_URL", database_url.replace("+psycopg2", ""))
     path = tmp_path / "plans.toml"
 
@@ -103,15 +103,15 @@ def an_invoice_of(user: str, price: str, **changes: Any) -> dict[str, Any]:
     return an_event("invoice.paid", invoice)
 
 
-def current(wiring: WorkerContext) -> set[str]:
+def current(context: WorkerContext) -> set[str]:
     """The price ids at which checkout sells."""
-    with wiring.engine.connect() as connection:
+    with context.engine.connect() as connection:
         return db.ledger.catalogue.current_price_ids(connection)
 
 
-def test_the_second_time_nothing_changes(wiring: WorkerContext, load: Load) -> None:
+def test_the_second_time_nothing_changes(context: WorkerContext, load: Load) -> None:
     """Idempotent, also after a change of terms."""
-    del wiring
+    del context
     assert load(PRO.format(tokens=100, price="price_a") + PACK) == [2, 4]
     assert load(PRO.format(tokens=100, price="price_a") + PACK) == []
     assert load(PRO.format(tokens=200, price="price_a") + PACK) == [2]
@@ -119,66 +119,68 @@ def test_the_second_time_nothing_changes(wiring: WorkerContext, load: Load) -> N
 
 
 def test_what_waited_for_its_plan_takes_effect_when_the_catalogue_is_loaded(
-    wiring: WorkerContext,
+    context: WorkerContext,
     load: Load,
 ) -> None:
     """Sold before the catalogue knew of it."""
     session = an_event("checkout.session.completed", a_session(customer=None))
-    work(wiring, [an_invoice_of("user_1", "price_a"), session])
-    assert balances(wiring.engine) == {}
+    work(context, [an_invoice_of("user_1", "price_a"), session])
+    assert balances(context.engine) == {}
     load(PRO.format(tokens=100, price="price_a") + PACK)
-    assert balances(wiring.engine) == {"user_1": 1_100}
-    with wiring.engine.connect() as connection:
+    assert balances(context.engine) == {"user_1": 1_100}
+    with context.engine.connect() as connection:
         causes = connection.execute(text("SELECT event_id FROM ledger_entries")).scalars().all()
     assert causes == [None, None]
 
 
-def test_a_price_keeps_the_terms_it_was_sold_at(wiring: WorkerContext, load: Load) -> None:
+def test_a_price_keeps_the_terms_it_was_sold_at(context: WorkerContext, load: Load) -> None:
     """More tokens for the plan need a new price; the old price goes on as it was sold."""
     load(PRO.format(tokens=100, price="price_a"))
-    work(wiring, [an_invoice_of("user_1", "price_a", id="in_1")])
+    work(context, [an_invoice_of("user_1", "price_a", id="in_1")])
     load(PRO.format(tokens=200, price="price_b"))
     work(
-        wiring,
+        context,
         [
             an_invoice_of("user_1", "price_a", id="in_2"),
             an_invoice_of("user_1", "price_b", id="in_3"),
         ],
     )
-    assert balances(wiring.engine) == {"user_1": 100 + 100 + 200}
+    assert balances(context.engine) == {"user_1": 100 + 100 + 200}
 
 
-def test_a_plan_that_is_no_longer_sold_is_still_honoured(wiring: WorkerContext, load: Load) -> None:
+def test_a_plan_that_is_no_longer_sold_is_still_honoured(
+    context: WorkerContext, load: Load
+) -> None:
     """Deleted from the file: inactive, and its payments keep their worth."""
     load(PRO.format(tokens=100, price="price_a") + PACK)
     assert load(PACK) == [2]
-    work(wiring, [an_invoice_of("user_1", "price_a")])
-    assert balances(wiring.engine) == {"user_1": 100}
+    work(context, [an_invoice_of("user_1", "price_a")])
+    assert balances(context.engine) == {"user_1": 100}
 
 
 def test_a_currency_that_is_no_longer_sold_is_still_honoured(
-    wiring: WorkerContext, load: Load
+    context: WorkerContext, load: Load
 ) -> None:
     """Who subscribed in pounds goes on in pounds."""
     pounds = PRO.replace("usd = 2900", "usd = 2900, gbp = 2500")
     bound = 'gbp = "price_pounds", usd ='
     load(pounds.format(tokens=100, price="price_a").replace('{ usd = "', f'{{ {bound} "'))
-    assert current(wiring) == {"price_a", "price_pounds"}
+    assert current(context) == {"price_a", "price_pounds"}
     assert load(PRO.format(tokens=100, price="price_a")) == [2]
     assert load(PRO.format(tokens=100, price="price_a")) == []
-    assert current(wiring) == {"price_a"}
+    assert current(context) == {"price_a"}
     invoice = an_invoice(
         [a_line(5_000, "price_pounds")], metadata={"user_id": "user_1"}, currency="gbp"
     )
-    work(wiring, [an_event("invoice.paid", invoice)])
-    assert balances(wiring.engine) == {"user_1": 200}
+    work(context, [an_event("invoice.paid", invoice)])
+    assert balances(context.engine) == {"user_1": 200}
 
 
-def test_what_goes_off_sale_is_told(wiring: WorkerContext, run: Run) -> None:
+def test_what_goes_off_sale_is_told(context: WorkerContext, run: Run) -> None:
     """Line by line; the second time there is nothing to tell but pages that are open yet."""
     pro = PRO.format(tokens=100, price="price_a")
     run(pro.replace("usd = 2900", "usd = 2900, gbp = 2500") + PACK)
-    with wiring.engine.begin() as connection:
+    with context.engine.begin() as connection:
         connection.execute(text(A_PURCHASE))
     told = run(pro)
     assert "~ plan 2 version 1  Pro\n    price gbp: 2500 -> off sale\n" in told
@@ -191,25 +193,27 @@ def test_what_goes_off_sale_is_told(wiring: WorkerContext, run: Run) -> None:
     assert run(pro) == f"{still_open}Nothing to change.\n"
 
 
-def test_a_price_bound_late_revalues_what_was_sold_by_it(wiring: WorkerContext, load: Load) -> None:
+def test_a_price_bound_late_revalues_what_was_sold_by_it(
+    context: WorkerContext, load: Load
+) -> None:
     """Valued by its metadata first; the price says another plan and stands."""
     load(PRO.format(tokens=100, price="price_a"))
     invoice = an_invoice([a_line(2_900, "price_c")], metadata={"user_id": "user_1", "plan_id": "2"})
-    work(wiring, [an_event("invoice.paid", invoice)])
-    assert balances(wiring.engine) == {"user_1": 100}
+    work(context, [an_event("invoice.paid", invoice)])
+    assert balances(context.engine) == {"user_1": 100}
     other = PRO.replace("id = 2", "id = 7").format(tokens=300, price="price_c")
     load(PRO.format(tokens=100, price="price_a") + other)
-    assert balances(wiring.engine) == {"user_1": 300}
+    assert balances(context.engine) == {"user_1": 300}
 
 
 def test_prices_without_tokens_reach_a_worker_that_runs_already(
-    wiring: WorkerContext, load: Load
+    context: WorkerContext, load: Load
 ) -> None:
     """Also where nothing else in the file has changed; and they leave with the file."""
 
     def sells_none() -> bool:
-        with wiring.engine.connect() as connection:
-            return wiring.catalogue.get(connection).sells_no_tokens("price_fee")
+        with context.engine.connect() as connection:
+            return context.catalogue.get(connection).sells_no_tokens("price_fee")
 
     load(PACK)
     assert not sells_none()
@@ -220,21 +224,21 @@ def test_prices_without_tokens_reach_a_worker_that_runs_already(
 
 
 def test_what_was_sold_by_a_price_without_tokens_is_settled_again(
-    wiring: WorkerContext, load: Load
+    context: WorkerContext, load: Load
 ) -> None:
     """When it gets among them and when it leaves them."""
     load(PRO.format(tokens=100, price="price_a"))
-    work(wiring, [an_invoice_of("user_1", "price_a")])
-    assert derive_after(wiring.engine, [], wiring.catalogue) == 0
-    assert derive_after(wiring.engine, [], wiring.catalogue, price_ids={"price_other"}) == 0
-    assert derive_after(wiring.engine, [], wiring.catalogue, price_ids={"price_a"}) == 1
+    work(context, [an_invoice_of("user_1", "price_a")])
+    assert derive_after(context.engine, [], context.catalogue) == 0
+    assert derive_after(context.engine, [], context.catalogue, price_ids={"price_other"}) == 0
+    assert derive_after(context.engine, [], context.catalogue, price_ids={"price_a"}) == 1
 
 
 def test_a_load_settles_what_its_prices_without_tokens_concern(
-    wiring: WorkerContext, load: Load, monkeypatch: pytest.MonkeyPatch
+    context: WorkerContext, load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same price once when it comes and once when it goes, and not in between."""
-    del wiring
+    del context
     settled: list[set[str]] = []
     monkeypatch.setattr(
         "workers.commands.catalogue.derive_after",

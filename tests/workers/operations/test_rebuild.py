@@ -24,7 +24,7 @@ from domain.payments.claims import Customer
 from domain.payments.objects import MoneyObject
 from tests.domain.test_convergence import account_stories, shuffled
 from tests.examples import examples
-from tests.pipeline import a_wiring, balances, empty, statuses, work
+from tests.pipeline import a_worker_context, balances, empty, statuses, work
 from tests.stripe_objects import (
     a_dispute,
     a_line,
@@ -62,21 +62,21 @@ def silent(_done: int, _total: int) -> None:
     """Progress that nobody looks at."""
 
 
-def rebuilt(wiring: WorkerContext, user_id: str | None = None) -> Rebuilt:
+def rebuilt(context: WorkerContext, user_id: str | None = None) -> Rebuilt:
     """Rebuild without a command line and without a question."""
-    return rebuild(wiring.engine, Steps(silent, silent, lambda _proposal: True), user_id=user_id)
+    return rebuild(context.engine, Steps(silent, silent, lambda _proposal: True), user_id=user_id)
 
 
-def differences(wiring: WorkerContext) -> list[Finding]:
+def differences(context: WorkerContext) -> list[Finding]:
     """What an audit finds."""
     found: list[Finding] = []
-    audit(wiring.engine, found.append, silent)
+    audit(context.engine, found.append, silent)
     return found
 
 
-def entries(wiring: WorkerContext) -> list[tuple[Any, ...]]:
+def entries(context: WorkerContext) -> list[tuple[Any, ...]]:
     """The ledger as it stands."""
-    with wiring.engine.connect() as connection:
+    with context.engine.connect() as connection:
         query = "SELECT id, user_id, delta, kind, payment_id, event_id FROM ledger_entries"
         return [tuple(row) for row in connection.execute(text(f"{query} ORDER BY id"))]
 
@@ -124,50 +124,52 @@ def a_renewal(user: str = "user_1", number: int = 1) -> list[dict[str, Any]]:
     ]
 
 
-def test_what_a_decoder_said_ten_times_too_large_is_mended(wiring: WorkerContext, run: Run) -> None:
+def test_what_a_decoder_said_ten_times_too_large_is_mended(
+    context: WorkerContext, run: Run
+) -> None:
     """The dry run shows it, a replay cannot mend it, the rebuild posts it, the audit is clean."""
     with saying("invoice.paid", ten_times):
-        work(wiring, [*a_renewal(), *a_renewal("user_2", 2)])
-    assert balances(wiring.engine) == {"user_1": 100_000, "user_2": 100_000}
-    before = entries(wiring)
+        work(context, [*a_renewal(), *a_renewal("user_2", 2)])
+    assert balances(context.engine) == {"user_1": 100_000, "user_2": 100_000}
+    before = entries(context)
     selection = Selection(event_type="invoice.paid")
-    Replay(wiring.engine).run(selection, Request("me"), silent)
-    assert balances(wiring.engine)["user_1"] == 100_000
+    Replay(context.engine).run(selection, Request("me"), silent)
+    assert balances(context.engine)["user_1"] == 100_000
     dry = run("--dry-run")
     assert dry.exit_code == 0, dry.output
     shown = [line.split() for line in dry.output.splitlines()]
     assert ["in_1", "tokens", "100000", "10000"] in shown
     assert ["user_1", "balance", "100000", "10000"] in shown
-    assert entries(wiring) == before
+    assert entries(context) == before
     done = run()
     assert done.exit_code == 0, done.output
     assert (
         "Rebuilt: 2 ledger entries posted; the tables are what the events make them." in done.output
     )
-    assert entries(wiring)[: len(before)] == before
-    assert [each[1:] for each in entries(wiring)[len(before) :]] == [
+    assert entries(context)[: len(before)] == before
+    assert [each[1:] for each in entries(context)[len(before) :]] == [
         ("user_1", -90_000, "adjustment", "in_1", None),
         ("user_2", -90_000, "adjustment", "in_2", None),
     ]
-    assert differences(wiring) == []
+    assert differences(context) == []
     assert "Nothing to rebuild" in run().output
     story = CliRunner().invoke(table, ["explain", "--user", "user_1"]).output
     assert "stands for 10,000 tokens (found when payments were valued anew)" in story
 
 
-def test_only_one_users_subjects_are_touched(wiring: WorkerContext, run: Run) -> None:
+def test_only_one_users_subjects_are_touched(context: WorkerContext, run: Run) -> None:
     """The other's payment stays wrong until it is asked for."""
     with saying("invoice.paid", ten_times):
-        work(wiring, [*a_renewal(), *a_renewal("user_2", 2)])
+        work(context, [*a_renewal(), *a_renewal("user_2", 2)])
     shown = run("--user", "user_2", "--dry-run").output
     assert "in_2" in shown
     assert "in_1" not in shown
     assert run("--user", "user_2", "--yes").exit_code == 0
-    assert balances(wiring.engine) == {"user_1": 100_000, "user_2": 10_000}
+    assert balances(context.engine) == {"user_1": 100_000, "user_2": 10_000}
     assert "Nothing to rebuild" in run("--user", "user_2").output
 
 
-def test_facts_underneath_are_overwritten_where_nothing_shows_yet(wiring: WorkerContext) -> None:
+def test_facts_underneath_are_overwritten_where_nothing_shows_yet(context: WorkerContext) -> None:
     """Wrong lines of an open invoice would be worth money once it is paid."""
     lines = an_invoice([a_line(2_900)], metadata={"user_id": "user_1"}, status="open")
 
@@ -180,16 +182,16 @@ def test_facts_underneath_are_overwritten_where_nothing_shows_yet(wiring: Worker
         ]
 
     with saying("invoice.payment_failed", wrong):
-        work(wiring, [an_event("invoice.payment_failed", lines)])
-    assert rebuilt(wiring).is_done
-    with wiring.engine.connect() as connection:
+        work(context, [an_event("invoice.payment_failed", lines)])
+    assert rebuilt(context).is_done
+    with context.engine.connect() as connection:
         facts = connection.execute(
             text("SELECT facts FROM payments WHERE id = 'in_1'")
         ).scalar_one()
     assert facts["invoice"]["currency"] == "usd"
 
 
-def test_rows_that_no_event_calls_for_are_reversed_and_deleted(wiring: WorkerContext) -> None:
+def test_rows_that_no_event_calls_for_are_reversed_and_deleted(context: WorkerContext) -> None:
     """A decoder that took every session's own id wrongly left payments that never were."""
 
     def wrong(source: Source) -> list[Fact]:
@@ -199,20 +201,20 @@ def test_rows_that_no_event_calls_for_are_reversed_and_deleted(wiring: WorkerCon
         ]
 
     with saying("checkout.session.completed", wrong):
-        work(wiring, [an_event("checkout.session.completed", a_session())])
-    assert rebuilt(wiring).is_done
-    assert [(each[2], each[4]) for each in entries(wiring)] == [
+        work(context, [an_event("checkout.session.completed", a_session())])
+    assert rebuilt(context).is_done
+    assert [(each[2], each[4]) for each in entries(context)] == [
         (1_000, "cs_never"),
         (-1_000, "cs_never"),
         (1_000, "cs_1"),
     ]
-    with wiring.engine.connect() as connection:
+    with context.engine.connect() as connection:
         kept = connection.execute(text("SELECT id FROM payments ORDER BY id")).scalars().all()
     assert kept == ["cs_1", "pi_1"]
-    assert differences(wiring) == []
+    assert differences(context) == []
 
 
-def test_a_wrong_owner_is_overwritten_with_all_that_follows(wiring: WorkerContext) -> None:
+def test_a_wrong_owner_is_overwritten_with_all_that_follows(context: WorkerContext) -> None:
     """A join would keep the earlier claim for ever."""
 
     def wrong(source: Source) -> list[Fact]:
@@ -221,15 +223,15 @@ def test_a_wrong_owner_is_overwritten_with_all_that_follows(wiring: WorkerContex
     owner = an_event("customer.created", {"id": "cus_1", "object": "customer"}, created=1)
     bought = a_session(client_reference_id=None, metadata={"plan_id": "4"})
     with saying("customer.created", wrong):
-        work(wiring, [owner, an_event("checkout.session.completed", bought)])
-    assert balances(wiring.engine) == {"user_9": 1_000}
-    done = rebuilt(wiring)
+        work(context, [owner, an_event("checkout.session.completed", bought)])
+    assert balances(context.engine) == {"user_9": 1_000}
+    done = rebuilt(context)
     assert (done.is_done, done.entries) == (True, 1)
-    assert balances(wiring.engine) == {}
-    assert differences(wiring) == []
+    assert balances(context.engine) == {}
+    assert differences(context) == []
 
 
-def test_wrong_refunds_and_disputes_are_overwritten(wiring: WorkerContext) -> None:
+def test_wrong_refunds_and_disputes_are_overwritten(context: WorkerContext) -> None:
     """Reports that overstate stay the largest in a join."""
     story = [
         *a_renewal(),
@@ -241,124 +243,126 @@ def test_wrong_refunds_and_disputes_are_overwritten(wiring: WorkerContext) -> No
             a_dispute(payment_intent="pi_2", charge="ch_2", amount=100),
         ),
     ]
-    work(wiring, story)
-    right = balances(wiring.engine)
-    with wiring.engine.begin() as connection:
+    work(context, story)
+    right = balances(context.engine)
+    with context.engine.begin() as connection:
         connection.execute(text("UPDATE refunds SET amount_minor = 2900"))
         connection.execute(text("DELETE FROM disputes"))
-    replay = Replay(wiring.engine)
+    replay = Replay(context.engine)
     replay.run(Selection(event_type="invoice_payment.paid"), Request("me"), silent)
-    assert differences(wiring)
-    assert rebuilt(wiring).is_done
-    assert (differences(wiring), balances(wiring.engine)) == ([], right)
+    assert differences(context)
+    assert rebuilt(context).is_done
+    assert (differences(context), balances(context.engine)) == ([], right)
 
 
-def test_an_adjustment_is_not_lost_and_not_doubled(wiring: WorkerContext, run: Run) -> None:
+def test_an_adjustment_is_not_lost_and_not_doubled(context: WorkerContext, run: Run) -> None:
     """A person's word is an event like the others."""
     with saying("invoice.paid", ten_times):
-        work(wiring, a_renewal())
+        work(context, a_renewal())
     CliRunner().invoke(
         table, ["adjust", "--user", "user_1", "--amount", "7", "--reason", "r", "--id", "1"]
     )
-    assert rebuilt(wiring).is_done
-    assert balances(wiring.engine) == {"user_1": 10_007}
-    with wiring.engine.begin() as connection:
+    assert rebuilt(context).is_done
+    assert balances(context.engine) == {"user_1": 10_007}
+    with context.engine.begin() as connection:
         connection.execute(text("ALTER TABLE ledger_entries DISABLE TRIGGER USER"))
         connection.execute(text("DELETE FROM ledger_entries WHERE event_id = 'manual_1'"))
         connection.execute(text("ALTER TABLE ledger_entries ENABLE TRIGGER USER"))
         connection.execute(text("UPDATE token_accounts SET balance = 10000"))
     assert run("--user", "user_1").exit_code == 0
-    assert entries(wiring)[-1][1:] == ("user_1", 7, "adjustment", None, "manual_1")
-    assert balances(wiring.engine) == {"user_1": 10_007}
+    assert entries(context)[-1][1:] == ("user_1", 7, "adjustment", None, "manual_1")
+    assert balances(context.engine) == {"user_1": 10_007}
 
 
 def test_a_balance_that_drifted_is_made_the_sum_of_its_entries(
-    wiring: WorkerContext, run: Run
+    context: WorkerContext, run: Run
 ) -> None:
     """No entry is posted for it: the ledger is right."""
-    work(wiring, a_renewal())
-    with wiring.engine.begin() as connection:
+    work(context, a_renewal())
+    with context.engine.begin() as connection:
         connection.execute(text("UPDATE token_accounts SET balance = 1"))
     done = run()
     assert "0 ledger entries posted" in done.output, done.output
-    assert balances(wiring.engine) == {"user_1": 10_000}
-    assert differences(wiring) == []
+    assert balances(context.engine) == {"user_1": 10_000}
+    assert differences(context) == []
 
 
-def test_events_that_todays_code_ignores_are_said_to_be(wiring: WorkerContext, run: Run) -> None:
+def test_events_that_todays_code_ignores_are_said_to_be(context: WorkerContext, run: Run) -> None:
     """What they did is taken back, and the inbox tells why."""
     bought = an_event("checkout.session.completed", a_session(), event_id="evt_foreign")
-    work(wiring, [bought, *a_renewal("user_2", 2)])
+    work(context, [bought, *a_renewal("user_2", 2)])
     with saying("checkout.session.completed", None):
         shown = run("--dry-run").output
         assert "event evt_foreign would be ignored: " in shown
         assert run().exit_code == 0
-        assert differences(wiring) == []
-    assert statuses(wiring.engine)["evt_foreign"] == "ignored"
-    assert balances(wiring.engine) == {"user_2": 10_000}
-    with wiring.engine.connect() as connection:
+        assert differences(context) == []
+    assert statuses(context.engine)["evt_foreign"] == "ignored"
+    assert balances(context.engine) == {"user_2": 10_000}
+    with context.engine.connect() as connection:
         note = connection.execute(
             text("SELECT note FROM webhook_events WHERE id = 'evt_foreign'")
         ).scalar_one()
     assert note == "checkout.session.completed has no effect any more"
 
 
-def test_events_of_a_type_that_was_not_handled_take_effect(wiring: WorkerContext, run: Run) -> None:
+def test_events_of_a_type_that_was_not_handled_take_effect(
+    context: WorkerContext, run: Run
+) -> None:
     """They were stored as they came; what they mean is derived anew."""
     with saying("checkout.session.completed", None):
-        work(wiring, [an_event("checkout.session.completed", a_session(), event_id="evt_early")])
+        work(context, [an_event("checkout.session.completed", a_session(), event_id="evt_early")])
     live = an_event("checkout.session.completed", a_session(id="cs_live"), event_id="evt_live")
-    drained = replace(wiring, test_mode=True)
+    drained = replace(context, test_mode=True)
     work(drained, [live | {"livemode": True}])
-    assert set(statuses(wiring.engine).values()) == {"ignored"}
-    assert differences(wiring) != []
+    assert set(statuses(context.engine).values()) == {"ignored"}
+    assert differences(context) != []
     assert "event evt_early was ignored and would be applied" in run("--dry-run").output
     told = run()
     assert told.exit_code == 0
     assert "1 ignored events applied" in told.output
-    assert statuses(wiring.engine) == {"evt_early": "applied", "evt_live": "ignored"}
-    assert balances(wiring.engine) == {"user_1": 1_000}
-    assert differences(wiring) == []
+    assert statuses(context.engine) == {"evt_early": "applied", "evt_live": "ignored"}
+    assert balances(context.engine) == {"user_1": 1_000}
+    assert differences(context) == []
     assert "Nothing to rebuild" in run().output
 
 
-def test_events_that_can_no_longer_be_applied_stop_it(wiring: WorkerContext, run: Run) -> None:
+def test_events_that_can_no_longer_be_applied_stop_it(context: WorkerContext, run: Run) -> None:
     """Their money would be taken back by a bug."""
-    work(wiring, a_renewal())
+    work(context, a_renewal())
 
     def broken(source: Source) -> list[Fact]:
         raise ValueError(source.event.id)
 
     with saying("invoice.paid", broken):
         with pytest.raises(UnreadableEventsError, match="1 applied events can no longer be"):
-            rebuilt(wiring)
+            rebuilt(context)
         told = run()
     assert told.exit_code == 1
     assert "Nothing was changed: mend the code first." in told.output
-    assert balances(wiring.engine) == {"user_1": 10_000}
+    assert balances(context.engine) == {"user_1": 10_000}
 
 
-def test_what_was_written_meanwhile_is_put_off_to_another_round(wiring: WorkerContext) -> None:
+def test_what_was_written_meanwhile_is_put_off_to_another_round(context: WorkerContext) -> None:
     """A refund that comes in between is neither lost nor overwritten."""
     with saying("invoice.paid", ten_times):
-        work(wiring, a_renewal())
+        work(context, a_renewal())
     calls: list[Proposal] = []
 
     def meanwhile(proposal: Proposal) -> bool:
         calls.append(proposal)
-        work(wiring, [an_event("refund.created", a_refund(amount=1_450))])
+        work(context, [an_event("refund.created", a_refund(amount=1_450))])
         return True
 
-    done = rebuild(wiring.engine, Steps(silent, silent, meanwhile))
+    done = rebuild(context.engine, Steps(silent, silent, meanwhile))
     assert (done.is_done, done.rounds, len(calls)) == (True, 2, 1)
-    assert balances(wiring.engine) == {"user_1": 5_000}
-    assert differences(wiring) == []
+    assert balances(context.engine) == {"user_1": 5_000}
+    assert differences(context) == []
 
 
-def test_a_subject_that_is_locked_is_put_off(wiring: WorkerContext, second: Engine) -> None:
+def test_a_subject_that_is_locked_is_put_off(context: WorkerContext, second: Engine) -> None:
     """Whoever holds it for long holds up only itself."""
     with saying("invoice.paid", ten_times):
-        work(wiring, [*a_renewal(), *a_renewal("user_2", 2)])
+        work(context, [*a_renewal(), *a_renewal("user_2", 2)])
     with second.connect() as holder:
 
         def hold(_proposal: Proposal) -> bool:
@@ -367,12 +371,12 @@ def test_a_subject_that_is_locked_is_put_off(wiring: WorkerContext, second: Engi
 
         def release(done: int, total: int) -> None:
             if done == total and holder.in_transaction():
-                assert balances(wiring.engine) == {"user_1": 100_000, "user_2": 10_000}
+                assert balances(context.engine) == {"user_1": 100_000, "user_2": 10_000}
                 holder.rollback()
 
-        done = rebuild(wiring.engine, Steps(silent, release, hold))
+        done = rebuild(context.engine, Steps(silent, release, hold))
     assert (done.is_done, done.rounds) == (True, 2)
-    assert balances(wiring.engine) == {"user_1": 10_000, "user_2": 10_000}
+    assert balances(context.engine) == {"user_1": 10_000, "user_2": 10_000}
 
 
 @pytest.fixture
@@ -384,12 +388,12 @@ def second(database_url: str) -> Iterator[Engine]:
 
 
 def test_broken_off_it_goes_on_where_it_was(
-    wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every batch stands by itself; the second run does the rest, and nothing twice."""
     monkeypatch.setattr(module, "BATCH_ROWS", 1)
     with saying("invoice.paid", ten_times):
-        work(wiring, [*a_renewal(), *a_renewal("user_2", 2)])
+        work(context, [*a_renewal(), *a_renewal("user_2", 2)])
 
     class Broken(Exception):  # noqa: N818 - a test's own.
         pass
@@ -399,44 +403,44 @@ def test_broken_off_it_goes_on_where_it_was(
             raise Broken
 
     with pytest.raises(Broken):
-        rebuild(wiring.engine, Steps(silent, stop, lambda _proposal: True))
-    assert sorted(balances(wiring.engine).values()) == [10_000, 100_000]
-    done = rebuilt(wiring)
+        rebuild(context.engine, Steps(silent, stop, lambda _proposal: True))
+    assert sorted(balances(context.engine).values()) == [10_000, 100_000]
+    done = rebuilt(context)
     assert (done.is_done, done.entries) == (True, 1)
-    assert balances(wiring.engine) == {"user_1": 10_000, "user_2": 10_000}
+    assert balances(context.engine) == {"user_1": 10_000, "user_2": 10_000}
 
 
 def test_every_batch_is_a_transaction_of_its_own(
-    wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Five payments, two rows at a time: nobody waits for all of them."""
     with saying("invoice.paid", ten_times):
-        work(wiring, [each for number in range(1, 6) for each in a_renewal(f"u{number}", number)])
+        work(context, [each for number in range(1, 6) for each in a_renewal(f"u{number}", number)])
     monkeypatch.setattr(module, "BATCH_ROWS", 2)
     commits: list[Connection] = []
 
     def count(connection: Connection) -> None:
         commits.append(connection)
 
-    event.listen(wiring.engine, "commit", count)
-    assert rebuilt(wiring).is_done
-    event.remove(wiring.engine, "commit", count)
+    event.listen(context.engine, "commit", count)
+    assert rebuilt(context).is_done
+    event.remove(context.engine, "commit", count)
     assert len(commits) == 3
 
 
-def test_without_agreement_nothing_changes(wiring: WorkerContext) -> None:
+def test_without_agreement_nothing_changes(context: WorkerContext) -> None:
     """A person looks at the summary first."""
     with saying("invoice.paid", ten_times):
-        work(wiring, a_renewal())
-    done = rebuild(wiring.engine, Steps(silent, silent, lambda _proposal: False))
+        work(context, a_renewal())
+    done = rebuild(context.engine, Steps(silent, silent, lambda _proposal: False))
     assert (done.is_done, done.rounds) == (False, 0)
-    assert balances(wiring.engine) == {"user_1": 100_000}
+    assert balances(context.engine) == {"user_1": 100_000}
 
 
-def test_programs_get_one_object(wiring: WorkerContext, run: Run) -> None:
+def test_programs_get_one_object(context: WorkerContext, run: Run) -> None:
     """Before and after of every column, and what came of it."""
     with saying("invoice.paid", ten_times):
-        work(wiring, a_renewal())
+        work(context, a_renewal())
     told = json.loads(run("--json", "--dry-run").output)
     assert {
         "table": "payments",
@@ -450,14 +454,14 @@ def test_programs_get_one_object(wiring: WorkerContext, run: Run) -> None:
 
 
 def test_beside_a_running_worker_nothing_is_lost(
-    wiring: WorkerContext, database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+    context: WorkerContext, database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Renewals and refunds of the same customers come in while their past is mended."""
     monkeypatch.setattr(module, "BATCH_ROWS", 3)
     numbers = range(1, 21)
     with saying("invoice.paid", ten_times):
-        work(wiring, [each for number in numbers for each in a_renewal(f"u{number}", number)])
-    worker = a_wiring(database_url, redis_url, consumer="beside")
+        work(context, [each for number in numbers for each in a_renewal(f"u{number}", number)])
+    worker = a_worker_context(database_url, redis_url, consumer="beside")
     news = [each for number in numbers for each in a_refund_and_a_package(number)]
 
     def live() -> None:
@@ -470,12 +474,12 @@ def test_beside_a_running_worker_nothing_is_lost(
         beside.start()
         return True
 
-    done = rebuild(wiring.engine, Steps(silent, silent, agree))
+    done = rebuild(context.engine, Steps(silent, silent, agree))
     beside.join()
     worker.engine.dispose()
-    assert done.is_done or rebuilt(wiring).is_done
-    assert balances(wiring.engine) == {f"u{number}": 6_000 for number in numbers}
-    assert differences(wiring) == []
+    assert done.is_done or rebuilt(context).is_done
+    assert balances(context.engine) == {f"u{number}": 6_000 for number in numbers}
+    assert differences(context) == []
 
 
 def a_refund_and_a_package(number: int) -> list[dict[str, Any]]:
@@ -492,20 +496,20 @@ def a_refund_and_a_package(number: int) -> list[dict[str, Any]]:
 @examples(8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_whatever_the_tables_said_a_rebuild_makes_them_right(
-    wiring: WorkerContext, data: st.DataObject
+    context: WorkerContext, data: st.DataObject
 ) -> None:
     """Any story, then rows lost and facts spoiled at random: the end is what the events say."""
-    empty(wiring.engine)
+    empty(context.engine)
     story = data.draw(account_stories())
-    work(wiring, shuffled(data.draw, story.events))
-    right = balances(wiring.engine)
+    work(context, shuffled(data.draw, story.events))
+    right = balances(context.engine)
     spoil = data.draw(st.lists(st.sampled_from(SPOILERS), unique=True))
-    with wiring.engine.begin() as connection:
+    with context.engine.begin() as connection:
         for statement in spoil:
             connection.execute(text(statement))
-    assert rebuilt(wiring).is_done
-    assert balances(wiring.engine) == right
-    assert differences(wiring) == []
+    assert rebuilt(context).is_done
+    assert balances(context.engine) == right
+    assert differences(context) == []
 
 
 SPOILERS = (

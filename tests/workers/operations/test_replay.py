@@ -93,9 +93,9 @@ def an_account() -> list[dict[str, Any]]:
     ]
 
 
-def everything(wiring: WorkerContext) -> Mapping[str, Any]:
+def everything(context: WorkerContext) -> Mapping[str, Any]:
     """Every row of every table that events make, but for when it was written, and the inbox."""
-    with wiring.engine.connect() as connection:
+    with context.engine.connect() as connection:
         found = {
             table: connection.execute(
                 text(f"SELECT to_jsonb(row) - 'updated_at' FROM {table} AS row ORDER BY id")  # noqa: S608 - our own names.
@@ -107,14 +107,16 @@ def everything(wiring: WorkerContext) -> Mapping[str, Any]:
     return {table: [tuple(row) for row in rows] for table, rows in found.items()}
 
 
-def replayed(wiring: WorkerContext, selection: Selection | None = None, **options: Any) -> Replayed:
+def replayed(
+    context: WorkerContext, selection: Selection | None = None, **options: Any
+) -> Replayed:
     """Run events again as a command does."""
-    return Replay(wiring.engine, **options).run(selection or Selection(), ADA, quiet)
+    return Replay(context.engine, **options).run(selection or Selection(), ADA, quiet)
 
 
-def make_dead(wiring: WorkerContext, event_id: str) -> None:
+def make_dead(context: WorkerContext, event_id: str) -> None:
     """Let an event have failed for the last time."""
-    with wiring.engine.begin() as connection:
+    with context.engine.begin() as connection:
         connection.execute(
             text(
                 "UPDATE webhook_events SET status = 'dead', next_attempt_at = NULL, attempts = 6"
@@ -125,91 +127,91 @@ def make_dead(wiring: WorkerContext, event_id: str) -> None:
 
 
 def test_after_a_mended_bug_the_list_of_failures_is_cleared(
-    wiring: WorkerContext, run: Callable[..., Result], decoders: Callable[[str, Any], None]
+    context: WorkerContext, run: Callable[..., Result], decoders: Callable[[str, Any], None]
 ) -> None:
     """`--failed` means failed and dead; who asked and why is kept with each event."""
     right = DECODERS[SESSION]
     decoders(SESSION, refuse)
-    work(wiring, [package(1), package(2), *an_account()[1:2]])
-    make_dead(wiring, "evt_package_2")
+    work(context, [package(1), package(2), *an_account()[1:2]])
+    make_dead(context, "evt_package_2")
     decoders(SESSION, right)
     done = run("--failed", "--by", "ada", "--reason", "mended")
     assert done.output == "2 events replayed: 2 applied; 2 ledger entries posted.\n"
-    assert set(statuses(wiring.engine).values()) == {"applied"}
-    assert balances(wiring.engine) == {"user_1": 1_000, "user_2": 1_000}
-    with wiring.engine.connect() as connection:
+    assert set(statuses(context.engine).values()) == {"applied"}
+    assert balances(context.engine) == {"user_1": 1_000, "user_2": 1_000}
+    with context.engine.connect() as connection:
         *_, last = attempts.of(connection, "evt_package_2")
     assert (last.cause, last.status) == ("replay", "applied")
     assert (last.asked_by, last.reason) == ("ada", "mended")
     assert run("--failed").output == "0 events replayed: none; 0 ledger entries posted.\n"
 
 
-def test_a_replay_of_everything_changes_nothing(wiring: WorkerContext) -> None:
+def test_a_replay_of_everything_changes_nothing(context: WorkerContext) -> None:
     """Not a row, not an entry; only the attempts tell that it was."""
-    work(wiring, an_account())
-    before = everything(wiring)
-    done = replayed(wiring)
+    work(context, an_account())
+    before = everything(context)
+    done = replayed(context)
     assert (done.statuses, done.entries) == ({"applied": 5, "ignored": 1}, 0)
-    assert everything(wiring) == before
-    with wiring.engine.connect() as connection:
+    assert everything(context) == before
+    with context.engine.connect() as connection:
         kept = connection.execute(text("SELECT event_id, asked_by FROM event_attempts")).all()
     assert {row.event_id for row in kept} == {event["id"] for event in an_account()}
     assert {row.asked_by for row in kept} == {"ada"}
 
 
 def test_a_mended_decoder_moves_what_it_got_wrong(
-    wiring: WorkerContext, decoders: Callable[[str, Any], None]
+    context: WorkerContext, decoders: Callable[[str, Any], None]
 ) -> None:
     """An applied event may say more than it did; then the difference is posted."""
     right = DECODERS["refund.created"]
     decoders("refund.created", lambda _source: [])
-    work(wiring, an_account()[:3])
-    assert balances(wiring.engine) == {"user_1": 1_000}
+    work(context, an_account()[:3])
+    assert balances(context.engine) == {"user_1": 1_000}
     decoders("refund.created", right)
-    done = replayed(wiring, Selection(event_type="refund.created"))
+    done = replayed(context, Selection(event_type="refund.created"))
     assert (done.statuses, done.entries) == ({"applied": 1}, 1)
-    assert balances(wiring.engine) == {"user_1": 500}
+    assert balances(context.engine) == {"user_1": 500}
 
 
 def test_an_applied_event_that_fails_now_stays_applied(
-    wiring: WorkerContext, decoders: Callable[[str, Any], None]
+    context: WorkerContext, decoders: Callable[[str, Any], None]
 ) -> None:
     """It had its effect; the failure is told and kept, and nothing is tried again."""
-    work(wiring, [package()])
-    before = everything(wiring)
+    work(context, [package()])
+    before = everything(context)
     decoders(SESSION, refuse)
-    done = replayed(wiring)
+    done = replayed(context)
     assert done.failures == [("evt_package_1", "ZeroDivisionError: a bug")]
-    assert everything(wiring) == before
-    with wiring.engine.connect() as connection:
+    assert everything(context) == before
+    with context.engine.connect() as connection:
         (row,) = attempts.of(connection, "evt_package_1")
     assert (row.cause, row.error) == ("replay", "ZeroDivisionError: a bug")
 
 
 def test_a_type_that_is_handled_now_takes_effect(
-    wiring: WorkerContext, decoders: Callable[[str, Any], None]
+    context: WorkerContext, decoders: Callable[[str, Any], None]
 ) -> None:
     """What was ignored when it came is applied."""
     right = DECODERS["refund.created"]
     decoders("refund.created", None)
-    work(wiring, an_account()[:3])
+    work(context, an_account()[:3])
     decoders("refund.created", right)
-    replayed(wiring, Selection(statuses=("ignored",)))
-    assert statuses(wiring.engine)["evt_refund"] == "applied"
-    assert balances(wiring.engine) == {"user_1": 500}
+    replayed(context, Selection(statuses=("ignored",)))
+    assert statuses(context.engine)["evt_refund"] == "applied"
+    assert balances(context.engine) == {"user_1": 500}
 
 
-def test_events_of_stripes_other_mode_stay_ignored(wiring: WorkerContext) -> None:
+def test_events_of_stripes_other_mode_stay_ignored(context: WorkerContext) -> None:
     """A replay lets nothing in that the pipeline kept out."""
     live = package() | {"livemode": True}
-    work(replace(wiring, test_mode=True), [live])
-    done = replayed(wiring, test_mode=True)
+    work(replace(context, test_mode=True), [live])
+    done = replayed(context, test_mode=True)
     assert done.statuses == {"ignored": 1}
-    assert balances(wiring.engine) == {}
+    assert balances(context.engine) == {}
 
 
 def test_one_bad_event_does_not_stop_a_replay(
-    wiring: WorkerContext, decoders: Callable[[str, Any], None]
+    context: WorkerContext, decoders: Callable[[str, Any], None]
 ) -> None:
     """The database refuses one; the others are applied."""
     huge = an_invoice(
@@ -218,18 +220,18 @@ def test_one_bad_event_does_not_stop_a_replay(
     right = DECODERS[SESSION]
     decoders(SESSION, refuse)
     poison = an_event("invoice.paid", huge, event_id="evt_poison")
-    work(wiring, [package(1), poison, package(2)])
+    work(context, [package(1), poison, package(2)])
     decoders(SESSION, right)
-    done = replayed(wiring)
+    done = replayed(context)
     assert done.statuses == {"applied": 2, "failed": 1}
     assert [event_id for event_id, _ in done.failures] == ["evt_poison"]
-    assert balances(wiring.engine) == {"user_1": 1_000, "user_2": 1_000}
+    assert balances(context.engine) == {"user_1": 1_000, "user_2": 1_000}
 
 
-def test_events_are_chosen_by_what_is_asked(wiring: WorkerContext) -> None:
+def test_events_are_chosen_by_what_is_asked(context: WorkerContext) -> None:
     """Type, time, status, user, id; several narrow each other."""
-    work(wiring, [*an_account(), package(2)])
-    with wiring.engine.begin() as connection:
+    work(context, [*an_account(), package(2)])
+    with context.engine.begin() as connection:
         connection.execute(
             text(
                 "UPDATE webhook_events SET received_at = now() - interval '2 days'"
@@ -247,59 +249,59 @@ def test_events_are_chosen_by_what_is_asked(wiring: WorkerContext) -> None:
         Selection(): 7,
     }
     for selection, expected in chosen.items():
-        assert sum(replayed(wiring, selection).statuses.values()) == expected, selection
+        assert sum(replayed(context, selection).statuses.values()) == expected, selection
 
 
-def test_every_page_is_read_once(wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_page_is_read_once(context: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> None:
     """However small the batches, each event is run once, and progress comes to the whole."""
-    work(wiring, [package(number) for number in range(7)])
+    work(context, [package(number) for number in range(7)])
     monkeypatch.setattr("workers.operations.replay.BATCH", 2)
     seen: list[tuple[int, int]] = []
-    done = Replay(wiring.engine).run(
+    done = Replay(context.engine).run(
         Selection(), ADA, lambda done, total: seen.append((done, total))
     )
     assert done.statuses == {"applied": 7}
     assert seen == [(0, 7), (2, 7), (4, 7), (6, 7), (7, 7)]
 
 
-def test_a_rate_is_kept(wiring: WorkerContext) -> None:
+def test_a_rate_is_kept(context: WorkerContext) -> None:
     """Ten events at fifty a second take a fifth of a second."""
-    work(wiring, [package(number) for number in range(10)])
+    work(context, [package(number) for number in range(10)])
     started = time.monotonic()
-    Replay(wiring.engine).run(Selection(), ADA, quiet, events_per_second=50)
+    Replay(context.engine).run(Selection(), ADA, quiet, events_per_second=50)
     assert time.monotonic() - started >= 0.2
 
 
-def test_paused_types_are_left_out_unless_they_are_named(wiring: WorkerContext) -> None:
+def test_paused_types_are_left_out_unless_they_are_named(context: WorkerContext) -> None:
     """A pause is not undone by accident, and the mend can be tried on one event."""
-    with wiring.engine.begin() as connection:
+    with context.engine.begin() as connection:
         pauses.pause(connection, SESSION, by="ada", reason=None)
-    work(wiring, [package(1), package(2)])
-    assert replayed(wiring).statuses == {}
-    assert replayed(wiring, Selection(event_ids=("evt_package_1",))).statuses == {"applied": 1}
-    assert statuses(wiring.engine)["evt_package_2"] == "received"
-    assert replayed(wiring, Selection(event_type=SESSION)).statuses == {"applied": 2}
+    work(context, [package(1), package(2)])
+    assert replayed(context).statuses == {}
+    assert replayed(context, Selection(event_ids=("evt_package_1",))).statuses == {"applied": 1}
+    assert statuses(context.engine)["evt_package_2"] == "received"
+    assert replayed(context, Selection(event_type=SESSION)).statuses == {"applied": 2}
 
 
-def test_a_replay_and_a_worker_at_the_same_event_apply_it_once(wiring: WorkerContext) -> None:
+def test_a_replay_and_a_worker_at_the_same_event_apply_it_once(context: WorkerContext) -> None:
     """The replay waits for the row, and finds it applied."""
-    with wiring.engine.begin() as connection:
+    with context.engine.begin() as connection:
         pauses.pause(connection, SESSION, by="ada", reason=None)
-    work(wiring, [package()])
-    with wiring.engine.begin() as connection:
+    work(context, [package()])
+    with context.engine.begin() as connection:
         pauses.resume(connection, SESSION)
-    drain(wiring, lambda: None)
-    done = replayed(wiring)
+    drain(context, lambda: None)
+    done = replayed(context)
     assert (done.statuses, done.entries) == ({"applied": 1}, 0)
-    assert balances(wiring.engine) == {"user_1": 1_000}
+    assert balances(context.engine) == {"user_1": 1_000}
 
 
-def test_a_cut_event_says_that_its_list_is_asked_for(wiring: WorkerContext) -> None:
+def test_a_cut_event_says_that_its_list_is_asked_for(context: WorkerContext) -> None:
     """A replay asks nobody itself, and lets the asker begin anew where it had given up."""
     invoice = an_invoice([a_line(2_900)], metadata={"user_id": "user_1"})
     invoice["lines"]["has_more"] = True
-    work(wiring, [an_event("invoice.paid", invoice, event_id="evt_cut")])
-    with wiring.engine.begin() as connection:
+    work(context, [an_event("invoice.paid", invoice, event_id="evt_cut")])
+    with context.engine.begin() as connection:
         connection.execute(
             text(
                 "INSERT INTO questions (kind, subject_id, last_asked_at, next_ask_at, last_answer,"
@@ -307,8 +309,8 @@ def test_a_cut_event_says_that_its_list_is_asked_for(wiring: WorkerContext) -> N
                 " FROM unnest(ARRAY['in_1', 'in_2']) AS id"
             )
         )
-    assert replayed(wiring, can_ask=True).statuses == {"applied": 1}
-    with wiring.engine.connect() as connection:
+    assert replayed(context, can_ask=True).statuses == {"applied": 1}
+    with context.engine.connect() as connection:
         note = connection.execute(text("SELECT note FROM webhook_events")).scalar_one()
         given_up = connection.execute(text("SELECT subject_id FROM questions")).scalars().all()
     assert note == "its list is cut (has_more); the whole one is asked of Stripe"
@@ -316,17 +318,17 @@ def test_a_cut_event_says_that_its_list_is_asked_for(wiring: WorkerContext) -> N
 
 
 def test_a_rehearsal_says_what_would_change_and_changes_nothing(
-    wiring: WorkerContext, decoders: Callable[[str, Any], None]
+    context: WorkerContext, decoders: Callable[[str, Any], None]
 ) -> None:
     """Payments, balances and events, with before and after."""
     right = DECODERS["refund.created"]
     decoders("refund.created", refuse)
-    work(wiring, an_account()[:3])
+    work(context, an_account()[:3])
     decoders("refund.created", right)
-    before = everything(wiring)
+    before = everything(context)
     changes: list[Change] = []
-    done = Replay(wiring.engine).rehearse(Selection(), ADA, quiet, changes.append)
-    assert everything(wiring) == before
+    done = Replay(context.engine).rehearse(Selection(), ADA, quiet, changes.append)
+    assert everything(context) == before
     assert (done.statuses, done.entries) == ({"applied": 3}, 1)
     told = {(each.kind, each.id): moved(each) for each in changes}
     assert told == {
@@ -338,7 +340,7 @@ def test_a_rehearsal_says_what_would_change_and_changes_nothing(
         },
         ("balance", "user_1"): {"tokens": (1_000, 500)},
     }
-    with wiring.engine.connect() as connection:
+    with context.engine.connect() as connection:
         assert [row.cause for row in attempts.of(connection, "evt_refund")] == ["delivery"]
 
 
@@ -353,12 +355,12 @@ def moved(change: Change) -> dict[str, tuple[Any, Any]]:
 
 
 def test_the_command_rehearses(
-    wiring: WorkerContext, run: Callable[..., Result], decoders: Callable[[str, Any], None]
+    context: WorkerContext, run: Callable[..., Result], decoders: Callable[[str, Any], None]
 ) -> None:
     """In lines for people, and as JSON."""
     right = DECODERS["customer.subscription.created"]
     decoders("customer.subscription.created", refuse)
-    work(wiring, an_account()[3:4])
+    work(context, an_account()[3:4])
     decoders("customer.subscription.created", right)
     lines = run("--failed", "--dry-run").output.splitlines()
     assert lines[0] == "event evt_subscription  status failed → applied"
@@ -367,27 +369,27 @@ def test_the_command_rehearses(
     told = json.loads(run("--failed", "--dry-run", "--json").output)
     assert (told["dry_run"], told["events"]) == (True, 1)
     assert told["changes"][0]["after"] == {"status": "applied"}
-    assert statuses(wiring.engine) == {"evt_subscription": "failed"}
+    assert statuses(context.engine) == {"evt_subscription": "failed"}
 
 
 def test_several_ids_may_follow_one_option(
-    wiring: WorkerContext, run: Callable[..., Result]
+    context: WorkerContext, run: Callable[..., Result]
 ) -> None:
     """`--event ID…`, as the contract writes it."""
-    work(wiring, an_account())
+    work(context, an_account())
     told = json.loads(run("--event", "evt_intent", "evt_refund", "--json").output)
     assert (told["events"], told["statuses"]) == (2, {"applied": 2})
 
 
 def test_an_id_that_is_not_there_is_told_and_nothing_is_run(
-    wiring: WorkerContext, run: Callable[..., Result]
+    context: WorkerContext, run: Callable[..., Result]
 ) -> None:
     """A typing error must not look like success."""
-    work(wiring, [package()])
+    work(context, [package()])
     refused = run("--event", "evt_package_1", "--event", "evt_nothing")
     assert refused.exit_code == 1
     assert refused.output == "Error: Not in the inbox: evt_nothing. Nothing was replayed.\n"
-    with wiring.engine.connect() as connection:
+    with context.engine.connect() as connection:
         assert attempts.of(connection, "evt_package_1") == []
 
 
@@ -403,11 +405,11 @@ def test_a_replay_must_say_what_it_is_to_run(
 
 
 def test_a_replay_that_fails_exits_with_one_and_says_why(
-    wiring: WorkerContext, run: Callable[..., Result], decoders: Callable[[str, Any], None]
+    context: WorkerContext, run: Callable[..., Result], decoders: Callable[[str, Any], None]
 ) -> None:
     """So that a script notices."""
     decoders(SESSION, refuse)
-    work(wiring, [package()])
+    work(context, [package()])
     done = run("--all")
     assert done.exit_code == 1
     assert done.output.splitlines() == [

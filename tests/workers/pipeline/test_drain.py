@@ -13,7 +13,7 @@ from db.queue import inbox
 from domain.payments.derivation import Payment
 from tests.domain.test_convergence import account_stories, shuffled
 from tests.examples import examples
-from tests.pipeline import a_delivery, a_wiring, balances, empty, put, statuses, work
+from tests.pipeline import a_delivery, a_worker_context, balances, empty, put, statuses, work
 from tests.play import play
 from tests.stripe_objects import a_line, a_refund, a_session, an_event, an_intent, an_invoice
 from workers.context import WorkerContext
@@ -21,27 +21,27 @@ from workers.pipeline.drain import drain
 from workers.schedule.sweep import sweep
 
 
-def payments_in(wiring: WorkerContext) -> dict[str, Payment]:
+def payments_in(context: WorkerContext) -> dict[str, Payment]:
     """Every listed payment as the table has it."""
-    with wiring.engine.connect() as connection:
+    with context.engine.connect() as connection:
         listed = connection.execute(text("SELECT * FROM payments WHERE listed"))
         return {row.id: rows.payment_from(row) for row in listed}
 
 
 @examples(40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_the_tables_end_as_the_pure_core_says(wiring: WorkerContext, data: st.DataObject) -> None:
+def test_the_tables_end_as_the_pure_core_says(context: WorkerContext, data: st.DataObject) -> None:
     """Real rows, real locks, real batches: the same end as the core in memory."""
-    empty(wiring.engine)
+    empty(context.engine)
     story = data.draw(account_stories())
     delivered = shuffled(data.draw, story.events)
     cut = data.draw(st.integers(0, len(delivered)))
-    work(wiring, delivered[:cut])
-    work(wiring, delivered[cut:])
+    work(context, delivered[:cut])
+    work(context, delivered[cut:])
     expected = play(story.events)
-    assert balances(wiring.engine) == expected.balances
-    assert payments_in(wiring) == expected.payments
-    with wiring.engine.connect() as connection:
+    assert balances(context.engine) == expected.balances
+    assert payments_in(context) == expected.payments
+    with context.engine.connect() as connection:
         owners = connection.execute(text("SELECT id, user_id FROM customers"))
         assert {row.id: row.user_id for row in owners} == expected.owners
         wrong = connection.execute(
@@ -70,36 +70,36 @@ def package(number: int = 1) -> list[dict[str, Any]]:
     ]
 
 
-def test_duplicates_are_counted_and_have_no_effect(wiring: WorkerContext) -> None:
+def test_duplicates_are_counted_and_have_no_effect(context: WorkerContext) -> None:
     """Twice in one batch, and once more in a later one."""
     events = package()
-    first = work(wiring, [*events, *events])
+    first = work(context, [*events, *events])
     assert (first.applied, first.duplicates) == (2, 2)
-    second = work(wiring, events)
+    second = work(context, events)
     assert (second.applied, second.duplicates) == (0, 2)
-    assert balances(wiring.engine) == {"user_1": 1_000}
+    assert balances(context.engine) == {"user_1": 1_000}
 
 
-def test_an_acknowledged_entry_is_gone_from_the_stream(wiring: WorkerContext) -> None:
+def test_an_acknowledged_entry_is_gone_from_the_stream(context: WorkerContext) -> None:
     """Nothing stays behind in Redis after the commit."""
-    work(wiring, package())
-    assert wiring.events.length() == 0
+    work(context, package())
+    assert context.events.length() == 0
 
 
-def test_an_unknown_type_is_stored_as_ignored(wiring: WorkerContext) -> None:
+def test_an_unknown_type_is_stored_as_ignored(context: WorkerContext) -> None:
     """Stripe's next event type is no error."""
     event = an_event("invoice.something_new", {"id": "in_9", "customer": "cus_9"})
-    work(wiring, [event])
-    assert statuses(wiring.engine) == {event["id"]: "ignored"}
+    work(context, [event])
+    assert statuses(context.engine) == {event["id"]: "ignored"}
 
 
-def test_an_event_that_lacks_what_we_need_fails_alone_and_readably(wiring: WorkerContext) -> None:
+def test_an_event_that_lacks_what_we_need_fails_alone_and_readably(context: WorkerContext) -> None:
     """Its neighbours are applied; the error names the place."""
     broken = an_event("invoice.paid", {"id": "in_8", "object": "invoice", "currency": "usd"})
-    work(wiring, [*package(1), broken, *package(2)])
-    assert statuses(wiring.engine)[broken["id"]] == "failed"
-    assert balances(wiring.engine) == {"user_1": 1_000, "user_2": 1_000}
-    with wiring.engine.connect() as connection:
+    work(context, [*package(1), broken, *package(2)])
+    assert statuses(context.engine)[broken["id"]] == "failed"
+    assert balances(context.engine) == {"user_1": 1_000, "user_2": 1_000}
+    with context.engine.connect() as connection:
         error = connection.execute(
             text("SELECT error FROM webhook_events WHERE id = :id"), {"id": broken["id"]}
         ).scalar_one()
@@ -108,92 +108,94 @@ def test_an_event_that_lacks_what_we_need_fails_alone_and_readably(wiring: Worke
     )
 
 
-def test_an_event_that_the_database_refuses_fails_alone(wiring: WorkerContext) -> None:
+def test_an_event_that_the_database_refuses_fails_alone(context: WorkerContext) -> None:
     """Tokens beyond a bigint: the batch is split, the others are applied, the culprit is kept."""
     huge = an_invoice(
         [a_line(9 * 10**17) for _ in range(9)], metadata={"user_id": "user_9"}, customer="cus_9"
     )
     poison = an_event("invoice.paid", huge)
-    work(wiring, [*package(1), poison, *package(2)])
-    assert statuses(wiring.engine)[poison["id"]] == "failed"
-    assert balances(wiring.engine) == {"user_1": 1_000, "user_2": 1_000}
-    assert wiring.events.length() == 0
+    work(context, [*package(1), poison, *package(2)])
+    assert statuses(context.engine)[poison["id"]] == "failed"
+    assert balances(context.engine) == {"user_1": 1_000, "user_2": 1_000}
+    assert context.events.length() == 0
 
 
-def test_a_failed_event_is_tried_again_when_due_and_dies_in_the_end(wiring: WorkerContext) -> None:
+def test_a_failed_event_is_tried_again_when_due_and_dies_in_the_end(context: WorkerContext) -> None:
     """10 s, 1 min, 10 min, 1 h, 6 h; then a person is needed."""
     broken = an_event("invoice.paid", {"id": "in_8", "object": "invoice", "currency": "usd"})
-    work(wiring, [broken])
+    work(context, [broken])
     delays = []
     for _ in range(5):
-        with wiring.engine.begin() as connection:
+        with context.engine.begin() as connection:
             delays.append(
                 connection.execute(
                     text("SELECT extract(epoch FROM next_attempt_at - now()) FROM webhook_events")
                 ).scalar_one()
             )
             connection.execute(text("UPDATE webhook_events SET next_attempt_at = now()"))
-        drain(wiring, lambda: None)
+        drain(context, lambda: None)
     assert [round(float(delay), -1) for delay in delays] == [10, 60, 600, 3_600, 21_600]
-    assert statuses(wiring.engine) == {broken["id"]: "dead"}
+    assert statuses(context.engine) == {broken["id"]: "dead"}
 
 
-def test_what_was_only_stored_is_applied_by_the_next_drain(wiring: WorkerContext) -> None:
+def test_what_was_only_stored_is_applied_by_the_next_drain(context: WorkerContext) -> None:
     """The inbox is the queue while Redis is away."""
-    with wiring.engine.begin() as connection:
+    with context.engine.begin() as connection:
         inbox.store(connection, [a_delivery(event) for event in package()], source="webhook")
-    assert drain(wiring, lambda: None).applied == 2
-    assert balances(wiring.engine) == {"user_1": 1_000}
+    assert drain(context, lambda: None).applied == 2
+    assert balances(context.engine) == {"user_1": 1_000}
 
 
 def test_what_a_dead_consumer_held_is_taken_over(
-    wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker that was killed after reading leaves its entries; the lease frees them."""
-    put(wiring, package())
-    wiring.events.create_group()
-    assert len(wiring.events.read("a worker that died", 10)) == 2
-    assert drain(wiring, lambda: None).applied == 0
+    put(context, package())
+    context.events.create_group()
+    assert len(context.events.read("a worker that died", 10)) == 2
+    assert drain(context, lambda: None).applied == 0
     monkeypatch.setattr("db.queue.stream.EventStream.claim_stale.__defaults__", (0,))
-    assert drain(wiring, lambda: None).applied == 2
-    assert balances(wiring.engine) == {"user_1": 1_000}
+    assert drain(context, lambda: None).applied == 2
+    assert balances(context.engine) == {"user_1": 1_000}
 
 
 def test_an_entry_that_kills_its_workers_is_recorded_in_the_end(
-    wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Handed out ten times and never finished: it must not go round for ever."""
-    put(wiring, package()[1:])
-    wiring.events.create_group()
-    wiring.events.read("a worker that died", 10)
+    put(context, package()[1:])
+    context.events.create_group()
+    context.events.read("a worker that died", 10)
     monkeypatch.setattr("db.queue.stream.EventStream.claim_stale.__defaults__", (0,))
     for _ in range(9):
-        wiring.events.claim_stale("another that died", 10)
-    drain(wiring, lambda: None)
-    assert list(statuses(wiring.engine).values()) == ["failed"]
-    assert wiring.events.length() == 0
+        context.events.claim_stale("another that died", 10)
+    drain(context, lambda: None)
+    assert list(statuses(context.engine).values()) == ["failed"]
+    assert context.events.length() == 0
 
 
-def test_the_sweep_rings_once_for_what_waits(wiring: WorkerContext) -> None:
+def test_the_sweep_rings_once_for_what_waits(context: WorkerContext) -> None:
     """A lost bell, or a stored event: one ring, and none when nothing waits."""
     rung: list[int] = []
-    assert not sweep(wiring, lambda: rung.append(1))
-    put(wiring, package())
-    wiring.events.disarm()
-    assert sweep(wiring, lambda: rung.append(1))
-    assert not sweep(wiring, lambda: rung.append(1))
+    assert not sweep(context, lambda: rung.append(1))
+    put(context, package())
+    context.events.disarm()
+    assert sweep(context, lambda: rung.append(1))
+    assert not sweep(context, lambda: rung.append(1))
     assert rung == [1]
 
 
 def test_a_grant_and_its_refund_applied_at_the_same_moment_both_count(
-    database_url: str, redis_url: str, wiring: WorkerContext
+    database_url: str, redis_url: str, context: WorkerContext
 ) -> None:
     """Two workers, one customer: each must see what the other has done."""
     for number in range(60):
         events = package(number)
         refund = a_refund(id=f"re_{number}", payment_intent=f"pi_{number}", charge=f"ch_{number}")
         sides = [[events[1]], [an_event("refund.created", refund), events[0]]]
-        workers = [a_wiring(database_url, redis_url, consumer=str(side)) for side in range(2)]
+        workers = [
+            a_worker_context(database_url, redis_url, consumer=str(side)) for side in range(2)
+        ]
         threads = [
             Thread(target=apply_alone, args=(worker, side))
             for worker, side in zip(workers, sides, strict=True)
@@ -204,13 +206,13 @@ def test_a_grant_and_its_refund_applied_at_the_same_moment_both_count(
             thread.join()
         for worker in workers:
             worker.engine.dispose()
-    assert balances(wiring.engine) == {}
-    assert set(statuses(wiring.engine).values()) == {"applied"}
+    assert balances(context.engine) == {}
+    assert set(statuses(context.engine).values()) == {"applied"}
 
 
-def apply_alone(wiring: WorkerContext, events: list[dict[str, Any]]) -> None:
+def apply_alone(context: WorkerContext, events: list[dict[str, Any]]) -> None:
     """One worker applies these events as one batch, past the stream."""
     from workers.pipeline.apply import apply, prepare  # noqa: PLC0415 - only this helper goes past it.
 
     works = [prepare(a_delivery(event)) for event in events]
-    apply(wiring.engine, works, wiring.catalogue)
+    apply(context.engine, works, context.catalogue)

@@ -60,25 +60,25 @@ def broken() -> dict[str, Any]:
     return an_event("invoice.paid", found, event_id="evt_broken")
 
 
-def make_due(wiring: WorkerContext) -> None:
+def make_due(context: WorkerContext) -> None:
     """Let the time of every next try come."""
-    with wiring.engine.begin() as connection:
+    with context.engine.begin() as connection:
         connection.execute(
             text("UPDATE webhook_events SET next_attempt_at = now() WHERE status = 'failed'")
         )
 
 
-def tries(wiring: WorkerContext, event_id: str) -> Sequence[Row[Any]]:
+def tries(context: WorkerContext, event_id: str) -> Sequence[Row[Any]]:
     """The attempts kept of an event."""
-    with wiring.engine.connect() as connection:
+    with context.engine.connect() as connection:
         return attempts.of(connection, event_id)
 
 
-def test_a_first_success_leaves_no_attempt_and_a_failure_does(wiring: WorkerContext) -> None:
+def test_a_first_success_leaves_no_attempt_and_a_failure_does(context: WorkerContext) -> None:
     """The hot path writes no further row; a failure is kept with its error and its place."""
-    work(wiring, [package(), broken()])
-    assert tries(wiring, "evt_package_1") == []
-    (row,) = tries(wiring, "evt_broken")
+    work(context, [package(), broken()])
+    assert tries(context, "evt_package_1") == []
+    (row,) = tries(context, "evt_broken")
     assert (row.cause, row.status, row.asked_by) == ("delivery", "failed", None)
     assert row.error.startswith("DecodeError: invoice.paid: data.object.lines.data is missing")
     assert "domain/decode/invoices.py:" in row.traceback
@@ -86,19 +86,19 @@ def test_a_first_success_leaves_no_attempt_and_a_failure_does(wiring: WorkerCont
 
 
 def test_every_retry_is_kept_and_so_is_the_one_that_succeeds(
-    wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The list of attempts tells the whole story of an event."""
     with monkeypatch.context() as patched:
         patched.setitem(decoders(), SESSION, refuse)
-        work(wiring, [package()])
-        make_due(wiring)
-        drain(wiring, lambda: None)
-    make_due(wiring)
-    drain(wiring, lambda: None)
-    told = [(row.cause, row.status) for row in tries(wiring, "evt_package_1")]
+        work(context, [package()])
+        make_due(context)
+        drain(context, lambda: None)
+    make_due(context)
+    drain(context, lambda: None)
+    told = [(row.cause, row.status) for row in tries(context, "evt_package_1")]
     assert told == [("delivery", "failed"), ("retry", "failed"), ("retry", "applied")]
-    assert balances(wiring.engine) == {"user_1": 1_000}
+    assert balances(context.engine) == {"user_1": 1_000}
 
 
 def decoders() -> dict[str, Any]:
@@ -114,38 +114,38 @@ def refuse(_source: object) -> list[Any]:
     raise ZeroDivisionError("a bug")
 
 
-def test_the_delays_are_a_setting(wiring: WorkerContext) -> None:
+def test_the_delays_are_a_setting(context: WorkerContext) -> None:
     """One retry after a second, then dead."""
-    hasty = replace(wiring, retry_delays_seconds=(1,))
+    hasty = replace(context, retry_delays_seconds=(1,))
     work(hasty, [broken()])
-    with wiring.engine.connect() as connection:
+    with context.engine.connect() as connection:
         delay = connection.execute(
             text("SELECT extract(epoch FROM next_attempt_at - now()) FROM webhook_events")
         ).scalar_one()
     assert 0 < delay <= 1
-    make_due(wiring)
+    make_due(context)
     drain(hasty, lambda: None)
-    assert statuses(wiring.engine) == {"evt_broken": "dead"}
-    assert [row.status for row in tries(wiring, "evt_broken")] == ["failed", "dead"]
+    assert statuses(context.engine) == {"evt_broken": "dead"}
+    assert [row.status for row in tries(context, "evt_broken")] == ["failed", "dead"]
 
 
-def test_a_poison_event_costs_its_batch_nothing(wiring: WorkerContext) -> None:
+def test_a_poison_event_costs_its_batch_nothing(context: WorkerContext) -> None:
     """A batch of a hundred with one that the database refuses: ninety-nine are applied."""
     huge = an_invoice(
         [a_line(9 * 10**17) for _ in range(9)], metadata={"user_id": "user_x"}, customer="cus_x"
     )
     poison = an_event("invoice.paid", huge, event_id="evt_poison")
     sold = [package(number) for number in range(99)]
-    work(wiring, [*sold[:50], poison, *sold[50:]])
-    found = statuses(wiring.engine)
+    work(context, [*sold[:50], poison, *sold[50:]])
+    found = statuses(context.engine)
     assert found.pop("evt_poison") == "failed"
     assert set(found.values()) == {"applied"}
-    assert len(balances(wiring.engine)) == 99
-    assert "workers/pipeline/apply.py:" in tries(wiring, "evt_poison")[0].traceback
+    assert len(balances(context.engine)) == 99
+    assert "workers/pipeline/apply.py:" in tries(context, "evt_poison")[0].traceback
 
 
 def test_a_report_nested_without_end_fails_before_its_batch_is_applied(
-    wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is refused while it is read, so no batch is split because of it."""
     monkeypatch.setattr("workers.pipeline.batch._in_parts", refuse)
@@ -154,17 +154,17 @@ def test_a_report_nested_without_end_fails_before_its_batch_is_applied(
         deep = {"deeper": deep}
     subscription = a_subscription(metadata={"user_id": "user_1", "deep": deep})
     report = an_event("customer.subscription.updated", subscription, event_id="evt_deep")
-    work(wiring, [package(1), report, package(2)])
-    found = statuses(wiring.engine)
+    work(context, [package(1), report, package(2)])
+    found = statuses(context.engine)
     assert found.pop("evt_deep") == "failed"
     assert set(found.values()) == {"applied"}
-    assert "data.object is nested more than 100 levels deep" in tries(wiring, "evt_deep")[0].error
+    assert "data.object is nested more than 100 levels deep" in tries(context, "evt_deep")[0].error
 
 
-def test_a_customer_that_is_locked_for_long_holds_up_nobody_else(wiring: WorkerContext) -> None:
+def test_a_customer_that_is_locked_for_long_holds_up_nobody_else(context: WorkerContext) -> None:
     """Waiting for the lock ends; that event fails by itself, its neighbours are applied."""
-    work(wiring, [package(1)])
-    with wiring.engine.connect() as other:
+    work(context, [package(1)])
+    with context.engine.connect() as other:
         other.execute(text("SELECT * FROM payments WHERE id = 'cs_1' FOR UPDATE"))
         refund = an_event(
             SESSION,
@@ -172,18 +172,18 @@ def test_a_customer_that_is_locked_for_long_holds_up_nobody_else(wiring: WorkerC
             event_id="evt_locked",
             created=1_700_000_100,
         )
-        work(wiring, [package(2), refund, package(3)])
-    found = statuses(wiring.engine)
+        work(context, [package(2), refund, package(3)])
+    found = statuses(context.engine)
     assert found.pop("evt_locked") == "failed"
     assert set(found.values()) == {"applied"}
-    assert "LockNotAvailable" in tries(wiring, "evt_locked")[0].error
-    make_due(wiring)
-    drain(wiring, lambda: None)
-    assert statuses(wiring.engine)["evt_locked"] == "applied"
+    assert "LockNotAvailable" in tries(context, "evt_locked")[0].error
+    make_due(context)
+    drain(context, lambda: None)
+    assert statuses(context.engine)["evt_locked"] == "applied"
 
 
 @pytest.fixture
-def crowded(wiring: WorkerContext) -> Iterator[WorkerContext]:
+def crowded(context: WorkerContext) -> Iterator[WorkerContext]:
     """A worker on a PostgreSQL of its own: whoever takes every lock takes everybody's."""
     # Short, because a socket's path has an end; passable, because PostgreSQL runs as its own user.
     with tempfile.TemporaryDirectory(prefix="billing-") as directory:
@@ -191,7 +191,7 @@ def crowded(wiring: WorkerContext) -> Iterator[WorkerContext]:
         with PostgresEngine(Path(directory), durable=False) as postgres:
             url = postgres.url.replace("postgresql", "postgresql+psycopg2", 1)
             migrate.upgrade(url)
-            made = replace(wiring, engine=make_engine(url, pool_size=2))
+            made = replace(context, engine=make_engine(url, pool_size=2))
             sell(made.engine, CATALOGUE)
             yield made
             made.engine.dispose()
@@ -199,18 +199,18 @@ def crowded(wiring: WorkerContext) -> Iterator[WorkerContext]:
 
 def test_a_full_table_of_locks_ends_no_batch(crowded: WorkerContext) -> None:
     """Others hold nearly every lock that PostgreSQL has room for: less is applied at once."""
-    wiring = crowded
-    with wiring.engine.connect() as other:
+    context = crowded
+    with context.engine.connect() as other:
         with pytest.raises(exc.OperationalError, match="out of shared memory"):
             other.execute(text("SELECT pg_advisory_lock(id) FROM generate_series(1, 900000) id"))
         other.rollback()
         # Room for half of what the batch below locks.
         other.execute(text("SELECT pg_advisory_unlock(id) FROM generate_series(1, 150) id"))
         other.commit()
-        done = work(wiring, [package(number) for number in range(150)])
+        done = work(context, [package(number) for number in range(150)])
         other.invalidate()
-    assert set(statuses(wiring.engine).values()) == {"applied"}
-    assert len(balances(wiring.engine)) == 150
+    assert set(statuses(context.engine).values()) == {"applied"}
+    assert len(balances(context.engine)) == 150
     assert done.batches > 1
 
 
@@ -245,15 +245,15 @@ def test_failures_are_told_apart(error: Exception, *, away: bool, waits: bool) -
     assert (is_away(error), is_worth_waiting(error)) == (away, waits)
 
 
-def test_no_try_of_an_event_keeps_a_value(wiring: WorkerContext) -> None:
+def test_no_try_of_an_event_keeps_a_value(context: WorkerContext) -> None:
     """Neither the inbox nor the list of attempts: a class, a rule, lines of code."""
     mark = "Ada-4711-marked"
     rule = f"CHECK (user_id IS DISTINCT FROM '{mark}') NOT VALID"
-    with wiring.engine.begin() as connection:
+    with context.engine.begin() as connection:
         connection.execute(text(f"ALTER TABLE payments ADD CONSTRAINT not_her {rule}"))
     session = a_session(client_reference_id=mark, metadata={"user_id": mark, "plan_id": "10"})
-    work(wiring, [an_event(SESSION, session)])
-    with wiring.engine.begin() as connection:
+    work(context, [an_event(SESSION, session)])
+    with context.engine.begin() as connection:
         kept = connection.execute(
             text(
                 "SELECT event.status, event.error, attempt.error AS again, attempt.traceback"
@@ -272,50 +272,50 @@ def test_an_error_that_was_never_raised_has_no_place() -> None:
     assert traced(ValueError("made, not raised")) is None
 
 
-def test_a_paused_type_waits_and_the_others_go_on(wiring: WorkerContext) -> None:
+def test_a_paused_type_waits_and_the_others_go_on(context: WorkerContext) -> None:
     """Its events are kept and nobody asks for a drain because of them, until it is resumed."""
-    with wiring.engine.begin() as connection:
+    with context.engine.begin() as connection:
         assert pauses.pause(connection, SESSION, by="ada", reason=None)
         inbox.store(connection, [a_delivery(package(3))], source="webhook")
-    done = work(wiring, [package(1), broken(), package(2), package(2)])
+    done = work(context, [package(1), broken(), package(2), package(2)])
     assert (done.held, done.duplicates, done.failed) == (2, 1, 1)
-    assert statuses(wiring.engine) == {
+    assert statuses(context.engine) == {
         "evt_package_1": "received",
         "evt_package_2": "received",
         "evt_package_3": "received",
         "evt_broken": "failed",
     }
-    assert wiring.events.length() == 0
-    assert not sweep(wiring, lambda: None)
-    with wiring.engine.begin() as connection:
+    assert context.events.length() == 0
+    assert not sweep(context, lambda: None)
+    with context.engine.begin() as connection:
         assert pauses.resume(connection, SESSION) == 3
-    assert sweep(wiring, lambda: None)
-    drain(wiring, lambda: None)
-    assert balances(wiring.engine) == {"user_1": 1_000, "user_2": 1_000, "user_3": 1_000}
-    assert tries(wiring, "evt_package_1") == []
+    assert sweep(context, lambda: None)
+    drain(context, lambda: None)
+    assert balances(context.engine) == {"user_1": 1_000, "user_2": 1_000, "user_3": 1_000}
+    assert tries(context, "evt_package_1") == []
 
 
-def test_a_failed_event_of_a_paused_type_is_not_tried_again(wiring: WorkerContext) -> None:
+def test_a_failed_event_of_a_paused_type_is_not_tried_again(context: WorkerContext) -> None:
     """That is what the pause is for."""
-    work(wiring, [broken()])
-    with wiring.engine.begin() as connection:
+    work(context, [broken()])
+    with context.engine.begin() as connection:
         pauses.pause(connection, "invoice.paid", by="ada", reason=None)
-    make_due(wiring)
-    drain(wiring, lambda: None)
-    assert len(tries(wiring, "evt_broken")) == 1
-    with wiring.engine.begin() as connection:
+    make_due(context)
+    drain(context, lambda: None)
+    assert len(tries(context, "evt_broken")) == 1
+    with context.engine.begin() as connection:
         pauses.resume(connection, "invoice.paid")
-    drain(wiring, lambda: None)
-    assert len(tries(wiring, "evt_broken")) == 2
+    drain(context, lambda: None)
+    assert len(tries(context, "evt_broken")) == 2
 
 
 def test_an_operator_pauses_and_resumes_a_type(
-    wiring: WorkerContext, run: Callable[..., Result]
+    context: WorkerContext, run: Callable[..., Result]
 ) -> None:
     """With a name and a reason, which the list shows."""
     assert run("pause", SESSION, "--by", "ada", "--reason", "wrong amounts").exit_code == 0
     assert "paused already" in run("pause", SESSION).output
-    work(wiring, [package()])
+    work(context, [package()])
     listing = run().output
     assert f"paused: {SESSION} since" in listing
     assert "by ada (wrong amounts); 1 events wait" in listing
@@ -331,10 +331,10 @@ def test_a_type_that_has_no_effect_cannot_be_paused(run: Callable[..., Result]) 
     assert f"Did you mean {SESSION}?" in refused.output
 
 
-def test_show_lists_the_attempts(wiring: WorkerContext, run: Callable[..., Result]) -> None:
+def test_show_lists_the_attempts(context: WorkerContext, run: Callable[..., Result]) -> None:
     """With time, cause, error and the lines of code."""
-    put(wiring, [broken()])
-    drain(wiring, lambda: None)
+    put(context, [broken()])
+    drain(context, lambda: None)
     shown = run("show", "evt_broken").output
     assert "delivery: failed" in shown
     assert "domain/decode/invoices.py:" in shown

@@ -30,7 +30,7 @@ from db.queue import leases
 from domain.decode import DECODERS
 from domain.decode.facts import Fact
 from domain.decode.source import Source
-from tests.pipeline import a_wiring
+from tests.pipeline import a_worker_context
 from workers.pipeline.drain import drain
 
 DECODERS["invoice.paid"] = lambda _source: os.kill(os.getpid(), signal.SIGKILL)
@@ -40,9 +40,9 @@ deaths, left = 0, 1
 while left and deaths < 20:
     child = os.fork()
     if not child:
-        wiring = replace(a_wiring(*sys.argv[1:]), retry_delays_seconds=(0.01, 0.01, 0.01))
-        drain(wiring, lambda: None)
-        with wiring.engine.connect() as connection:
+        context = replace(a_worker_context(*sys.argv[1:]), retry_delays_seconds=(0.01, 0.01, 0.01))
+        drain(context, lambda: None)
+        with context.engine.connect() as connection:
             os._exit(min(1, connection.execute(waits).scalar_one()))
     _, status = os.waitpid(child, 0)
     deaths += os.WIFSIGNALED(status)
@@ -75,35 +75,35 @@ def a_killer() -> dict[str, Any]:
     return an_event("invoice.paid", an_invoice([]), event_id=KILLER)
 
 
-def keep(wiring: WorkerContext, *events: dict[str, Any]) -> None:
+def keep(context: WorkerContext, *events: dict[str, Any]) -> None:
     """Store events in the inbox, as the receiver does without Redis."""
-    with wiring.engine.begin() as connection:
+    with context.engine.begin() as connection:
         inbox.store(connection, [a_delivery(event) for event in events], source="webhook")
 
 
-def row_of(wiring: WorkerContext, event_id: str) -> Row[Any]:
+def row_of(context: WorkerContext, event_id: str) -> Row[Any]:
     """What the inbox says of an event."""
-    with wiring.engine.connect() as connection:
+    with context.engine.connect() as connection:
         query = text("SELECT * FROM webhook_events WHERE id = :id")
         return connection.execute(query, {"id": event_id}).one()
 
 
-def told(wiring: WorkerContext, event_id: str) -> list[tuple[str, str, str | None]]:
+def told(context: WorkerContext, event_id: str) -> list[tuple[str, str, str | None]]:
     """The attempts that are kept of an event: cause, status, error."""
-    with wiring.engine.connect() as connection:
+    with context.engine.connect() as connection:
         return [(each.cause, each.status, each.error) for each in attempts.of(connection, event_id)]
 
 
-def die_under(wiring: WorkerContext) -> None:
+def die_under(context: WorkerContext) -> None:
     """Take what is due and go no further; then let every lease run out."""
-    with wiring.engine.begin() as connection:
+    with context.engine.begin() as connection:
         leases.take(connection, 100, DELAYS)
-    make_due(wiring)
+    make_due(context)
 
 
-def make_due(wiring: WorkerContext) -> None:
+def make_due(context: WorkerContext) -> None:
     """Let the time of every next try come."""
-    with wiring.engine.begin() as connection:
+    with context.engine.begin() as connection:
         connection.execute(
             text(
                 "UPDATE webhook_events SET next_attempt_at = now()"
@@ -113,11 +113,11 @@ def make_due(wiring: WorkerContext) -> None:
 
 
 def test_an_event_that_kills_its_process_dies_after_its_schedule(
-    wiring: WorkerContext, database_url: str, redis_url: str
+    context: WorkerContext, database_url: str, redis_url: str
 ) -> None:
     """Real deaths: once in a batch and three times alone, then never again; the rest is applied."""
     good = packages(10)
-    keep(wiring, *good[:5], a_killer(), *good[5:])
+    keep(context, *good[:5], a_killer(), *good[5:])
     lives = subprocess.run(
         [sys.executable, "-c", LIVES, database_url, redis_url],
         check=True,
@@ -126,139 +126,139 @@ def test_an_event_that_kills_its_process_dies_after_its_schedule(
         timeout=60,
     )
     assert lives.stdout.splitlines()[-1] == str(1 + len(DELAYS))
-    found = statuses(wiring.engine)
+    found = statuses(context.engine)
     assert found.pop(KILLER) == "dead"
     assert set(found.values()) == {"applied"}
-    assert balances(wiring.engine) == {f"user_{n}": 1_000 for n in range(len(good))}
-    assert row_of(wiring, KILLER).attempts == 1 + len(DELAYS)
-    assert told(wiring, KILLER) == [
+    assert balances(context.engine) == {f"user_{n}": 1_000 for n in range(len(good))}
+    assert row_of(context, KILLER).attempts == 1 + len(DELAYS)
+    assert told(context, KILLER) == [
         ("delivery", "failed", KILLED),
         ("retry", "failed", KILLED),
         ("retry", "failed", KILLED),
         ("retry", "dead", KILLED),
     ]
-    assert work(wiring, good).duplicates == len(good)
-    assert audit(wiring.engine, print, lambda *_: None).is_clean
+    assert work(context, good).duplicates == len(good)
+    assert audit(context.engine, print, lambda *_: None).is_clean
 
 
-def test_an_event_in_hand_is_counted_and_nobody_elses(wiring: WorkerContext) -> None:
+def test_an_event_in_hand_is_counted_and_nobody_elses(context: WorkerContext) -> None:
     """What is known of it whatever becomes of the process: a try, and when the next one is due."""
-    keep(wiring, *packages(1))
-    with wiring.engine.begin() as connection:
+    keep(context, *packages(1))
+    with context.engine.begin() as connection:
         (taken,) = leases.take(connection, 100, DELAYS)
         assert (taken.attempts, taken.is_suspect, taken.is_hopeless) == (0, False, False)
-    row = row_of(wiring, "evt_a_0")
+    row = row_of(context, "evt_a_0")
     assert (row.status, row.attempts, row.error) == ("received", 1, UNDER_WAY)
-    assert drain(wiring, lambda: None).applied == 0
-    assert not told(wiring, "evt_a_0")
+    assert drain(context, lambda: None).applied == 0
+    assert not told(context, "evt_a_0")
 
 
 def test_what_a_process_died_under_is_taken_alone_after_everything_else(
-    wiring: WorkerContext,
+    context: WorkerContext,
 ) -> None:
     """One suspect at a time, so the next death is no other event's."""
-    keep(wiring, *packages(2))
-    die_under(wiring)
+    keep(context, *packages(2))
+    die_under(context)
     fresh = packages(4)[2:]
-    keep(wiring, *fresh)
+    keep(context, *fresh)
     taken = []
     for _ in range(3):
-        with wiring.engine.begin() as connection:
+        with context.engine.begin() as connection:
             taken.append(leases.take(connection, 100, DELAYS))
     assert [[each.delivery.event_id for each in batch] for batch in taken] == [
         ["evt_a_2", "evt_z_3"],
         ["evt_a_0"],
         ["evt_z_1"],
     ]
-    assert row_of(wiring, "evt_a_0").status == "failed"
-    assert told(wiring, "evt_a_0") == [("delivery", "failed", KILLED)]
+    assert row_of(context, "evt_a_0").status == "failed"
+    assert told(context, "evt_a_0") == [("delivery", "failed", KILLED)]
 
 
 def test_a_suspect_that_is_innocent_is_applied_and_its_story_is_whole(
-    wiring: WorkerContext,
+    context: WorkerContext,
 ) -> None:
     """Two tries are counted, and two are told of."""
-    keep(wiring, *packages(1))
-    die_under(wiring)
-    assert drain(wiring, lambda: None).applied == 1
-    row = row_of(wiring, "evt_a_0")
+    keep(context, *packages(1))
+    die_under(context)
+    assert drain(context, lambda: None).applied == 1
+    row = row_of(context, "evt_a_0")
     assert (row.status, row.attempts, row.error) == ("applied", 2, None)
-    assert told(wiring, "evt_a_0") == [("delivery", "failed", KILLED), ("retry", "applied", None)]
+    assert told(context, "evt_a_0") == [("delivery", "failed", KILLED), ("retry", "applied", None)]
 
 
 def test_suspects_do_not_keep_a_drain_from_the_stream(
-    wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a while a further drain is asked for, which begins with what is new."""
-    keep(wiring, *packages(2))
-    die_under(wiring)
+    keep(context, *packages(2))
+    die_under(context)
     monkeypatch.setattr("workers.pipeline.drain.SUSPECTS_SECONDS_MAX", 0.0)
     rung: list[int] = []
-    assert drain(wiring, lambda: rung.append(1)).applied == 1
+    assert drain(context, lambda: rung.append(1)).applied == 1
     assert rung == [1]
 
 
-def test_a_suspect_waits_by_the_plan_before_it_is_tried_again(wiring: WorkerContext) -> None:
+def test_a_suspect_waits_by_the_plan_before_it_is_tried_again(context: WorkerContext) -> None:
     """Its second death puts it off by the second delay, should that be longer than the lease."""
-    keep(wiring, *packages(1))
-    die_under(wiring)
-    with wiring.engine.begin() as connection:
+    keep(context, *packages(1))
+    die_under(context)
+    with context.engine.begin() as connection:
         leases.take(connection, 100, (10, 60, 600))
         waits = text("SELECT extract(epoch FROM next_attempt_at - now()) FROM webhook_events")
         assert connection.execute(waits).scalar_one() == 60
 
 
-def test_a_retry_that_is_not_finished_makes_a_suspect_too(wiring: WorkerContext) -> None:
+def test_a_retry_that_is_not_finished_makes_a_suspect_too(context: WorkerContext) -> None:
     """An event that failed before and now takes its process down is not met in a batch again."""
     broken = an_event("invoice.paid", {"id": "in_8", "object": "invoice"}, event_id="evt_broken")
-    work(wiring, [broken])
-    make_due(wiring)
-    die_under(wiring)
-    with wiring.engine.begin() as connection:
+    work(context, [broken])
+    make_due(context)
+    die_under(context)
+    with context.engine.begin() as connection:
         (taken,) = leases.take(connection, 100, DELAYS)
     assert taken.is_suspect
-    assert [error for _, _, error in told(wiring, "evt_broken")][1:] == [KILLED]
+    assert [error for _, _, error in told(context, "evt_broken")][1:] == [KILLED]
 
 
 def test_what_the_stream_gave_up_is_a_suspect_in_the_inbox(
-    wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is counted once, and its first retry is alone already."""
-    put(wiring, packages(1))
-    wiring.events.create_group()
-    wiring.events.read("a worker that died", 10)
+    put(context, packages(1))
+    context.events.create_group()
+    context.events.read("a worker that died", 10)
     monkeypatch.setattr("db.queue.stream.EventStream.claim_stale.__defaults__", (0,))
     for _ in range(HOPELESS_DELIVERIES - 1):
-        wiring.events.claim_stale("another that died", 10)
-    drain(wiring, lambda: None)
-    row = row_of(wiring, "evt_a_0")
+        context.events.claim_stale("another that died", 10)
+    drain(context, lambda: None)
+    row = row_of(context, "evt_a_0")
     assert (row.status, row.attempts, row.error) == ("failed", 1, KILLED)
     assert "handed out 11 times by the stream" in row.note
-    make_due(wiring)
-    with wiring.engine.begin() as connection:
+    make_due(context)
+    with context.engine.begin() as connection:
         (taken,) = leases.take(connection, 100, DELAYS)
     assert taken.is_suspect
-    assert len(told(wiring, "evt_a_0")) == 1
+    assert len(told(context, "evt_a_0")) == 1
 
 
 def test_a_killer_that_stripe_sends_again_is_not_looked_into_after_the_first_death(
-    wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The inbox has it, so who takes over from the dead drops it; its neighbours are applied."""
-    keep(wiring, a_killer())
+    keep(context, a_killer())
     monkeypatch.setattr("db.queue.stream.EventStream.claim_stale.__defaults__", (0,))
-    with wiring.engine.begin() as connection:
+    with context.engine.begin() as connection:
         connection.execute(
             text("UPDATE webhook_events SET status = 'dead', next_attempt_at = NULL")
         )
-    put(wiring, [a_killer(), *packages(1)])
-    wiring.events.create_group()
-    wiring.events.read("a worker that died", 10)
+    put(context, [a_killer(), *packages(1)])
+    context.events.create_group()
+    context.events.read("a worker that died", 10)
     monkeypatch.setitem(DECODERS, "invoice.paid", _kill)
-    done = drain(wiring, lambda: None)
+    done = drain(context, lambda: None)
     assert (done.applied, done.failed, done.duplicates) == (1, 0, 1)
-    assert statuses(wiring.engine) == {KILLER: "dead", "evt_a_0": "applied"}
-    assert wiring.events.length() == 0
+    assert statuses(context.engine) == {KILLER: "dead", "evt_a_0": "applied"}
+    assert context.events.length() == 0
 
 
 def _kill(_source: Source) -> list[Fact]:
@@ -266,15 +266,15 @@ def _kill(_source: Source) -> list[Fact]:
 
 
 def test_what_was_in_hand_when_the_database_went_away_is_given_back_uncounted(
-    wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The process lives, so nothing it held has killed it: no try is counted and nobody suspected.
 
     A suspect stays one.
     """
-    keep(wiring, *packages(1))
-    die_under(wiring)
-    keep(wiring, *packages(3)[1:])
+    keep(context, *packages(1))
+    die_under(context)
+    keep(context, *packages(3)[1:])
 
     def broken(*_: object, **__: object) -> None:
         raise exc.OperationalError("INSERT", {}, Exception("server closed the connection"))
@@ -282,47 +282,47 @@ def test_what_was_in_hand_when_the_database_went_away_is_given_back_uncounted(
     with monkeypatch.context() as patch:
         patch.setattr("workers.pipeline.batch.apply", broken)
         patch.setattr("workers.pipeline.batch.TRANSIENT_WAITS_SECONDS", ())
-        drain(wiring, lambda: None)
-        assert row_of(wiring, "evt_z_1").error == UNDER_WAY
-        drain(wiring, lambda: None)
-    assert drain(wiring, lambda: None).applied == 3
-    assert (row_of(wiring, "evt_z_1").attempts, told(wiring, "evt_z_1")) == (1, [])
-    assert row_of(wiring, "evt_a_0").attempts == 2
-    assert wiring.left == []
+        drain(context, lambda: None)
+        assert row_of(context, "evt_z_1").error == UNDER_WAY
+        drain(context, lambda: None)
+    assert drain(context, lambda: None).applied == 3
+    assert (row_of(context, "evt_z_1").attempts, told(context, "evt_z_1")) == (1, [])
+    assert row_of(context, "evt_a_0").attempts == 2
+    assert context.left == []
 
 
-def test_a_suspect_given_back_is_still_a_suspect(wiring: WorkerContext) -> None:
+def test_a_suspect_given_back_is_still_a_suspect(context: WorkerContext) -> None:
     """It must not be met in a batch because the database went away."""
-    keep(wiring, *packages(1))
-    die_under(wiring)
+    keep(context, *packages(1))
+    die_under(context)
     for _ in range(2):
-        with wiring.engine.begin() as connection:
+        with context.engine.begin() as connection:
             taken = leases.take(connection, 100, DELAYS)
             assert [(each.attempts, each.is_suspect) for each in taken] == [(1, True)]
             leases.give_back(connection, taken)
-    assert len(told(wiring, "evt_a_0")) == 1
+    assert len(told(context, "evt_a_0")) == 1
 
 
-def test_who_outlived_the_lease_has_no_say_any_more(wiring: WorkerContext) -> None:
+def test_who_outlived_the_lease_has_no_say_any_more(context: WorkerContext) -> None:
     """An event that passed into other hands is claimed by the number of its newest try only."""
-    keep(wiring, *packages(1))
-    with wiring.engine.begin() as connection:
+    keep(context, *packages(1))
+    with context.engine.begin() as connection:
         late = leases.take(connection, 100, DELAYS)
-    make_due(wiring)
-    with wiring.engine.begin() as connection:
+    make_due(context)
+    with context.engine.begin() as connection:
         leases.take(connection, 100, DELAYS)
         assert leases.claim(connection, {"evt_a_0": 1}) == set()
         assert leases.claim(connection, {"evt_a_0": 2}) == {"evt_a_0"}
         leases.give_back(connection, late)
-    assert row_of(wiring, "evt_a_0").attempts == 2
+    assert row_of(context, "evt_a_0").attempts == 2
 
 
 def test_a_type_that_is_paused_while_its_event_is_in_hand_makes_no_suspect(
-    wiring: WorkerContext,
+    context: WorkerContext,
 ) -> None:
     """The try that has begun ends; the pause is for the next event."""
-    keep(wiring, *packages(1))
-    with wiring.engine.begin() as connection:
+    keep(context, *packages(1))
+    with context.engine.begin() as connection:
         leases.take(connection, 100, DELAYS)
         pauses.pause(connection, "checkout.session.completed", by="ada", reason=None)
         assert leases.claim(connection, {"evt_a_0": 1}) == {"evt_a_0"}

@@ -22,9 +22,9 @@ COUNT = 60
 
 
 @pytest.fixture
-def wiring(wiring: WorkerContext) -> WorkerContext:
+def context(context: WorkerContext) -> WorkerContext:
     """A process that has just begun."""
-    return replace(wiring, size=BatchSize())
+    return replace(context, size=BatchSize())
 
 
 def packages(count: int = COUNT) -> list[dict[str, Any]]:
@@ -55,58 +55,58 @@ def run_out_where(
     return tried
 
 
-def handed_out(wiring: WorkerContext) -> set[int]:
+def handed_out(context: WorkerContext) -> set[int]:
     """How often the entries that are in hand have been handed out."""
-    found: Any = wiring.events._client.xpending_range(STREAM, GROUP, "-", "+", 10_000)
+    found: Any = context.events._client.xpending_range(STREAM, GROUP, "-", "+", 10_000)
     return {row["times_delivered"] for row in found}
 
 
-def blamed(wiring: WorkerContext) -> int:
+def blamed(context: WorkerContext) -> int:
     """How many tries are counted, of stored events or in the list of attempts."""
     query = text(
         "SELECT (SELECT count(*) FROM event_attempts)"
         " + (SELECT coalesce(sum(attempts), 0) FROM webhook_events WHERE status <> 'applied')"
     )
-    with wiring.engine.connect() as connection:
+    with context.engine.connect() as connection:
         return int(connection.execute(query).scalar_one())
 
 
 def test_a_batch_of_the_stream_is_given_back_and_is_smaller_next_time(
-    wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Handed out as if never; the next drain is asked for and gets through."""
     tried = run_out_where(monkeypatch, lambda works: len(works) > 10)
-    put(wiring, packages())
+    put(context, packages())
     rung: list[int] = []
-    assert drain(wiring, lambda: rung.append(1)).applied == 0
-    assert (rung, tried, handed_out(wiring)) == ([1], [COUNT], {0})
-    assert drain(wiring, lambda: rung.append(1)).applied == COUNT
-    assert (tried, blamed(wiring)) == ([COUNT], 0)
-    assert balances(wiring.engine) == {"user_1": COUNT * 1_000}
+    assert drain(context, lambda: rung.append(1)).applied == 0
+    assert (rung, tried, handed_out(context)) == ([1], [COUNT], {0})
+    assert drain(context, lambda: rung.append(1)).applied == COUNT
+    assert (tried, blamed(context)) == ([COUNT], 0)
+    assert balances(context.engine) == {"user_1": COUNT * 1_000}
 
 
 def test_stored_events_are_given_back_at_once_and_uncounted(
-    wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another process could take them before this one runs again."""
     tried = run_out_where(monkeypatch, lambda works: len(works) > 10)
-    with wiring.engine.begin() as connection:
+    with context.engine.begin() as connection:
         inbox.store(connection, [a_delivery(event) for event in packages()], source="webhook")
-    drain(wiring, lambda: None)
-    assert (tried, wiring.left, blamed(wiring)) == ([COUNT], [], 0)
-    with wiring.engine.connect() as connection:
+    drain(context, lambda: None)
+    assert (tried, context.left, blamed(context)) == ([COUNT], [], 0)
+    with context.engine.connect() as connection:
         assert inbox.is_due(connection)
     for _ in range(10):
-        drain(wiring, lambda: None)
-    assert set(statuses(wiring.engine).values()) == {"applied"}
-    assert blamed(wiring) == 0
+        drain(context, lambda: None)
+    assert set(statuses(context.engine).values()) == {"applied"}
+    assert blamed(context) == 0
     # It grew again until it was too much again.
     assert len(tried) > 1
     assert max(tried[1:]) < COUNT
 
 
 def test_one_that_takes_all_the_time_alone_is_found_and_blames_no_neighbour(
-    wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a few tries; it is put by only after it was tried alone again and again."""
     slow = "evt_37"
@@ -115,13 +115,13 @@ def test_one_that_takes_all_the_time_alone_is_found_and_blames_no_neighbour(
         # What is only recorded is not looked into.
         lambda works: slow in {work.delivery.event_id for work in works if work.facts},
     )
-    put(wiring, packages())
+    put(context, packages())
     for _ in range(4):
-        drain(wiring, lambda: None)
+        drain(context, lambda: None)
     assert tried == [60, 7, 1, 1]
     for _ in range(10):
-        drain(wiring, lambda: None)
-    found = statuses(wiring.engine)
+        drain(context, lambda: None)
+    found = statuses(context.engine)
     assert found.pop(slow) == "failed"
     assert set(found.values()) == {"applied"}
     assert len(found) == COUNT - 1

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.pipeline import a_wiring, balances, sell, statuses, work
+from tests.pipeline import a_worker_context, balances, sell, statuses, work
 from tests.play import CATALOGUE
 from tests.stripe_objects import a_session, an_event
 from workers.context import WorkerContext
@@ -22,9 +22,9 @@ SPOILED: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def wiring(database_url: str, redis_url: str) -> Iterator[WorkerContext]:
+def context(database_url: str, redis_url: str) -> Iterator[WorkerContext]:
     """A worker's ports on the plans of the tests."""
-    found = a_wiring(database_url, redis_url)
+    found = a_worker_context(database_url, redis_url)
     sell(found.engine, CATALOGUE)
     yield found
     found.engine.dispose()
@@ -32,10 +32,10 @@ def wiring(database_url: str, redis_url: str) -> Iterator[WorkerContext]:
 
 @pytest.mark.parametrize("name", SPOILED)
 def test_an_event_with_an_oversized_name_fails_alone_and_leaves_the_stream(
-    name: str, wiring: WorkerContext
+    name: str, context: WorkerContext
 ) -> None:
     """Else it is claimed again and again, and holds up whatever was read with it."""
-    before = balances(wiring.engine).get(f"user_{name}", 0)
+    before = balances(context.engine).get(f"user_{name}", 0)
     poison = an_event(
         "checkout.session.completed",
         a_session(**({"id": f"cs_poison_{name}"} | SPOILED[name])),
@@ -51,9 +51,9 @@ def test_an_event_with_an_oversized_name_fails_alone_and_leaves_the_stream(
         ),
         event_id=f"evt_good_{name}",
     )
-    work(wiring, [poison, good])
-    found = statuses(wiring.engine)
+    work(context, [poison, good])
+    found = statuses(context.engine)
     assert found[f"evt_poison_{name}"] == "failed"
     assert found[f"evt_good_{name}"] == "applied"
-    assert balances(wiring.engine)[f"user_{name}"] == before + 1_000
-    assert wiring.events.length() == 0
+    assert balances(context.engine)[f"user_{name}"] == before + 1_000
+    assert context.events.length() == 0

@@ -26,9 +26,9 @@ def a_trial() -> Iterator[dict[str, Any]]:
     yield an_event("invoice.paid", invoice)
 
 
-def forget_what_is_new(wiring: WorkerContext) -> None:
+def forget_what_is_new(context: WorkerContext) -> None:
     """Write what is known as the release before did: no periods, nothing of what was sold."""
-    with wiring.engine.begin() as connection:
+    with context.engine.begin() as connection:
         connection.execute(
             text(
                 """
@@ -51,41 +51,41 @@ def forget_what_is_new(wiring: WorkerContext) -> None:
         )
 
 
-def findings(wiring: WorkerContext) -> list[Finding]:
+def findings(context: WorkerContext) -> list[Finding]:
     """What an audit finds."""
     found: list[Finding] = []
-    audit(wiring.engine, found.append, lambda _done, _total: None)
+    audit(context.engine, found.append, lambda _done, _total: None)
     return found
 
 
-def test_what_the_new_rules_leave_as_it_was_is_no_finding(wiring: WorkerContext) -> None:
+def test_what_the_new_rules_leave_as_it_was_is_no_finding(context: WorkerContext) -> None:
     """An audit names what changes in meaning, not what is kept besides."""
     package = an_event("checkout.session.completed", a_session(), event_id="evt_pack")
-    work(wiring, [*a_trial(), package])
-    before = balances(wiring.engine)
-    forget_what_is_new(wiring)
-    assert findings(wiring) == []
+    work(context, [*a_trial(), package])
+    before = balances(context.engine)
+    forget_what_is_new(context)
+    assert findings(context) == []
     # A new report of the subscription settles its payments again, from what the rows say.
     again = a_subscription(**TRIAL | {"trial_end": 1_702_592_001})
-    work(wiring, [an_event("customer.subscription.updated", again, created=200)])
-    assert balances(wiring.engine) == before == {"user_1": 1_500}
+    work(context, [an_event("customer.subscription.updated", again, created=200)])
+    assert balances(context.engine) == before == {"user_1": 1_500}
 
 
-def test_a_rebuild_reads_such_rows_anew(wiring: WorkerContext) -> None:
+def test_a_rebuild_reads_such_rows_anew(context: WorkerContext) -> None:
     """What lies underneath is written although nothing that people see differs."""
-    work(wiring, a_trial())
-    forget_what_is_new(wiring)
+    work(context, a_trial())
+    forget_what_is_new(context)
 
     def silent(_done: int, _total: int) -> None:
         """Tell nobody."""
 
-    done = rebuild(wiring.engine, Steps(silent, silent, lambda _proposal: True))
+    done = rebuild(context.engine, Steps(silent, silent, lambda _proposal: True))
     assert (done.is_done, done.entries) == (True, 0)
-    with wiring.engine.connect() as connection:
+    with context.engine.connect() as connection:
         sold = connection.execute(text("SELECT sold FROM subscriptions")).scalar_one()
         kept = connection.execute(
             text("SELECT facts #> '{invoice,total}' FROM payments WHERE kind = 'invoice'")
         ).scalar_one()
     assert sold["trials"] == [[1_700_000_000, 1_702_592_000]]
     assert kept == 0
-    assert balances(wiring.engine) == {"user_1": 500}
+    assert balances(context.engine) == {"user_1": 500}

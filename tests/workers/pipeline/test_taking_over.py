@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import create_engine, exc
 
 from db.queue.stream import BELL, GROUP, LEASE_MS, STREAM, EventStream, connect
-from tests.pipeline import a_wiring, put, sell, statuses
+from tests.pipeline import a_worker_context, put, sell, statuses
 from tests.play import CATALOGUE
 from tests.stripe_objects import a_session, an_event
 from workers.context import WorkerContext
@@ -20,10 +20,10 @@ DEAD, LIVING = "a worker that died", "a worker that lives"
 @pytest.fixture(scope="module")
 def shop(database_url: str, redis_url: str) -> Iterator[WorkerContext]:
     """A worker that knows for certain who is dead."""
-    wiring = a_wiring(database_url, redis_url)
-    sell(wiring.engine, CATALOGUE)
-    yield replace(wiring, is_gone=lambda name: name == DEAD)
-    wiring.engine.dispose()
+    context = a_worker_context(database_url, redis_url)
+    sell(context.engine, CATALOGUE)
+    yield replace(context, is_gone=lambda name: name == DEAD)
+    context.engine.dispose()
 
 
 def packages(count: int) -> list[dict[str, Any]]:
@@ -37,22 +37,22 @@ def packages(count: int) -> list[dict[str, Any]]:
     ]
 
 
-def held_by(wiring: WorkerContext, consumer: str, count: int = 2) -> None:
+def held_by(context: WorkerContext, consumer: str, count: int = 2) -> None:
     """Let a consumer read so many events, and go no further."""
-    put(wiring, packages(count))
-    wiring.events.create_group()
-    assert len(wiring.events.read(consumer, 10_000)) == count
+    put(context, packages(count))
+    context.events.create_group()
+    assert len(context.events.read(consumer, 10_000)) == count
 
 
-def consumers(wiring: WorkerContext) -> set[str]:
+def consumers(context: WorkerContext) -> set[str]:
     """Everyone the group knows of."""
-    found: Any = wiring.events._client.xinfo_consumers(STREAM, GROUP)
+    found: Any = context.events._client.xinfo_consumers(STREAM, GROUP)
     return {about["name"].decode() for about in found}
 
 
-def times_handed_out(wiring: WorkerContext) -> set[int]:
+def times_handed_out(context: WorkerContext) -> set[int]:
     """How often the entries that are in hand have been handed out."""
-    found: Any = wiring.events._client.xpending_range(STREAM, GROUP, "-", "+", 10_000)
+    found: Any = context.events._client.xpending_range(STREAM, GROUP, "-", "+", 10_000)
     return {row["times_delivered"] for row in found}
 
 
@@ -61,43 +61,43 @@ def nobody() -> None:
 
 
 def test_what_a_process_held_that_is_certainly_dead_is_applied_at_once(
-    wiring: WorkerContext,
+    context: WorkerContext,
 ) -> None:
     """Nobody waits for a lease of the dead, and their names do not pile up."""
-    held_by(wiring, DEAD)
-    assert drain(wiring, nobody).applied == 2
-    assert wiring.events.length() == 0
-    assert DEAD not in consumers(wiring)
+    held_by(context, DEAD)
+    assert drain(context, nobody).applied == 2
+    assert context.events.length() == 0
+    assert DEAD not in consumers(context)
 
 
-def test_more_than_one_batch_is_inherited(wiring: WorkerContext) -> None:
+def test_more_than_one_batch_is_inherited(context: WorkerContext) -> None:
     """A dead worker may have had several in hand."""
-    held_by(wiring, DEAD, count=5)
-    first = wiring.events.inherit(DEAD, "heir", 3)
-    second = wiring.events.inherit(DEAD, "heir", 3)
-    assert [len(first), len(second), len(wiring.events.inherit(DEAD, "heir", 3))] == [3, 2, 0]
+    held_by(context, DEAD, count=5)
+    first = context.events.inherit(DEAD, "heir", 3)
+    second = context.events.inherit(DEAD, "heir", 3)
+    assert [len(first), len(second), len(context.events.inherit(DEAD, "heir", 3))] == [3, 2, 0]
     assert not {entry.entry_id for entry in first} & {entry.entry_id for entry in second}
 
 
-def test_what_may_be_in_living_hands_is_left_there(wiring: WorkerContext) -> None:
+def test_what_may_be_in_living_hands_is_left_there(context: WorkerContext) -> None:
     """Until the lease has run out: a slow worker keeps what it has."""
-    held_by(wiring, LIVING)
-    assert drain(wiring, nobody).applied == 0
-    assert wiring.events.length() == 2
-    assert wiring.events.holders() == [LIVING]
+    held_by(context, LIVING)
+    assert drain(context, nobody).applied == 0
+    assert context.events.length() == 2
+    assert context.events.holders() == [LIVING]
 
 
-def test_what_a_drain_of_this_process_left_is_taken_up_by_its_next(wiring: WorkerContext) -> None:
+def test_what_a_drain_of_this_process_left_is_taken_up_by_its_next(context: WorkerContext) -> None:
     """A drain that was broken off by an error is over: nobody else has its entries."""
-    held_by(wiring, wiring.consumer)
-    assert drain(wiring, nobody).applied == 2
+    held_by(context, context.consumer)
+    assert drain(context, nobody).applied == 2
 
 
 def test_while_the_database_is_away_entries_are_given_back_and_nobody_is_blamed(
-    wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Anyone may take them as soon as it is back, however often that was in vain."""
-    put(wiring, packages(2))
+    put(context, packages(2))
 
     def broken(*_: object, **__: object) -> None:
         raise exc.OperationalError("INSERT", {}, Exception("server closed the connection"))
@@ -106,40 +106,40 @@ def test_while_the_database_is_away_entries_are_given_back_and_nobody_is_blamed(
         patch.setattr("workers.pipeline.batch.apply", broken)
         patch.setattr("workers.pipeline.batch.TRANSIENT_WAITS_SECONDS", ())
         for _ in range(SUSPECT_DELIVERIES + 2):
-            assert drain(wiring, nobody).applied == 0
-            assert times_handed_out(wiring) == {0}
-    another = replace(wiring, consumer="another")
+            assert drain(context, nobody).applied == 0
+            assert times_handed_out(context) == {0}
+    another = replace(context, consumer="another")
     assert drain(another, nobody).applied == 2
-    assert set(statuses(wiring.engine).values()) == {"applied"}
+    assert set(statuses(context.engine).values()) == {"applied"}
 
 
 def test_a_drain_that_finds_no_database_is_asked_for_again_within_a_second(
-    wiring: WorkerContext,
+    context: WorkerContext,
 ) -> None:
     """Whoever rang while it was failing was not heard, and the bell must not stay up for them."""
     nowhere = create_engine("postgresql+psycopg2://127.0.0.1:1/none")
-    assert wiring.events.arm()
-    drain(replace(wiring, engine=nowhere), nobody)
-    left: Any = wiring.events._client.pttl(BELL)
+    assert context.events.arm()
+    drain(replace(context, engine=nowhere), nobody)
+    left: Any = context.events._client.pttl(BELL)
     assert 0 < left <= 1_000
 
 
-def test_a_drain_without_database_and_redis_ends_quietly(wiring: WorkerContext) -> None:
+def test_a_drain_without_database_and_redis_ends_quietly(context: WorkerContext) -> None:
     """Both come back by themselves."""
     nowhere = create_engine("postgresql+psycopg2://127.0.0.1:1/none")
     gone = EventStream(connect("redis://127.0.0.1:1", timeout_seconds=0.1))
-    wiring = replace(wiring, engine=nowhere, events=gone)
-    assert drain(wiring, nobody).batches == 0
+    context = replace(context, engine=nowhere, events=gone)
+    assert drain(context, nobody).batches == 0
 
 
-def test_what_was_acknowledged_halfway_is_nobodys_burden(wiring: WorkerContext) -> None:
+def test_what_was_acknowledged_halfway_is_nobodys_burden(context: WorkerContext) -> None:
     """A Redis that died between the two halves leaves nothing that waits for ever."""
-    held_by(wiring, LIVING)
-    client: Any = wiring.events._client
+    held_by(context, LIVING)
+    client: Any = context.events._client
     client.xdel(STREAM, *(key for key, _ in client.xrange(STREAM)))
-    assert wiring.events.length() == 0
-    assert wiring.events.claim_stale("heir", 10, lease_ms=0) == []
-    assert wiring.events.holders() == []
+    assert context.events.length() == 0
+    assert context.events.claim_stale("heir", 10, lease_ms=0) == []
+    assert context.events.holders() == []
 
 
 def test_the_lease_is_over_before_30_seconds_are() -> None:

@@ -29,8 +29,8 @@ def mall(database_url: str, redis_url: str) -> Iterator[Shop]:
     with serve() as stripe, opened(database_url, redis_url, stripe) as found:
         stock(found)
         refill = a_plan(REFILL, 30, type="token", trial_days=7, stripe_price_ids={"price_9": "usd"})
-        sell(found.wiring.engine, Catalogue.of([refill]))
-        yield replace(found, wiring=replace(found.wiring, gateway=found.edge.gateway))
+        sell(found.context.engine, Catalogue.of([refill]))
+        yield replace(found, context=replace(found.context, gateway=found.edge.gateway))
 
 
 @pytest.fixture
@@ -79,16 +79,16 @@ def pass_pause(shop: Shop) -> None:
 def test_when_one_is_completed_the_other_is_expired(shop: Shop, two_open: list[str]) -> None:
     """As soon as the event says so, whether that of the subscription has come or not."""
     paid, other = two_open
-    assert expire_superseded(shop.wiring) == 0
+    assert expire_superseded(shop.context) == 0
     shop.stripe.sessions[paid] |= PAID
     shop.work(an_event("checkout.session.completed", shop.told(paid, **PAID)))
-    assert expire_superseded(shop.wiring) == 1
+    assert expire_superseded(shop.context) == 1
     assert shop.stripe.payable == []
     assert shop.stripe.sessions[paid]["status"] == "complete"
     assert shop.status(other).get_json()["status"] == "expired"
     assert shop.stripe.count(expire(paid)) == 0
     pass_pause(shop)
-    assert expire_superseded(shop.wiring) == 0
+    assert expire_superseded(shop.context) == 0
     assert shop.stripe.count(expire(other)) == 1
 
 
@@ -98,7 +98,7 @@ def test_a_plan_bought_elsewhere_ends_an_open_session(shop: Shop) -> None:
     packages = [shop.bought(PACKAGE)["session_id"], refill(shop)]
     others = shop.bought(PRO, user="user_2")["session_id"]
     shop.work(subscribed())
-    assert expire_superseded(shop.wiring) == 1
+    assert expire_superseded(shop.context) == 1
     assert shop.stripe.payable == [*packages, others]
     assert shop.status(mine).get_json()["status"] == "expired"
 
@@ -110,12 +110,12 @@ def test_what_is_no_live_plan_ends_nothing(shop: Shop, changes: dict[str, Any]) 
     found = a_subscription(**changes)
     found["items"]["data"][0]["price"]["id"] = "price_9"
     shop.work(an_event("customer.subscription.created", found))
-    assert expire_superseded(shop.wiring) == 0
+    assert expire_superseded(shop.context) == 0
     assert shop.stripe.payable == [mine]
     shop.work(subscribed(id="sub_2"))
-    assert expire_superseded(shop.wiring) == 0
+    assert expire_superseded(shop.context) == 0
     pass_pause(shop)
-    assert expire_superseded(shop.wiring) == 1
+    assert expire_superseded(shop.context) == 1
 
 
 def test_a_session_whose_own_subscription_came_first_is_left_as_it_is(shop: Shop) -> None:
@@ -123,7 +123,7 @@ def test_a_session_whose_own_subscription_came_first_is_left_as_it_is(shop: Shop
     paid = shop.bought(PRO)["session_id"]
     shop.stripe.sessions[paid] |= PAID
     shop.work(subscribed())
-    assert expire_superseded(shop.wiring) == 1
+    assert expire_superseded(shop.context) == 1
     assert shop.execute("SELECT state FROM purchases") == [("complete",)]
 
 
@@ -131,7 +131,7 @@ def test_what_stripe_has_forgotten_is_not_asked_about_again(shop: Shop) -> None:
     """Nobody can pay what is not there."""
     del shop.stripe.sessions[shop.bought(PRO)["session_id"]]
     shop.work(subscribed())
-    assert expire_superseded(shop.wiring) == 1
+    assert expire_superseded(shop.context) == 1
     assert shop.execute("SELECT state FROM purchases") == [("lost",)]
 
 
@@ -145,9 +145,9 @@ def test_a_stripe_that_does_not_do_it_is_asked_again_with_pauses(
     shop.stripe.faults[expire(mine)] = [fault] * 4
     pauses = []
     for _ in range(2):
-        assert expire_superseded(shop.wiring) == 0
+        assert expire_superseded(shop.context) == 0
         asked = len(shop.stripe.asked)
-        assert expire_superseded(shop.wiring) == 0
+        assert expire_superseded(shop.context) == 0
         assert len(shop.stripe.asked) == asked
         left = "SELECT extract(epoch FROM expire_after - now()) FROM purchases"
         [[seconds]] = shop.execute(left)
@@ -155,7 +155,7 @@ def test_a_stripe_that_does_not_do_it_is_asked_again_with_pauses(
         pass_pause(shop)
     assert pauses[0] < 5 < pauses[1] < 10
     shop.stripe.faults.clear()
-    assert expire_superseded(shop.wiring) == 1
+    assert expire_superseded(shop.context) == 1
     assert shop.stripe.payable == []
 
 
@@ -165,7 +165,7 @@ def test_pauses_are_bounded(shop: Shop) -> None:
     shop.work(subscribed())
     shop.execute("UPDATE purchases SET expire_tries = 1000000")
     shop.stripe.faults[expire(mine)] = [500]
-    assert expire_superseded(shop.wiring) == 0
+    assert expire_superseded(shop.context) == 0
     [[seconds]] = shop.execute("SELECT extract(epoch FROM expire_after - now()) FROM purchases")
     assert 290 < float(seconds) <= 300
 
@@ -183,11 +183,11 @@ def test_a_worker_that_died_at_it_leaves_it_to_the_next(
     with monkeypatch.context() as patch:
         patch.setattr("workers.questions.superseded.purchases.end", dies)
         with pytest.raises(SystemExit):
-            expire_superseded(shop.wiring)
+            expire_superseded(shop.context)
     assert shop.stripe.payable == []
     assert shop.execute("SELECT state FROM purchases") == [("open",)]
     pass_pause(shop)
-    assert expire_superseded(shop.wiring) == 1
+    assert expire_superseded(shop.context) == 1
     assert shop.execute("SELECT state FROM purchases") == [("expired",)]
     assert shop.stripe.count(expire(mine)) == 2
 
@@ -200,10 +200,10 @@ def test_many_are_done_in_several_runs(shop: Shop) -> None:
         metadata = {"user_id": user, "plan_id": str(PRO)}
         shop.work(subscribed(id=f"sub_{number}", customer=f"cus_{number}", metadata=metadata))
     with ThreadPoolExecutor(2) as pool:
-        ended = list(pool.map(expire_superseded, [shop.wiring] * 2))
+        ended = list(pool.map(expire_superseded, [shop.context] * 2))
     assert sum(ended) == QUESTIONS_MAX
     pass_pause(shop)
-    assert expire_superseded(shop.wiring) == 3
+    assert expire_superseded(shop.context) == 3
     assert shop.stripe.payable == []
     assert {shop.stripe.count(expire(session)) for session in shop.stripe.sessions} == {1}
 
@@ -212,7 +212,7 @@ def test_without_a_key_nothing_is_asked(shop: Shop) -> None:
     """And nothing is touched."""
     shop.bought(PRO)
     shop.work(subscribed())
-    assert expire_superseded(replace(shop.wiring, gateway=None)) == 0
+    assert expire_superseded(replace(shop.context, gateway=None)) == 0
     assert len(shop.stripe.payable) == 1
 
 
@@ -224,7 +224,7 @@ def test_no_transaction_is_open_while_stripe_is_asked(shop: Shop) -> None:
     shop.stripe.delay_seconds = 0.4
     idle = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'"
     with ThreadPoolExecutor(1) as pool:
-        ended = pool.submit(expire_superseded, shop.wiring)
+        ended = pool.submit(expire_superseded, shop.context)
         shop.stripe.wait_until_asked()
         assert shop.execute(f"{idle} AND datname = current_database()") == [(0,)]
         assert ended.result() == 1
@@ -233,11 +233,11 @@ def test_no_transaction_is_open_while_stripe_is_asked(shop: Shop) -> None:
 def test_a_trial_had_elsewhere_ends_an_open_session_with_one(shop: Shop) -> None:
     """Without a trial it stays; per plan another plan's trial ends nothing."""
     trying, plain = refill(shop), shop.bought(PRO, cancel_url=f"{SHOP}/x")["session_id"]
-    per_plan = replace(shop.wiring, trials="per_plan")
+    per_plan = replace(shop.context, trials="per_plan")
     shop.work(tried("price_5"))
     assert expire_superseded(per_plan) == 0
     pass_pause(shop)
-    assert expire_superseded(shop.wiring) == 1
+    assert expire_superseded(shop.context) == 1
     assert shop.stripe.payable == [plain]
     assert shop.stripe.sessions[trying]["status"] == "expired"
 
@@ -246,7 +246,7 @@ def test_per_plan_a_trial_of_the_same_plan_ends_an_open_session(shop: Shop) -> N
     """Nothing but the price says which plan it was."""
     refill(shop)
     shop.work(tried("price_9"))
-    assert expire_superseded(replace(shop.wiring, trials="per_plan")) == 1
+    assert expire_superseded(replace(shop.context, trials="per_plan")) == 1
     assert shop.stripe.payable == []
 
 
@@ -254,6 +254,6 @@ def test_the_periodic_task_does_it(shop: Shop, monkeypatch: pytest.MonkeyPatch) 
     """Outside any drain, beside the other questions to Stripe."""
     shop.bought(PRO)
     shop.work(subscribed())
-    monkeypatch.setattr("workers.tasks.wiring", lambda: shop.wiring)
+    monkeypatch.setattr("workers.tasks.context", lambda: shop.context)
     tasks.ask()
     assert shop.stripe.payable == []

@@ -17,7 +17,7 @@ import celery_config
 import settings
 from db.questions.questions import Kind
 from tests.ingest.builders import ENVIRONMENT
-from tests.pipeline import a_wiring, balances, put, sell
+from tests.pipeline import a_worker_context, balances, put, sell
 from tests.play import CATALOGUE
 from tests.stripe_objects import a_session, an_event
 from tests.stripe_server import StripeServer, serve
@@ -40,10 +40,10 @@ def stripe() -> Iterator[StripeServer]:
 
 
 @contextmanager
-def a_worker(wiring: WorkerContext, redis_url: str, stripe: StripeServer) -> Iterator[Celery]:
+def a_worker(context: WorkerContext, redis_url: str, stripe: StripeServer) -> Iterator[Celery]:
     """The worker's own process tree with its pool of two; yields an app that sends it tasks."""
     variables = ENVIRONMENT | {
-        "DATABASE_URL": wiring.engine.url.render_as_string(hide_password=False),
+        "DATABASE_URL": context.engine.url.render_as_string(hide_password=False),
         "REDIS_URL": redis_url,
         "STRIPE_SECRET_KEY": "sk_test_of_the_tests",
         "STRIPE_API_BASE": stripe.url,
@@ -68,13 +68,13 @@ def a_worker(wiring: WorkerContext, redis_url: str, stripe: StripeServer) -> Ite
             process.wait()
 
 
-def bought(wiring: WorkerContext, number: int) -> int:
+def bought(context: WorkerContext, number: int) -> int:
     """The balance of a buyer."""
-    return balances(wiring.engine).get(f"user_{number}", 0)
+    return balances(context.engine).get(f"user_{number}", 0)
 
 
 def seconds_until_applied(
-    wiring: WorkerContext, app: Celery, number: int, patience: float
+    context: WorkerContext, app: Celery, number: int, patience: float
 ) -> float:
     """How long a purchase takes from the stream to its tokens, once the bell is rung."""
     user, session = f"user_{number}", f"cs_{number}"
@@ -85,10 +85,10 @@ def seconds_until_applied(
         metadata={"user_id": user, "plan_id": "4"},
         **changes,
     )
-    put(wiring, [an_event("checkout.session.completed", bought_one)])
+    put(context, [an_event("checkout.session.completed", bought_one)])
     app.send_task(celery_config.DRAIN, ignore_result=True)
     began = time.monotonic()
-    while not bought(wiring, number):
+    while not bought(context, number):
         assert time.monotonic() - began < patience, "it was never applied"
         time.sleep(0.01)
     return time.monotonic() - began
@@ -99,13 +99,13 @@ def test_purchases_are_applied_at_once_while_stripe_hangs(
     database_url: str, redis_url: str, stripe: StripeServer
 ) -> None:
     """Whatever else is to be asked, and however often the clock ticks, one process stays free."""
-    wiring = replace(a_wiring(database_url, redis_url), consumer="test")
-    sell(wiring.engine, CATALOGUE)
+    context = replace(a_worker_context(database_url, redis_url), consumer="test")
+    sell(context.engine, CATALOGUE)
     for number in range(20):
-        want(wiring, Kind.SUBSCRIPTION, f"sub_{number}")
-        want(wiring, Kind.INVOICE_LINES, f"in_{number}")
-    with a_worker(wiring, redis_url, stripe) as app:
-        seconds_until_applied(wiring, app, 0, patience=60.0)
+        want(context, Kind.SUBSCRIPTION, f"sub_{number}")
+        want(context, Kind.INVOICE_LINES, f"in_{number}")
+    with a_worker(context, redis_url, stripe) as app:
+        seconds_until_applied(context, app, 0, patience=60.0)
         for _ in range(4):
             app.send_task(celery_config.ASK, ignore_result=True)
             app.send_task(celery_config.RECONCILE, ignore_result=True)
@@ -116,15 +116,15 @@ def test_purchases_are_applied_at_once_while_stripe_hangs(
         took = []
         for number in range(1, PURCHASES):
             app.send_task(celery_config.ASK, ignore_result=True)
-            took.append(seconds_until_applied(wiring, app, number, patience=30.0))
+            took.append(seconds_until_applied(context, app, number, patience=30.0))
             app.send_task(celery_config.RECONCILE, ignore_result=True)
             time.sleep(0.5)
         assert max(took) < DELAY_SECONDS_MAX, took
         # It hung all the while: one question was under way.
         assert len(stripe.asked) <= 2, stripe.asked
-    with wiring.engine.connect() as connection:
+    with context.engine.connect() as connection:
         left = connection.execute(
             text("SELECT count(*) FROM webhook_events WHERE status <> 'applied'")
         ).scalar_one()
     assert left == 0
-    wiring.engine.dispose()
+    context.engine.dispose()

@@ -15,56 +15,56 @@ from workers.schedule.sweep import sweep
 EVENT = an_event("checkout.session.completed", a_session())
 
 
-def rings(wiring: WorkerContext) -> bool:
+def rings(context: WorkerContext) -> bool:
     """Whether a sweep asks for a drain."""
     rung: list[int] = []
-    sweep(wiring, lambda: rung.append(1))
+    sweep(context, lambda: rung.append(1))
     return bool(rung)
 
 
-def test_a_stored_event_is_found(wiring: WorkerContext) -> None:
+def test_a_stored_event_is_found(context: WorkerContext) -> None:
     """It was accepted while Redis was away."""
-    with wiring.engine.begin() as connection:
+    with context.engine.begin() as connection:
         inbox.store(connection, [a_delivery(EVENT)], source="webhook")
-    assert rings(wiring)
+    assert rings(context)
 
 
-def test_a_retry_is_found_when_it_is_due_and_not_before(wiring: WorkerContext) -> None:
+def test_a_retry_is_found_when_it_is_due_and_not_before(context: WorkerContext) -> None:
     """The inbox is the queue of retries."""
-    work(wiring, [an_event("invoice.paid", {"id": "in_8"})])
-    assert not rings(wiring)
-    with wiring.engine.begin() as connection:
+    work(context, [an_event("invoice.paid", {"id": "in_8"})])
+    assert not rings(context)
+    with context.engine.begin() as connection:
         connection.execute(text("UPDATE webhook_events SET next_attempt_at = now()"))
-    assert rings(wiring)
+    assert rings(context)
 
 
 def test_what_a_killed_worker_held_is_found_and_applied(
-    wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It had read its entries and done nothing more."""
-    put(wiring, [EVENT])
-    wiring.events.create_group()
-    wiring.events.read("a worker that died", 10)
-    wiring.events.disarm()
+    put(context, [EVENT])
+    context.events.create_group()
+    context.events.read("a worker that died", 10)
+    context.events.disarm()
     monkeypatch.setattr("db.queue.stream.EventStream.claim_stale.__defaults__", (0,))
-    sweep(wiring, lambda: drain(wiring, lambda: None))
-    assert balances(wiring.engine) == {"user_1": 1_000}
+    sweep(context, lambda: drain(context, lambda: None))
+    assert balances(context.engine) == {"user_1": 1_000}
 
 
 def test_a_worker_killed_between_commit_and_acknowledgement_costs_nothing(
-    wiring: WorkerContext, monkeypatch: pytest.MonkeyPatch
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The entry comes back, and is known already."""
-    put(wiring, [EVENT])
+    put(context, [EVENT])
     with monkeypatch.context() as patched:
-        patched.setattr(wiring.events, "acknowledge", lambda _ids: None)
-        drain(wiring, lambda: None)
-    assert wiring.events.length() == 1
+        patched.setattr(context.events, "acknowledge", lambda _ids: None)
+        drain(context, lambda: None)
+    assert context.events.length() == 1
     monkeypatch.setattr("db.queue.stream.EventStream.claim_stale.__defaults__", (0,))
-    sweep(wiring, lambda: drain(wiring, lambda: None))
-    assert wiring.events.length() == 0
-    assert balances(wiring.engine) == {"user_1": 1_000}
-    assert list(statuses(wiring.engine).values()) == ["applied"]
+    sweep(context, lambda: drain(context, lambda: None))
+    assert context.events.length() == 0
+    assert balances(context.engine) == {"user_1": 1_000}
+    assert list(statuses(context.engine).values()) == ["applied"]
 
 
 def test_the_lease_and_the_sweep_together_are_half_a_minute() -> None:
@@ -74,26 +74,26 @@ def test_the_lease_and_the_sweep_together_are_half_a_minute() -> None:
     assert lease_seconds > celery_config.TIME_LIMIT_SECONDS
 
 
-def test_consumers_that_are_gone_are_forgotten(wiring: WorkerContext) -> None:
+def test_consumers_that_are_gone_are_forgotten(context: WorkerContext) -> None:
     """Those that hold nothing; one that holds an entry keeps it, or the entry would be lost."""
-    put(wiring, [EVENT])
-    wiring.events.create_group()
-    wiring.events.read("holds an entry", 10)
-    wiring.events.read("is gone", 10)
-    assert wiring.events.forget_dead_consumers(idle_ms=0) == 1
-    left = wiring.events._client.xinfo_consumers(stream.STREAM, stream.GROUP)
+    put(context, [EVENT])
+    context.events.create_group()
+    context.events.read("holds an entry", 10)
+    context.events.read("is gone", 10)
+    assert context.events.forget_dead_consumers(idle_ms=0) == 1
+    left = context.events._client.xinfo_consumers(stream.STREAM, stream.GROUP)
     assert [(found["name"], found["pending"]) for found in left] == [(b"holds an entry", 1)]
 
 
 def test_a_consumer_that_may_come_back_is_kept_and_the_question_is_rare(
-    wiring: WorkerContext,
+    context: WorkerContext,
 ) -> None:
     """Once an hour, and only those that were silent for as long."""
-    wiring.events.create_group()
-    wiring.events.read("rests", 10)
-    assert wiring.events.forget_dead_consumers() == 0
-    assert wiring.events.forget_dead_consumers(idle_ms=0) == 0
-    left = wiring.events._client.xinfo_consumers(stream.STREAM, stream.GROUP)
+    context.events.create_group()
+    context.events.read("rests", 10)
+    assert context.events.forget_dead_consumers() == 0
+    assert context.events.forget_dead_consumers(idle_ms=0) == 0
+    left = context.events._client.xinfo_consumers(stream.STREAM, stream.GROUP)
     assert [found["name"] for found in left] == [b"rests"]
 
 
