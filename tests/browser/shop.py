@@ -63,8 +63,9 @@ class Shop:
     def set_delay(self, seconds: str) -> None:
         """Set, on the dashboard, how late webhooks are."""
         self.visit("/")
-        self.page.get_by_label("Delay, seconds").fill(seconds)
-        self.page.get_by_role("button", name="Apply").click()
+        delivery = self.page.get_by_role("region", name="Delivery of webhooks")
+        delivery.get_by_label("Delay, seconds").fill(seconds)
+        delivery.get_by_role("button", name="Apply").click()
         expect(self.page.get_by_role("status")).to_contain_text("new switches")
 
     def picture(self, name: str) -> None:

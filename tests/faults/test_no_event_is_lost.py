@@ -85,7 +85,7 @@ def test_a_build_that_acknowledges_before_it_commits_fails_the_same_driver(tmp_p
     copy = tmp_path / "broken"
     hidden = shutil.ignore_patterns(".*", "__pycache__")
     shutil.copytree(ROOT, copy, ignore=hidden)
-    drain = copy / "workers" / "drain.py"
+    drain = copy / "workers" / "pipeline" / "drain.py"
     source = drain.read_text()
     assert "\ndef _apply_entries(" in source
     drain.write_text(source + BROKEN)
