@@ -82,22 +82,12 @@ def _refund(call: Call) -> Found:
     )
 
 
-def _refunds(call: Call) -> Found:
+def _of_payment(call: Call, kind: type[Refund | Dispute]) -> Found:
+    """Refunds or disputes, of the charge or the intent asked for."""
     params = call.params
     found = [
         one
-        for one in call.shop.every(Refund)
-        if params.get("charge") in (None, one.charge.id)
-        and params.get("payment_intent") in (None, one.charge.intent.id)
-    ]
-    return call.page(call.dated(found, lambda one: one.created), lambda one: one.id)
-
-
-def _disputes(call: Call) -> Found:
-    params = call.params
-    found = [
-        one
-        for one in call.shop.every(Dispute)
+        for one in call.shop.every(kind)
         if params.get("charge") in (None, one.charge.id)
         and params.get("payment_intent") in (None, one.charge.intent.id)
     ]
@@ -121,8 +111,8 @@ ENDPOINTS = (
     ),
     Endpoint("GET", "/v1/charges/<id>", NOTHING, lambda call: call.the(Charge, "charge")),
     Endpoint("POST", "/v1/refunds", _REFUND, _refund),
-    Endpoint("GET", "/v1/refunds", _OF_PAYMENT, _refunds),
+    Endpoint("GET", "/v1/refunds", _OF_PAYMENT, lambda call: _of_payment(call, Refund)),
     Endpoint("GET", "/v1/refunds/<id>", NOTHING, lambda call: call.the(Refund, "refund")),
-    Endpoint("GET", "/v1/disputes", _OF_PAYMENT, _disputes),
+    Endpoint("GET", "/v1/disputes", _OF_PAYMENT, lambda call: _of_payment(call, Dispute)),
     Endpoint("GET", "/v1/disputes/<id>", NOTHING, lambda call: call.the(Dispute, "dispute")),
 )
