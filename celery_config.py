@@ -1,4 +1,4 @@
-"""Builds the Celery app: the bell that wakes a worker, and the clock that sweeps.
+"""Builds the Celery app: the task that wakes a worker, and the clock that sweeps.
 
 No event ever travels in a Celery message, so a message that is lost costs seconds. No task is
 sent with a countdown, because Redis would deliver it again and again.
@@ -53,7 +53,7 @@ BEAT_LOCK_SECONDS = 10
 
 _REDIS_SCHEMES = ("redis", "rediss", "unix")
 _WORKER_SOCKETS = {"socket_timeout": 3, "socket_connect_timeout": 2}
-# Whoever rings the bell has a request to answer, and the sweep to fall back on.
+# Whoever sends a wake-up has a request to answer, and the sweep to fall back on.
 _PUBLISHER_SOCKETS = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5}
 
 

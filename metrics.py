@@ -73,7 +73,7 @@ _requests = Histogram(
     buckets=_REQUESTS_SECONDS,
 )
 _sent = Counter(
-    "billing_tasks_sent", "Celery tasks sent: bells by the receiver, ticks by beat.", ["task"]
+    "billing_tasks_sent", "Celery tasks sent: wake-ups by the receiver, ticks by beat.", ["task"]
 )
 
 

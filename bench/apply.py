@@ -83,7 +83,7 @@ class _Bench:
         meter = CpuMeter((self.worker, self.stand.postgres, self.stand.valkey))
         return drained(
             left,
-            self.waiting.ring,
+            self.waiting.send_wake_up,
             meter,
             seconds_max=SECONDS_MAX,
             every_seconds=every_seconds,

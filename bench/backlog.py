@@ -1,4 +1,4 @@
-"""Fills the stores with what waits, rings, and looks on until nothing is left.
+"""Fills the stores with what waits, wakes a worker, and looks on until nothing is left.
 
 Filling is never part of a measurement, so it may spare the disk; what is measured may not.
 """
@@ -49,7 +49,7 @@ class Drained:
 
 
 class Waiting:
-    """What waits in a place, and the bell that has it applied; a context manager."""
+    """What waits in a place, and the wake-up that has it applied; a context manager."""
 
     def __init__(self, place: Place) -> None:
         self._place = place
@@ -67,7 +67,7 @@ class Waiting:
     def __exit__(self, *_: object) -> None:
         self._held.close()
 
-    def ring(self) -> None:
+    def send_wake_up(self) -> None:
         """Ask for a drain, as the receiver does."""
         self._app.send_task(celery_config.DRAIN, ignore_result=True)
 
@@ -88,7 +88,7 @@ def fill_stream(place: Place, chosen: Iterable[Event]) -> None:
         stream = EventStream(client)
         for delivery in corpus.deliveries(list(chosen), compress):
             stream.put(delivery)
-        stream.disarm()
+        stream.clear_wake_up()
 
 
 def fill_inbox(place: Place, chosen: Sequence[Event]) -> None:
@@ -122,21 +122,23 @@ def _settle(client: redis.Redis) -> None:
 
 def drained(
     left: Callable[[], int],
-    ring: Callable[[], None],
+    send_wake_up: Callable[[], None],
     meter: CpuMeter,
     *,
     seconds_max: float,
     every_seconds: float = POLL_SECONDS,
     watch: Callable[[], None] = lambda: None,
 ) -> Drained:
-    """Ring, and measure until nothing is `left` or time is up; `watch` is called with every look.
+    """Wake the worker, and measure until nothing is `left` or time is up.
+
+    `watch` is called with every look.
 
     Raises `StandError` when nothing at all was done.
     """
     before = left()
     meter.start()
     began = time.perf_counter()
-    ring()
+    send_wake_up()
     remaining = before
     while remaining and time.perf_counter() - began < seconds_max:
         time.sleep(every_seconds)
@@ -162,5 +164,7 @@ def warm(place: Place, worker: Tree, chosen: Sequence[Event], seconds_max: float
     """Have a worker apply some events, so that all it does once is done; leaves the place empty."""
     fill_stream(place, chosen)
     with Waiting(place) as waiting:
-        drained(waiting.in_stream, waiting.ring, CpuMeter((worker,)), seconds_max=seconds_max)
+        drained(
+            waiting.in_stream, waiting.send_wake_up, CpuMeter((worker,)), seconds_max=seconds_max
+        )
     place.empty()

@@ -86,7 +86,7 @@ def _contended(stand: Stand, place: Place, worker: Tree, events: Sequence[Event]
         before = _number(cursor, _DEADLOCKS)
         done = drained(
             waiting.in_stream,
-            waiting.ring,
+            waiting.send_wake_up,
             meter,
             seconds_max=SECONDS_MAX,
             every_seconds=LOOK_SECONDS,

@@ -136,7 +136,7 @@ def _backlog(found: Findings, stand: Stand, place: Place, worker: Tree, events: 
     with Waiting(place) as waiting:
         done = drained(
             waiting.in_stream,
-            waiting.ring,
+            waiting.send_wake_up,
             meter,
             seconds_max=BACKLOG_SECONDS_MAX,
             every_seconds=0.05,
@@ -170,7 +170,7 @@ def _costs(stand: Stand, place: Place, worker: Tree, rows: int, scale: Scale) ->
         fill_stream(place, corpus.events(scale.growth_events, f"rows{rows}-{number}"))
         meter = CpuMeter((worker, stand.postgres, stand.valkey))
         with Waiting(place) as waiting:
-            done = drained(waiting.in_stream, waiting.ring, meter, seconds_max=SECONDS_MAX)
+            done = drained(waiting.in_stream, waiting.send_wake_up, meter, seconds_max=SECONDS_MAX)
         rounds.append(done)
     return rounds
 

@@ -25,7 +25,7 @@ import redis
 
 from bench.trees import Tree
 from db.migrate import upgrade
-from db.queue.stream import BELL, STREAM
+from db.queue.stream import STREAM, WAKE_UP
 from dev.up.engine import free_port
 from dev.up.engines import PostgresEngine, ValkeyEngine
 from dev.up.processes import Steps, end, spawn
@@ -217,7 +217,7 @@ _DURABLE = {
     "appendonly": "yes",
     "appendfsync": "always",
 }
-_QUEUES = (STREAM, BELL, "celery")
+_QUEUES = (STREAM, WAKE_UP, "celery")
 _STOP_STEPS: Steps = ((signal.SIGTERM, 12.0),)
 _EMPTY = """
 ALTER TABLE ledger_entries DISABLE TRIGGER USER;

@@ -52,7 +52,7 @@ def open_edge(settings: Settings) -> ReceiverContext:
         stream=EventStream(client),
         durability=durability,
         engine=engine,
-        ring=lambda: celery.send_task(celery_config.DRAIN, ignore_result=True),
+        send_wake_up=lambda: celery.send_task(celery_config.DRAIN, ignore_result=True),
     )
     return ReceiverContext(
         settings=settings,

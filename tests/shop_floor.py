@@ -1,6 +1,6 @@
 """The whole shop for flow tests: our app over HTTP, a worker, and the offline Stripe beside them.
 
-Webhooks come signed over a socket; a worker's thread drains when its bell rings. Who buys in it
+Webhooks come signed over a socket; a worker's thread drains when it is woken. Who buys in it
 is in `tests.buyers`.
 """
 
@@ -75,16 +75,16 @@ def wait_for(done: Callable[[], bool], what: str) -> None:
 
 @dataclass(slots=True)
 class Worker:
-    """A thread that drains whenever the bell rings; what breaks it is kept for the test."""
+    """A thread that drains whenever it is woken; what breaks it is kept for the test."""
 
     context: WorkerContext
     broken: list[BaseException] = field(default_factory=list)
-    _bell: threading.Event = field(default_factory=threading.Event)
+    _wake_up: threading.Event = field(default_factory=threading.Event)
     _ended: bool = False
 
-    def ring(self) -> None:
+    def send_wake_up(self) -> None:
         """Ask for a drain."""
-        self._bell.set()
+        self._wake_up.set()
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
@@ -95,14 +95,14 @@ class Worker:
             yield
         finally:
             self._ended = True
-            self.ring()
+            self.send_wake_up()
             thread.join(_PATIENCE_SECONDS)
 
     def _work(self) -> None:
-        while self._bell.wait() and not self._ended:
-            self._bell.clear()
+        while self._wake_up.wait() and not self._ended:
+            self._wake_up.clear()
             try:
-                drain(self.context, self.ring)
+                drain(self.context, self.send_wake_up)
             except BaseException as error:  # noqa: BLE001 - the test is told of whatever it is.
                 self.broken.append(error)
 
@@ -207,8 +207,8 @@ def shop_floor(database_url: str, redis_url: str, folder: Path) -> Iterator[Floo
         plain = a_worker_context(database_url, redis_url)
         context = replace(plain, gateway=edge.gateway, test_mode=found.stripe_test_mode)
         worker = Worker(context)
-        # In place of the broker, which would send the bell to a process of its own.
-        edge.intake._ring = worker.ring
+        # In place of the broker, which would send the wake-up to a process of its own.
+        edge.intake._send_wake_up = worker.send_wake_up
         app = create_app(found, opened=edge)
         server.app = app
         serving.start()

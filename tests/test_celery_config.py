@@ -68,7 +68,7 @@ def test_a_socket_is_spelt_as_kombu_spells_it(configured: Configured) -> None:
 def test_a_publisher_gives_up_on_a_missing_broker_at_once(
     configured: Configured, broker: str
 ) -> None:
-    """Whoever rings has a request to answer."""
+    """Whoever sends a wake-up has a request to answer."""
     found = configured(REDIS_URL="redis://h", CELERY_BROKER_URL=broker)
     app = celery_config.make_app(found, publisher=True)
     began = time.monotonic()

@@ -21,7 +21,7 @@ from workers.schedule.sweep import sweep as sweep_once
 log = telemetry.get_logger("tasks")
 
 
-def ring() -> None:
+def send_wake_up() -> None:
     """Ask for a drain. A broker that does not take it is no matter: the sweep asks again."""
     _send(celery_config.DRAIN)
 
@@ -36,13 +36,13 @@ def _send(task: str, **arguments: bool) -> None:
 @app.task(name=celery_config.DRAIN)  # type: ignore[untyped-decorator]  # Celery has no types.
 def drain() -> None:
     """Apply everything that waits."""
-    drain_all(context(), ring)
+    drain_all(context(), send_wake_up)
 
 
 @app.task(name=celery_config.SWEEP)  # type: ignore[untyped-decorator]  # As above.
 def sweep() -> None:
     """Ask again for what was asked for in vain."""
-    sweep_once(context(), ring)
+    sweep_once(context(), send_wake_up)
 
 
 @app.task(  # type: ignore[untyped-decorator]  # As above.
@@ -77,7 +77,7 @@ def account() -> None:
 )
 def reconcile(*, after_outage: bool = False, goes_on: bool = False) -> None:
     """Fetch what never arrived; `after_outage` only if nothing did for a while."""
-    if catch_up(context(), ring, after_outage=after_outage, goes_on=goes_on):
+    if catch_up(context(), send_wake_up, after_outage=after_outage, goes_on=goes_on):
         # Questions have their turn between two parts of a long reading.
         turn.leave_reading(context(), goes_on=True)
         _send(celery_config.ASK)

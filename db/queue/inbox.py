@@ -60,7 +60,7 @@ def insert(
 
     `outcomes` and `sources` are by event id.
 
-    Rows are inserted in the order of ids, so two batches never wait for each other in a ring. A
+    Rows are inserted in the order of ids, so two batches never wait for each other. A
     second delivery of the same id in one call must be left out by the caller.
     """
     if not deliveries:

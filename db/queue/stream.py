@@ -1,7 +1,7 @@
 """The Redis stream: where an accepted event waits, durably, for a worker.
 
-A delivery is one stream entry; the bell (`armed`) says that a drain has been asked for and has
-not begun yet, so a burst rings once. Nothing here knows what an event means.
+A delivery is one stream entry. The wake-up flag says that a drain has been asked for and has not
+begun yet, so a burst of events sends one wake-up. Nothing here knows what an event means.
 """
 
 import time
@@ -18,16 +18,17 @@ from domain.events import Delivery
 
 STREAM = "billing:events"
 GROUP = "drain"
-BELL = "billing:armed"
+# The key keeps the name that earlier releases gave it: two releases run side by side.
+WAKE_UP = "billing:armed"
 _PROBE = "billing:probe"
 ENVELOPE_VERSION = b"1"
 
 # A lost drain task is asked for again after this long, by the next delivery or the sweep.
-BELL_TTL_SECONDS = 3
+WAKE_UP_TTL_SECONDS = 3
 # While a drain cannot work, it is asked for again no sooner than this.
-SNOOZE_MS = 1_000
+POSTPONE_MS = 1_000
 _APPEND = (b"XADD", STREAM.encode(), b"*")
-_ARM = packed(b"SET", BELL.encode(), b"1", b"NX", b"EX", b"%d" % BELL_TTL_SECONDS)
+_REQUEST_WAKE_UP = packed(b"SET", WAKE_UP.encode(), b"1", b"NX", b"EX", b"%d" % WAKE_UP_TTL_SECONDS)
 # What a consumer held this long without acknowledging is taken over: no task may take so long. With
 # the sweep that notices, a killed worker delays its events by well under 30 s, also one that had
 # them from another; by less where it is known for certain that it is dead.
@@ -88,35 +89,35 @@ def connect(redis_url: str, *, timeout_seconds: float = 0.5) -> redis.Redis:
 
 
 class EventStream:
-    """The stream and its bell, on one Redis client."""
+    """The stream and its wake-up flag, on one Redis client."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
         self._line = RedisLine(client)
 
     def put(self, delivery: Delivery) -> bool:
-        """Append a delivery and arm the bell, in one round trip.
+        """Append a delivery and request a wake-up, in one round trip.
 
-        Returns True when this call armed the bell, so the caller must ask for a drain. When it
-        returns at all, Redis has taken the entry. Raises `redis.RedisError` otherwise.
+        Returns True when this call is the first to request it, so the caller must send it. When
+        it returns at all, Redis has taken the entry. Raises `redis.RedisError` otherwise.
         """
-        _, armed = self._line.ask(packed(*_APPEND, *_fields(delivery)), _ARM)
-        return bool(armed)
+        _, is_first = self._line.ask(packed(*_APPEND, *_fields(delivery)), _REQUEST_WAKE_UP)
+        return bool(is_first)
 
-    def arm(self) -> bool:
-        """Arm the bell alone; True when it was not armed before."""
-        return bool(self._client.set(BELL, b"1", nx=True, ex=BELL_TTL_SECONDS))
+    def request_wake_up(self) -> bool:
+        """Request a wake-up alone; True when nobody had, so the caller must send it."""
+        return bool(self._client.set(WAKE_UP, b"1", nx=True, ex=WAKE_UP_TTL_SECONDS))
 
-    def disarm(self) -> None:
-        """Take the bell down: the next delivery rings again. Call before reading."""
-        self._client.delete(BELL)
+    def clear_wake_up(self) -> None:
+        """Let the next delivery request a wake-up again. Call before reading."""
+        self._client.delete(WAKE_UP)
 
-    def snooze(self) -> None:
-        """Have the bell rung again, but not at once: by the first delivery or sweep after a second.
+    def postpone_wake_up(self) -> None:
+        """Let no wake-up be requested for a second; then the first delivery or sweep does it.
 
-        For a drain that has begun and could do nothing; whoever rang meanwhile was not heard.
+        For a drain that has begun and could do nothing: the wake-ups of that time were in vain.
         """
-        self._client.set(BELL, b"1", px=SNOOZE_MS)
+        self._client.set(WAKE_UP, b"1", px=POSTPONE_MS)
 
     def create_group(self) -> None:
         """Make the consumer group; a no-op when it exists."""
@@ -204,9 +205,9 @@ class EventStream:
         return int(cast("Any", self._client.eval(_FORGET, 1, STREAM, GROUP, str(idle_ms))))
 
     def takes_writes(self) -> bool:
-        """Whether Redis answers and can be written to, so that a bell can be rung at all."""
+        """Whether Redis answers and can be written to; without that no wake-up can be requested."""
         try:
-            self._client.set(_PROBE, b"1", ex=BELL_TTL_SECONDS)
+            self._client.set(_PROBE, b"1", ex=WAKE_UP_TTL_SECONDS)
         except (redis.RedisError, OSError):
             return False
         return True

@@ -56,7 +56,7 @@ SHORTAGES = (
     Fault("Redis out of memory, worker killed", stalls.redis_full_at_start, 14),
     Fault("Redis slow", stalls.redis_slow, 3),
     Fault("Redis file rewritten", stalls.log_rewritten, 1),
-    Fault("bells lost", stalls.bells_lost, 1),
+    Fault("wake-ups lost", stalls.wake_ups_lost, 1),
     Fault("PostgreSQL out of connections", stalls.connections_gone, 8),
     Fault("clocks apart", stalls.clock_off, 5),
 )

@@ -88,7 +88,7 @@ def redis_full_at_start(stage: Stage) -> None:
         _await_progress(stage)
 
 
-def bells_lost(stage: Stage) -> None:
+def wake_ups_lost(stage: Stage) -> None:
     """Delete every message between the processes; events must not travel in them."""
     with stage.redis() as client:
         for _ in range(20):

@@ -1,4 +1,4 @@
-"""Puts a verified event on durable storage: the stream, else the inbox; and rings the bell.
+"""Puts a verified event on durable storage: the stream, else the inbox; and wakes a worker.
 
 When `accept` returns, the event is on disk. When neither store takes it, `NotStoredError` is raised
 and nothing may be promised. What the event says is no concern of this module.
@@ -39,14 +39,14 @@ class Intake:
         stream: EventStream,
         durability: DurabilityCheck,
         engine: Engine,
-        ring: Callable[[], object],
+        send_wake_up: Callable[[], object],
         breaker: Breaker | None = None,
     ) -> None:
-        """`ring` asks for a drain; it may fail, the sweep makes up for it."""
+        """`send_wake_up` asks for a drain; it may fail, the sweep makes up for it."""
         self._stream = stream
         self._durability = durability
         self._engine = engine
-        self._ring = ring
+        self._send_wake_up = send_wake_up
         self._breaker = breaker or Breaker()
 
     def accept(self, delivery: Delivery) -> Store:
@@ -59,17 +59,17 @@ class Intake:
         stored: Store | None = None
         try:
             if self._durability.verdict().durable:
-                armed = self._stream.put(delivery)
+                is_first = self._stream.put(delivery)
                 stored = "stream"
             else:
                 stored = self._to_inbox(delivery)
-                armed = self._stream.arm()
+                is_first = self._stream.request_wake_up()
         except _REDIS_REFUSES as error:
             self._redis_failed(error)
             return stored
         self._redis_answered()
-        if armed:
-            self._ring_bell()
+        if is_first:
+            self._wake_a_worker()
         return stored
 
     def _to_inbox(self, delivery: Delivery) -> Store:
@@ -81,11 +81,11 @@ class Intake:
             raise NotStoredError from error
         return "inbox"
 
-    def _ring_bell(self) -> None:
+    def _wake_a_worker(self) -> None:
         try:
-            self._ring()
+            self._send_wake_up()
         except Exception as error:  # noqa: BLE001 - the event is stored and brokers fail in many ways; the sweep finds it.
-            _log.warning("bell not rung", error=type(error).__name__)
+            _log.warning("wake-up not sent", error=type(error).__name__)
 
     def _redis_failed(self, error: Exception) -> None:
         self._durability.forget()

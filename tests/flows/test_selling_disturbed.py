@@ -158,7 +158,7 @@ def test_what_was_lost_is_brought_in_by_reconciling(
         floor.settle()
         done = CliRunner().invoke(reconcile, ["--since", "3d"])
         assert done.exit_code == 0, done.output
-        floor.worker.ring()
+        floor.worker.send_wake_up()
         floor.settle()
         return view(lost)
 

@@ -46,15 +46,15 @@ class Inbox:
 
 
 @dataclass
-class Bell:
+class WakeUps:
     """Counts how often a drain was asked for."""
 
-    rung: int = 0
+    sent: int = 0
     broken: bool = False
 
-    def ring(self) -> None:
+    def send_wake_up(self) -> None:
         """Ask for a drain."""
-        self.rung += 1
+        self.sent += 1
         if self.broken:
             raise ConnectionRefusedError
 
@@ -66,7 +66,7 @@ class Stores:
     server: fakeredis.FakeServer
     redis: Any
     inbox: Inbox
-    bell: Bell
+    wake_ups: WakeUps
 
     def in_stream(self) -> list[str]:
         """The ids of the events in the stream."""
@@ -99,7 +99,7 @@ def stores(monkeypatch: pytest.MonkeyPatch) -> Stores:
     server = fakeredis.FakeServer()
     inbox = Inbox()
     monkeypatch.setattr("ingest.intake.intake.inbox.store", inbox.store)
-    return Stores(server, fakeredis.FakeRedis(server=server), inbox, Bell())
+    return Stores(server, fakeredis.FakeRedis(server=server), inbox, WakeUps())
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def client_of(
             stream=EventStream(stores.redis),
             durability=durability,
             engine=engine,
-            ring=stores.bell.ring,
+            send_wake_up=stores.wake_ups.send_wake_up,
         )
         edge = ReceiverContext(
             found, engine, stores.redis, durability, intake, Authenticator(found)

@@ -106,5 +106,5 @@ def drain_inbox() -> None:
     from workers.pipeline.drain import drain  # noqa: PLC0415 - as for the worker.
 
     ports = context()
-    # Without a bell nobody helps out: this process goes on until nothing is left.
+    # Without wake-ups nobody helps out: this process goes on until nothing is left.
     until_back(ports.events.takes_writes, lambda: drain(ports, lambda: None))

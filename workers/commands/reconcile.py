@@ -56,11 +56,11 @@ def reconcile(
         engine.dispose()
         told.close()
         if told.so_far.missing and not is_dry:
-            _ring(found)
+            _send_wake_up(found)
     told.summary(is_dry=is_dry)
 
 
-def _ring(found: Settings) -> None:
+def _send_wake_up(found: Settings) -> None:
     if not found.celery_broker_url:
         return
     app = celery_config.make_app(found, publisher=True)

@@ -1,7 +1,7 @@
 """Keeps events moving while Redis, and with it Celery, is away or too full to be written to.
 
 A thread of the worker's main process asks Redis every few seconds. While it takes no writes, no
-bell can be rung, so the thread runs `drain_inbox` as a process of its own: the pool's processes
+wake-up arrives, so the thread runs `drain_inbox` as a process of its own: the pool's processes
 are forked from this one and must not inherit connections. Several workers may do so at once,
 because rows are claimed one by one.
 """

@@ -1,4 +1,4 @@
-"""Empties the stream and the inbox in batches: what the bell asks for.
+"""Empties the stream and the inbox in batches: what a wake-up asks for.
 
 Stream entries are acknowledged only after their batch is committed, so a worker that dies at any
 point leaves them to be claimed by the next drain. Stored events are due again when the lease of a
@@ -77,16 +77,16 @@ class Drained:
             self.failed += 1
 
 
-def drain(context: WorkerContext, ring: Callable[[], object]) -> Drained:
+def drain(context: WorkerContext, send_wake_up: Callable[[], object]) -> Drained:
     """Apply everything that waits, until nothing does or the time is up.
 
-    `ring` asks for a further drain; it is called when a batch comes back full, so that load
-    spreads over the pool by itself, and when time ran out first.
+    `send_wake_up` asks for a further drain; it is called when a batch comes back full, so that
+    load spreads over the pool by itself, and when time ran out first.
     """
     started = time.monotonic()
     done = Drained()
     try:
-        _drain_all(context, ring, done, started + SECONDS_MAX)
+        _drain_all(context, send_wake_up, done, started + SECONDS_MAX)
     except exc.SQLAlchemyError as error:
         if not is_away(error):
             raise
@@ -95,14 +95,14 @@ def drain(context: WorkerContext, ring: Callable[[], object]) -> Drained:
         _give_back(context)
     except SoftTimeLimitExceeded:
         _end_early(context, done)
-        ring()
+        send_wake_up()
     finally:
         _log_drained(done, started)
     return done
 
 
 def _drain_all(
-    context: WorkerContext, ring: Callable[[], object], done: Drained, deadline: float
+    context: WorkerContext, send_wake_up: Callable[[], object], done: Drained, deadline: float
 ) -> None:
     # While the database is away nothing is taken from the stream, where it is safe.
     with context.engine.begin() as connection:
@@ -110,13 +110,13 @@ def _drain_all(
         done.own_account = context.own.read(connection)
     _give_back_stored(context)
     try:
-        _drain_stream(context, ring, done, deadline)
+        _drain_stream(context, send_wake_up, done, deadline)
     except redis.RedisError as error:
         log.warning("stream unavailable", error=type(error).__name__)
         done.entries = ()
     _drain_inbox(context, done, deadline)
     if done.is_unfinished:
-        ring()
+        send_wake_up()
 
 
 def _end_early(context: WorkerContext, done: Drained) -> None:
@@ -150,7 +150,7 @@ def _give_back(
     """Leave what is in hand to whoever comes first; after a pause, where nobody could work."""
     try:
         if is_pause:
-            context.events.snooze()
+            context.events.postpone_wake_up()
         context.events.give_back(context.consumer, but=but)
     except redis.RedisError as error:
         # Then this process takes them up again, or the lease frees them.
@@ -172,16 +172,16 @@ def _log_drained(done: Drained, started: float) -> None:
 
 
 def _drain_stream(
-    context: WorkerContext, ring: Callable[[], object], done: Drained, deadline: float
+    context: WorkerContext, send_wake_up: Callable[[], object], done: Drained, deadline: float
 ) -> None:
-    context.events.disarm()
+    context.events.clear_wake_up()
     context.events.create_group()
     _claim_stale(context, done)
-    has_rung = False
+    has_woken = False
     while entries := context.events.read(context.consumer, size := context.size.events):
-        if len(entries) == size and not has_rung and context.events.arm():
-            ring()
-            has_rung = True
+        if len(entries) == size and not has_woken and context.events.request_wake_up():
+            send_wake_up()
+            has_woken = True
         _apply_entries(context, entries, done)
         context.size.grow()
         if time.monotonic() > deadline:

@@ -63,7 +63,7 @@ class LookedBack:
 
 def catch_up(
     context: WorkerContext,
-    ring: Callable[[], object],
+    send_wake_up: Callable[[], object],
     *,
     after_outage: bool = False,
     goes_on: bool = False,
@@ -88,7 +88,7 @@ def catch_up(
             leave_reading(context, after_outage=after_outage, goes_on=goes_on)
             return False
         try:
-            must_go_on = _Reading(context.engine, context.gateway, ring).run(known)
+            must_go_on = _Reading(context.engine, context.gateway, send_wake_up).run(known)
         except StripeUnavailable as error:
             mine.failed(error.detail)
             return False
@@ -103,10 +103,12 @@ def _was_silent(newest: datetime | None) -> bool:
 class _Reading:
     """A worker's reading: as far as the time allows, keeping its place."""
 
-    def __init__(self, engine: Engine, gateway: StripeGateway, ring: Callable[[], object]) -> None:
+    def __init__(
+        self, engine: Engine, gateway: StripeGateway, send_wake_up: Callable[[], object]
+    ) -> None:
         self._engine = engine
         self._gateway = gateway
-        self._ring = ring
+        self._send_wake_up = send_wake_up
 
     def run(self, known: Progress) -> bool:
         """Go on from the place that is kept, or begin; says whether it must go on later."""
@@ -132,7 +134,7 @@ class _Reading:
             places.keep_place(connection, place)
         if missing:
             log.warning("events had never arrived", events=len(missing))
-            self._ring()
+            self._send_wake_up()
 
 
 def look_back(

@@ -1,6 +1,6 @@
 """The safety net: every few seconds, asks for a drain if anything waits that nobody works on.
 
-It finds lost bells, events stored while Redis was away, retries that are due, and entries whose
+It finds lost wake-ups, events stored while Redis was away, retries that are due, and entries whose
 worker died; and now and then it strikes consumers off that are long gone.
 """
 
@@ -15,20 +15,20 @@ from workers.context import WorkerContext
 log = telemetry.get_logger("sweep")
 
 
-def sweep(context: WorkerContext, ring: Callable[[], object]) -> bool:
-    """Ring once if anything waits and the bell is not armed already; says whether it rang."""
+def sweep(context: WorkerContext, send_wake_up: Callable[[], object]) -> bool:
+    """Send one wake-up if anything waits and none is requested already; says whether it did."""
     context.beat()
     _tidy(context)
     if not _waits(context):
         return False
     try:
-        armed = context.events.arm()
+        is_first = context.events.request_wake_up()
     except redis.RedisError as error:
         log.warning("stream unavailable", error=type(error).__name__)
-        armed = True
-    if armed:
-        ring()
-    return armed
+        is_first = True
+    if is_first:
+        send_wake_up()
+    return is_first
 
 
 def _tidy(context: WorkerContext) -> None:

@@ -199,7 +199,7 @@ def test_an_edge_with_its_engines_is_ready(reader: FlaskClient) -> None:
     assert all(check["ok"] for check in dependencies.values()), dependencies
 
 
-def test_an_event_goes_to_the_real_stream_and_rings_the_real_bell(
+def test_an_event_goes_to_the_real_stream_and_wakes_a_real_worker(
     reader: FlaskClient, redis_url: str
 ) -> None:
     """Redis of these tests is durable, so INTAKE=auto uses it; Celery's queue holds one drain."""

@@ -74,7 +74,7 @@ def intake_of(stores: Stores, told: TalkativeRedis, clock: Clock) -> Callable[[s
             stream=EventStream(stores.redis),
             durability=DurabilityCheck(client, setting, clock),
             engine=engine,
-            ring=stores.bell.ring,
+            send_wake_up=stores.wake_ups.send_wake_up,
             breaker=Breaker(clock),
         )
 
@@ -91,7 +91,7 @@ def test_auto_puts_a_durable_redis_first(
 ) -> None:
     """The stream is as safe as the database there, and faster."""
     intake_of("auto").accept(a_delivery())
-    assert (stores.in_stream(), stores.in_inbox(), stores.bell.rung) == (["evt_1"], [], 1)
+    assert (stores.in_stream(), stores.in_inbox(), stores.wake_ups.sent) == (["evt_1"], [], 1)
 
 
 @pytest.mark.parametrize(
@@ -105,10 +105,10 @@ def test_auto_puts_the_inbox_first_where_redis_forgets(
     name: str,
     value: str,
 ) -> None:
-    """Redis is only the bell then."""
+    """Redis only carries the wake-up then."""
     told.settings[name] = value
     intake_of("auto").accept(a_delivery())
-    assert (stores.in_stream(), stores.in_inbox(), stores.bell.rung) == ([], ["evt_1"], 1)
+    assert (stores.in_stream(), stores.in_inbox(), stores.wake_ups.sent) == ([], ["evt_1"], 1)
 
 
 def test_auto_puts_the_inbox_first_where_redis_will_not_say(
@@ -117,7 +117,7 @@ def test_auto_puts_the_inbox_first_where_redis_will_not_say(
     """Hosted Redis often forbids CONFIG; what is not known is not trusted."""
     told.error = redis.exceptions.NoPermissionError("no")
     intake_of("auto").accept(a_delivery())
-    assert (stores.in_stream(), stores.in_inbox(), stores.bell.rung) == ([], ["evt_1"], 1)
+    assert (stores.in_stream(), stores.in_inbox(), stores.wake_ups.sent) == ([], ["evt_1"], 1)
 
 
 def test_auto_spares_a_redis_that_fills_up(
@@ -185,7 +185,7 @@ def test_a_forced_intake_asks_nobody(
     assert told.asked == 0
     assert bool(stores.in_stream()) is in_stream
     assert bool(stores.in_inbox()) is not in_stream
-    assert stores.bell.rung == 1
+    assert stores.wake_ups.sent == 1
 
 
 def test_a_failed_redis_is_left_alone_for_a_while(
@@ -251,13 +251,13 @@ def test_whatever_redis_refuses_with_the_inbox_takes_over(
     assert stores.in_inbox() == ["evt_1"]
 
 
-def test_a_dead_bell_does_not_store_an_event_twice_or_lose_it(
+def test_a_lost_wake_up_does_not_store_an_event_twice_or_lose_it(
     intake_of: Callable[[str], Intake], stores: Stores
 ) -> None:
     """Inbox first, then Redis turns out to be gone: the event is stored, once."""
     stores.server.connected = False
     intake_of("inbox").accept(a_delivery())
-    assert (stores.in_inbox(), stores.bell.rung) == (["evt_1"], 0)
+    assert (stores.in_inbox(), stores.wake_ups.sent) == (["evt_1"], 0)
 
 
 def test_only_one_thread_at_a_time_tries_a_store_that_failed(clock: Clock) -> None:

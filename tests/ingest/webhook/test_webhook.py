@@ -81,18 +81,18 @@ def test_what_is_stored_is_what_stripe_signed_byte_for_byte(
     assert (fields[b"id"], fields[b"type"], fields[b"created"]) == (b"evt_9", b"x.y", b"1")
 
 
-def test_a_burst_rings_the_bell_once(client: FlaskClient, stores: Stores) -> None:
-    """Celery is called when this event armed the bell, not for every event."""
+def test_a_burst_sends_one_wake_up(client: FlaskClient, stores: Stores) -> None:
+    """Celery is called when this event is the first to request a wake-up, not for every event."""
     for number in range(5):
         body = a_body(id=f"evt_{number}")
         client.post(PATH, data=body, headers=a_signature(body))
     assert len(stores.in_stream()) == 5
-    assert stores.bell.rung == 1
+    assert stores.wake_ups.sent == 1
 
 
-def test_a_broken_bell_is_not_stripes_concern(client: FlaskClient, stores: Stores) -> None:
+def test_a_broken_broker_is_not_stripes_concern(client: FlaskClient, stores: Stores) -> None:
     """The event is stored; the sweep will find it."""
-    stores.bell.broken = True
+    stores.wake_ups.broken = True
     body = a_body()
     assert client.post(PATH, data=body, headers=a_signature(body)).status_code == 200
 

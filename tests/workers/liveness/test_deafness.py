@@ -1,4 +1,4 @@
-"""A worker that does not hear the bell any more ends; one that is only busy or alone does not."""
+"""A worker that no wake-up reaches any more ends; one that is only busy or alone does not."""
 
 from collections.abc import Iterator
 

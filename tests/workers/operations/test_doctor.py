@@ -94,7 +94,7 @@ def test_a_database_that_may_lose_commits_fails(
 
 
 def test_a_silent_scheduler_fails(context: WorkerContext, run: Run) -> None:
-    """Nobody sweeps: retries and lost bells would wait for ever."""
+    """Nobody sweeps: retries and lost wake-ups would wait for ever."""
     context.events._client.set("billing:heartbeat", int(time.time()) - 300)
     result, findings = run()
     assert result.exit_code == 1

@@ -175,14 +175,14 @@ def test_an_entry_that_kills_its_workers_is_recorded_in_the_end(
 
 
 def test_the_sweep_rings_once_for_what_waits(context: WorkerContext) -> None:
-    """A lost bell, or a stored event: one ring, and none when nothing waits."""
-    rung: list[int] = []
-    assert not sweep(context, lambda: rung.append(1))
+    """A lost wake-up, or a stored event: one more, and none when nothing waits."""
+    sent: list[int] = []
+    assert not sweep(context, lambda: sent.append(1))
     put(context, package())
-    context.events.disarm()
-    assert sweep(context, lambda: rung.append(1))
-    assert not sweep(context, lambda: rung.append(1))
-    assert rung == [1]
+    context.events.clear_wake_up()
+    assert sweep(context, lambda: sent.append(1))
+    assert not sweep(context, lambda: sent.append(1))
+    assert sent == [1]
 
 
 def test_a_grant_and_its_refund_applied_at_the_same_moment_both_count(

@@ -193,9 +193,9 @@ def test_suspects_do_not_keep_a_drain_from_the_stream(
     keep(context, *packages(2))
     die_under(context)
     monkeypatch.setattr("workers.pipeline.drain.SUSPECTS_SECONDS_MAX", 0.0)
-    rung: list[int] = []
-    assert drain(context, lambda: rung.append(1)).applied == 1
-    assert rung == [1]
+    sent: list[int] = []
+    assert drain(context, lambda: sent.append(1)).applied == 1
+    assert sent == [1]
 
 
 def test_a_suspect_waits_by_the_plan_before_it_is_tried_again(context: WorkerContext) -> None:

@@ -77,10 +77,10 @@ def test_a_batch_of_the_stream_is_given_back_and_is_smaller_next_time(
     """Handed out as if never; the next drain is asked for and gets through."""
     tried = run_out_where(monkeypatch, lambda works: len(works) > 10)
     put(context, packages())
-    rung: list[int] = []
-    assert drain(context, lambda: rung.append(1)).applied == 0
-    assert (rung, tried, handed_out(context)) == ([1], [COUNT], {0})
-    assert drain(context, lambda: rung.append(1)).applied == COUNT
+    sent: list[int] = []
+    assert drain(context, lambda: sent.append(1)).applied == 0
+    assert (sent, tried, handed_out(context)) == ([1], [COUNT], {0})
+    assert drain(context, lambda: sent.append(1)).applied == COUNT
     assert (tried, blamed(context)) == ([COUNT], 0)
     assert balances(context.engine) == {"user_1": COUNT * 1_000}
 

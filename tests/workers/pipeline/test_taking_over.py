@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, exc
 
-from db.queue.stream import BELL, GROUP, LEASE_MS, STREAM, EventStream, connect
+from db.queue.stream import GROUP, LEASE_MS, STREAM, WAKE_UP, EventStream, connect
 from tests.pipeline import a_worker_context, put, sell, statuses
 from tests.play import CATALOGUE
 from tests.stripe_objects import a_session, an_event
@@ -57,7 +57,7 @@ def times_handed_out(context: WorkerContext) -> set[int]:
 
 
 def nobody() -> None:
-    """Nobody hears the bell."""
+    """No wake-up arrives."""
 
 
 def test_what_a_process_held_that_is_certainly_dead_is_applied_at_once(
@@ -116,11 +116,11 @@ def test_while_the_database_is_away_entries_are_given_back_and_nobody_is_blamed(
 def test_a_drain_that_finds_no_database_is_asked_for_again_within_a_second(
     context: WorkerContext,
 ) -> None:
-    """Whoever rang while it was failing was not heard, and the bell must not stay up for them."""
+    """A wake-up of that time was in vain, and must not keep the next from being sent."""
     nowhere = create_engine("postgresql+psycopg2://127.0.0.1:1/none")
-    assert context.events.arm()
+    assert context.events.request_wake_up()
     drain(replace(context, engine=nowhere), nobody)
-    left: Any = context.events._client.pttl(BELL)
+    left: Any = context.events._client.pttl(WAKE_UP)
     assert 0 < left <= 1_000
 
 

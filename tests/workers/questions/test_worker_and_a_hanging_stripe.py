@@ -76,7 +76,7 @@ def bought(context: WorkerContext, number: int) -> int:
 def seconds_until_applied(
     context: WorkerContext, app: Celery, number: int, patience: float
 ) -> float:
-    """How long a purchase takes from the stream to its tokens, once the bell is rung."""
+    """How long a purchase takes from the stream to its tokens, once the worker is woken."""
     user, session = f"user_{number}", f"cs_{number}"
     changes = {"customer": f"cus_{number}", "payment_intent": f"pi_{number}"}
     bought_one = a_session(

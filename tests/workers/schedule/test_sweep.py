@@ -15,27 +15,27 @@ from workers.schedule.sweep import sweep
 EVENT = an_event("checkout.session.completed", a_session())
 
 
-def rings(context: WorkerContext) -> bool:
+def wakes_a_worker(context: WorkerContext) -> bool:
     """Whether a sweep asks for a drain."""
-    rung: list[int] = []
-    sweep(context, lambda: rung.append(1))
-    return bool(rung)
+    sent: list[int] = []
+    sweep(context, lambda: sent.append(1))
+    return bool(sent)
 
 
 def test_a_stored_event_is_found(context: WorkerContext) -> None:
     """It was accepted while Redis was away."""
     with context.engine.begin() as connection:
         inbox.store(connection, [a_delivery(EVENT)], source="webhook")
-    assert rings(context)
+    assert wakes_a_worker(context)
 
 
 def test_a_retry_is_found_when_it_is_due_and_not_before(context: WorkerContext) -> None:
     """The inbox is the queue of retries."""
     work(context, [an_event("invoice.paid", {"id": "in_8"})])
-    assert not rings(context)
+    assert not wakes_a_worker(context)
     with context.engine.begin() as connection:
         connection.execute(text("UPDATE webhook_events SET next_attempt_at = now()"))
-    assert rings(context)
+    assert wakes_a_worker(context)
 
 
 def test_what_a_killed_worker_held_is_found_and_applied(
@@ -45,7 +45,7 @@ def test_what_a_killed_worker_held_is_found_and_applied(
     put(context, [EVENT])
     context.events.create_group()
     context.events.read("a worker that died", 10)
-    context.events.disarm()
+    context.events.clear_wake_up()
     monkeypatch.setattr("db.queue.stream.EventStream.claim_stale.__defaults__", (0,))
     sweep(context, lambda: drain(context, lambda: None))
     assert balances(context.engine) == {"user_1": 1_000}
