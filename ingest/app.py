@@ -36,7 +36,7 @@ def create_app(settings: Settings, *, opened: context.ReceiverContext | None = N
     here = opened or context.open_edge(settings)
     context.attach(app.extensions, here)
     access_log.register(app)
-    rate_limit.register(app, here.authenticator)
+    rate_limit.register(app, here.authenticator, ROUTES)
     _register_blueprints(app)
     problems.register(app)
     stripe_errors.register(app)

@@ -1,19 +1,19 @@
 """One line in the log for each request, one count for the metrics, and an id for both ends.
 
 The line says what was asked and how it went. It never holds a query, a body, a header other than
-the request's id, or who asked.
+the request's id, or who asked. A view adds to it with `add`.
 """
 
 import re
 import time
 import uuid
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from flask import Flask, Response, g, request
 
 import metrics
 import telemetry
-from ingest.webhook import receiver
-from ingest.webhook.receiver import Received
 
 HEADER = "X-Request-Id"
 PATH_LENGTH_MAX = 200
@@ -21,6 +21,7 @@ PATH_LENGTH_MAX = 200
 _ACCEPTABLE_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
 # Asked every few seconds by machines.
 _QUIET_PATHS = ("/healthz", "/readyz", "/metrics")
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 _log = telemetry.get_logger("ingest.requests")
 
 
@@ -46,12 +47,15 @@ def _end(response: Response) -> Response:
         time.perf_counter() - g.began,
         route=route,
         request_id=g.request_id,
-        received=g.get("received"),
+        added=g.get("log_fields", _NOTHING),
         code=g.get("problem_code"),
     )
-    if request.endpoint == receiver.ENDPOINT and "problem_code" in g:
-        metrics.webhook_refused(g.problem_code)
     return response
+
+
+def add(fields: Mapping[str, str]) -> None:
+    """Add these to the line of the request at hand; they must hold nothing that users own."""
+    g.log_fields = fields
 
 
 def request_id(given: str) -> str:
@@ -67,10 +71,14 @@ def answered(
     *,
     route: str,
     request_id: str,
-    received: Received | None = None,
+    added: Mapping[str, str] = _NOTHING,
     code: str | None = None,
 ) -> None:
-    """Count a request and write its line; `route` is the rule that matched, for the count."""
+    """Count a request and write its line.
+
+    `route` is the rule that matched, for the count. `added` is what the view adds to the line,
+    `code` what a problem is told apart by.
+    """
     metrics.request_answered(route, status, seconds)
     say = _log.debug if path in _QUIET_PATHS else _log.info
     say(
@@ -80,14 +88,6 @@ def answered(
         status=status,
         duration_ms=round(seconds * 1000, 2),
         request_id=request_id,
-        **(_event(received) if received else {}),
+        **added,
         **({"code": code} if code else {}),
     )
-
-
-def _event(received: Received) -> dict[str, str]:
-    return {
-        "event_id": received.event_id,
-        "event_type": received.event_type,
-        "intake": received.intake,
-    }

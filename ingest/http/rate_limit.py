@@ -1,4 +1,4 @@
-"""Holds back who asks too much: everything is counted but the webhook, which Stripe signs.
+"""Holds back who asks too much: every request is counted whose routes are `limited`.
 
 Whoever brings a valid token is counted by user, everyone else by address. So a signed-in user
 gets what is promised whoever shares the address, and a flood of bad tokens only shuts itself out.
@@ -8,13 +8,13 @@ Each process counts for itself: with N of them a caller may get up to N times th
 import ipaddress
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from flask import Flask, request
 
 from ingest.http.auth import Authenticator, recognised
 from ingest.http.problems import Problem
-from ingest.webhook import receiver
+from ingest.http.routes import Routes
 
 # The contract promises a user 100; a clock's second may hold a few more of a steady 100.
 REQUESTS_PER_SECOND = 120
@@ -46,12 +46,16 @@ class Seconds:
         return count <= self._limit
 
 
-def register(app: Flask, authenticator: Authenticator) -> None:
-    """Count every request to `app`; over the limit it is answered 429 before anything is done."""
+def register(app: Flask, authenticator: Authenticator, groups: Iterable[Routes]) -> None:
+    """Count every request to `app`; over the limit it is answered 429 before anything is done.
+
+    Of these groups of views, those that are not `limited` are left out.
+    """
     seconds = Seconds(REQUESTS_PER_SECOND)
+    unlimited = {group.blueprint.name for group in groups if not group.limited}
 
     def hold_back() -> None:
-        if request.endpoint == receiver.ENDPOINT:
+        if request.blueprint in unlimited:
             return
         caller = recognised(authenticator)
         asker = f"user {caller.user_id}" if caller else f"address {network(request.remote_addr)}"

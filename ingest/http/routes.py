@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial, wraps
 from typing import Any, TypeVar
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, g, jsonify
 from marshmallow import Schema
 
 from ingest.http import inputs, refusals
@@ -42,12 +42,17 @@ class Routes:
         prefix: str = "",
         guard: Callable[[], None] | None = None,
         limited: bool = True,
+        count_refusal: Callable[[str], None] | None = None,
     ) -> None:
-        """`limited` says whether those who call too often are told to slow down."""
+        """`limited` says whether those who call too often are told to slow down.
+
+        `count_refusal` is called with the code of every problem that one of the views answers.
+        """
         self.blueprint = Blueprint(name, __name__, url_prefix=prefix)
         self.tag = {"name": name, "description": description}
         # What apispec's `path` takes, for each view.
         self.paths: list[Document] = []
+        self.limited = limited
         self._prefix = prefix
         self._security: list[Document] = [{"bearer": []}] if guard else []
         self._refuses = (
@@ -56,6 +61,8 @@ class Routes:
         )
         if guard:
             self.blueprint.before_request(guard)
+        if count_refusal:
+            self.blueprint.after_request(partial(_count, count_refusal))
 
     def get(
         self,
@@ -160,6 +167,12 @@ class Routes:
         operations = {method.lower(): operation}
         self.paths.append({"path": address, "operations": operations, "parameters": in_path})
         self.blueprint.add_url_rule(path, view_func=view, methods=[method])
+
+
+def _count(count_refusal: Callable[[str], None], response: Response) -> Response:
+    if "problem_code" in g:
+        count_refusal(g.problem_code)
+    return response
 
 
 def _handling(

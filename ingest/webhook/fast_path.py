@@ -61,7 +61,7 @@ class WebhookEntry:
             time.perf_counter() - began,
             route=receiver.PATH,
             request_id=request_id,
-            received=received,
+            added=received.log_fields,
         )
         return [receiver.RECEIVED]
 

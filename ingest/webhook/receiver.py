@@ -5,7 +5,7 @@ than its id, type and time; what the event means is found out by a worker, later
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -18,6 +18,7 @@ from domain.events import Delivery
 from domain.synthetic_events import by_hand
 from ingest.account.schemas import ReceivedSchema
 from ingest.context import ReceiverContext, edge
+from ingest.http import access_log
 from ingest.http.problems import Problem
 from ingest.http.routes import Routes
 from ingest.intake.intake import Intake, NotStoredError
@@ -32,12 +33,11 @@ NAME_LENGTH_MAX = 255
 # The end of the year 9999, which PostgreSQL and Python both still can tell.
 CREATED_MAX = 253_402_300_799
 
-# What Flask calls the view below.
-ENDPOINT = "webhook.stripe_webhook"
-
 RECEIVED = orjson.dumps({"received": True})
 
-routes = Routes("webhook", "What Stripe calls.", limited=False)
+routes = Routes(
+    "webhook", "What Stripe calls.", limited=False, count_refusal=metrics.webhook_refused
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,15 @@ class Received:
     event_id: str
     event_type: str
     intake: str
+
+    @property
+    def log_fields(self) -> Mapping[str, str]:
+        """The same, as fields of the log."""
+        return {
+            "event_id": self.event_id,
+            "event_type": self.event_type,
+            "intake": self.intake,
+        }
 
 
 def receive(
@@ -144,13 +153,14 @@ def stripe_webhook() -> Response:
     request.max_content_length = BODY_BYTES_MAX + 1
     body = request.get_data(cache=False)
     header = request.headers.get("Stripe-Signature")
-    g.received = receive(
+    received = receive(
         body,
         header,
         secrets=here.settings.stripe_webhook_secrets,
         intake=here.intake,
         request_id=g.get("request_id", ""),
     )
+    access_log.add(received.log_fields)
     return Response(RECEIVED, 200, content_type="application/json")
 
 
