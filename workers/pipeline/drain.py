@@ -24,17 +24,18 @@ from workers.context import WorkerContext
 from workers.pipeline.apply import Applied
 from workers.pipeline.batch import apply_batch
 from workers.pipeline.failure import is_away
-from workers.pipeline.prepared_event import PreparedEvent, killer, prepare
+from workers.pipeline.prepared_event import PreparedEvent, poison_message, prepare
 from workers.pipeline.report import committed
 
 # Well under the task's soft time limit; what is left is left to a further drain.
 SECONDS_MAX = 6.0
-# Suspects are applied one by one; after this long the stream is looked at again first.
-SUSPECTS_SECONDS_MAX = 1.0
-# An entry handed out this often has taken its worker down with it; it is applied alone.
-SUSPECT_DELIVERIES = 2
-# And after this often it is recorded as failed without another try.
-HOPELESS_DELIVERIES = 10
+# Events in quarantine are applied one by one; after this long the stream comes first again.
+QUARANTINE_SECONDS_MAX = 1.0
+# A message handed out more often may have ended its worker. It goes into quarantine: the worker
+# applies it alone.
+QUARANTINE_DELIVERIES = 2
+# A message handed out this often is a poison message: the worker records it as failed, undecoded.
+POISON_DELIVERIES = 10
 
 log = telemetry.get_logger("drain")
 
@@ -204,24 +205,24 @@ def _claim_stale(context: WorkerContext, done: Drained) -> None:
 def _take_over(
     context: WorkerContext, claim: Callable[[str, int], list[StreamMessage]], done: Drained
 ) -> None:
-    """Apply what can be claimed; what may have killed its consumer is applied alone."""
+    """Apply what can be claimed; what may have ended its consumer is applied alone."""
     while claimed := claim(context.consumer, context.size.events):
         entries = _without_known(context, claimed, done)
         times = context.events.times_delivered(entries)
-        calm = [entry for entry in entries if times.get(entry.entry_id, 0) <= SUSPECT_DELIVERIES]
-        _apply_entries(context, calm, done)
+        safe = [entry for entry in entries if times.get(entry.entry_id, 0) <= QUARANTINE_DELIVERIES]
+        _apply_entries(context, safe, done)
         for entry in entries:
             count = times.get(entry.entry_id, 0)
-            if count >= HOPELESS_DELIVERIES:
-                _record_hopeless(context, entry, count, done)
-            elif count > SUSPECT_DELIVERIES:
+            if count >= POISON_DELIVERIES:
+                _record_poison(context, entry, count, done)
+            elif count > QUARANTINE_DELIVERIES:
                 _apply_entries(context, [entry], done)
 
 
 def _without_known(
     context: WorkerContext, entries: Sequence[StreamMessage], done: Drained
 ) -> list[StreamMessage]:
-    """Drop what the inbox has, done or kept: what killed once is not looked into again."""
+    """Drop what the inbox has, done or kept: a poison message sent again is not decoded."""
     with context.engine.begin() as connection:
         known = inbox.known(connection, [entry.delivery.event_id for entry in entries])
     twice = [entry.entry_id for entry in entries if entry.delivery.event_id in known]
@@ -231,11 +232,9 @@ def _without_known(
     return [entry for entry in entries if entry.delivery.event_id not in known]
 
 
-def _record_hopeless(
-    context: WorkerContext, entry: StreamMessage, count: int, done: Drained
-) -> None:
+def _record_poison(context: WorkerContext, entry: StreamMessage, count: int, done: Drained) -> None:
     note = f"handed out {count} times by the stream and never finished"
-    _apply_works(context, [killer(entry.delivery, note=note)], done)
+    _apply_works(context, [poison_message(entry.delivery, note=note)], done)
     context.events.acknowledge([entry.entry_id])
 
 
@@ -291,7 +290,7 @@ def _drain_inbox(context: WorkerContext, done: Drained, deadline: float) -> None
         _apply_works(context, works, done)
         done.in_hand = ()
         context.size.grow()
-        ends = min(deadline, started + SUSPECTS_SECONDS_MAX) if taken[0].is_suspect else deadline
+        ends = min(deadline, started + QUARANTINE_SECONDS_MAX) if taken[0].is_suspect else deadline
         if time.monotonic() > ends:
             done.is_unfinished = True
             return
@@ -305,7 +304,7 @@ def _take(context: WorkerContext) -> Sequence[Taken]:
 
 def _prepared(taken: Taken, context: WorkerContext, own_account: str | None) -> PreparedEvent:
     if taken.is_hopeless:
-        return killer(taken.delivery, attempts=taken.attempts, is_stored=True)
+        return poison_message(taken.delivery, attempts=taken.attempts, is_stored=True)
     return prepare(
         taken.delivery,
         attempts=taken.attempts,

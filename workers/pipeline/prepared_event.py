@@ -105,12 +105,12 @@ def failed(work: PreparedEvent, error: Exception) -> PreparedEvent:
     return replace(work, facts=(), outcome=outcome)
 
 
-def killer(
+def poison_message(
     delivery: Delivery, *, attempts: int = 0, is_stored: bool = False, note: str | None = None
 ) -> PreparedEvent:
-    """An event that takes its process down with it, as one that failed once more.
+    """An event that ends the process that applies it, as one that failed once more.
 
-    It is not even looked into: that may be what kills.
+    It is not decoded, because decoding may be what ends the process.
     """
     outcome = Outcome(EventStatus.FAILED, error=KILLED, note=note)
     return PreparedEvent(delivery, (), outcome, attempts, is_stored)

@@ -159,7 +159,7 @@ def test_what_a_dead_consumer_held_is_taken_over(
     assert balances(context.engine) == {"user_1": 1_000}
 
 
-def test_an_entry_that_kills_its_workers_is_recorded_in_the_end(
+def test_a_poison_message_of_the_stream_is_recorded_in_the_end(
     context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Handed out ten times and never finished: it must not go round for ever."""

@@ -64,11 +64,11 @@ def finished(event_type: str, status: str) -> float:
 
 def test_a_batch_is_counted_by_type_and_outcome() -> None:
     """Applied, ignored, failed and dead; duplicates and retries beside them."""
-    bad, hopeless = a_work(), a_work(attempts=5)
+    bad, worst = a_work(), a_work(attempts=5)
     ends = [(SALE, "applied"), ("ping", "ignored"), (SALE, "failed"), (SALE, "dead")]
     others = ("billing_event_duplicates_total", "billing_event_retries_total")
     before = [finished(*end) for end in ends] + [value(name) for name in others]
-    works = [a_work(), a_work("ping"), ended(bad, "failed"), ended(hopeless, "dead"), a_work()]
+    works = [a_work(), a_work("ping"), ended(bad, "failed"), ended(worst, "dead"), a_work()]
     committed(a_batch(*works, duplicates=1))
     after = [finished(*end) for end in ends] + [value(name) for name in others]
     assert [new - old for new, old in zip(after, before, strict=True)] == [1] * 6

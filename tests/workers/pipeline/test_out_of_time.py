@@ -15,7 +15,7 @@ from tests.stripe_objects import a_session, an_event
 from workers.context import WorkerContext
 from workers.pipeline.apply import apply
 from workers.pipeline.batch import BATCH, BatchSize
-from workers.pipeline.drain import HOPELESS_DELIVERIES, drain
+from workers.pipeline.drain import POISON_DELIVERIES, drain
 from workers.pipeline.prepared_event import PreparedEvent
 
 COUNT = 60
@@ -126,7 +126,7 @@ def test_one_that_takes_all_the_time_alone_is_found_and_blames_no_neighbour(
     assert set(found.values()) == {"applied"}
     assert len(found) == COUNT - 1
     assert set(tried[2:]) == {1}
-    assert len(tried[2:]) == HOPELESS_DELIVERIES - 1
+    assert len(tried[2:]) == POISON_DELIVERIES - 1
 
 
 def test_a_size_comes_back_step_by_step() -> None:

@@ -12,7 +12,7 @@ from tests.pipeline import a_worker_context, put, sell, statuses
 from tests.play import CATALOGUE
 from tests.stripe_objects import a_session, an_event
 from workers.context import WorkerContext
-from workers.pipeline.drain import SUSPECT_DELIVERIES, drain
+from workers.pipeline.drain import QUARANTINE_DELIVERIES, drain
 
 DEAD, LIVING = "a worker that died", "a worker that lives"
 
@@ -105,7 +105,7 @@ def test_while_the_database_is_away_entries_are_given_back_and_nobody_is_blamed(
     with monkeypatch.context() as patch:
         patch.setattr("workers.pipeline.batch.apply", broken)
         patch.setattr("workers.pipeline.batch.TRANSIENT_WAITS_SECONDS", ())
-        for _ in range(SUSPECT_DELIVERIES + 2):
+        for _ in range(QUARANTINE_DELIVERIES + 2):
             assert drain(context, nobody).applied == 0
             assert times_handed_out(context) == {0}
     another = replace(context, consumer="another")

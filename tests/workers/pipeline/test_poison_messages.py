@@ -1,4 +1,4 @@
-"""A stored event that kills its process: it is met a few times, alone, and holds up nobody."""
+"""A poison message is a stored event that kills its process: tried a few times, in quarantine."""
 
 import subprocess
 import sys
@@ -16,11 +16,11 @@ from tests.pipeline import a_delivery, balances, put, statuses, work
 from tests.stripe_objects import a_session, an_event, an_invoice
 from workers.context import WorkerContext
 from workers.operations.audit import audit
-from workers.pipeline.drain import HOPELESS_DELIVERIES, drain
+from workers.pipeline.drain import POISON_DELIVERIES, drain
 
 # Three retries; the time between them is not what is tested here.
 DELAYS = (0.01, 0.01, 0.01)
-KILLER = "evt_killer"
+POISON = "evt_poison"
 # Lives of a worker one after the other, until one ends by itself with nothing left to try.
 LIVES = """
 import os, signal, sys, time
@@ -53,7 +53,7 @@ print(deaths)
 
 
 def packages(count: int) -> list[dict[str, Any]]:
-    """So many packages, sold to so many users, with ids on both sides of the killer's."""
+    """So many packages, sold to so many users, with ids on both sides of the poison message's."""
     return [
         an_event(
             "checkout.session.completed",
@@ -70,9 +70,9 @@ def packages(count: int) -> list[dict[str, Any]]:
     ]
 
 
-def a_killer() -> dict[str, Any]:
+def a_poison_message() -> dict[str, Any]:
     """An event whose type kills whoever decodes it, in the script above."""
-    return an_event("invoice.paid", an_invoice([]), event_id=KILLER)
+    return an_event("invoice.paid", an_invoice([]), event_id=POISON)
 
 
 def keep(context: WorkerContext, *events: dict[str, Any]) -> None:
@@ -112,12 +112,12 @@ def make_due(context: WorkerContext) -> None:
         )
 
 
-def test_an_event_that_kills_its_process_dies_after_its_schedule(
+def test_a_poison_message_is_dead_after_its_schedule(
     context: WorkerContext, database_url: str, redis_url: str
 ) -> None:
     """Real deaths: once in a batch and three times alone, then never again; the rest is applied."""
     good = packages(10)
-    keep(context, *good[:5], a_killer(), *good[5:])
+    keep(context, *good[:5], a_poison_message(), *good[5:])
     lives = subprocess.run(
         [sys.executable, "-c", LIVES, database_url, redis_url],
         check=True,
@@ -127,11 +127,11 @@ def test_an_event_that_kills_its_process_dies_after_its_schedule(
     )
     assert lives.stdout.splitlines()[-1] == str(1 + len(DELAYS))
     found = statuses(context.engine)
-    assert found.pop(KILLER) == "dead"
+    assert found.pop(POISON) == "dead"
     assert set(found.values()) == {"applied"}
     assert balances(context.engine) == {f"user_{n}": 1_000 for n in range(len(good))}
-    assert row_of(context, KILLER).attempts == 1 + len(DELAYS)
-    assert told(context, KILLER) == [
+    assert row_of(context, POISON).attempts == 1 + len(DELAYS)
+    assert told(context, POISON) == [
         ("delivery", "failed", KILLED),
         ("retry", "failed", KILLED),
         ("retry", "failed", KILLED),
@@ -156,7 +156,7 @@ def test_an_event_in_hand_is_counted_and_nobody_elses(context: WorkerContext) ->
 def test_what_a_process_died_under_is_taken_alone_after_everything_else(
     context: WorkerContext,
 ) -> None:
-    """One suspect at a time, so the next death is no other event's."""
+    """One at a time in quarantine, so the next death is no other event's."""
     keep(context, *packages(2))
     die_under(context)
     fresh = packages(4)[2:]
@@ -174,7 +174,7 @@ def test_what_a_process_died_under_is_taken_alone_after_everything_else(
     assert told(context, "evt_a_0") == [("delivery", "failed", KILLED)]
 
 
-def test_a_suspect_that_is_innocent_is_applied_and_its_story_is_whole(
+def test_an_innocent_event_in_quarantine_is_applied_and_its_story_is_whole(
     context: WorkerContext,
 ) -> None:
     """Two tries are counted, and two are told of."""
@@ -186,19 +186,21 @@ def test_a_suspect_that_is_innocent_is_applied_and_its_story_is_whole(
     assert told(context, "evt_a_0") == [("delivery", "failed", KILLED), ("retry", "applied", None)]
 
 
-def test_suspects_do_not_keep_a_drain_from_the_stream(
+def test_the_quarantine_does_not_keep_a_drain_from_the_stream(
     context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a while a further drain is asked for, which begins with what is new."""
     keep(context, *packages(2))
     die_under(context)
-    monkeypatch.setattr("workers.pipeline.drain.SUSPECTS_SECONDS_MAX", 0.0)
+    monkeypatch.setattr("workers.pipeline.drain.QUARANTINE_SECONDS_MAX", 0.0)
     sent: list[int] = []
     assert drain(context, lambda: sent.append(1)).applied == 1
     assert sent == [1]
 
 
-def test_a_suspect_waits_by_the_plan_before_it_is_tried_again(context: WorkerContext) -> None:
+def test_an_event_in_quarantine_waits_by_the_plan_before_it_is_tried_again(
+    context: WorkerContext,
+) -> None:
     """Its second death puts it off by the second delay, should that be longer than the lease."""
     keep(context, *packages(1))
     die_under(context)
@@ -208,7 +210,7 @@ def test_a_suspect_waits_by_the_plan_before_it_is_tried_again(context: WorkerCon
         assert connection.execute(waits).scalar_one() == 60
 
 
-def test_a_retry_that_is_not_finished_makes_a_suspect_too(context: WorkerContext) -> None:
+def test_a_retry_that_is_not_finished_goes_into_quarantine_too(context: WorkerContext) -> None:
     """An event that failed before and now takes its process down is not met in a batch again."""
     broken = an_event("invoice.paid", {"id": "in_8", "object": "invoice"}, event_id="evt_broken")
     work(context, [broken])
@@ -220,7 +222,7 @@ def test_a_retry_that_is_not_finished_makes_a_suspect_too(context: WorkerContext
     assert [error for _, _, error in told(context, "evt_broken")][1:] == [KILLED]
 
 
-def test_what_the_stream_gave_up_is_a_suspect_in_the_inbox(
+def test_what_the_stream_gave_up_is_in_quarantine_in_the_inbox(
     context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is counted once, and its first retry is alone already."""
@@ -228,7 +230,7 @@ def test_what_the_stream_gave_up_is_a_suspect_in_the_inbox(
     context.events.create_group()
     context.events.read("a worker that died", 10)
     monkeypatch.setattr("db.queue.stream.EventStream.claim_stale.__defaults__", (0,))
-    for _ in range(HOPELESS_DELIVERIES - 1):
+    for _ in range(POISON_DELIVERIES - 1):
         context.events.claim_stale("another that died", 10)
     drain(context, lambda: None)
     row = row_of(context, "evt_a_0")
@@ -241,36 +243,36 @@ def test_what_the_stream_gave_up_is_a_suspect_in_the_inbox(
     assert len(told(context, "evt_a_0")) == 1
 
 
-def test_a_killer_that_stripe_sends_again_is_not_looked_into_after_the_first_death(
+def test_a_poison_message_that_stripe_sends_again_is_not_decoded_after_the_first_death(
     context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The inbox has it, so who takes over from the dead drops it; its neighbours are applied."""
-    keep(context, a_killer())
+    keep(context, a_poison_message())
     monkeypatch.setattr("db.queue.stream.EventStream.claim_stale.__defaults__", (0,))
     with context.engine.begin() as connection:
         connection.execute(
             text("UPDATE webhook_events SET status = 'dead', next_attempt_at = NULL")
         )
-    put(context, [a_killer(), *packages(1)])
+    put(context, [a_poison_message(), *packages(1)])
     context.events.create_group()
     context.events.read("a worker that died", 10)
     monkeypatch.setitem(DECODERS, "invoice.paid", _kill)
     done = drain(context, lambda: None)
     assert (done.applied, done.failed, done.duplicates) == (1, 0, 1)
-    assert statuses(context.engine) == {KILLER: "dead", "evt_a_0": "applied"}
+    assert statuses(context.engine) == {POISON: "dead", "evt_a_0": "applied"}
     assert context.events.length() == 0
 
 
 def _kill(_source: Source) -> list[Fact]:
-    pytest.fail("it was looked into")
+    pytest.fail("it was decoded")
 
 
 def test_what_was_in_hand_when_the_database_went_away_is_given_back_uncounted(
     context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The process lives, so nothing it held has killed it: no try is counted and nobody suspected.
+    """The process lives, so nothing it held has killed it: no try is counted, nothing quarantined.
 
-    A suspect stays one.
+    What was in quarantine stays there.
     """
     keep(context, *packages(1))
     die_under(context)
@@ -291,7 +293,7 @@ def test_what_was_in_hand_when_the_database_went_away_is_given_back_uncounted(
     assert context.left == []
 
 
-def test_a_suspect_given_back_is_still_a_suspect(context: WorkerContext) -> None:
+def test_an_event_in_quarantine_that_is_given_back_stays_there(context: WorkerContext) -> None:
     """It must not be met in a batch because the database went away."""
     keep(context, *packages(1))
     die_under(context)
@@ -317,7 +319,7 @@ def test_who_outlived_the_lease_has_no_say_any_more(context: WorkerContext) -> N
     assert row_of(context, "evt_a_0").attempts == 2
 
 
-def test_a_type_that_is_paused_while_its_event_is_in_hand_makes_no_suspect(
+def test_a_type_that_is_paused_while_its_event_is_in_hand_is_not_quarantined(
     context: WorkerContext,
 ) -> None:
     """The try that has begun ends; the pause is for the next event."""
