@@ -13,7 +13,7 @@ from pathlib import Path
 import zstandard
 
 LEVEL = 3
-# Stripe's bodies are limited at the edge to 1 MiB; anything larger was not put there by us.
+# Stripe's bodies are limited by the receiver to 1 MiB; anything larger was not put there by us.
 BYTES_MAX = 4 * 1024 * 1024
 DIRECTORY = Path(__file__).parent / "dictionaries"
 

@@ -33,7 +33,7 @@ def create_app(settings: Settings, *, opened: context.ReceiverContext | None = N
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.config["MAX_CONTENT_LENGTH"] = BODY_BYTES_MAX
-    here = opened or context.open_edge(settings)
+    here = opened or context.open_context(settings)
     context.attach(app.extensions, here)
     access_log.register(app)
     rate_limit.register(app, here.authenticator, ROUTES)

@@ -1,4 +1,4 @@
-"""What the HTTP edge holds: one of each connection, made once in each process."""
+"""What the receiver holds: one of each connection, made once in each process."""
 
 from dataclasses import dataclass
 from typing import cast
@@ -40,8 +40,8 @@ class ReceiverContext:
     gateway: StripeGateway | None = None
 
 
-def open_edge(settings: Settings) -> ReceiverContext:
-    """An edge on the configured database, Redis and broker; make it after fork."""
+def open_context(settings: Settings) -> ReceiverContext:
+    """A context on the configured database, Redis and broker; make it after fork."""
     engine = make_engine(
         settings.database_url, pool_size=DATABASE_CONNECTIONS, application_name="fiko-billing web"
     )
@@ -66,10 +66,10 @@ def open_edge(settings: Settings) -> ReceiverContext:
 
 
 def attach(extensions: dict[str, object], opened: ReceiverContext) -> None:
-    """Make this the edge of the app whose extensions these are."""
+    """Make this the context of the app whose extensions these are."""
     extensions[_KEY] = opened
 
 
-def edge() -> ReceiverContext:
-    """The edge of the app that answers the request at hand."""
+def current_context() -> ReceiverContext:
+    """The context of the app that answers the request at hand."""
     return cast("ReceiverContext", current_app.extensions[_KEY])

@@ -1,4 +1,4 @@
-"""The command that serves the HTTP edge: granian with one worker process of several threads.
+"""The command that serves the receiver: granian with one worker process of several threads.
 
 More cores are used by more of these processes behind a proxy, not by more workers in one.
 """

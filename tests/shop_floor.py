@@ -20,7 +20,7 @@ import settings
 from db.checkout import eligibility
 from domain.catalogue.plans import Catalogue, Plan
 from ingest.app import create_app
-from ingest.context import ReceiverContext, open_edge
+from ingest.context import ReceiverContext, open_context
 from sandbox.simulate.records import Subscription
 from sandbox.stripe.server import _Quiet
 from tests.ingest.builders import ENVIRONMENT
@@ -113,7 +113,7 @@ class Floor:
 
     environment: Mapping[str, str]
     app: Flask
-    edge: ReceiverContext
+    receiver: ReceiverContext
     context: WorkerContext
     worker: Worker
     stripe: Offline
@@ -203,25 +203,25 @@ def shop_floor(database_url: str, redis_url: str, folder: Path) -> Iterator[Floo
     with offline_stripe(folder / "stripe.sqlite", webhook_url=url) as stripe:
         environment = _environment(database_url, redis_url, stripe.url)
         found = settings.load(environ=environment)
-        edge = open_edge(found)
+        receiver = open_context(found)
         plain = a_worker_context(database_url, redis_url)
-        context = replace(plain, gateway=edge.gateway, test_mode=found.stripe_test_mode)
+        context = replace(plain, gateway=receiver.gateway, test_mode=found.stripe_test_mode)
         worker = Worker(context)
         # In place of the broker, which would send the wake-up to a process of its own.
-        edge.intake._send_wake_up = worker.send_wake_up
-        app = create_app(found, opened=edge)
+        receiver.intake._send_wake_up = worker.send_wake_up
+        app = create_app(found, opened=receiver)
         server.app = app
         serving.start()
         try:
             with worker.at_work():
-                floor = Floor(environment, app, edge, context, worker, stripe)
+                floor = Floor(environment, app, receiver, context, worker, stripe)
                 _stock(floor)
                 yield floor
         finally:
             server.shutdown()
             server.server_close()
             serving.join()
-            _let_go(edge, context)
+            _let_go(receiver, context)
 
 
 def _closed(_environ: object, _start: object) -> list[bytes]:
@@ -242,7 +242,7 @@ def _environment(database_url: str, redis_url: str, stripe_url: str) -> Mapping[
 
 
 def _stock(floor: Floor) -> None:
-    engine, gateway = floor.context.engine, floor.edge.gateway
+    engine, gateway = floor.context.engine, floor.receiver.gateway
     assert gateway is not None
     sell(engine, Catalogue.of(SYNCED))
     sync = CatalogueSync(engine, gateway, test_mode=True)
@@ -251,9 +251,9 @@ def _stock(floor: Floor) -> None:
     floor.settle()
 
 
-def _let_go(edge: ReceiverContext, context: WorkerContext) -> None:
-    edge.engine.dispose()
+def _let_go(receiver: ReceiverContext, context: WorkerContext) -> None:
+    receiver.engine.dispose()
     context.engine.dispose()
-    for client in (edge.redis, context.events._client):
+    for client in (receiver.redis, context.events._client):
         with suppress(OSError):
             client.close()

@@ -9,7 +9,7 @@ from db.ledger.debits import InsufficientTokensError, KeyReusedError
 from db.ledger.debits import debit as take
 from db.queries import LedgerEntry
 from ingest.account.schemas import DebitBodySchema, DebitSchema
-from ingest.context import edge
+from ingest.context import current_context
 from ingest.http import inputs
 from ingest.http.auth import authenticate_with, current_caller
 from ingest.http.problems import Problem
@@ -22,7 +22,7 @@ routes = Routes(
     "spending",
     "What may be done with a user's tokens.",
     prefix="/billing",
-    guard=authenticate_with(lambda: edge().authenticator),
+    guard=authenticate_with(lambda: current_context().authenticator),
 )
 
 
@@ -58,7 +58,7 @@ def debit_tokens(body: dict[str, Any]) -> tuple[LedgerEntry, int]:
     """
     key, amount = inputs.idempotency_key(), body["amount"]
     try:
-        with edge().engine.begin() as connection:
+        with current_context().engine.begin() as connection:
             debited = take(
                 connection,
                 current_caller().user_id,

@@ -14,7 +14,7 @@ from ingest.account.schemas import (
     PlansSchema,
     SubscriptionsSchema,
 )
-from ingest.context import edge
+from ingest.context import current_context
 from ingest.http.auth import authenticate_with, current_caller
 from ingest.http.pagination import (
     number_cursor,
@@ -32,7 +32,7 @@ routes = Routes(
     "account",
     "What a user may see.",
     prefix="/billing",
-    guard=authenticate_with(lambda: edge().authenticator),
+    guard=authenticate_with(lambda: current_context().authenticator),
 )
 
 
@@ -62,7 +62,7 @@ def subscriptions(query: Answer) -> Answer:
     Those that ended are listed too; `is_active` tells them apart.
     """
     after = timed_position("subscriptions", query["cursor"])
-    with edge().engine.connect() as connection:
+    with current_context().engine.connect() as connection:
         rows = queries.subscriptions(connection, _user(), limit=query["limit"] + 1, after=after)
     return page(rows, query["limit"], lambda row: timed_cursor("subscriptions", row.position))
 
@@ -75,7 +75,7 @@ def payments(query: Answer) -> Answer:
     dispute lowers it.
     """
     after = timed_position("payments", query["cursor"])
-    with edge().engine.connect() as connection:
+    with current_context().engine.connect() as connection:
         rows = queries.payments(connection, _user(), limit=query["limit"] + 1, after=after)
     return page(rows, query["limit"], lambda row: timed_cursor("payments", row.position))
 
@@ -86,7 +86,7 @@ def tokens() -> queries.Balance:
 
     It is the sum of the entries of the ledger.
     """
-    with edge().engine.connect() as connection:
+    with current_context().engine.connect() as connection:
         return queries.balance(connection, _user())
 
 
@@ -97,7 +97,7 @@ def ledger(query: Answer) -> Answer:
     Entries are never changed: what has to be set right is set right by a further entry.
     """
     before = number_position("ledger", query["cursor"])
-    with edge().engine.connect() as connection:
+    with current_context().engine.connect() as connection:
         rows = queries.ledger(connection, _user(), limit=query["limit"] + 1, before=before)
     return page(rows, query["limit"], lambda row: number_cursor("ledger", row.id))
 
@@ -106,8 +106,8 @@ def _plans(plan_type: str, query: Answer) -> Answer:
     name = f"plans.{plan_type}"
     after = number_position(name, query["cursor"])
     wished = (query["currency"].lower(),) if query["currency"] else ()
-    currencies = (*wished, edge().settings.stripe_currency)
-    with edge().engine.connect() as connection:
+    currencies = (*wished, current_context().settings.stripe_currency)
+    with current_context().engine.connect() as connection:
         rows = queries.plans(
             connection, plan_type, currencies, limit=query["limit"] + 1, after=after
         )

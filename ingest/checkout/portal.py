@@ -12,7 +12,7 @@ from ingest.checkout import redirects, stripe_errors
 from ingest.checkout.deadline import Deadline
 from ingest.checkout.schemas import PortalBodySchema, PortalSchema
 from ingest.checkout.views import guard
-from ingest.context import ReceiverContext, edge
+from ingest.context import ReceiverContext, current_context
 from ingest.http.auth import current_caller
 from ingest.http.refusals import Refusal
 from ingest.http.routes import Routes
@@ -69,11 +69,11 @@ def create_portal_session(body: Answer) -> Answer:
     There invoices, cards and subscriptions are looked after. flow leads straight to one task; it
     returns when that is done.
     """
-    here = edge()
-    gateway = here.gateway
+    context = current_context()
+    gateway = context.gateway
     if gateway is None:
         raise stripe_errors.disabled()
-    params = _params(here, body, redirects.checked(body, "return_url", here.settings))
+    params = _params(context, body, redirects.checked(body, "return_url", context.settings))
     try:
         session = Deadline(REQUEST_SECONDS).ask(lambda: gateway.create_portal_session(params))
     except StripeUnavailable as error:
@@ -85,11 +85,11 @@ def create_portal_session(body: Answer) -> Answer:
     return {"url": session["url"], "message": "Portal session created successfully"}
 
 
-def _params(here: ReceiverContext, body: Answer, return_url: str) -> Answer:
+def _params(context: ReceiverContext, body: Answer, return_url: str) -> Answer:
     """What Stripe is asked for; raises a 404 or a 409 where there is nothing to manage."""
     user_id, flow = current_caller().user_id, body["flow"]
     asked: str | None = body["subscription_id"]
-    with here.engine.connect() as connection:
+    with context.engine.connect() as connection:
         subscription = eligibility.subscription(connection, user_id, asked) if asked else None
         if asked and subscription is None:
             raise UNKNOWN_SUBSCRIPTION.problem()

@@ -42,7 +42,7 @@ def subscribed() -> Problem:
 class Rivals:
     """The other open sessions of whoever's turn it is, as one request sees them."""
 
-    here: ReceiverContext
+    context: ReceiverContext
     gateway: StripeGateway
     deadline: Deadline
 
@@ -52,7 +52,7 @@ class Rivals:
         Raises a 409 where the user has a plan by now or paid one of them, a 503 where one cannot
         be expired yet, and `StripeUnavailable` where Stripe does not say that each has ended.
         """
-        with self.here.engine.connect() as connection:
+        with self.context.engine.connect() as connection:
             # The one whose turn it was before may have learned of it while this one waited.
             if eligibility.has_full_plan(connection, turn.user_id):
                 raise subscribed()
@@ -70,7 +70,7 @@ class Rivals:
 
     def ended(self, purchase: Purchase, session: Session) -> str:
         """The same, of a session that Stripe says has ended; it is noted, and fed on."""
-        backfill.feed(self.here.intake, session, self.gateway.api_version)
+        backfill.feed(self.context.intake, session, self.gateway.api_version)
         status = session.get("status")
         return self._end(purchase, status if status in ("complete", "expired") else "lost")
 
@@ -88,6 +88,6 @@ class Rivals:
             return session
 
     def _end(self, purchase: Purchase, state: str) -> str:
-        with self.here.engine.begin() as connection:
+        with self.context.engine.begin() as connection:
             purchases.end(connection, purchase.id, state)
         return state

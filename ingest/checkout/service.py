@@ -64,14 +64,14 @@ class Sale:
     """One request's way to a checkout session."""
 
     def __init__(
-        self, here: ReceiverContext, gateway: StripeGateway, order: Order, keyed: Keyed | None
+        self, context: ReceiverContext, gateway: StripeGateway, order: Order, keyed: Keyed | None
     ) -> None:
-        self._here = here
+        self._context = context
         self._gateway = gateway
         self._order = order
         self._keyed = keyed
         self._deadline = Deadline(REQUEST_SECONDS)
-        self._rivals = Rivals(here, gateway, self._deadline)
+        self._rivals = Rivals(context, gateway, self._deadline)
         # How the next purchase is asked for, after Stripe refused the one before.
         self._has_forgotten = False
         self._spells_price_out = False
@@ -91,13 +91,13 @@ class Sale:
         except CheckoutLeaseLostError as error:
             raise Problem.unavailable(BUSY.code, BUSY.detail) from error
         finally:
-            with self._here.engine.begin() as connection:
+            with self._context.engine.begin() as connection:
                 purchases.leave(connection, found)
 
     def _enter(self) -> Purchase | CheckoutLease | None:
         order = self._order
         try:
-            with self._here.engine.begin() as connection:
+            with self._context.engine.begin() as connection:
                 return purchases.enter(connection, order.user_id, order.fingerprint, self._keyed)
         except KeyReusedError as error:
             raise KEY_REUSED.problem() from error
@@ -118,7 +118,7 @@ class Sale:
         """The purchase to go on with, but none with a trial that the user had meanwhile."""
         if known is None or not known.has_trial:
             return known
-        with self._here.engine.connect() as connection:
+        with self._context.engine.connect() as connection:
             if not trials.had(connection, self._order.user_id, self._tried):
                 return known
         if known.session_id:
@@ -129,7 +129,7 @@ class Sale:
     @property
     def _tried(self) -> int | None:
         """Which plan a user tries once; None where they try one plan of all."""
-        is_each = self._here.settings.trials == "per_plan"
+        is_each = self._context.settings.trials == "per_plan"
         return self._order.offer.plan_id if is_each else None
 
     def _if_still_good(
@@ -144,7 +144,7 @@ class Sale:
             self._end(known, "lost")
             return None
         if session.get("status") == "open":
-            with self._here.engine.begin() as connection:
+            with self._context.engine.begin() as connection:
                 purchases.still_open(connection, known.id)
             return known
         state = self._rivals.ended(known, session)
@@ -157,7 +157,7 @@ class Sale:
         order, purchase_id = self._order, uuid.uuid4().hex
         customer_id = self._customer(turn)
         price_id = order.offer.price_ids.get(order.currency)
-        with self._here.engine.begin() as connection:
+        with self._context.engine.begin() as connection:
             terms = Terms(
                 purchase_id=purchase_id,
                 customer_id=customer_id,
@@ -208,11 +208,11 @@ class Sale:
     ) -> Purchase:
         if not (text_of(session.get("id")) and text_of(session.get("url"))):
             raise stripe_errors.failed()
-        with self._here.engine.begin() as connection:
+        with self._context.engine.begin() as connection:
             return purchases.record(connection, turn, purchase.id, session)
 
     def _end(self, purchase: Purchase, state: str) -> None:
-        with self._here.engine.begin() as connection:
+        with self._context.engine.begin() as connection:
             purchases.end(connection, purchase.id, state)
 
     def _mend(self, turn: CheckoutLease, purchase: Purchase, error: StripeUnavailable) -> bool:
@@ -221,7 +221,7 @@ class Sale:
         if is_missing and error.param == "customer" and not self._has_forgotten:
             _log.warning("stripe does not know the customer", customer=purchase.customer_id)
             self._has_forgotten = True
-            with self._here.engine.begin() as connection:
+            with self._context.engine.begin() as connection:
                 purchases.next_attempt(connection, turn, purchase.customer_id)
             return True
         line = purchase.params["line_items"][0]
@@ -235,14 +235,14 @@ class Sale:
     def _refuse_second_currency(self, error: StripeUnavailable) -> None:
         """Raise a 409 where that must be why Stripe refused, which it says in words only."""
         if self._order.mode == "subscription":
-            with self._here.engine.connect() as connection:
+            with self._context.engine.connect() as connection:
                 currency = eligibility.recurring_currency(connection, self._order.user_id)
             if currency not in (None, self._order.currency):
                 raise OTHER_CURRENCY.problem(members={"currency": currency}) from error
 
     def _customer(self, turn: CheckoutLease) -> str:
         """The user's Stripe customer, made where there is none."""
-        with self._here.engine.connect() as connection:
+        with self._context.engine.connect() as connection:
             known = eligibility.customer(connection, turn.user_id)
             attempt = purchases.attempt(connection, turn)
         if known:
@@ -258,7 +258,7 @@ class Sale:
         customer_id = text_of(made.get("id"))
         if customer_id is None:
             raise stripe_errors.failed()
-        with self._here.engine.begin() as connection:
+        with self._context.engine.begin() as connection:
             purchases.keep_customer(connection, turn, customer_id)
         return customer_id
 
@@ -269,7 +269,7 @@ class Sale:
             raise error
         hidden = None if is_refused else self._hidden_customer(turn.user_id)
         if hidden is None:
-            with self._here.engine.begin() as connection:
+            with self._context.engine.begin() as connection:
                 purchases.next_attempt(connection, turn)
             raise error
         return hidden

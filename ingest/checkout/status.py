@@ -14,7 +14,7 @@ from db.checkout.sessions import Session
 from ingest.checkout import backfill
 from ingest.checkout.deadline import Deadline
 from ingest.checkout.schemas import SessionSchema
-from ingest.context import ReceiverContext, edge
+from ingest.context import ReceiverContext, current_context
 from ingest.http.auth import authenticate_with, current_caller
 from ingest.http.refusals import Refusal
 from ingest.http.routes import Routes
@@ -37,7 +37,7 @@ routes = Routes(
     "checkout_status",
     "What came of purchases.",
     prefix="/billing",
-    guard=authenticate_with(lambda: edge().authenticator),
+    guard=authenticate_with(lambda: current_context().authenticator),
 )
 
 
@@ -53,14 +53,14 @@ def get_checkout_session(session_id: str) -> dict[str, Any]:
     complete means that tokens and subscription are there. Ask again while it is processing; a
     second between two questions is enough.
     """
-    here, user_id = edge(), current_caller().user_id
-    found = _read(here, user_id, session_id)
-    if found.known.status in WAITING and (passing := _ask_stripe(here, found, session_id)):
+    context, user_id = current_context(), current_caller().user_id
+    found = _read(context, user_id, session_id)
+    if found.known.status in WAITING and (passing := _ask_stripe(context, found, session_id)):
         end = time.monotonic() + APPLY_SECONDS
-        found = _read(here, user_id, session_id)
+        found = _read(context, user_id, session_id)
         while found.known.status in passing and time.monotonic() < end:
             time.sleep(POLL_SECONDS)
-            found = _read(here, user_id, session_id)
+            found = _read(context, user_id, session_id)
     return {
         "session_id": session_id,
         "status": found.known.status,
@@ -70,21 +70,21 @@ def get_checkout_session(session_id: str) -> dict[str, Any]:
     }
 
 
-def _read(here: ReceiverContext, user_id: str, session_id: str) -> Session:
+def _read(context: ReceiverContext, user_id: str, session_id: str) -> Session:
     if _SESSION_ID.fullmatch(session_id):
-        with here.engine.connect() as connection:
+        with context.engine.connect() as connection:
             found = sessions.of_user(connection, user_id, session_id)
         if found:
             return found
     raise UNKNOWN.problem()
 
 
-def _ask_stripe(here: ReceiverContext, found: Session, session_id: str) -> tuple[str, ...]:
+def _ask_stripe(context: ReceiverContext, found: Session, session_id: str) -> tuple[str, ...]:
     """The statuses that what Stripe told, on its way into our tables, will soon end; or none."""
-    gateway, purchase_id = here.gateway, found.purchase_id
+    gateway, purchase_id = context.gateway, found.purchase_id
     if gateway is None or purchase_id is None:
         return ()
-    with here.engine.begin() as connection:
+    with context.engine.begin() as connection:
         if not sessions.may_ask(connection, purchase_id, every_seconds=ASK_EVERY_SECONDS):
             return ()
     try:
@@ -97,8 +97,8 @@ def _ask_stripe(here: ReceiverContext, found: Session, session_id: str) -> tuple
     status = session.get("status")
     if status not in ("complete", "expired"):
         return ()
-    backfill.feed(here.intake, session, gateway.api_version)
-    with here.engine.begin() as connection:
+    backfill.feed(context.intake, session, gateway.api_version)
+    with context.engine.begin() as connection:
         purchases.end(connection, purchase_id, status)
     # A bank debit is processing for days, so that is not waited out.
     is_debit = status == "complete" and session.get("payment_status") == "unpaid"

@@ -15,7 +15,7 @@ from ingest.checkout import redirects, stripe_errors
 from ingest.checkout.rivals import BUSY, SUBSCRIBED, subscribed
 from ingest.checkout.schemas import CheckoutBodySchema, CheckoutSchema
 from ingest.checkout.service import KEY_REUSED, OTHER_CURRENCY, Sale
-from ingest.context import ReceiverContext, edge
+from ingest.context import ReceiverContext, current_context
 from ingest.http import inputs
 from ingest.http.auth import authenticate_with, current_caller
 from ingest.http.refusals import Refusal
@@ -32,13 +32,13 @@ NO_CURRENCY = Refusal(
     {"currencies": ["eur", "usd"]},
 )
 
-_authenticate = authenticate_with(lambda: edge().authenticator)
+_authenticate = authenticate_with(lambda: current_context().authenticator)
 
 
 def guard() -> None:
     """Let nobody in who is unknown, and nobody buy where Stripe is not enabled."""
     _authenticate()
-    if request.method == "POST" and edge().gateway is None:
+    if request.method == "POST" and current_context().gateway is None:
         raise stripe_errors.disabled()
 
 
@@ -71,21 +71,21 @@ def create_checkout_session(body: Answer) -> Answer:
     expires. Whoever has a plan already changes it in the portal. A session for a full plan ends
     every other one that the caller has open, so that two plans can never be paid.
     """
-    here, user_id = edge(), current_caller().user_id
-    if here.gateway is None:
+    context, user_id = current_context(), current_caller().user_id
+    if context.gateway is None:
         raise stripe_errors.disabled()
     keyed = _keyed(body)
-    success_url = redirects.checked(body, "success_url", here.settings)
-    cancel_url = redirects.checked(body, "cancel_url", here.settings)
-    offer = _offer(here, user_id, body)
+    success_url = redirects.checked(body, "success_url", context.settings)
+    cancel_url = redirects.checked(body, "cancel_url", context.settings)
+    offer = _offer(context, user_id, body)
     order = Order(
         user_id=user_id,
         offer=offer,
-        currency=_currency(here, user_id, offer, body["currency"]),
+        currency=_currency(context, user_id, offer, body["currency"]),
         success_url=with_session_placeholder(success_url),
         cancel_url=cancel_url,
     )
-    sold = Sale(here, here.gateway, order, keyed).close()
+    sold = Sale(context, context.gateway, order, keyed).close()
     message = "Checkout session created successfully"
     return {"session_id": sold.session_id, "url": sold.url, "message": message}
 
@@ -99,9 +99,9 @@ def _keyed(body: Answer) -> Keyed | None:
     return Keyed(key, hash_of(*sent))
 
 
-def _offer(here: ReceiverContext, user_id: str, body: Answer) -> Offer:
+def _offer(context: ReceiverContext, user_id: str, body: Answer) -> Offer:
     """The plan; raises a 404 where it is not sold, a 409 to who has one that excludes it."""
-    with here.engine.connect() as connection:
+    with context.engine.connect() as connection:
         offer = eligibility.offer(connection, body["plan_type"], body["plan_id"])
         if offer is None:
             raise NO_PLAN.problem()
@@ -110,11 +110,11 @@ def _offer(here: ReceiverContext, user_id: str, body: Answer) -> Offer:
     return offer
 
 
-def _currency(here: ReceiverContext, user_id: str, offer: Offer, asked: str | None) -> str:
+def _currency(context: ReceiverContext, user_id: str, offer: Offer, asked: str | None) -> str:
     """What is asked for, or else: what renews goes on in the currency of what renews already."""
-    usual = here.settings.stripe_currency
+    usual = context.settings.stripe_currency
     if not asked and offer.interval:
-        with here.engine.connect() as connection:
+        with context.engine.connect() as connection:
             usual = eligibility.recurring_currency(connection, user_id) or usual
     currency = offer.currency(asked.lower() if asked else None, usual)
     if currency is None:

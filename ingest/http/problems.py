@@ -1,4 +1,4 @@
-"""Every error of the HTTP edge as `application/problem+json` (RFC 9457).
+"""Every error of the receiver as `application/problem+json` (RFC 9457).
 
 Clients tell errors apart by `code`, which never changes; `detail` is for people. Nothing of a
 request's content, and nothing of how the server failed, goes into either.

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 
 from ingest.account.schemas import AliveSchema, ConfigSchema, ReadySchema
-from ingest.context import ReceiverContext, edge
+from ingest.context import ReceiverContext, current_context
 from ingest.http.routes import Routes
 
 Check = dict[str, Any]
@@ -26,7 +26,7 @@ def config() -> dict[str, Any]:
 
     Nothing of this is secret, so no token is needed.
     """
-    settings = edge().settings
+    settings = current_context().settings
     return {
         "publishable_key": settings.stripe_publishable_key,
         "currency": settings.stripe_currency,
@@ -57,14 +57,14 @@ def ready() -> Response:
     that can still save events keeps receiving them: without the database the status is `degraded`
     and the read endpoints answer 503 themselves.
     """
-    here = edge()
+    context = current_context()
     checks = {
-        "database": _database(here),
-        "redis": _redis(here),
-        "stripe": _stripe(here),
-        "authentication": _authentication(here),
+        "database": _database(context),
+        "redis": _redis(context),
+        "stripe": _stripe(context),
+        "authentication": _authentication(context),
     }
-    stream = _stream(here) if checks["redis"]["ok"] else checks["redis"]
+    stream = _stream(context) if checks["redis"]["ok"] else checks["redis"]
     checks["stream"] = stream
     stores = checks["database"]["ok"] or stream["ok"]
     needed = all(check["ok"] for name, check in checks.items() if name != "stream")
@@ -74,9 +74,9 @@ def ready() -> Response:
     return answer
 
 
-def _database(here: ReceiverContext) -> Check:
+def _database(context: ReceiverContext) -> Check:
     try:
-        with here.engine.connect() as connection:
+        with context.engine.connect() as connection:
             connection.execute(text("SELECT 1 FROM webhook_events LIMIT 1"))
     except ProgrammingError:
         return _no("the tables are missing: run the migrations")
@@ -85,19 +85,19 @@ def _database(here: ReceiverContext) -> Check:
     return _yes("PostgreSQL answers")
 
 
-def _redis(here: ReceiverContext) -> Check:
+def _redis(context: ReceiverContext) -> Check:
     def ping() -> Check:
-        here.redis.ping()
+        context.redis.ping()
         return _yes("Redis answers")
 
     return _asking_redis(ping)
 
 
-def _stream(here: ReceiverContext) -> Check:
+def _stream(context: ReceiverContext) -> Check:
     """Whether the stream takes events first; the inbox does otherwise, which is no fault."""
 
     def verdict() -> Check:
-        found = here.durability.verdict()
+        found = context.durability.verdict()
         return {"ok": found.durable, "why": found.why}
 
     return _asking_redis(verdict)
@@ -110,16 +110,16 @@ def _asking_redis(question: Callable[[], Check]) -> Check:
         return _no("Redis does not answer: check REDIS_URL and the server")
 
 
-def _stripe(here: ReceiverContext) -> Check:
-    if not here.settings.stripe_enabled:
+def _stripe(context: ReceiverContext) -> Check:
+    if not context.settings.stripe_enabled:
         return _no("Stripe is not enabled: set STRIPE_ENABLED=True")
-    if not here.settings.stripe_webhook_secrets:
+    if not context.settings.stripe_webhook_secrets:
         return _no("no webhook secret: set STRIPE_WEBHOOK_SECRET")
     return _yes("webhooks can be checked")
 
 
-def _authentication(here: ReceiverContext) -> Check:
-    if not here.authenticator.configured:
+def _authentication(context: ReceiverContext) -> Check:
+    if not context.authenticator.configured:
         return _no("no key to check tokens with: set JWT_SECRET or JWT_JWKS_URL")
     return _yes("tokens can be checked")
 

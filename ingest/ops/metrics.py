@@ -21,7 +21,7 @@ from db.questions.questions import Waiting
 from db.queue import backlog
 from db.queue.backlog import InboxBacklog, StreamBacklog
 from db.queue.heartbeat import Heartbeat
-from ingest.context import ReceiverContext, edge
+from ingest.context import ReceiverContext, current_context
 from ingest.http.routes import Routes
 
 _TEXT = {"text/plain": {"schema": {"type": "string"}, "example": "billing_queue_depth 0.0\n"}}
@@ -36,15 +36,15 @@ def exposition() -> Response:
     For the inner network: the proxy of the production set-up does not pass it on.
     """
     now = CollectorRegistry()
-    now.register(_State(edge()))
+    now.register(_State(current_context()))
     return Response(metrics.exposition() + generate_latest(now), content_type=metrics.CONTENT_TYPE)
 
 
 class _State(Collector):
     """The stores' state, read when it is asked for."""
 
-    def __init__(self, here: ReceiverContext) -> None:
-        self._here = here
+    def __init__(self, context: ReceiverContext) -> None:
+        self._context = context
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: else the stores would be asked when this is registered."""
@@ -63,7 +63,7 @@ class _State(Collector):
 
     def _ask_redis(self) -> tuple[StreamBacklog | None, int | None]:
         try:
-            client = self._here.redis
+            client = self._context.redis
             return backlog.in_stream(client), Heartbeat(client).last()
         except (redis.RedisError, OSError):
             return None, None
@@ -72,7 +72,7 @@ class _State(Collector):
         self,
     ) -> tuple[InboxBacklog | None, Mapping[str, int] | None, Waiting | None]:
         try:
-            with self._here.engine.connect() as connection:
+            with self._context.engine.connect() as connection:
                 return (
                     backlog.in_inbox(connection),
                     loose_ends.counts(connection),

@@ -17,7 +17,7 @@ from db.bodies import compress
 from domain.events import Delivery
 from domain.synthetic_events import by_hand
 from ingest.account.schemas import ReceivedSchema
-from ingest.context import ReceiverContext, edge
+from ingest.context import ReceiverContext, current_context
 from ingest.http import access_log
 from ingest.http.problems import Problem
 from ingest.http.routes import Routes
@@ -146,7 +146,7 @@ def stripe_webhook() -> Response:
 
     Duplicates and types that mean nothing here are answered 200 as well.
     """
-    here = edge()
+    here = current_context()
     _require_configured(here)
     # Werkzeug refuses a longer Content-Length unread, but cuts off a body that does not tell its
     # length; one byte more than is allowed shows that it was cut.

@@ -1,4 +1,4 @@
-"""An edge to test: settings, and stores that work, refuse or remember."""
+"""A receiver to test: settings, and stores that work, refuse or remember."""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -61,7 +61,7 @@ class WakeUps:
 
 @dataclass
 class Stores:
-    """The stores behind an edge, and what they hold."""
+    """The stores behind a receiver, and what they hold."""
 
     server: fakeredis.FakeServer
     redis: Any
@@ -117,7 +117,7 @@ def configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
 def client_of(
     stores: Stores, configured: Callable[..., settings.Settings]
 ) -> Callable[..., FlaskClient]:
-    """Makes a client of an edge on these stores, with these variables set."""
+    """Makes a client of a receiver on these stores, with these variables set."""
 
     def make(**variables: str) -> FlaskClient:
         found = configured(**variables)
@@ -129,15 +129,15 @@ def client_of(
             engine=engine,
             send_wake_up=stores.wake_ups.send_wake_up,
         )
-        edge = ReceiverContext(
+        receiver = ReceiverContext(
             found, engine, stores.redis, durability, intake, Authenticator(found)
         )
-        return create_app(found, opened=edge).test_client()
+        return create_app(found, opened=receiver).test_client()
 
     return make
 
 
 @pytest.fixture
 def client(client_of: Callable[..., FlaskClient]) -> FlaskClient:
-    """A client of an edge that works."""
+    """A client of a receiver that works."""
     return client_of()

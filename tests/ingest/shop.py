@@ -1,4 +1,4 @@
-"""A shop to test: the edge and a worker on one database, and a Stripe account over HTTP."""
+"""A shop to test: the receiver and a worker on one database, and a Stripe account over HTTP."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ import settings
 from db.queue.stream import STREAM
 from domain.catalogue.plans import Catalogue
 from ingest.app import create_app
-from ingest.context import ReceiverContext, open_edge
+from ingest.context import ReceiverContext, open_context
 from tests.ingest.builders import ENVIRONMENT, as_user
 from tests.pipeline import a_worker_context, empty, sell, work
 from tests.play import CATALOGUE, a_plan
@@ -54,7 +54,7 @@ class Shop:
     """Everything that sells."""
 
     app: Flask
-    edge: ReceiverContext
+    receiver: ReceiverContext
     context: WorkerContext
     stripe: StripeAccount
 
@@ -126,11 +126,11 @@ def opened(database_url: str, redis_url: str, stripe: StripeAccount, **more: str
         | {"STRIPE_API_BASE": stripe.url, "DATABASE_URL": database_url, "REDIS_URL": redis_url}
         | more
     )
-    edge = open_edge(found)
+    receiver = open_context(found)
     context = a_worker_context(database_url, redis_url)
-    yield Shop(create_app(found, opened=edge), edge, context, stripe)
-    edge.engine.dispose()
-    edge.redis.close()
+    yield Shop(create_app(found, opened=receiver), receiver, context, stripe)
+    receiver.engine.dispose()
+    receiver.redis.close()
     context.engine.dispose()
 
 

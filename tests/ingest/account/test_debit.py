@@ -18,7 +18,7 @@ from werkzeug.test import TestResponse
 import settings
 from db.engine import make_engine
 from ingest.app import create_app
-from ingest.context import open_edge
+from ingest.context import open_context
 from tests.ingest.builders import ENVIRONMENT, a_token
 from tests.pipeline import a_worker_context, empty, sell, work
 from tests.play import CATALOGUE
@@ -40,7 +40,7 @@ WELCOME = """
 
 @dataclass(frozen=True)
 class Till:
-    """The edge and the pipeline on one database."""
+    """The receiver and the pipeline on one database."""
 
     app: Flask
     context: WorkerContext
@@ -93,15 +93,15 @@ def opened(database_url: str, redis_url: str) -> Iterator[Till]:
         "REDIS_URL": redis_url,
     }
     found = settings.load(environ=environment)
-    edge = replace(open_edge(found), engine=make_engine(database_url, pool_size=THREADS))
+    receiver = replace(open_context(found), engine=make_engine(database_url, pool_size=THREADS))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("ingest.http.rate_limit.REQUESTS_PER_SECOND", 10**6)
-        app = create_app(found, opened=edge)
+        app = create_app(found, opened=receiver)
     context = a_worker_context(database_url, redis_url)
     sell(context.engine, CATALOGUE)
     yield Till(app, context)
     context.engine.dispose()
-    edge.engine.dispose()
+    receiver.engine.dispose()
 
 
 @pytest.fixture

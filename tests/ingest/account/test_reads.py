@@ -10,7 +10,7 @@ from sqlalchemy import Engine, text
 from db.engine import make_engine
 from db.queue.stream import STREAM
 from ingest.app import create_app
-from ingest.context import open_edge
+from ingest.context import open_context
 from settings import Settings
 from tests.ingest.builders import a_body, a_signature, as_user
 
@@ -53,10 +53,10 @@ def seeded(database_url: str) -> Iterator[Engine]:
 def reader(
     seeded: Engine, database_url: str, redis_url: str, configured: Callable[..., Settings]
 ) -> Iterator[FlaskClient]:
-    """A client of an edge on real engines."""
+    """A client of a receiver on real engines."""
     assert seeded
     found = configured(DATABASE_URL=database_url, REDIS_URL=redis_url, INTAKE="auto")
-    opened = open_edge(found)
+    opened = open_context(found)
     yield create_app(found, opened=opened).test_client()
     opened.engine.dispose()
     opened.redis.close()
@@ -220,7 +220,7 @@ def test_the_inbox_takes_what_a_missing_redis_cannot(
 ) -> None:
     """In the real table, once, however often it is sent."""
     found = configured(DATABASE_URL=database_url, INTAKE="auto")
-    opened = open_edge(found)
+    opened = open_context(found)
     client = create_app(found, opened=opened).test_client()
     body = a_body(id="evt_fallback")
     for _ in range(2):

@@ -180,7 +180,7 @@ def test_nobody_unknown_buys(shop: Shop) -> None:
 
 def test_without_a_key_nothing_is_sold(shop: Shop) -> None:
     """503, whatever the body is."""
-    closed = create_app(shop.edge.settings, opened=replace(shop.edge, gateway=None))
+    closed = create_app(shop.receiver.settings, opened=replace(shop.receiver, gateway=None))
     for path in (CHECKOUT, "/billing/stripe/customer-portal"):
         answer = closed.test_client().post(path, json={"odd": 1}, headers=as_user())
         assert problem(answer) == (503, "stripe_disabled")

@@ -185,7 +185,7 @@ def test_while_stripe_cannot_tell_no_second_session_is_made(shop: Shop) -> None:
 
 def test_an_answer_that_is_none_is_a_problem(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """A gateway in between may answer 200 with something of its own."""
-    monkeypatch.setattr(shop.edge.gateway.__class__, "create_checkout_session", _nothing)
+    monkeypatch.setattr(shop.receiver.gateway.__class__, "create_checkout_session", _nothing)
     assert problem(shop.buy()) == (502, "stripe_error")
 
 

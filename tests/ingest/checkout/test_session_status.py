@@ -266,14 +266,14 @@ def test_the_page_waits_for_a_worker_that_is_quick(
 ) -> None:
     """Who asks after paying is told `complete` at once."""
     monkeypatch.setattr(status, "APPLY_SECONDS", 5.0)
-    accept = shop.edge.intake.__class__.accept
+    accept = shop.receiver.intake.__class__.accept
 
     def applied(intake: Any, delivery: Any) -> Any:
         stored = accept(intake, delivery)
         shop.work()
         return stored
 
-    monkeypatch.setattr(shop.edge.intake.__class__, "accept", applied)
+    monkeypatch.setattr(shop.receiver.intake.__class__, "accept", applied)
     session_id = shop.bought(PACKAGE)["session_id"]
     shop.told(session_id, **PAID)
     assert seen(shop, session_id) == ("complete", 1_000, None)
@@ -297,14 +297,14 @@ def test_a_page_never_fails_because_of_stripe(shop: Shop, monkeypatch: pytest.Mo
     shop.told(session_id, **PAID)
     shop.stripe.faults[f"GET checkout/sessions/{session_id}"] = [500]
     assert seen(shop, session_id) == ("open", 0, None)
-    keyless = create_app(shop.edge.settings, opened=replace(shop.edge, gateway=None))
+    keyless = create_app(shop.receiver.settings, opened=replace(shop.receiver, gateway=None))
     assert seen(replace(shop, app=keyless), session_id) == ("open", 0, None)
     shop.age()
 
     def refuse(*_: object) -> None:
         raise NotStoredError
 
-    monkeypatch.setattr(shop.edge.intake.__class__, "accept", refuse)
+    monkeypatch.setattr(shop.receiver.intake.__class__, "accept", refuse)
     assert seen(shop, session_id) == ("processing", 0, None)
 
 

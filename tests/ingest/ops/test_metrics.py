@@ -14,7 +14,7 @@ from db.engine import make_engine
 from db.queue.heartbeat import Heartbeat
 from db.queue.stream import connect
 from ingest.app import create_app
-from ingest.context import open_edge
+from ingest.context import open_context
 from settings import Settings
 from tests.ingest.builders import a_body, a_signature, a_token, as_user
 from tests.ingest.conftest import Stores
@@ -117,12 +117,12 @@ def test_without_the_stores_the_rest_is_told(client: FlaskClient, stores: Stores
 def client_on(
     configured: Callable[..., Settings], database_url: str, redis_url: str
 ) -> FlaskClient:
-    """A client of an edge on real stores, both empty."""
+    """A client of a receiver on real stores, both empty."""
     with make_engine(database_url).begin() as connection:
         connection.execute(text("TRUNCATE webhook_events, paused_types, subscriptions, questions"))
     connect(redis_url).flushdb()
     found = configured(DATABASE_URL=database_url, REDIS_URL=redis_url)
-    return create_app(found, opened=open_edge(found)).test_client()
+    return create_app(found, opened=open_context(found)).test_client()
 
 
 def keep(database_url: str, event_id: str, status: str, *, age: int, due_in: int | None) -> None:

@@ -30,7 +30,7 @@ def mall(database_url: str, redis_url: str) -> Iterator[Shop]:
         stock(found)
         refill = a_plan(REFILL, 30, type="token", trial_days=7, stripe_price_ids={"price_9": "usd"})
         sell(found.context.engine, Catalogue.of([refill]))
-        yield replace(found, context=replace(found.context, gateway=found.edge.gateway))
+        yield replace(found, context=replace(found.context, gateway=found.receiver.gateway))
 
 
 @pytest.fixture

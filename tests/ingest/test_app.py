@@ -1,4 +1,4 @@
-"""The edge as a whole: addresses, errors, origins, what anyone may ask, what is logged."""
+"""The receiver as a whole: addresses, errors, origins, what anyone may ask, what is logged."""
 
 import json
 from collections.abc import Callable
