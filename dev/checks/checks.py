@@ -24,7 +24,13 @@ CHECKS = (steps.STYLE, steps.FORMAT, steps.TYPES, steps.IMPORTS)
 FAULTS = ("-m", "pytest", "-n", str(steps.PROCESSES), "-m", "faults", "tests/faults")
 # One browser with one product, with nothing else to wait for.
 BROWSER = ("-m", "pytest", "-m", "browser", "tests/browser")
-TESTS = ("-n", str(steps.PROCESSES), "-m", "not faults and not faults_long and not browser")
+# What is measured, and the floor below which the step fails, are in pyproject.toml. A part of the
+# suite covers a part of the code, so that only the whole of it is measured.
+MEASURED = ("--cov", "--cov-report=")
+TESTS = (
+    *("-n", str(steps.PROCESSES), "-m", "not faults and not faults_long and not browser"),
+    *MEASURED,
+)
 # How many times as many examples each property is tried with when new ones are looked for.
 EXPLORE_FACTOR = 20
 EXPLORE = ("-n", str(steps.PROCESSES), "-m", "hypothesis", "--timeout", "3600", "tests")
