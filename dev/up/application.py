@@ -66,20 +66,22 @@ class Background(Application):
         console: Console,
         directory: Path,
     ) -> None:
-        """The file is made in `directory`; the command gets its name as `--pulse`."""
-        self._pulse = directory / f"{name.replace(' ', '-')}.pulse"
-        super().__init__(name, [*words, "--pulse", str(self._pulse)], environment, console)
+        """The file is made in `directory`; the command gets its name as `--liveness-file`."""
+        self._liveness_file = directory / f"{name.replace(' ', '-')}.alive"
+        super().__init__(
+            name, [*words, "--liveness-file", str(self._liveness_file)], environment, console
+        )
 
     def launch(self) -> None:
-        """Start the process; from now on it is expected to show signs of life."""
+        """Start the process; from now on it is expected to touch its file."""
         with contextlib.suppress(OSError):  # On a full disk: then it is not watched.
-            self._pulse.touch()
+            self._liveness_file.touch()
         super().launch()
 
-    def pulse(self) -> float | None:
+    def liveness(self) -> float | None:
         """When the file was touched last; None where there is none."""
         with contextlib.suppress(OSError):
-            return self._pulse.stat().st_mtime
+            return self._liveness_file.stat().st_mtime
         return None
 
 

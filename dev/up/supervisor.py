@@ -1,6 +1,6 @@
 """Keeps a set of processes running: starts them in order, restarts what dies, stops them all.
 
-What shows a pulse is also restarted when that stops, for a process that hangs is as good as dead.
+What shows its liveness is also restarted when that stops: a process that hangs is as good as dead.
 It knows nothing of what they do. Nothing it started outlives it, however it ends.
 """
 
@@ -62,10 +62,10 @@ class Supervised(Protocol):
 
 
 @runtime_checkable
-class Pulsing(Protocol):
+class ShowsLiveness(Protocol):
     """What shows that it is alive."""
 
-    def pulse(self) -> float | None:
+    def liveness(self) -> float | None:
         """A number that changes every few seconds while it lives; None where it shows none."""
 
 
@@ -94,7 +94,7 @@ class _Watch:
     restart_at: float | None = None
     failures: int = 0
     told: int | None = None  # The process that the guard knows of.
-    pulse: float | None = None
+    liveness: float | None = None
     silent_looks: int = 0
 
 
@@ -255,10 +255,10 @@ class Supervisor:
 
 
 def _hangs(watch: _Watch) -> bool:
-    """Whether the pulse of a process has stopped; look at a steady interval."""
-    pulse = watch.of.pulse() if isinstance(watch.of, Pulsing) else None
-    is_silent = pulse is not None and pulse == watch.pulse
-    watch.pulse = pulse
+    """Whether a process shows no liveness any more; look at a steady interval."""
+    liveness = watch.of.liveness() if isinstance(watch.of, ShowsLiveness) else None
+    is_silent = liveness is not None and liveness == watch.liveness
+    watch.liveness = liveness
     watch.silent_looks = watch.silent_looks + 1 if is_silent else 0
     return watch.silent_looks > SILENT_LOOKS_MAX
 

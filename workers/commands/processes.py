@@ -10,15 +10,14 @@ import click
 
 import settings
 import telemetry
-from workers.liveness import liveness_file
-from workers.liveness.redis_outage import bridge, until_back
+from workers.liveness.liveness_file import touch, touch_regularly
+from workers.liveness.redis_outage import drain_without_redis, until_back, wait_for_redis
 
 NEEDS = ("database_url", "redis_url")
-PULSE = click.option(
-    "--pulse",
-    "pulse_file",
+LIVENESS_FILE = click.option(
+    "--liveness-file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="A file to touch every second or two as a sign of life, for a supervisor.",
+    help="A file to touch every second or two, so that a supervisor sees that this process lives.",
 )
 
 
@@ -29,15 +28,15 @@ PULSE = click.option(
     show_default=True,
     help="Processes of the pool. One of all workers' may wait for Stripe, so have at least two.",
 )
-@PULSE
-def worker(concurrency: int, pulse_file: Path | None) -> None:
+@LIVENESS_FILE
+def worker(concurrency: int, liveness_file: Path | None) -> None:
     """Run one worker: drains the queue, sweeps, retries. SIGTERM ends it within seconds."""
-    if pulse_file:
-        liveness_file.start(pulse_file)
+    if liveness_file:
+        touch_regularly(liveness_file)
     found = settings.load(needs=NEEDS)
     telemetry.configure(found.log_format, "worker", level=found.log_level)
     telemetry.catch_uncaught()
-    bridge()
+    wait_for_redis(drain_without_redis)
     from celery.platforms import SecurityWarning  # noqa: PLC0415 - slow, and only needed here.
 
     from celery_config import app  # noqa: PLC0415 - it reads the settings, which are checked by now.
@@ -61,11 +60,11 @@ def worker(concurrency: int, pulse_file: Path | None) -> None:
 
 
 @click.command()
-@PULSE
-def beat(pulse_file: Path | None) -> None:
+@LIVENESS_FILE
+def beat(liveness_file: Path | None) -> None:
     """Run the scheduler. Any number may run; a lock in Redis lets one of them act."""
-    if pulse_file:
-        _show_pulse_of_beat(pulse_file)
+    if liveness_file:
+        show_liveness_of_scheduler(liveness_file)
     settings.load(needs=NEEDS)
     telemetry.catch_uncaught()
     from celery_config import app  # noqa: PLC0415 - as for the worker.
@@ -73,18 +72,21 @@ def beat(pulse_file: Path | None) -> None:
     app.start(["--quiet", "beat", "--pidfile="])
 
 
-def _show_pulse_of_beat(path: Path) -> None:
-    """Its pulse is what it sends; until it may send anything, that it runs."""
+def show_liveness_of_scheduler(path: Path) -> None:
+    """Touch the file whenever the scheduler sends a task.
+
+    Until it has the lock, it sends none; then that it runs is enough.
+    """
     from celery.signals import after_task_publish  # noqa: PLC0415 - as for the worker.
 
     acts = threading.Event()
 
     def sent(**_message: object) -> None:
         acts.set()
-        liveness_file.touch(path)
+        touch(path)
 
     after_task_publish.connect(sent, weak=False)
-    liveness_file.start(path, until=acts.is_set)
+    touch_regularly(path, until=acts.is_set)
 
 
 @click.command()

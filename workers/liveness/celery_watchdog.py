@@ -1,10 +1,10 @@
-"""Ends a worker whose Celery has stopped listening, so that its supervisor starts it anew.
+"""The watchdog ends a worker whose Celery receives nothing any more; its supervisor restarts it.
 
-When a connection to Redis breaks while a message is being acknowledged, Celery may go on without
-the connection on which it listens: alive, idle, and deaf for ever. So the main process watches
-itself: messages that wait while none is received for longer than any task may take are proof,
-and sooner if no task is in hand that could keep it from receiving. It ends nothing while Redis is
-away or the queue is empty.
+When a connection to Redis breaks while Celery acknowledges a message, Celery may go on without the
+connection on which it receives: it is alive and idle, and never receives a message again. So the
+worker's main process watches itself. Messages that wait while none is received for longer than
+any task may take are proof. The proof is sooner where the worker runs no task. The watchdog ends
+nothing while Redis is away or the queue is empty.
 """
 
 import os
@@ -25,31 +25,31 @@ from db.queue import stream
 
 INTERVAL_SECONDS = 2.0
 # Both processes of the pool may be busy for a whole hard time limit; after that one must be free.
-# Two reconciles at once would look the same, and lose nothing but time by a new beginning.
+# Two reconcile tasks at once may be busy for longer; a restart costs them time and nothing else.
 SILENT_ROUNDS_MAX = int(celery_config.TIME_LIMIT_SECONDS // INTERVAL_SECONDS) + 2
-# With nothing in hand; Celery itself may wait so long before it tries a connection again.
+# While no task runs. Celery itself may wait so long before it connects again.
 IDLE_ROUNDS_MAX = 4
-# What a soft shutdown takes at most; a worker that does not end by then is ended.
-PATIENCE_SECONDS = 2.0 * celery_config.SOFT_SHUTDOWN_SECONDS
+# A soft shutdown takes less; a worker that has not ended by then is killed.
+SHUTDOWN_SECONDS_MAX = 2.0 * celery_config.SOFT_SHUTDOWN_SECONDS
 
-log = telemetry.get_logger("deafness")
+log = telemetry.get_logger("celery_watchdog")
 
 
-class Hearing:
-    """Whether messages that wait are received; threads share one."""
+class Reception:
+    """Whether Celery receives the messages that wait; threads share one."""
 
     def __init__(self) -> None:
         self._silent_rounds = 0
 
-    def heard(self, **_signal: object) -> None:
-        """Note that a message was received."""
+    def message_received(self, **_signal: object) -> None:
+        """Note that Celery received a message."""
         self._silent_rounds = 0
 
     def is_lost(self, waiting: int | None, in_hand: int) -> bool:
-        """Whether it is lost, from how many messages wait and how many tasks run.
+        """Whether Celery receives nothing any more, given how many messages wait and tasks run.
 
-        Ask at a steady interval; None says that Redis did not tell. That proves nothing, and takes
-        nothing back: a worker may be deaf since the first of several short absences.
+        Ask at a steady interval. `waiting` is None where Redis did not answer. That is no proof,
+        but the count goes on: Celery may have stopped at the first of several short outages.
         """
         if waiting is None:
             return False
@@ -57,8 +57,8 @@ class Hearing:
         return self._silent_rounds > (SILENT_ROUNDS_MAX if in_hand else IDLE_ROUNDS_MAX)
 
 
-_hearing = Hearing()
-task_received.connect(_hearing.heard, weak=False)
+_reception = Reception()
+task_received.connect(_reception.message_received, weak=False)
 
 
 def start_watch() -> None:
@@ -72,10 +72,10 @@ def start_watch() -> None:
         args=(
             lambda: client.llen(celery_config.QUEUE),
             lambda: len(state.active_requests),
-            _hearing,
-            _begin_anew,
+            _reception,
+            _restart,
         ),
-        name="deafness",
+        name="celery-watchdog",
         daemon=True,
     ).start()
 
@@ -83,27 +83,27 @@ def start_watch() -> None:
 def watch(
     waiting: Callable[[], int],
     in_hand: Callable[[], int],
-    hearing: Hearing,
-    begin_anew: Callable[[], object],
+    reception: Reception,
+    restart: Callable[[], object],
     *,
     interval_seconds: float = INTERVAL_SECONDS,
 ) -> None:
-    """Call `begin_anew` once hearing is lost, and return."""
+    """Call `restart` once Celery receives nothing any more, and return."""
     is_lost = False
     while not is_lost:
         time.sleep(interval_seconds)
-        is_lost = hearing.is_lost(_asked(waiting), in_hand())
-    begin_anew()
+        is_lost = reception.is_lost(_answered(waiting), in_hand())
+    restart()
 
 
-def _asked(waiting: Callable[[], int]) -> int | None:
+def _answered(waiting: Callable[[], int]) -> int | None:
     with suppress(redis.RedisError, OSError):
         return waiting()
-    return None  # While Redis is away there is nothing to hear.
+    return None  # Redis is away, so nobody knows what waits.
 
 
-def _begin_anew() -> None:
-    log.error("celery does not listen any more, the worker ends to begin anew")
+def _restart() -> None:
+    log.error("celery receives nothing any more, the worker restarts")
     os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(PATIENCE_SECONDS)
+    time.sleep(SHUTDOWN_SECONDS_MAX)
     os._exit(1)

@@ -1,8 +1,8 @@
-"""Shows a supervisor that a worker or the scheduler is alive, by touching a file again and again.
+"""The liveness file: a worker or the scheduler touches it, and a supervisor sees that it lives.
 
-A process that is stopped, or held for ever inside one call, touches nothing. It shows no more than
-that: what a worker hears is watched by `workers.liveness.celery_watchdog`, what it does by
-`db.queue.heartbeat`.
+A process that is stopped, or stuck for ever inside one call, does not touch the file. The file
+shows no more than that: `workers.liveness.celery_watchdog` watches whether a worker receives
+tasks, and `db.queue.heartbeat` whether the sweep runs.
 """
 
 import threading
@@ -14,18 +14,20 @@ from pathlib import Path
 INTERVAL_SECONDS = 1.0
 
 
-def start(path: Path, *, until: Callable[[], bool] = lambda: False) -> None:
-    """Touch the file from a thread, which ends with the process or when `until` says so."""
-    threading.Thread(target=_go_on, args=(path, until), name="pulse", daemon=True).start()
+def touch_regularly(path: Path, *, until: Callable[[], bool] = lambda: False) -> None:
+    """Touch the file every second, from a thread that ends with the process or by `until`."""
+    threading.Thread(
+        target=_touch_until, args=(path, until), name="liveness-file", daemon=True
+    ).start()
 
 
 def touch(path: Path) -> None:
-    """Touch the file once. A disk that refuses that is no reason to end."""
+    """Touch the file once. A full disk does not end the process."""
     with suppress(OSError):
         path.touch()
 
 
-def _go_on(path: Path, until: Callable[[], bool]) -> None:
+def _touch_until(path: Path, until: Callable[[], bool]) -> None:
     while not until():
         touch(path)
         time.sleep(INTERVAL_SECONDS)

@@ -37,13 +37,13 @@ time.sleep(600)
 class Parent:
     title = "parent"
     death_signal = signal.SIGKILL
-    pulses = 0
-    def pulse(self):
+    looks = 0
+    def liveness(self):
         if not sys.argv[2:]:
             return None  # It shows none.
         stopped = open(f"/proc/{self.process.pid}/stat").read().rpartition(")")[2].split()[0] == "T"
-        self.pulses += not stopped
-        return self.pulses
+        self.looks += not stopped
+        return self.looks
     stop_steps = ((signal.SIGTERM, 5.0),)
     process = None
     def launch(self):
@@ -65,7 +65,7 @@ console.close()
 
 @contextmanager
 def running_supervisor(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """The program above, running; with an argument, its process shows a pulse."""
+    """The program above, running; with an argument, its process shows its liveness."""
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(ROOT), *arguments], stdout=subprocess.PIPE, text=True
     )
@@ -161,7 +161,7 @@ def test_what_hangs_is_ended_and_started_again() -> None:
 
 
 class Still:
-    """A process that runs, and whose pulse is as the test says."""
+    """A process that runs, and whose liveness is as the test says."""
 
     title = "still"
     death_signal = signal.SIGKILL
@@ -178,13 +178,13 @@ class Still:
         """Always."""
         return True
 
-    def pulse(self) -> float | None:
+    def liveness(self) -> float | None:
         """What the test says."""
         return self.shown
 
 
 def test_only_an_unbroken_silence_counts() -> None:
-    """One sign of life begins the count again; what shows no pulse at all is not judged."""
+    """One sign of life begins the count again; what shows none at all is not judged."""
     still = Still()
     watch = watching._Watch(still)
     assert not any(watching._hangs(watch) for _ in range(2 * watching.SILENT_LOOKS_MAX))
@@ -193,19 +193,23 @@ def test_only_an_unbroken_silence_counts() -> None:
     assert watching._hangs(watch)
 
 
-def test_a_process_in_the_background_is_told_where_to_show_its_pulse(tmp_path: Path) -> None:
+def test_a_process_in_the_background_is_told_its_liveness_file(tmp_path: Path) -> None:
     """From its start on: one that never shows any is found out as well."""
     script = "import pathlib, sys, time; pathlib.Path(sys.argv[-1]).touch(); time.sleep(60)"
     with closing(Console()) as console:
         process = Background("worker 2", ["worker"], {}, console, tmp_path)
-        assert process.pulse() is None
-        assert process._command[-3:] == ["worker", "--pulse", str(tmp_path / "worker-2.pulse")]
+        assert process.liveness() is None
+        assert process._command[-3:] == [
+            "worker",
+            "--liveness-file",
+            str(tmp_path / "worker-2.alive"),
+        ]
         process._command[1:3] = ["-c", script]
         process.launch()
         try:
-            first = process.pulse()
+            first = process.liveness()
             assert first is not None
-            assert soon(lambda: process.pulse() != first)
+            assert soon(lambda: process.liveness() != first)
         finally:
             assert process.process
             process.process.kill()

@@ -249,7 +249,7 @@ def test_a_pipe_gets_plain_lines(tmp_path: Path) -> None:
 
 def worker_of(directory: Path) -> int:
     """The process id of the worker that runs on a data directory."""
-    wanted = f"worker\0--pulse\0{directory / 'worker.pulse'}".encode()
+    wanted = f"worker\0--liveness-file\0{directory / 'worker.alive'}".encode()
     for path in Path("/proc").glob("[0-9]*"):
         try:
             words = (path / "cmdline").read_bytes()

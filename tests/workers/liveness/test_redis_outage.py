@@ -12,7 +12,7 @@ from dev.up.engines import ValkeyEngine
 from tests.pipeline import a_delivery, a_worker_context, balances, empty, put, sell
 from tests.play import CATALOGUE
 from tests.stripe_objects import a_session, an_event
-from workers.liveness.redis_outage import bridge, until_back, watch
+from workers.liveness.redis_outage import until_back, wait_for_redis, watch
 from workers.pipeline.drain import drain
 
 
@@ -49,20 +49,19 @@ def test_a_full_redis_takes_no_writes_and_its_stream_is_drained_all_the_same(
         context.engine.dispose()
 
 
-@pytest.mark.parametrize(("port_of", "helped"), [(None, []), (1, ["helped"])])
-def test_a_worker_that_starts_without_redis_bridges_the_gap_and_only_then(
-    redis_url: str, port_of: int | None, helped: list[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("port_of", "drained"), [(None, []), (1, ["drained"])])
+def test_a_worker_that_starts_without_redis_drains_first_and_only_then(
+    redis_url: str, port_of: int | None, drained: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Celery would not start, and a crash loop applies nothing."""
     calls: list[str] = []
-    monkeypatch.setattr("workers.liveness.redis_outage._help", lambda: calls.append("helped"))
     monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{port_of}/0" if port_of else redis_url)
-    bridge()
-    assert calls == helped
+    wait_for_redis(lambda: calls.append("drained"))
+    assert calls == drained
 
 
-def test_the_helper_runs_after_two_silences_and_not_after_one() -> None:
-    """One unanswered question may be a hiccup."""
+def test_the_drain_runs_after_two_silences_and_not_after_one() -> None:
+    """One failed probe may be a hiccup."""
     stop = threading.Event()
     replies = iter([False, True, False, False])
     rounds: list[str] = []
@@ -71,12 +70,12 @@ def test_the_helper_runs_after_two_silences_and_not_after_one() -> None:
         rounds.append("asked")
         return next(replies)
 
-    def helper() -> None:
-        rounds.append("helped")
+    def run_drain() -> None:
+        rounds.append("drained")
         stop.set()
 
-    watch(is_there, helper, interval_seconds=0, stop=stop)
-    assert rounds == ["asked", "asked", "asked", "asked", "helped"]
+    watch(is_there, run_drain, interval_seconds=0, stop=stop)
+    assert rounds == ["asked", "asked", "asked", "asked", "drained"]
 
 
 def test_what_is_stored_is_applied_without_redis(database_url: str) -> None:
@@ -95,7 +94,7 @@ def test_what_is_stored_is_applied_without_redis(database_url: str) -> None:
 def test_what_waits_in_redis_is_applied_as_soon_as_it_is_back(
     database_url: str, redis_url: str
 ) -> None:
-    """Celery takes seconds to come back, and longer if it has gone deaf."""
+    """Celery takes seconds to come back, and longer if the watchdog must restart it."""
     context = a_worker_context(database_url, redis_url)
     empty(context.engine)
     put(context, [an_event("checkout.session.completed", a_session(id="cs_back"))])
