@@ -25,7 +25,7 @@ from domain.checkout.order import Order, Terms, customer_key, session_key, sessi
 from domain.json_values import mapping_of, text_of
 from ingest.checkout import backfill, stripe_errors
 from ingest.checkout.deadline import Deadline
-from ingest.checkout.rivals import BUSY, Rivals, subscribed
+from ingest.checkout.other_sessions import BUSY, OtherSessions, subscribed
 from ingest.context import ReceiverContext
 from ingest.http.problems import Problem
 from ingest.http.refusals import Refusal
@@ -71,7 +71,7 @@ class Sale:
         self._order = order
         self._keyed = keyed
         self._deadline = Deadline(REQUEST_SECONDS)
-        self._rivals = Rivals(context, gateway, self._deadline)
+        self._other_sessions = OtherSessions(context, gateway, self._deadline)
         # How the next purchase is asked for, after Stripe refused the one before.
         self._has_forgotten = False
         self._spells_price_out = False
@@ -104,7 +104,7 @@ class Sale:
 
     def _take_turn(self, turn: CheckoutLease) -> Purchase:
         if self._order.offer.type == "full":
-            self._rivals.expire_plans(turn)
+            self._other_sessions.expire_plans(turn)
         known = self._with_trial_still_due(turn.purchase)
         if known and known.session_id:
             found = self._if_still_good(turn, known, known.session_id)
@@ -122,7 +122,7 @@ class Sale:
             if not trials.had(connection, self._order.user_id, self._tried):
                 return known
         if known.session_id:
-            return known if self._rivals.expire(known) == "complete" else None
+            return known if self._other_sessions.expire(known) == "complete" else None
         self._end(known, "lost")
         return None
 
@@ -147,7 +147,7 @@ class Sale:
             with self._context.engine.begin() as connection:
                 purchases.still_open(connection, known.id)
             return known
-        state = self._rivals.ended(known, session)
+        state = self._other_sessions.ended(known, session)
         if state == "complete" and self._order.offer.type == "full":
             raise subscribed()
         return known if state == "complete" and turn.is_repeat else None

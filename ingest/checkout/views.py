@@ -12,7 +12,7 @@ from db.checkout.purchases import Keyed
 from domain.checkout.order import Offer, Order, hash_of
 from domain.checkout.redirects import with_session_placeholder
 from ingest.checkout import redirects, stripe_errors
-from ingest.checkout.rivals import BUSY, SUBSCRIBED, subscribed
+from ingest.checkout.other_sessions import BUSY, SUBSCRIBED, subscribed
 from ingest.checkout.schemas import CheckoutBodySchema, CheckoutSchema
 from ingest.checkout.service import KEY_REUSED, OTHER_CURRENCY, Sale
 from ingest.context import ReceiverContext, current_context

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from domain.catalogue.plans import Catalogue
-from ingest.checkout.rivals import Rivals
+from ingest.checkout.other_sessions import OtherSessions
 from tests.ingest.shop import PACKAGE, PRO, SHOP, TRIED, Shop, opened, stock, swept
 from tests.pipeline import sell
 from tests.play import a_plan
@@ -44,7 +44,7 @@ def shop(mall: Shop) -> Shop:
 @pytest.fixture
 def two_open(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Two sessions for full plans, as checkout left them open before it expired any."""
-    monkeypatch.setattr(Rivals, "expire_plans", lambda _rivals, _turn: None)
+    monkeypatch.setattr(OtherSessions, "expire_plans", lambda _sessions, _lease: None)
     return [shop.bought(plan_id)["session_id"] for plan_id in (PRO, TRIED)]
 
 

@@ -39,7 +39,7 @@ def subscribed() -> Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Rivals:
+class OtherSessions:
     """The other open sessions of whoever's turn it is, as one request sees them."""
 
     context: ReceiverContext
