@@ -1,7 +1,8 @@
 """Expires at Stripe what must not be paid beside another session: a user's other full plans.
 
 A session can be paid for a day, and both of two would renew. So before one for a full plan is
-handed out, every other one of that user has certainly ended. Whoever asks holds the user's turn.
+handed out, every other one of that user has certainly ended. Whoever asks holds the user's
+checkout lease.
 """
 
 from collections.abc import Mapping
@@ -40,23 +41,23 @@ def subscribed() -> Problem:
 
 @dataclass(frozen=True, slots=True)
 class OtherSessions:
-    """The other open sessions of whoever's turn it is, as one request sees them."""
+    """The other open sessions of the user who is served, as one request sees them."""
 
     context: ReceiverContext
     gateway: StripeGateway
     deadline: Deadline
 
-    def expire_plans(self, turn: CheckoutLease) -> None:
+    def expire_plans(self, lease: CheckoutLease) -> None:
         """Leave no other session of a full plan that can be paid.
 
         Raises a 409 where the user has a plan by now or paid one of them, a 503 where one cannot
         be expired yet, and `StripeUnavailable` where Stripe does not say that each has ended.
         """
         with self.context.engine.connect() as connection:
-            # The one whose turn it was before may have learned of it while this one waited.
-            if eligibility.has_full_plan(connection, turn.user_id):
+            # Whoever had the lease before may have learned of it while this request waited.
+            if eligibility.has_full_plan(connection, lease.user_id):
                 raise subscribed()
-            others = purchases.other_plans(connection, turn)
+            others = purchases.other_plans(connection, lease)
         for other in others:
             if self.expire(other) == "complete":
                 raise subscribed()

@@ -87,7 +87,7 @@ class Sale:
         if isinstance(found, Purchase):
             return found
         try:
-            return self._take_turn(found)
+            return self._use_lease(found)
         except CheckoutLeaseLostError as error:
             raise Problem.unavailable(BUSY.code, BUSY.detail) from error
         finally:
@@ -102,16 +102,16 @@ class Sale:
         except KeyReusedError as error:
             raise KEY_REUSED.problem() from error
 
-    def _take_turn(self, turn: CheckoutLease) -> Purchase:
+    def _use_lease(self, lease: CheckoutLease) -> Purchase:
         if self._order.offer.type == "full":
-            self._other_sessions.expire_plans(turn)
-        known = self._with_trial_still_due(turn.purchase)
+            self._other_sessions.expire_plans(lease)
+        known = self._with_trial_still_due(lease.purchase)
         if known and known.session_id:
-            found = self._if_still_good(turn, known, known.session_id)
+            found = self._if_still_good(lease, known, known.session_id)
         else:
-            found = self._make(turn, known, again=True) if known else None
+            found = self._make(lease, known, again=True) if known else None
         while found is None:
-            found = self._make(turn, self._begin(turn), again=False)
+            found = self._make(lease, self._begin(lease), again=False)
         return found
 
     def _with_trial_still_due(self, known: Purchase | None) -> Purchase | None:
@@ -133,7 +133,7 @@ class Sale:
         return self._order.offer.plan_id if is_each else None
 
     def _if_still_good(
-        self, turn: CheckoutLease, known: Purchase, session_id: str
+        self, lease: CheckoutLease, known: Purchase, session_id: str
     ) -> Purchase | None:
         """A purchase whose session can still be paid, or was paid by a repeat of this request."""
         try:
@@ -150,12 +150,12 @@ class Sale:
         state = self._other_sessions.ended(known, session)
         if state == "complete" and self._order.offer.type == "full":
             raise subscribed()
-        return known if state == "complete" and turn.is_repeat else None
+        return known if state == "complete" and lease.is_repeat else None
 
-    def _begin(self, turn: CheckoutLease) -> Purchase:
+    def _begin(self, lease: CheckoutLease) -> Purchase:
         """A new purchase, written down."""
         order, purchase_id = self._order, uuid.uuid4().hex
-        customer_id = self._customer(turn)
+        customer_id = self._customer(lease)
         price_id = order.offer.price_ids.get(order.currency)
         with self._context.engine.begin() as connection:
             terms = Terms(
@@ -168,10 +168,10 @@ class Sale:
             )
             params = session_params(order, terms)
             return purchases.begin(
-                connection, turn, order, self._keyed, purchase_id=purchase_id, params=params
+                connection, lease, order, self._keyed, purchase_id=purchase_id, params=params
             )
 
-    def _make(self, turn: CheckoutLease, purchase: Purchase, *, again: bool) -> Purchase | None:
+    def _make(self, lease: CheckoutLease, purchase: Purchase, *, again: bool) -> Purchase | None:
         """The purchase with its session; None when Stripe refused and another may do better.
 
         `again` says that Stripe was asked for it before, so that an error may be a stored one.
@@ -183,46 +183,46 @@ class Sale:
             )
         except StripeUnavailable as error:
             if again and _is_stored(error):
-                return self._found(turn, purchase)
+                return self._found(lease, purchase)
             if isinstance(error, _DEFINITE):
                 self._end(purchase, "refused")
-                if self._mend(turn, purchase, error):
+                if self._mend(lease, purchase, error):
                     return None
                 self._refuse_second_currency(error)
             raise
-        return self._record(turn, purchase, session)
+        return self._record(lease, purchase, session)
 
-    def _found(self, turn: CheckoutLease, purchase: Purchase) -> Purchase | None:
+    def _found(self, lease: CheckoutLease, purchase: Purchase) -> Purchase | None:
         """The session that an error hid, if there is one; else the purchase is given up."""
         sessions = self._deadline.ask(
             lambda: self._gateway.checkout_sessions_of(purchase.customer_id)
         )
         for session in sessions:
             if _names(session, "purchase_id", purchase.id) and session.get("status") == "open":
-                return self._record(turn, purchase, session)
+                return self._record(lease, purchase, session)
         self._end(purchase, "lost")
         return None
 
     def _record(
-        self, turn: CheckoutLease, purchase: Purchase, session: Mapping[str, Any]
+        self, lease: CheckoutLease, purchase: Purchase, session: Mapping[str, Any]
     ) -> Purchase:
         if not (text_of(session.get("id")) and text_of(session.get("url"))):
             raise stripe_errors.failed()
         with self._context.engine.begin() as connection:
-            return purchases.record(connection, turn, purchase.id, session)
+            return purchases.record(connection, lease, purchase.id, session)
 
     def _end(self, purchase: Purchase, state: str) -> None:
         with self._context.engine.begin() as connection:
             purchases.end(connection, purchase.id, state)
 
-    def _mend(self, turn: CheckoutLease, purchase: Purchase, error: StripeUnavailable) -> bool:
+    def _mend(self, lease: CheckoutLease, purchase: Purchase, error: StripeUnavailable) -> bool:
         """Whether Stripe may take the order in another form; each form is tried once."""
         is_missing = error.code == "resource_missing"
         if is_missing and error.param == "customer" and not self._has_forgotten:
             _log.warning("stripe does not know the customer", customer=purchase.customer_id)
             self._has_forgotten = True
             with self._context.engine.begin() as connection:
-                purchases.next_attempt(connection, turn, purchase.customer_id)
+                purchases.next_attempt(connection, lease, purchase.customer_id)
             return True
         line = purchase.params["line_items"][0]
         of_price = "price" in line and (error.param or "").startswith("line_items")
@@ -240,37 +240,37 @@ class Sale:
             if currency not in (None, self._order.currency):
                 raise OTHER_CURRENCY.problem(members={"currency": currency}) from error
 
-    def _customer(self, turn: CheckoutLease) -> str:
+    def _customer(self, lease: CheckoutLease) -> str:
         """The user's Stripe customer, made where there is none."""
         with self._context.engine.connect() as connection:
-            known = eligibility.customer(connection, turn.user_id)
-            attempt = purchases.attempt(connection, turn)
+            known = eligibility.customer(connection, lease.user_id)
+            attempt = purchases.attempt(connection, lease)
         if known:
             return known
-        key = customer_key(turn.user_id, attempt)
+        key = customer_key(lease.user_id, attempt)
         made: Json
         try:
             made = self._deadline.ask(
-                lambda: self._gateway.create_customer(turn.user_id, idempotency_key=key)
+                lambda: self._gateway.create_customer(lease.user_id, idempotency_key=key)
             )
         except StripeUnavailable as error:
-            made = self._after_failed_customer(turn, error)
+            made = self._after_failed_customer(lease, error)
         customer_id = text_of(made.get("id"))
         if customer_id is None:
             raise stripe_errors.failed()
         with self._context.engine.begin() as connection:
-            purchases.keep_customer(connection, turn, customer_id)
+            purchases.keep_customer(connection, lease, customer_id)
         return customer_id
 
-    def _after_failed_customer(self, turn: CheckoutLease, error: StripeUnavailable) -> Json:
+    def _after_failed_customer(self, lease: CheckoutLease, error: StripeUnavailable) -> Json:
         """The customer that was made in spite of an error; else the next click uses a new key."""
         is_refused = isinstance(error, (StripeRefused, StripeMissing))
         if not (is_refused or _is_stored(error)):
             raise error
-        hidden = None if is_refused else self._hidden_customer(turn.user_id)
+        hidden = None if is_refused else self._hidden_customer(lease.user_id)
         if hidden is None:
             with self._context.engine.begin() as connection:
-                purchases.next_attempt(connection, turn)
+                purchases.next_attempt(connection, lease)
             raise error
         return hidden
 

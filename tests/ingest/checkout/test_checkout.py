@@ -240,7 +240,7 @@ def test_two_purchases_at_once_make_one_customer(shop: Shop) -> None:
 def test_who_waits_too_long_is_told_to_come_back(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another request of the user holds the turn; nobody waits for ever."""
+    """Another request of the user holds the lease; nobody waits for ever."""
     monkeypatch.setattr(service, "WAIT_SECONDS", 0.2)
     with shop.context.engine.begin() as connection:
         purchases.enter(connection, "user_1", "0" * 64, None)

@@ -71,7 +71,7 @@ def test_another_users_session_is_left_open(shop: Shop) -> None:
 
 
 def test_of_many_tabs_at_once_one_can_be_paid(shop: Shop) -> None:
-    """Whoever's turn it is ends the session of whoever's turn it was."""
+    """Whoever has the lease ends the session of whoever had it before."""
     shop.stripe.delay_seconds = 0.03
     with ThreadPoolExecutor(6) as pool:
         answers = list(pool.map(shop.buy, [PRO, TRIED] * 3))
@@ -89,7 +89,7 @@ def test_who_paid_the_other_tab_is_subscribed(shop: Shop) -> None:
     shop.bought(PACKAGE)
 
 
-def test_who_waited_for_the_turn_learns_that_a_plan_was_paid(shop: Shop) -> None:
+def test_who_waited_for_the_lease_learns_that_a_plan_was_paid(shop: Shop) -> None:
     """The request before found out; the one after sells nothing on what it knew when it came."""
     first = shop.bought(PRO)["session_id"]
     shop.stripe.sessions[first] |= PAID
