@@ -14,7 +14,7 @@ from domain.checkout.redirects import with_session_placeholder
 from ingest.checkout import redirects, stripe_errors
 from ingest.checkout.other_sessions import BUSY, SUBSCRIBED, subscribed
 from ingest.checkout.schemas import CheckoutBodySchema, CheckoutSchema
-from ingest.checkout.service import KEY_REUSED, OTHER_CURRENCY, Sale
+from ingest.checkout.service import KEY_REUSED, OTHER_CURRENCY, CheckoutService
 from ingest.context import ReceiverContext, current_context
 from ingest.http import inputs
 from ingest.http.auth import authenticate_with, current_caller
@@ -85,9 +85,9 @@ def create_checkout_session(body: Answer) -> Answer:
         success_url=with_session_placeholder(success_url),
         cancel_url=cancel_url,
     )
-    sold = Sale(context, context.gateway, order, keyed).close()
+    purchase = CheckoutService(context, context.gateway, order, keyed).open_session()
     message = "Checkout session created successfully"
-    return {"session_id": sold.session_id, "url": sold.url, "message": message}
+    return {"session_id": purchase.session_id, "url": purchase.url, "message": message}
 
 
 def _keyed(body: Answer) -> Keyed | None:
