@@ -64,16 +64,18 @@ class Touched:
     periods: dict[str, str | None] = field(default_factory=dict)
 
 
-def merge_parties(books: WorkingSet, touched: Touched, facts: Iterable[tuple[str, Fact]]) -> None:
+def merge_parties(
+    working_set: WorkingSet, touched: Touched, facts: Iterable[tuple[str, Fact]]
+) -> None:
     """Join what facts say of customers and subscriptions. Each fact comes with its event's id."""
     for event_id, fact in facts:
         if isinstance(fact, Customer):
-            _join_customer(books, touched, fact, event_id)
+            _join_customer(working_set, touched, fact, event_id)
         elif isinstance(fact, Subscription):
-            earlier = books.subscriptions.get(fact.id)
-            _join(books.subscriptions, touched.subscriptions, fact, event_id)
+            earlier = working_set.subscriptions.get(fact.id)
+            _join(working_set.subscriptions, touched.subscriptions, fact, event_id)
             before = earlier.sold if earlier else Sold()
-            after = books.subscriptions[fact.id].sold
+            after = working_set.subscriptions[fact.id].sold
             if before.terms != after.terms:
                 touched.plans[fact.id] = event_id
             elif before != after:
@@ -81,41 +83,43 @@ def merge_parties(books: WorkingSet, touched: Touched, facts: Iterable[tuple[str
 
 
 def _join_customer(
-    books: WorkingSet, touched: Touched, fact: Customer, event_id: str | None
+    working_set: WorkingSet, touched: Touched, fact: Customer, event_id: str | None
 ) -> None:
     """Join a fact of a payer, and what is claimed of it to all its names, and theirs to it."""
-    known = books.customers.get(fact.id)
-    _join(books.customers, touched.customers, fact, event_id)
-    joined = books.customers[fact.id]
+    known = working_set.customers.get(fact.id)
+    _join(working_set.customers, touched.customers, fact, event_id)
+    joined = working_set.customers[fact.id]
     if (known.user_id if known else None) != joined.user_id:
         touched.owners[fact.id] = event_id
     if joined == known:
         return
     for alias_id in sorted(joined.alias_ids):
         of_alias = replace(joined.claimed, id=alias_id, alias_ids=frozenset({fact.id}))
-        alias = books.customers.get(alias_id)
+        alias = working_set.customers.get(alias_id)
         if alias is None or alias.join(of_alias) != alias:
-            _join_customer(books, touched, of_alias, event_id)
-        alias = books.customers[alias_id]
+            _join_customer(working_set, touched, of_alias, event_id)
+        alias = working_set.customers[alias_id]
         back = replace(alias.claimed, id=fact.id)
-        if books.customers[fact.id].join(back) != books.customers[fact.id]:
-            _join_customer(books, touched, back, event_id)
+        if working_set.customers[fact.id].join(back) != working_set.customers[fact.id]:
+            _join_customer(working_set, touched, back, event_id)
 
 
-def merge_money(books: WorkingSet, touched: Touched, facts: Iterable[tuple[str, Fact]]) -> None:
+def merge_money(
+    working_set: WorkingSet, touched: Touched, facts: Iterable[tuple[str, Fact]]
+) -> None:
     """Join what facts say of money objects, refunds, disputes and credit notes."""
     for event_id, fact in facts:
         if isinstance(fact, MoneyObject):
-            _join(books.objects, touched.objects, fact, event_id)
+            _join(working_set.objects, touched.objects, fact, event_id)
         elif isinstance(fact, Refund):
-            _retarget(books.refunds.get(fact.id), fact, touched, event_id)
-            _join(books.refunds, touched.refunds, fact, event_id)
+            _retarget(working_set.refunds.get(fact.id), fact, touched, event_id)
+            _join(working_set.refunds, touched.refunds, fact, event_id)
         elif isinstance(fact, Dispute):
-            _retarget(books.disputes.get(fact.id), fact, touched, event_id)
-            _join(books.disputes, touched.disputes, fact, event_id)
+            _retarget(working_set.disputes.get(fact.id), fact, touched, event_id)
+            _join(working_set.disputes, touched.disputes, fact, event_id)
         elif isinstance(fact, CreditNote):
-            _retarget(books.credit_notes.get(fact.id), fact, touched, event_id)
-            _join(books.credit_notes, touched.credit_notes, fact, event_id)
+            _retarget(working_set.credit_notes.get(fact.id), fact, touched, event_id)
+            _join(working_set.credit_notes, touched.credit_notes, fact, event_id)
 
 
 def _join(
@@ -155,20 +159,20 @@ class Derived:
     notes: dict[str, list[str]] = field(default_factory=dict)
 
 
-def derive_touched(books: WorkingSet, touched: Touched, catalogue: Catalogue) -> Derived:
+def derive_touched(working_set: WorkingSet, touched: Touched, catalogue: Catalogue) -> Derived:
     """Derive every payment that the touched facts belong to, now or before.
 
-    `books` must hold all objects that share a root with a touched one, with their refunds,
+    `working_set` must hold all objects that share a root with a touched one, with their refunds,
     disputes, credit notes, customers, subscriptions and what the ledger holds for them.
     """
-    causes = _causes(books, touched)
+    causes = _causes(working_set, touched)
     concerned: dict[str, str | None] = {}
     for object_id, event_id in causes.items():
-        for root in (books.roots.get(object_id), root_of(object_id, books.objects)):
+        for root in (working_set.roots.get(object_id), root_of(object_id, working_set.objects)):
             if root is not None:
                 concerned[root] = event_id
     settled = Derived()
-    clusters = _clusters(books)
+    clusters = _clusters(working_set)
     for root in sorted(concerned.keys() & clusters.keys()):
         cluster = clusters[root]
         payment = derive(cluster, catalogue)
@@ -177,7 +181,9 @@ def derive_touched(books: WorkingSet, touched: Touched, catalogue: Catalogue) ->
         if cause and (remarks := _remarks(cluster, payment, catalogue)):
             settled.notes.setdefault(cause, []).extend(remarks)
         settled.roots.update((member.id, root) for member in cluster.members)
-        entries = entries_for(payment, _posted(books, cluster), _was_taken(books, cluster))
+        entries = entries_for(
+            payment, _posted(working_set, cluster), _was_taken(working_set, cluster)
+        )
         settled.postings.extend(Posting(entry, concerned[root]) for entry in entries)
     return settled
 
@@ -199,10 +205,10 @@ def _remarks(cluster: Cluster, payment: Payment, catalogue: Catalogue) -> list[s
     return [f"{payment.id}: {why}" for why in reasons]
 
 
-def _causes(books: WorkingSet, touched: Touched) -> dict[str, str | None]:
+def _causes(working_set: WorkingSet, touched: Touched) -> dict[str, str | None]:
     """Every object to be settled, with the event that is the reason."""
     causes: dict[str, str | None] = {}
-    for known in books.objects.values():
+    for known in working_set.objects.values():
         if known.customer_id in touched.owners:
             causes[known.id] = touched.owners[known.customer_id]
         elif known.subscription_id in touched.plans:
@@ -216,13 +222,13 @@ def _is_prorated(known: MoneyObject) -> bool:
     return known.invoice is not None and known.invoice.is_prorated
 
 
-def _clusters(books: WorkingSet) -> dict[str, Cluster]:
+def _clusters(working_set: WorkingSet) -> dict[str, Cluster]:
     members: dict[str, list[MoneyObject]] = {}
-    for known in books.objects.values():
-        members.setdefault(root_of(known.id, books.objects), []).append(known)
-    refunds = _by_target(books.refunds.values())
-    disputes = _by_target(books.disputes.values())
-    notes = _by_target(books.credit_notes.values())
+    for known in working_set.objects.values():
+        members.setdefault(root_of(known.id, working_set.objects), []).append(known)
+    refunds = _by_target(working_set.refunds.values())
+    disputes = _by_target(working_set.disputes.values())
+    notes = _by_target(working_set.credit_notes.values())
     return {
         root: Cluster(
             root_id=root,
@@ -230,8 +236,8 @@ def _clusters(books: WorkingSet) -> dict[str, Cluster]:
             refunds=[refund for member in found for refund in refunds.get(member.id, ())],
             disputes=[dispute for member in found for dispute in disputes.get(member.id, ())],
             credit_notes=[note for member in found for note in notes.get(member.id, ())],
-            owner=_owner(books, found),
-            sold=_sold(books, root),
+            owner=_owner(working_set, found),
+            sold=_sold(working_set, root),
         )
         for root, found in members.items()
     }
@@ -244,41 +250,43 @@ def _by_target(taken: Iterable[R]) -> dict[str, list[R]]:
     return found
 
 
-def _owner(books: WorkingSet, members: Iterable[MoneyObject]) -> str | None:
+def _owner(working_set: WorkingSet, members: Iterable[MoneyObject]) -> str | None:
     customers = sorted({member.customer_id for member in members if member.customer_id})
-    owners = (books.customers[each].user_id for each in customers if each in books.customers)
+    owners = (
+        working_set.customers[each].user_id for each in customers if each in working_set.customers
+    )
     return next((owner for owner in owners if owner), None)
 
 
-def _sold(books: WorkingSet, root: str) -> Sold:
-    known = books.objects.get(root)
-    subscription = books.subscriptions.get(known.subscription_id or "") if known else None
+def _sold(working_set: WorkingSet, root: str) -> Sold:
+    known = working_set.objects.get(root)
+    subscription = working_set.subscriptions.get(known.subscription_id or "") if known else None
     return subscription.sold if subscription else Sold()
 
 
-def _was_taken(books: WorkingSet, cluster: Cluster) -> int:
-    known = (books.payments.get(member.id) for member in cluster.members)
+def _was_taken(working_set: WorkingSet, cluster: Cluster) -> int:
+    known = (working_set.payments.get(member.id) for member in cluster.members)
     return sum(payment.taken_minor for payment in known if payment)
 
 
-def _posted(books: WorkingSet, cluster: Cluster) -> dict[str, int]:
+def _posted(working_set: WorkingSet, cluster: Cluster) -> dict[str, int]:
     sums: dict[str, int] = {}
     for member in cluster.members:
-        for user_id, total in books.posted.get(member.id, {}).items():
+        for user_id, total in working_set.posted.get(member.id, {}).items():
             sums[user_id] = sums.get(user_id, 0) + total
     return sums
 
 
-def commit(books: WorkingSet, settled: Derived) -> None:
+def commit(working_set: WorkingSet, settled: Derived) -> None:
     """Take over what was settled, as the tables do; for audits and tests in memory."""
-    books.roots.update(settled.roots)
-    books.payments.update(settled.payments)
+    working_set.roots.update(settled.roots)
+    working_set.payments.update(settled.payments)
     for object_id, root in settled.roots.items():
         if object_id != root:
-            books.payments.pop(object_id, None)
+            working_set.payments.pop(object_id, None)
     for posting in settled.postings:
         if posting.entry.payment_id is None:
             continue
-        by_user = books.posted.setdefault(posting.entry.payment_id, {})
+        by_user = working_set.posted.setdefault(posting.entry.payment_id, {})
         user_id = posting.entry.user_id
         by_user[user_id] = by_user.get(user_id, 0) + posting.entry.delta

@@ -72,7 +72,7 @@ class Player:
     """Applies events one by one, or in batches, as a worker would."""
 
     def __init__(self, catalogue: Catalogue = CATALOGUE) -> None:
-        self.books = WorkingSet()
+        self.working_set = WorkingSet()
         self.catalogue = catalogue
         self.entries: list[tuple[str, str, int]] = []
 
@@ -80,10 +80,10 @@ class Player:
         """One batch."""
         facts = [(event["id"], fact) for event in events for fact in decode(parse(event)).facts]
         touched = Touched()
-        merge_parties(self.books, touched, facts)
-        merge_money(self.books, touched, facts)
-        settled = derive_touched(self.books, touched, self.catalogue)
-        commit(self.books, settled)
+        merge_parties(self.working_set, touched, facts)
+        merge_money(self.working_set, touched, facts)
+        settled = derive_touched(self.working_set, touched, self.catalogue)
+        commit(self.working_set, settled)
         self.entries.extend(
             (posting.entry.user_id, posting.entry.kind, posting.entry.delta)
             for posting in settled.postings
@@ -92,13 +92,13 @@ class Player:
     def tables(self) -> Tables:
         """What the tables say now."""
         balances: dict[str, int] = {}
-        for by_user in self.books.posted.values():
+        for by_user in self.working_set.posted.values():
             for user_id, total in by_user.items():
                 balances[user_id] = balances.get(user_id, 0) + total
-        newest = {key: each.newest()[0] for key, each in self.books.subscriptions.items()}
+        newest = {key: each.newest()[0] for key, each in self.working_set.subscriptions.items()}
         return Tables(
-            owners={key: each.user_id for key, each in self.books.customers.items()},
-            payments={key: each for key, each in self.books.payments.items() if each.listed},
+            owners={key: each.user_id for key, each in self.working_set.customers.items()},
+            payments={key: each for key, each in self.working_set.payments.items() if each.listed},
             balances={user: total for user, total in balances.items() if total},
             subscriptions={
                 key: state_of(version) if version else None for key, version in newest.items()

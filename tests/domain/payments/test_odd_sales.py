@@ -68,11 +68,11 @@ def test_a_negative_total_is_credit_and_no_payment() -> None:
 
 def notes_after(*events: Json, catalogue: Catalogue = CATALOGUE) -> dict[str, list[str]]:
     """What settling says of these events, applied as one batch."""
-    books, touched = WorkingSet(), Touched()
+    working_set, touched = WorkingSet(), Touched()
     facts = [(event["id"], fact) for event in events for fact in decode(parse(event)).facts]
-    merge_parties(books, touched, facts)
-    merge_money(books, touched, facts)
-    return derive_touched(books, touched, catalogue).notes
+    merge_parties(working_set, touched, facts)
+    merge_money(working_set, touched, facts)
+    return derive_touched(working_set, touched, catalogue).notes
 
 
 def test_a_price_in_no_plan_counts_nothing_and_is_said() -> None:

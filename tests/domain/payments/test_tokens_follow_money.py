@@ -377,7 +377,7 @@ def test_the_earliest_claim_of_a_customer_stands_whatever_arrives_first() -> Non
         for event in order:
             player.apply(event)
         assert player.tables().balances == {"owner": 10_000}
-        assert player.books.customers["cus_1"].other_user_ids == {"thief"}
+        assert player.working_set.customers["cus_1"].other_user_ids == {"thief"}
 
 
 def test_entries_are_named_for_what_happened() -> None:

@@ -461,8 +461,8 @@ def test_a_dispute_in_another_currency_takes_all() -> None:
 def test_money_back_without_a_payment_is_a_loose_end_that_is_asked_about() -> None:
     """At API version 2025-03-31 nothing links the refund; the answer does."""
     refund = an_event("refund.created", a_refund(amount=2_900))
-    books = play([PAID, refund])
-    assert books.balances == {"user_1": 10_000}
+    played = play([PAID, refund])
+    assert played.balances == {"user_1": 10_000}
     assert end_of(PAID, refund, LINK).balances == {}
 
 

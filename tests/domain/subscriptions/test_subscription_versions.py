@@ -83,7 +83,7 @@ def test_a_toggle_whose_start_is_unknown_is_flagged_and_ends_the_same() -> None:
         player = Player()
         for event in order:
             player.apply(event)
-        version, undecided = player.books.subscriptions["sub_1"].newest()
+        version, undecided = player.working_set.subscriptions["sub_1"].newest()
         assert version is not None
         assert (version.event_id, undecided) == (max(on["id"], off["id"]), True)
 

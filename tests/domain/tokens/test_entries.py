@@ -130,12 +130,12 @@ def test_what_was_posted_for_a_session_counts_for_the_invoice_it_turns_out_to_be
     player = Player()
     player.apply(an_event("checkout.session.completed", a_session()))
     player.apply(an_event("refund.created", a_refund(amount=250)))
-    assert player.books.roots == {"cs_1": "cs_1", "pi_1": "cs_1", "ch_1": "cs_1"}
+    assert player.working_set.roots == {"cs_1": "cs_1", "pi_1": "cs_1", "ch_1": "cs_1"}
     line = a_line(500, "price_pack_usd", subscription=None)
     player.apply(an_event("checkout.session.completed", a_session(invoice="in_1")))
     player.apply(an_event("invoice.paid", an_invoice([line], subscription=None)))
     player.apply(an_event("payment_intent.succeeded", an_intent()))
-    assert list(player.books.payments) == ["in_1"]
+    assert list(player.working_set.payments) == ["in_1"]
     assert [(kind, delta) for _, kind, delta in player.entries] == [
         ("grant", 1_000),
         ("reversal", -500),
