@@ -1,4 +1,4 @@
-"""Contracts of the simulated account: one buyer, some plans, and what the books and events say."""
+"""Contracts of the simulated account: one buyer, some plans, what is expected."""
 
 from dataclasses import replace
 from typing import Any
@@ -59,7 +59,7 @@ def half_way(account: Account, subscription: Subscription) -> None:
 
 def outcome(account: Account) -> Expectation:
     """What the only user must have."""
-    (only,) = account.books.close()
+    (only,) = account.expected.users()
     return only
 
 

@@ -116,7 +116,7 @@ def _account(seed: int, name: str) -> Account:
 
 
 def _posts(valid: Sequence[Event], count: int, chance: random.Random) -> list[_Post]:
-    # Spoiled are the events of people the valid ones know nothing of, so their books stay right.
+    # Only events of other people are spoiled, so what is expected of the valid ones stays right.
     strangers = _account(chance.getrandbits(32), "strangers")
     payloads: list[dict[str, Any]] = [event.payload for event in strangers.events]
     posts = [_Post(mutate(chance.choice(payloads), chance)) for _ in range(count)]
@@ -215,7 +215,7 @@ def _compared(product: Product, account: Account) -> tuple[int, list[str]]:
     token_for = token_maker(product.settings["JWT_SECRET"], "", "")
     with closing(Reader(product.base_url, token_for)) as reader:
         settled = settle(
-            reader, account.books.close(), timeout_seconds=10, progress=lambda _ready: None
+            reader, account.expected.users(), timeout_seconds=10, progress=lambda _ready: None
         )
     users = {each.user_id for each in settled.differences}
     return len(users), [str(each) for each in settled.differences]

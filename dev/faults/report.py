@@ -28,7 +28,7 @@ Afterwards three judges that share no code must agree:
 
 - **the sender**: every event that was answered 2xx is applied or ignored, and nothing is stored
   that was not sent;
-- **the account's own books**: every user's balance, subscriptions, payments and ledger, asked for
+- **the expected account**: every user's balance, subscriptions, payments and ledger, asked for
   over HTTP, are what the seller's arithmetic says;
 - **`audit`**: the tables are what the stored events make them.
 

@@ -89,7 +89,7 @@ def run(plan: Plan, tell: Callable[[str], None] = lambda _line: None) -> Outcome
         load.start()
         for fault in order:
             _inject(fault, Stage(product, load, chance, stripe), tell)
-        expected = account.books.close(asking=plan.with_stripe)
+        expected = account.expected.users(asking=plan.with_stripe)
         if not load.finish(FINISH_SECONDS_MAX):
             tell("not everything was accepted in time")
         verdict = judge(product, load, expected, len(events), stripe)

@@ -1,6 +1,6 @@
-"""What came of a run, counted from the outside: promises against the tables, tables against books.
+"""Judges a run from the outside: promises against the tables, tables against what is expected.
 
-Three judges that share no code: the ids that were answered 2xx, the simulated account's own books,
+Three judges that share no code: the ids that were answered 2xx, the simulator's expected account,
 and the product's audit.
 """
 
@@ -42,8 +42,8 @@ class Verdict:
     """The figures of a run. Events are distinct ids; delays are from the first 2xx to the commit.
 
     `lost` were accepted and had no effect in the end, `strangers` are stored and were never sent,
-    `doubled` are payments whose ledger holds more than the books say, `wrong_users` those who see
-    anything that is not in the books, `wrong_answers` what a good event must never be told.
+    `doubled` are payments whose ledger holds more than expected, `wrong_users` those who see
+    anything that is not expected, `wrong_answers` what a good event must never be told.
     Where the product may ask Stripe, `unanswered` questions were left in the end, and what was
     accepted while Stripe was in trouble waited `trouble_delay_seconds` at most, what was accepted
     at the same rate at other times `usual_delay_seconds`.

@@ -2,8 +2,8 @@
 
 `Account(seed=…, run=…, starts_at=…)` has the clock (`now`, `wait`, `until`), the buyers
 (`customer`), everything they can do (`buy_package`, `subscribe`, `renew`, `refund`, `dispute`, …),
-the events it caused (`events`) and the books of what must follow (`books`). It does no I/O, so it
-can feed a stream of events as well as a stand-in for Stripe's API.
+the events it caused (`events`) and what every user must have because of it (`expected`). It does
+no I/O, so it can feed a stream of events as well as a stand-in for Stripe's API.
 """
 
 from sandbox.simulate.changes import Changes

@@ -136,7 +136,7 @@ def perform(wanted: Run, loaded: settings.Settings, url: str, console: Console) 
             console.print(f"note: {note}", highlight=False, markup=False)
         account = _sell(wanted, chosen)
         delivered = _deliver(wanted, account, delivery, console)
-        expectations = account.books.close()
+        expectations = account.expected.users()
         with meter(console, "users right", len(expectations)) as told:
             settled = settle(reader, expectations, timeout_seconds=wanted.timeout, progress=told)
     return make_report(

@@ -4,18 +4,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sandbox.simulate.engine import Engine
-from sandbox.simulate.expected import NoBooks
+from sandbox.simulate.expected import NothingExpected
 
 
 @contextmanager
 def connected(account: Engine, *, key: str = "account") -> Iterator[None]:
     """Let all that happens within belong to another account, which the envelope names.
 
-    `key` is where it is named: `account`, or `context`. Our books hear nothing of it.
+    `key` is where it is named: `account`, or `context`. The expected account learns nothing of it.
     """
-    books, account.books = account.books, NoBooks()
+    expected, account.expected = account.expected, NothingExpected()
     account.whose = {key: account.new_id("acct", 17)}
     try:
         yield
     finally:
-        account.books, account.whose = books, {}
+        account.expected, account.whose = expected, {}

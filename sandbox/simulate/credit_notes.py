@@ -52,7 +52,7 @@ class CreditNotes(Reversals):
         """Take back a credit note of an open invoice; all is due again."""
         note.voided_at = self.now
         self._reduce(note.invoice, -note.amount)
-        self.books.credit_voided(note)
+        self.expected.credit_voided(note)
         self.emit("credit_note.voided", credit_note_object(note), note.invoice.customer)
 
     def _note(self, invoice: Invoice, amount: int, *, before_payment: bool) -> CreditNote:
@@ -70,7 +70,7 @@ class CreditNotes(Reversals):
     def _issue(self, note: CreditNote, *, heard: bool = True) -> None:
         self.keep(note)
         if heard:
-            self.books.credit(note)
+            self.expected.credit(note)
             self.emit("credit_note.created", credit_note_object(note), note.invoice.customer)
 
     @staticmethod
@@ -85,5 +85,5 @@ class CreditNotes(Reversals):
         invoice.amount_paid = 0
         if invoice.intent:
             invoice.intent.status = "canceled"
-        self.books.charged(invoice)
+        self.expected.charged(invoice)
         self.emit("invoice.paid", invoice_object(invoice), invoice.customer)

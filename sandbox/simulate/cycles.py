@@ -230,6 +230,6 @@ def _collect(account: Account, subscription: Subscription, invoice: Invoice) -> 
 def _give_up(account: Account, invoice: Invoice) -> None:
     invoice.status = "uncollectible"
     invoice.uncollectible_at = account.now
-    account.books.unpaid(invoice)
+    account.expected.unpaid(invoice)
     drawn = invoice_object(invoice)
     account.emit("invoice.marked_uncollectible", drawn, invoice.customer, by_stripe=True)

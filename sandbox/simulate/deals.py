@@ -187,7 +187,7 @@ def _contract(account: Account, session: Session, deal: Deal) -> Subscription:
         for extra, item_id in zip(extras, ids[1:], strict=True)
     ]
     account.keep(subscription)
-    account.books.subscribed(subscription)
+    account.expected.subscribed(subscription)
     return subscription
 
 

@@ -23,7 +23,7 @@ class Debits(Links):
         self.process(self.open_intent(session))
         invoice = self.bill(session) if session.invoicing else None
         self.complete(session, "unpaid")
-        self.books.completed(session)
+        self.expected.completed(session)
         return invoice
 
     def bounce(self, session: Session) -> None:
@@ -33,7 +33,7 @@ class Debits(Links):
             self.refuse(session.invoice, retry_at=None)
         else:
             self.decline(self._intent(session))
-        self.books.failed_session(session)
+        self.expected.failed_session(session)
         self.say_debit(session, succeeds=False)
 
     def arrive_by_invoice(self, session: Session, *, says_so: bool) -> None:
@@ -61,7 +61,7 @@ class Debits(Links):
         invoice.next_attempt = None
         # Before basil such money was no part of what was paid.
         invoice.amount_paid = invoice.amount_due if invoice.customer.version.basil else 0
-        self.books.charged(invoice)
+        self.expected.charged(invoice)
         self.emit("invoice.paid", invoice_object(invoice), invoice.customer)
 
     def hold_card(self, session: Session) -> None:
@@ -76,7 +76,7 @@ class Debits(Links):
         self.emit("charge.succeeded", charge_object(charge), session.customer)
         self.emit("payment_intent.amount_capturable_updated", drawn, session.customer)
         self.complete(session, "unpaid")
-        self.books.completed(session)
+        self.expected.completed(session)
 
     def capture(self, session: Session) -> Charge:
         """Take the whole held amount; the session is not reported again."""
@@ -89,7 +89,7 @@ class Debits(Links):
         charge.sale_id = session.id
         self.emit("charge.captured", charge_object(charge), session.customer)
         self.emit("payment_intent.succeeded", intent_object(intent), session.customer)
-        self.books.collected(session)
+        self.expected.collected(session)
         return charge
 
 

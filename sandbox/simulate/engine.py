@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from sandbox.simulate.expected import Books
+from sandbox.simulate.expected import ExpectedAccount
 from sandbox.simulate.objects import Json, customer_object
 from sandbox.simulate.plans import Plan
 from sandbox.simulate.records import Customer, Invoice, Price, Record, Session
@@ -79,7 +79,7 @@ class Engine:
         self.customers: dict[str, Customer] = {}
         self.invoices: dict[str, Invoice] = {}
         self.sessions: dict[str, Session] = {}
-        self.books = Books()
+        self.expected = ExpectedAccount()
         # What caused the events of now: an API request's id and its idempotency key.
         self.cause: tuple[str, str | None] | None = None
         # What an envelope says of whose account its event is of: ours says nothing.
@@ -141,7 +141,7 @@ class Engine:
             linked=linked,
         )
         self.customers[customer.id] = customer
-        self.books.met(user_id)
+        self.expected.met(user_id)
         return customer
 
     def announce(self, customer: Customer) -> None:

@@ -1,4 +1,4 @@
-"""The seller's own books: what each user must have, kept while selling.
+"""The expected account: what each user must have, noted while the seller sells.
 
 Plain arithmetic on what was done, at the moment it is done; never reads an event and never
 imports `domain`. Money is in minor units, tokens are whole.
@@ -35,7 +35,7 @@ def is_active(subscription: Subscription) -> bool:
     return subscription.status in _ACTIVE
 
 
-class Books:
+class ExpectedAccount:
     """Every sale and subscription of the account, by user."""
 
     def __init__(self) -> None:
@@ -95,7 +95,7 @@ class Books:
         self._invoiced(invoice).state = "failed"
 
     def subscribed(self, subscription: Subscription) -> None:
-        """Note a subscription; its record is read when the books are closed."""
+        """Note a subscription; its record is read when users are asked for."""
         self.subscriptions[subscription.id] = subscription
 
     def refund(self, sale_id: str, refund_id: str, amount: int) -> None:
@@ -131,7 +131,7 @@ class Books:
         """Note disputed money given back by the bank."""
         del self.sales[sale_id].withdrawn[dispute_id]
 
-    def close(self, *, asking: bool = False) -> tuple[Expectation, ...]:
+    def users(self, *, asking: bool = False) -> tuple[Expectation, ...]:
         """Say what every user must have, in the order they were met.
 
         `asking` means that Stripe has been asked for what events do not say.
@@ -207,8 +207,8 @@ class Books:
         sale.gross = gross
 
 
-class NoBooks(Books):
-    """The books of an account whose sales nobody compares: they stay empty."""
+class NothingExpected(ExpectedAccount):
+    """Expects nothing: for an account whose sales nobody compares."""
 
     def completed(self, session: Session) -> None:
         """Note nothing."""

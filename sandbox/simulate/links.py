@@ -95,7 +95,7 @@ class Links(Packages):
 
     def claim(self, customer: Customer) -> None:
         """Write the user's id on a Stripe customer that had none: what they bought is theirs."""
-        self.books.claimed(customer)
+        self.expected.claimed(customer)
         previous = {"metadata": {"user_id": None}}
         customer.linked = True
         self.emit("customer.updated", customer_object(customer), customer, previous)

@@ -1,7 +1,7 @@
 """The lives of one-time sales and of money given back, as tables of stories.
 
 `MONEY` is right by what events say; the right end of `ASKING` needs an answer of Stripe as well
-(`sandbox.simulate.asked`), and `Books.close(asking=True)` has it.
+(`sandbox.simulate.asked`), and `ExpectedAccount.users(asking=True)` has it.
 """
 
 from dataclasses import replace

@@ -84,14 +84,14 @@ class Packages(Payments):
         self.complete(session, "paid")
         if not session.invoicing:
             charge.sale_id = session.id
-            self.books.completed(session)
+            self.expected.completed(session)
 
     def give(self, session: Session) -> None:
         """Complete a one-time session that costs nothing."""
         if session.invoicing:
             self._bill(session)
         self.complete(session, "no_payment_required")
-        self.books.completed(session)
+        self.expected.completed(session)
 
     def start_delayed(self, customer: Customer, plan: Plan) -> Session:
         """Complete a session whose money comes days later, or never."""
@@ -100,7 +100,7 @@ class Packages(Payments):
         self.announce(customer)
         self.process(self.open_intent(session))
         self.complete(session, "unpaid")
-        self.books.completed(session)
+        self.expected.completed(session)
         return session
 
     def finish_delayed(self, session: Session, *, succeeds: bool) -> None:
@@ -114,10 +114,10 @@ class Packages(Payments):
         if succeeds:
             self.collect(intent).sale_id = session.id
             session.payment_status = "paid"
-            self.books.completed(session)
+            self.expected.completed(session)
         else:
             self.decline(intent)
-            self.books.failed_session(session)
+            self.expected.failed_session(session)
         self.say_debit(session, succeeds=succeeds)
 
     def say_debit(self, session: Session, *, succeeds: bool) -> None:
@@ -175,7 +175,7 @@ class Packages(Payments):
         if session.intent:
             session.intent.invoice_id = invoice.id
         session.invoice = invoice
-        self.books.billed(session, invoice)
+        self.expected.billed(session, invoice)
         self.finalize(invoice)
         return invoice
 

@@ -1,7 +1,7 @@
 """How the simulated account collects money: intents, charges and invoices, step by step.
 
-The base of every kind of sale. Each step keeps the records, tells the books and emits the events
-Stripe would, twins and noise included. No I/O.
+The base of every kind of sale. Each step keeps the records, notes what is expected and emits the
+events that Stripe would, twins and noise included. No I/O.
 """
 
 from collections.abc import Sequence
@@ -133,7 +133,7 @@ class Payments(Engine):
             invoice.payment_id = self.new_id("inpay")
             if invoice.intent.charge:
                 invoice.intent.charge.sale_id = invoice.id
-        self.books.charged(invoice)
+        self.expected.charged(invoice)
         drawn = invoice_object(invoice)
         self.emit("invoice.paid", drawn, invoice.customer, by_stripe=True)
         self.emit("invoice.payment_succeeded", drawn, invoice.customer, by_stripe=True)
@@ -164,7 +164,7 @@ class Payments(Engine):
         self.decline(intent, "authentication_required" if action else code)
         invoice.attempts += 1
         invoice.next_attempt = retry_at
-        self.books.unpaid(invoice)
+        self.expected.unpaid(invoice)
         drawn = invoice_object(invoice)
         self.emit("invoice.payment_failed", drawn, invoice.customer, by_stripe=True)
         if action:
@@ -175,7 +175,7 @@ class Payments(Engine):
         invoice.status = "void"
         invoice.voided_at = self.now
         invoice.next_attempt = None
-        self.books.unpaid(invoice)
+        self.expected.unpaid(invoice)
         self.emit("invoice.voided", invoice_object(invoice), invoice.customer)
 
     def intent_of(self, invoice: Invoice) -> Intent:

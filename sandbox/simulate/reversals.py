@@ -25,7 +25,7 @@ class Reversals(Payments):
         previous = {"amount_refunded": charge.amount_refunded}
         charge.amount_refunded += amount
         full = {"refunded": False} if charge.amount_refunded >= charge.intent.amount else {}
-        self.books.refund(charge.sale_id, refund.id, amount)
+        self.expected.refund(charge.sale_id, refund.id, amount)
         self._see(charge, refund.id)
         customer = charge.intent.customer
         self.emit("charge.refunded", charge_object(charge), customer, {**previous, **full})
@@ -41,7 +41,7 @@ class Reversals(Payments):
         if not succeeds:
             refund.failure_reason = "expired_or_canceled_card"
             refund.charge.amount_refunded -= refund.amount
-            self.books.refund_returned(refund.charge.sale_id, refund.id)
+            self.expected.refund_returned(refund.charge.sale_id, refund.id)
         drawn = refund_object(refund)
         if customer.version.refund_events:
             self.emit("refund.updated", drawn, customer, previous, by_stripe=True)
@@ -87,7 +87,7 @@ class Reversals(Payments):
         dispute.status = "warning_closed" if dispute.inquiry else ("won" if won else "lost")
         if won and not dispute.inquiry:
             dispute.movements.append((self.new_id("txn"), dispute.amount, self.now))
-            self.books.reinstate(dispute.charge.sale_id, dispute.id)
+            self.expected.reinstate(dispute.charge.sale_id, dispute.id)
             self._say_so(dispute, "funds_reinstated")
         self._say_so(dispute, "closed")
 
@@ -95,9 +95,9 @@ class Reversals(Payments):
         sale_id = dispute.charge.sale_id
         dispute.movements.append((self.new_id("txn"), -dispute.amount, self.now))
         if dispute.currency != dispute.charge.intent.currency:
-            self.books.withdraw_all(sale_id, dispute.id)
+            self.expected.withdraw_all(sale_id, dispute.id)
         else:
-            self.books.withdraw(sale_id, dispute.id, dispute.amount)
+            self.expected.withdraw(sale_id, dispute.id, dispute.amount)
         self._see(dispute.charge, dispute.id)
 
     def _see(self, charge: Charge, object_id: str) -> None:
@@ -106,7 +106,7 @@ class Reversals(Payments):
         version, intent = charge.intent.customer.version, charge.intent
         told = not version.basil or version.invoice_payments or intent.named_by_session
         if intent.invoice_id and not told:
-            self.books.lost_sight(charge.sale_id, object_id)
+            self.expected.lost_sight(charge.sale_id, object_id)
 
     def _say_so(self, dispute: Dispute, what: str, previous: dict[str, str] | None = None) -> None:
         customer = dispute.charge.intent.customer

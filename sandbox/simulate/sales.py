@@ -1,4 +1,4 @@
-"""One payment in the seller's books: what was paid, what went back, and what is left of it.
+"""One payment of the expected account: what was paid, what went back, and what is left of it.
 
 Plain arithmetic; never reads an event and never imports `domain`. Money is in minor units.
 """

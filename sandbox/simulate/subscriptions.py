@@ -185,7 +185,7 @@ class Subscriptions(Packages):
 
     def delete_customer(self, customer: Customer) -> None:
         """Delete the Stripe customer, which ends what still runs."""
-        for subscription in self.books.subscriptions.values():
+        for subscription in self.expected.subscriptions.values():
             if subscription.customer is customer and subscription.ended_at is None:
                 self.end(subscription, "cancellation_requested")
         customer.deleted = True
@@ -215,7 +215,7 @@ class Subscriptions(Packages):
             trial_end=trial_end,
         )
         self.keep(subscription)
-        self.books.subscribed(subscription)
+        self.expected.subscribed(subscription)
         return subscription
 
     def _first_invoice(

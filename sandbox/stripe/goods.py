@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 
 from sandbox.simulate.account import Account
 from sandbox.simulate.engine import changed
-from sandbox.simulate.expected import NoBooks
+from sandbox.simulate.expected import NothingExpected
 from sandbox.simulate.objects import Json, customer_object, price_object
 from sandbox.simulate.plans import Plan
 from sandbox.simulate.records import Customer, Price, Record, Subscription
@@ -98,8 +98,13 @@ class Goods(Account):
 
     def __init__(self, *, run: str, starts_at: int) -> None:
         super().__init__(seed=0, run=run, starts_at=starts_at)
-        self.books = NoBooks()
+        self.expected = NothingExpected()
         self.records: dict[str, Kept] = {}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        # Release 0.2.0 saved it, and what is expected of the account, under another name.
+        state.pop("books", None)
+        self.__dict__.update(state, expected=NothingExpected())
 
     @property
     def account_id(self) -> str:

@@ -1,7 +1,7 @@
 """Keeps the account in one SQLite file: each change is whole on disk, or not there at all.
 
 The records are one pickled value, so the file is trusted: it is this machine's own, in the data
-directory, and read by nobody else. A file of other records than today's is moved aside.
+directory, and read by nobody else. A file of records that today's code cannot read is moved aside.
 """
 
 import pickle
@@ -13,7 +13,7 @@ from zlib import crc32
 
 from sandbox.simulate import coupons, plans, records, versions
 from sandbox.simulate.engine import Event
-from sandbox.stripe import goods, offers, views
+from sandbox.stripe import earlier, goods, offers, views
 from sandbox.stripe.agenda import Shop
 from sandbox.stripe.log import Posted
 
@@ -62,8 +62,7 @@ class Store:
     def state(self) -> object:
         """The account as it was last saved; None where there is none."""
         row = self._connection.execute("SELECT state FROM account").fetchone()
-        # The module's docstring says why this file may be trusted.
-        return pickle.loads(row[0]) if row else None  # noqa: S301
+        return earlier.load(row[0]) if row else None
 
     def events(self) -> list[Posted]:
         """Every event, oldest first."""
@@ -147,8 +146,8 @@ def _readable(path: Path) -> bool:
             row = connection.execute("SELECT version, state FROM account").fetchone()
         finally:
             connection.close()
-        if row and row[0] == version_of_records():
-            pickle.loads(row[1])  # noqa: S301 - the module's docstring says why it may be trusted.
+        if row and row[0] in {version_of_records(), *earlier.VERSIONS}:
+            earlier.load(row[1])
             return True
     except (sqlite3.Error, pickle.UnpicklingError, AttributeError, ImportError):
         return False

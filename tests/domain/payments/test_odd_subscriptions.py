@@ -1,4 +1,4 @@
-"""Stories of the simulated account through the pure core: its books against ours, in any order."""
+"""Stories of the simulated account through the pure core, in any order: as expected."""
 
 import random
 
@@ -23,7 +23,7 @@ def test_the_core_agrees_with_the_sellers_books_in_any_order(name: str) -> None:
     perform(account, plans, OLD + NEW, customers=6, today=TODAY, stories={name: SUBSCRIBING[name]})
     events = [event.payload for event in account.events]
     shuffled = random.Random(name).sample(events, len(events))  # noqa: S311 - an order, no secret.
-    expected = account.books.close()
+    expected = account.expected.users()
     for order in (events, shuffled):
         tables = play(order, catalogue_of(plans, loaded=TODAY))
         assert {each.user_id: tables.balances.get(each.user_id, 0) for each in expected} == {

@@ -1,4 +1,4 @@
-"""The simulator's lives through the pure core: the account's own books are the judge."""
+"""The simulator's lives through the pure core: the expected account is the judge."""
 
 import random
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ def orders(events: Sequence[Event], seed: int) -> list[list[Event]]:
 
 
 def wanted(user: Expectation) -> dict[str, tuple[object, ...]]:
-    """What the books say of a user's payments."""
+    """What is expected of a user's payments."""
     return {
         sale.id: (
             sale.status,
@@ -84,6 +84,6 @@ def test_a_life_ends_in_any_order_as_the_books_say(name: str) -> None:
             # What names another account is ignored before anything is decoded.
             ours = [each for each in payloads if not {"account", "context"} & each.keys()]
             tables = play(ours, CATALOGUE)
-            for user in account.books.close():
+            for user in account.expected.users():
                 assert found(tables, user.user_id) == wanted(user), (name, seed)
                 assert tables.balances.get(user.user_id, 0) == user.balance, (name, seed)

@@ -1,4 +1,4 @@
-"""The simulated account: what it emits, in which shape, and what its books say must follow."""
+"""The simulated account: what it emits, in which shape, and what is expected to follow."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -48,7 +48,7 @@ def a_customer(account: Account, version: ApiVersion = CLOVER) -> Customer:
 
 def outcome(account: Account) -> Expectation:
     """What the only user must have."""
-    (only,) = account.books.close()
+    (only,) = account.expected.users()
     return only
 
 

@@ -1,4 +1,4 @@
-"""The command as a whole, against a receiver made of the account's own books."""
+"""The command as a whole, against a receiver made of the expected account."""
 
 import json
 import threading
@@ -88,7 +88,7 @@ class Receiver:
             return {"items": listed, "next_cursor": None}
         assert self.account is not None
         complete = len(self.seen) == len(self.account.events)
-        (what,) = [e for e in self.account.books.close() if e.user_id == user_id]
+        (what,) = [e for e in self.account.expected.users() if e.user_id == user_id]
         items = self._items(path, what)
         if path == "/billing/tokens/":
             extra = 1 if user_id == self.too_many_tokens_for else 0
@@ -167,7 +167,7 @@ def serving(receiver: Receiver) -> Iterator[str]:
 
 @pytest.fixture
 def receiver(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Receiver:
-    """A receiver that knows the account's books, and settings that fit it."""
+    """A receiver that knows the expected account, and settings that fit it."""
     made = Receiver()
     sell = command._sell
 

@@ -17,7 +17,7 @@ def expected() -> Expectation:
     """A user who subscribed once."""
     account = Account(seed=1, run="test", starts_at=1_750_000_000)
     account.subscribe(account.customer("user", NEW[0]), PRO)
-    (only,) = account.books.close()
+    (only,) = account.expected.users()
     return only
 
 
@@ -107,7 +107,7 @@ def a_link_sale(*, billed: bool) -> Expectation:
     buyer = account.customer("user", NEW[0], linked=False)
     session = account.link_session(buyer, [(pack, 1)], reference="user", invoicing=billed)
     account.sell(session)
-    (only,) = account.books.close()
+    (only,) = account.expected.users()
     return only
 
 

@@ -1,4 +1,4 @@
-"""The books of credit notes, foreign disputes and lost refunds, by figures worked out by hand."""
+"""What is expected of credit notes, foreign disputes and lost refunds, worked out by hand."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ def charge_of(invoice: Invoice) -> Charge:
 
 def newest(account: Account, *, asking: bool = False) -> Sale:
     """The user's last payment."""
-    (user,) = account.books.close(asking=asking)
+    (user,) = account.expected.users(asking=asking)
     return user.sales[-1]
 
 

@@ -1,4 +1,4 @@
-"""The books of one-time sales whose money comes after the session, by figures worked out."""
+"""What is expected of one-time sales whose money comes after the session, by figures worked out."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ def a_debit(account: Account, version: ApiVersion = CLOVER) -> tuple[Session, In
 
 def only_sale(account: Account) -> Sale:
     """The one payment that is listed."""
-    (user,) = account.books.close()
+    (user,) = account.expected.users()
     (sale,) = user.sales
     return sale
 

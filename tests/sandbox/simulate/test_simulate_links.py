@@ -1,4 +1,4 @@
-"""The books of sales made outside our checkout, by figures worked out by hand."""
+"""What is expected of sales made outside our checkout, by figures worked out by hand."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def a_visitor(account: Account, version: ApiVersion = NEW[0], *, guest: bool = F
 
 def sales(account: Account, *, asking: bool = False) -> tuple[Sale, ...]:
     """What is listed for the user."""
-    (only,) = (each for each in account.books.close(asking=asking) if each.user_id == "user")
+    (only,) = (each for each in account.expected.users(asking=asking) if each.user_id == "user")
     return only.sales
 
 
@@ -221,7 +221,7 @@ def test_a_strangers_session_that_names_a_victim_is_the_victims_and_nothing_else
     account.buy_package(stranger, PACK)
     account.customer("user", NEW[0])
     account.sell(account.link_session(stranger, [(PACK, 3)], reference="user", names=PACK))
-    balances = {each.user_id: each.balance for each in account.books.close()}
+    balances = {each.user_id: each.balance for each in account.expected.users()}
     assert balances == {"stranger": 1000, "user": 3000}
 
 
@@ -231,7 +231,7 @@ def test_two_customers_of_one_user_fill_one_balance() -> None:
     first = account.buy_package(account.customer("user", NEW[0]), PACK)
     account.renew(account.subscribe(account.customer("user", NEW[0], linked=False), PRO))
     account.refund(charge_of(first), 250)
-    (only,) = account.books.close()
+    (only,) = account.expected.users()
     assert only.balance == 20_500
 
 
@@ -254,7 +254,7 @@ def test_what_happens_on_a_connected_account_is_not_in_our_books(key: str) -> No
     (other,) = set(named[ours:foreign])
     assert other is not None
     assert other.startswith("acct_")
-    (only,) = account.books.close()
+    (only,) = account.expected.users()
     assert (only.balance, len(only.sales), only.subscriptions) == (2000, 2, ())
 
 
@@ -276,8 +276,8 @@ def test_line_items_say_what_the_session_does_not() -> None:
 
 
 def test_the_comparison_can_be_asked_with_answers_or_without() -> None:
-    """Asking copies: the books themselves stay as they were."""
+    """Asking copies: what was expected before stays as it was."""
     account = an_account()
     account.sell(account.link_session(a_visitor(account), [(PACK, 1)], reference="user"))
-    assert [each.balance for each in account.books.close(asking=True)] == [1000]
-    assert [each.balance for each in account.books.close()] == [0]
+    assert [each.balance for each in account.expected.users(asking=True)] == [1000]
+    assert [each.balance for each in account.expected.users()] == [0]

@@ -238,7 +238,7 @@ def test_a_version_without_customer_accounts_names_the_customer() -> None:
 
 
 def test_a_cut_list_says_that_there_is_more() -> None:
-    """Ten of twelve lines and items are shown; the books count the plan beyond them."""
+    """Ten of twelve lines and items are shown; the expected account counts the plan beyond them."""
     account = an_account()
     extras = tuple(Extra(f"Option {number}", 100, 1, first=True) for number in range(11))
     a_contract(account, Deal(PRO, extras=extras, lists_cut=10), DAHLIA)

@@ -6,7 +6,7 @@ import pytest
 
 from sandbox.simulate.account import Account
 from sandbox.simulate.engine import Event
-from sandbox.simulate.expected import Books, NoBooks
+from sandbox.simulate.expected import ExpectedAccount, NothingExpected
 from sandbox.simulate.money import ASKING, MONEY
 from sandbox.simulate.plans import SAMPLE_PLANS, read_file
 from sandbox.simulate.play import play
@@ -46,7 +46,7 @@ def test_a_life_repeats_by_its_seed_and_ends_before_today(name: str) -> None:
     first, same, other = played(name), played(name), played(name, run="other")
     assert [event.body for event in first.events] == [event.body for event in same.events]
     assert [event.type for event in first.events] == [event.type for event in other.events]
-    assert first.books.close() == same.books.close()
+    assert first.expected.users() == same.expected.users()
     assert max(event.created for event in first.events) < TODAY
     assert len({event.id for event in first.events}) == len(first.events)
 
@@ -73,7 +73,7 @@ def test_only_the_asking_lives_end_otherwise_once_stripe_is_asked() -> None:
     for name, table in [(name, MONEY) for name in MONEY] + [(name, ASKING) for name in ASKING]:
         account = Account(seed=11, run="test", starts_at=START)
         play(account, PLANS, NEW, customers=4, today=TODAY, stories={name: table[name]})
-        same = account.books.close() == account.books.close(asking=True)
+        same = account.expected.users() == account.expected.users(asking=True)
         assert same is (table is MONEY), name
 
 
@@ -104,6 +104,6 @@ def test_the_lives_bring_the_types_that_no_other_brings() -> None:
 
 
 def test_an_account_without_books_notes_nothing_of_any_life() -> None:
-    """Whatever the books can be told, an account that keeps none can be told too."""
-    told = {name for name in vars(Books) if not name.startswith("_")} - {"met", "close"}
-    assert told <= vars(NoBooks).keys()
+    """Whatever an expected account notes, one that expects nothing takes too."""
+    told = {name for name in vars(ExpectedAccount) if not name.startswith("_")} - {"met", "users"}
+    assert told <= vars(NothingExpected).keys()

@@ -70,8 +70,8 @@ def test_the_same_seed_and_run_give_the_same_bytes_and_another_run_other_ids() -
     (first, _), (same, _), (other, _) = a_season(60), a_season(60), a_season(60, run="other")
     assert [event.body for event in first.events] == [event.body for event in same.events]
     assert [event.type for event in first.events] == [event.type for event in other.events]
-    assert [each.balance for each in first.books.close()] == [
-        each.balance for each in other.books.close()
+    assert [each.balance for each in first.expected.users()] == [
+        each.balance for each in other.expected.users()
     ]
 
 

@@ -12,6 +12,8 @@ from sandbox.stripe.views import Declined, NeedsAuthentication, Paid
 from sandbox.stripe.world import World
 from tests.offline_stripe import ASKS, BROKE, DAY, GOOD, LATER, Offline, offline_stripe
 
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+
 
 @pytest.fixture
 def offline(tmp_path: Path) -> Iterator[Offline]:
@@ -434,6 +436,27 @@ def test_everything_survives_a_restart(tmp_path: Path) -> None:
         assert status_of(second, contract) == "canceled"
         ids = [one.event.id for one in second.world.log.posted]
         assert len(set(ids)) == len(ids)
+
+
+def test_the_account_that_release_0_2_0_saved_is_read(tmp_path: Path) -> None:
+    """Its records have other names today; the subscription goes on, and so do its refunds."""
+    path = tmp_path / "stripe.sqlite"
+    World.open(path).close()
+    saved = (FIXTURES / "offline_stripe" / "state-0.2.0.pickle").read_bytes()
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE account SET version = '93bfeebb', state = ?", (saved,))
+    connection.close()
+    with offline_stripe(path) as offline:
+        assert offline.world.set_aside is None
+        (contract,) = offline.client.v1.subscriptions.list().data
+        (refund,) = offline.client.v1.refunds.list().data
+        assert (contract.status, refund.amount) == ("active", 100)
+        offline.world.advance(31 * DAY)
+        assert offline.types().count("invoice.paid") == 1
+    World.open(path).close()
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT version FROM account").fetchone() != ("93bfeebb",)
+    connection.close()
 
 
 def test_a_file_of_another_version_is_moved_aside(tmp_path: Path) -> None:
