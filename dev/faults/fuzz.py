@@ -30,7 +30,7 @@ from sandbox.simulate.plans import SAMPLE_PLANS, read_file
 from sandbox.simulate.play import play
 from sandbox.simulate.reading import Reader, token_maker
 from sandbox.simulate.scene import DAY
-from sandbox.simulate.settle import settle
+from sandbox.simulate.verification import verify_users
 from sandbox.simulate.versions import BY_CHOICE
 from sandbox.simulate.wire import BROKEN, Wire
 
@@ -214,8 +214,8 @@ _APPLIED = (
 def _compared(product: Product, account: Account) -> tuple[int, list[str]]:
     token_for = token_maker(product.settings["JWT_SECRET"], "", "")
     with closing(Reader(product.base_url, token_for)) as reader:
-        settled = settle(
+        verification = verify_users(
             reader, account.expected.users(), timeout_seconds=10, progress=lambda _ready: None
         )
-    users = {each.user_id for each in settled.differences}
-    return len(users), [str(each) for each in settled.differences]
+    users = {each.user_id for each in verification.differences}
+    return len(users), [str(each) for each in verification.differences]

@@ -21,7 +21,7 @@ from dev.faults.stripe import StandIn
 from sandbox.simulate.compare import Difference
 from sandbox.simulate.expected import Expectation
 from sandbox.simulate.reading import Reader, token_maker
-from sandbox.simulate.settle import settle
+from sandbox.simulate.verification import verify_users
 from settings import DATABASE_DRIVER
 from workers.operations.audit import audit
 
@@ -226,8 +226,10 @@ def _history(product: Product, event_id: str) -> str:
 def _compared(product: Product, expectations: Sequence[Expectation]) -> tuple[Difference, ...]:
     token_for = token_maker(product.settings["JWT_SECRET"], "", "")
     with closing(Reader(product.base_url, token_for)) as reader:
-        settled = settle(reader, expectations, timeout_seconds=5, progress=lambda _ready: None)
-    return settled.differences
+        verification = verify_users(
+            reader, expectations, timeout_seconds=5, progress=lambda _ready: None
+        )
+    return verification.differences
 
 
 def _driver_url(product: Product) -> str:

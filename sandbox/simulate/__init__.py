@@ -30,8 +30,8 @@ __all__ = [
     "scene",
     "selling",
     "session_objects",
-    "settle",
     "subscriptions",
+    "verification",
     "versions",
     "wire",
 ]

@@ -31,7 +31,7 @@ from sandbox.simulate.progress import meter
 from sandbox.simulate.reading import Reader, ReadError, token_maker
 from sandbox.simulate.report import Report, make_report, show
 from sandbox.simulate.scene import DAY
-from sandbox.simulate.settle import settle
+from sandbox.simulate.verification import verify_users
 from sandbox.simulate.versions import BY_CHOICE
 
 
@@ -138,14 +138,16 @@ def perform(wanted: Run, loaded: settings.Settings, url: str, console: Console) 
         delivered = _deliver(wanted, account, delivery, console)
         expectations = account.expected.users()
         with meter(console, "users right", len(expectations)) as told:
-            settled = settle(reader, expectations, timeout_seconds=wanted.timeout, progress=told)
+            verification = verify_users(
+                reader, expectations, timeout_seconds=wanted.timeout, progress=told
+            )
     return make_report(
         run=wanted.run,
         seed=wanted.seed,
         events=account.events,
         expectations=expectations,
         delivered=delivered,
-        settled=settled,
+        verification=verification,
     )
 
 

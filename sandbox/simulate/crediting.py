@@ -120,7 +120,7 @@ def _refund_of_it_failed(scene: Scene) -> None:
     note = scene.account.credit_paid(invoice, refund=invoice.amount_paid // 2)
     scene.days(1, 9)
     if note.refund and scene.customer.version.refund_events:
-        scene.account.settle_refund(note.refund, succeeds=False)
+        scene.account.finish_refund(note.refund, succeeds=False)
 
 
 CREDITING: dict[str, Story] = {

@@ -263,7 +263,7 @@ def upcoming_object(invoice: Invoice) -> Json:
 
 
 def invoice_payment_object(invoice: Invoice) -> Json:
-    """Draw the payment that settled an invoice: the direct link to its intent."""
+    """Draw the payment that paid an invoice: the direct link to its intent."""
     intent = invoice.intent
     return {
         "id": invoice.payment_id,

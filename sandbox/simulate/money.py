@@ -80,9 +80,9 @@ def _refund_pending_then_failed(scene: Scene) -> None:
     charge = scene.paid_charge()
     refund = scene.account.refund(charge, charge.intent.amount, status="pending")
     scene.days(1, 9)
-    scene.account.settle_refund(refund, succeeds=True)
+    scene.account.finish_refund(refund, succeeds=True)
     scene.days(1, 20)
-    scene.account.settle_refund(refund, succeeds=False)
+    scene.account.finish_refund(refund, succeeds=False)
 
 
 _GOING_BACK: dict[str, Story] = {

@@ -180,7 +180,7 @@ class Packages(Payments):
         return invoice
 
     def _bill(self, session: Session) -> None:
-        self.settle(self.bill(session))
+        self.mark_paid(self.bill(session))
 
     def _bill_line(self, session: Session, pick: Pick, discount: int) -> Line:
         plan = pick.price.plan

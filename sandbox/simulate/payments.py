@@ -18,7 +18,7 @@ DRAFT_SECONDS = 3600
 
 
 class Payments(Engine):
-    """Collecting an intent and settling an invoice."""
+    """Collecting an intent and marking an invoice paid."""
 
     def start_intent(
         self,
@@ -122,7 +122,7 @@ class Payments(Engine):
         self.emit("invoice.finalized", invoice_object(invoice), invoice.customer, by_stripe=True)
         self._rebalance(invoice.customer, invoice.ending_balance)
 
-    def settle(self, invoice: Invoice) -> None:
+    def mark_paid(self, invoice: Invoice) -> None:
         """Mark an invoice paid, with the intent that was collected for it, if any."""
         invoice.status = "paid"
         invoice.paid_at = self.now
@@ -146,10 +146,10 @@ class Payments(Engine):
             )
 
     def pay(self, invoice: Invoice) -> None:
-        """Collect what is due on an open invoice and settle it."""
+        """Collect what is due on an open invoice and mark it paid."""
         if invoice.amount_due > 0:
             self.collect(self.intent_of(invoice))
-        self.settle(invoice)
+        self.mark_paid(invoice)
 
     def refuse(
         self,

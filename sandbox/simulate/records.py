@@ -248,7 +248,7 @@ class Invoice:
     pre_credited: int = 0
     post_credited: int = 0
     credit_notes: int = 0
-    # Settled by money that never passed through Stripe.
+    # Paid by money that never passed through Stripe.
     paid_outside: bool = False
 
     @property

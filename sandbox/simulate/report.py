@@ -10,7 +10,7 @@ from sandbox.simulate.compare import AREAS, Difference
 from sandbox.simulate.delivery import Delivered
 from sandbox.simulate.engine import Event
 from sandbox.simulate.expected import Expectation
-from sandbox.simulate.settle import Settled
+from sandbox.simulate.verification import Verification
 
 _SHOWN_DIFFERENCES = 20
 
@@ -102,20 +102,20 @@ def make_report(
     events: Sequence[Event],
     expectations: Sequence[Expectation],
     delivered: Delivered,
-    settled: Settled,
+    verification: Verification,
 ) -> Report:
     """Put the figures of a run together."""
     rows = [
-        *_correctness(expectations, settled.differences),
+        *_correctness(expectations, verification.differences),
         Row(
             "deliveries accepted",
             f"{delivered.sent:,}",
             f"{delivered.accepted:,}",
             delivered.accepted == delivered.sent,
         ),
-        *_figures(events, delivered, settled),
+        *_figures(events, delivered, verification),
     ]
-    return Report(run, seed, tuple(rows), settled.differences)
+    return Report(run, seed, tuple(rows), verification.differences)
 
 
 def _correctness(
@@ -134,12 +134,14 @@ def _correctness(
     return rows
 
 
-def _figures(events: Sequence[Event], delivered: Delivered, settled: Settled) -> list[Row]:
+def _figures(
+    events: Sequence[Event], delivered: Delivered, verification: Verification
+) -> list[Row]:
     sending = max(delivered.ended - delivered.began, 1e-9)
     unknown = sum(event.type not in _HANDLED for event in events)
     applied, whole = "never all right", ""
-    if settled.ready_at is not None:
-        spent = max(settled.ready_at - delivered.began, sending)
+    if verification.ready_at is not None:
+        spent = max(verification.ready_at - delivered.began, sending)
         applied, whole = f"{len(events) / spent:,.0f}", f"{spent:.1f}"
     return [
         Row("events", "", f"{len(events):,}"),

@@ -18,7 +18,7 @@ class Reversals(Payments):
         reason: str | None = "requested_by_customer",
         metadata: dict[str, str] | None = None,
     ) -> Refund:
-        """Refund a part or all of a charge; `pending` ones are settled later."""
+        """Refund a part or all of a charge; `pending` ones are finished later."""
         refund = Refund(self.new_id("re"), charge, amount, self.now, status, reason)
         refund.metadata = metadata or {}
         self.keep(refund)
@@ -33,7 +33,7 @@ class Reversals(Payments):
             self.emit("refund.created", refund_object(refund), customer)
         return refund
 
-    def settle_refund(self, refund: Refund, *, succeeds: bool) -> None:
+    def finish_refund(self, refund: Refund, *, succeeds: bool) -> None:
         """Bring the bank's answer to a refund; a failed one's money is ours again."""
         customer = refund.charge.intent.customer
         previous = {"status": refund.status}

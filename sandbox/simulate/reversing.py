@@ -20,14 +20,14 @@ def _refund_slow(scene: Scene) -> None:
     charge = scene.paid_charge()
     refund = scene.account.refund(charge, charge.intent.amount // 2, status="pending")
     scene.days(1, 3)
-    scene.account.settle_refund(refund, succeeds=True)
+    scene.account.finish_refund(refund, succeeds=True)
 
 
 def _refund_failed(scene: Scene) -> None:
     charge = scene.paid_charge()
     refund = scene.account.refund(charge, charge.intent.amount // 2)
     scene.days(1, 20)
-    scene.account.settle_refund(refund, succeeds=False)
+    scene.account.finish_refund(refund, succeeds=False)
     # Older versions report only a cumulative sum, which a second refund would make ambiguous.
     if scene.customer.version.refund_events:
         scene.account.refund(charge, charge.intent.amount // 4)

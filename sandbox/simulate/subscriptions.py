@@ -245,7 +245,7 @@ class Subscriptions(Packages):
         # The page collected the money before there was a contract; a bank debit is on its way.
         invoice.intent, intent.invoice_id = intent, invoice.id
         if intent.status == "succeeded":
-            self.settle(invoice)
+            self.mark_paid(invoice)
 
     def announce_end(self, subscription: Subscription) -> None:
         """Tell, some days ahead, that the period or the trial ends."""

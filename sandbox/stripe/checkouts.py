@@ -183,7 +183,7 @@ class Checkouts(Goods):
             self.collect(intent)
             session.payment_status = "paid"
             if session.invoice:
-                self.settle(session.invoice)
+                self.mark_paid(session.invoice)
             else:
                 self._bill(session)
         else:

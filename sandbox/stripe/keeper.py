@@ -204,7 +204,7 @@ class Keeper:
     def note_delivery(self, one: Posted, answer: str, *, accepted: bool) -> None:
         """Note how a delivery went."""
         with self._lock:
-            self.log.settle(one, answer, accepted=accepted, now=time.time())
+            self.log.record_answer(one, answer, accepted=accepted, now=time.time())
             self._store.note(one)
 
     def _moment(self) -> int:

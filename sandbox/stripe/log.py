@@ -81,8 +81,8 @@ class EventLog:
             return None
         return self._by_id[heapq.heappop(self._queue)[2]]
 
-    def settle(self, one: Posted, answer: str, *, accepted: bool, now: float) -> None:
-        """Note how a delivery went; one that failed is queued again until enough is enough."""
+    def record_answer(self, one: Posted, answer: str, *, accepted: bool, now: float) -> None:
+        """Record how a delivery went; one that failed is queued again until enough is enough."""
         one.attempts += 1
         one.answer = answer
         if accepted:

@@ -187,7 +187,7 @@ class PaymentLine:
 
 @dataclass(frozen=True, slots=True)
 class DebitLine:
-    """A bank debit that is on its way; see `World.settle_delayed`."""
+    """A bank debit that is on its way; see `World.finish_delayed`."""
 
     session_id: str
     amount_minor: int

@@ -77,7 +77,7 @@ class World(Keeper):
             act.shop.debit_checkout(session, _BANK_DEBIT)
             return Paid(showing.after_payment(session))
 
-    def settle_delayed(self, session_id: str, succeeds: bool) -> None:  # noqa: FBT001 - the pages call it so.
+    def finish_delayed(self, session_id: str, succeeds: bool) -> None:  # noqa: FBT001 - the pages call it so.
         """Bring the bank's answer to a debit; `ValueError` where none is waited for."""
         with self.acting() as act:
             act.shop.settle_debit(_the(act.shop, Session, session_id), succeeds=succeeds)
@@ -158,10 +158,10 @@ class World(Keeper):
                 raise ValueError(f"{charge.id} has {left} left to refund, not {amount}")
             return act.shop.refund(charge, amount).id
 
-    def settle_refund(self, refund_id: str, *, succeeds: bool) -> None:
+    def finish_refund(self, refund_id: str, *, succeeds: bool) -> None:
         """Bring the bank's answer to a refund; a failed one's money is ours again."""
         with self.acting() as act:
-            act.shop.settle_refund(_the(act.shop, Refund, refund_id), succeeds=succeeds)
+            act.shop.finish_refund(_the(act.shop, Refund, refund_id), succeeds=succeeds)
 
     def dispute(self, charge_or_intent: str, *, inquiry: bool = False) -> str:
         """Dispute what is left of a payment; returns the dispute's id."""

@@ -70,7 +70,7 @@ def begin(buyer: Buyer) -> None:
     assert isinstance(world.switch_plan(visit, contract.id, floor.price_of(PRO)), Paid)
     world.refund(charge, 100)
     failing = world.refund(charge, 200)
-    world.settle_refund(failing, succeeds=False)
+    world.finish_refund(failing, succeeds=False)
     world.cancel(visit, contract.id)
     world.undo_cancel(visit, contract.id)
 

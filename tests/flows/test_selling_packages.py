@@ -91,7 +91,7 @@ def test_a_bank_debit_that_fails_is_shown_as_failed_and_can_be_bought_again(floo
     fay = Buyer(floor, "fay")
     session = fay.checkout(PACK)
     floor.stripe.world.pay_delayed(session)
-    floor.stripe.world.settle_delayed(session, succeeds=False)
+    floor.stripe.world.finish_delayed(session, succeeds=False)
     floor.settle()
     found = fay.status(session)
     assert (found["status"], found["tokens_granted"]) == ("failed", 0)

@@ -56,7 +56,7 @@ def test_a_refund_that_fails_gives_the_tokens_back(floor: Floor) -> None:
     refund = cara.refund(250)
     assert taken(cara) == ("partially_refunded", 250, 0, 500)
     floor.pass_days(5)
-    floor.stripe.world.settle_refund(refund, succeeds=False)
+    floor.stripe.world.finish_refund(refund, succeeds=False)
     floor.settle()
     assert taken(cara) == ("paid", 0, 0, 1_000)
     assert cara.ledger == [("grant", 1_000), ("reversal", -500), ("restore", 500)]

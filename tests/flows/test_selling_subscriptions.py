@@ -255,7 +255,7 @@ def test_a_first_bank_debit_that_fails_grants_nothing(floor: Floor) -> None:
     mia = Buyer(floor, "mia")
     session = mia.checkout(PRO)
     floor.stripe.world.pay_delayed(session)
-    floor.stripe.world.settle_delayed(session, succeeds=False)
+    floor.stripe.world.finish_delayed(session, succeeds=False)
     floor.settle()
     assert mia.status(session)["status"] == "failed"
     assert (mia.paid, mia.ledger) == ([("failed", 5_000, 0)], [])

@@ -36,7 +36,7 @@ DONE = {
     "answers": "The API answers as was set from now on.",
     "refund": "The money is given back.",
     "dispute": "The buyer's bank has taken the money back.",
-    "settle": "The bank has answered.",
+    "finish_delayed": "The bank has answered.",
 }
 
 
@@ -55,7 +55,7 @@ class DashboardPages:
             "answers": self.answer,
             "refund": self.refund,
             "dispute": self.dispute,
-            "settle": self.settle,
+            "finish_delayed": self.finish_delayed,
         }
         for name, act in actions.items():
             pages.add_url_rule(f"/{name}", name, _then_back(name, act), methods=["POST"])
@@ -130,12 +130,12 @@ class DashboardPages:
         """Let the buyer's bank take a payment back."""
         self._world.dispute(self._payment().charge_id)
 
-    def settle(self) -> None:
+    def finish_delayed(self) -> None:
         """Let a bank debit arrive, or fail."""
         session_id = request.form.get("session_id", "")
         if session_id not in {debit.session_id for debit in self._world.dashboard().debits}:
             raise NotFound("No bank debit of this session is on its way.")
-        self._world.settle_delayed(session_id, succeeds=request.form.get("outcome") == "succeed")
+        self._world.finish_delayed(session_id, succeeds=request.form.get("outcome") == "succeed")
 
     def _payment(self) -> PaymentLine:
         wanted = request.form.get("charge_id", "")

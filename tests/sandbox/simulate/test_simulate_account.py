@@ -288,7 +288,7 @@ def test_refunds_take_their_share_rounded_against_the_buyer() -> None:
     refund = account.refund(charge, 966)
     (sale,) = outcome(account).sales
     assert (sale.tokens, sale.status, sale.refunded) == (6668, "partially_refunded", 966)
-    account.settle_refund(refund, succeeds=False)
+    account.finish_refund(refund, succeeds=False)
     assert (sale.tokens, sale.status, sale.refunded) == (10_000, "paid", 0)
 
 
@@ -314,7 +314,7 @@ def test_refund_events_exist_from_the_version_that_brought_them(
     """Before 2024-10-28 only the charge and the older twin tell of a refund."""
     account = an_account()
     charge = charge_of(account, account.subscribe(a_customer(account, version), PRO))
-    account.settle_refund(account.refund(charge, 966), succeeds=False)
+    account.finish_refund(account.refund(charge, 966), succeeds=False)
     assert [event.type for event in account.events if "refund" in event.type] == types
 
 

@@ -138,7 +138,7 @@ def test_a_note_outlives_its_refund() -> None:
     account, _ = a_subscription()
     note = account.credit_paid(first_invoice(account), refund=1450)
     assert note.refund is not None
-    account.settle_refund(note.refund, succeeds=False)
+    account.finish_refund(note.refund, succeeds=False)
     assert figures(account) == ("paid", 2900, 0, 0, 5000)
 
 

@@ -94,7 +94,7 @@ def test_a_bounced_debit_is_paid_by_card_on_the_invoices_page(version: ApiVersio
 
 
 def test_a_bounced_debit_is_paid_outside_stripe() -> None:
-    """Money in hand settles the invoice: paid, with no attempt that succeeded."""
+    """Money in hand pays the invoice: paid, with no attempt that succeeded."""
     account = an_account()
     session, invoice = a_debit(account)
     account.bounce(session)

@@ -172,9 +172,9 @@ def test_a_bank_debit_waits_on_the_dashboard(offline: Offline, visitor: Visitor)
     session = offline.session(offline.price(500, None), offline.customer())
     assert place(visitor.post(f"/c/pay/{session}", method="bank")) == "/thanks"
     assert session in visitor.get("/").text
-    assert place(visitor.post("/settle", session_id=session, outcome="succeed")) == "/"
+    assert place(visitor.post("/finish_delayed", session_id=session, outcome="succeed")) == "/"
     assert "checkout.session.async_payment_succeeded" in offline.types()
-    assert visitor.post("/settle", session_id=session, outcome="succeed").status_code == 404
+    assert visitor.post("/finish_delayed", session_id=session, outcome="succeed").status_code == 404
 
 
 def test_an_expired_session_takes_no_card(offline: Offline, visitor: Visitor) -> None:

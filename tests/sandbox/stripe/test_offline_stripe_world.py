@@ -115,7 +115,7 @@ def test_a_bank_debit_is_answered_later(
     (completed,) = offline.objects("checkout.session.completed")
     assert completed["payment_status"] == "unpaid"
     assert [debit.session_id for debit in offline.world.dashboard().debits] == [session]
-    offline.world.settle_delayed(session, succeeds)
+    offline.world.finish_delayed(session, succeeds)
     (told,) = offline.objects(f"checkout.session.async_payment_{outcome}")
     assert told["payment_status"] == ("paid" if succeeds else "unpaid")
     assert len(offline.objects("invoice.paid")) == (succeeds and invoicing)
@@ -142,7 +142,7 @@ def test_a_subscription_by_debit_is_active_while_the_money_is_on_its_way(
     (contract,) = offline.client.v1.subscriptions.list().data
     (invoice,) = offline.client.v1.invoices.list().data
     assert (contract.status, invoice.status) == ("active", "open")
-    offline.world.settle_delayed(session, succeeds)
+    offline.world.finish_delayed(session, succeeds)
     assert offline.client.v1.invoices.retrieve(invoice.id).status == status
     assert status_of(offline, contract.id) == "active"
 
@@ -379,7 +379,7 @@ def test_refunds_and_disputes_are_told(offline: Offline) -> None:
     assert not offline.world.dashboard().payments[0].refundable
     with pytest.raises(ValueError, match="0 left"):
         offline.world.refund(payment.charge_id, 1)
-    offline.world.settle_refund(refund, succeeds=False)
+    offline.world.finish_refund(refund, succeeds=False)
     dispute = offline.world.dispute(payment.charge_id)
     offline.world.close_dispute(dispute, won=True)
     told = [kind for kind in offline.types() if "refund" in kind or "dispute" in kind]

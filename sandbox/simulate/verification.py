@@ -20,7 +20,7 @@ _PAUSE_SECONDS_MAX = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class Verification:
     """What was found in the end; `ready_at` is monotonic time, None when it never was right."""
 
     ready_at: float | None
@@ -36,13 +36,13 @@ def differences(reader: Reader, expected: Expectation) -> list[Difference]:
         return [Difference(expected.user_id, "balance", "answer", "a readable answer", said)]
 
 
-def settle(
+def verify_users(
     reader: Reader,
     expectations: Sequence[Expectation],
     *,
     timeout_seconds: float,
     progress: Callable[[int], None],
-) -> Settled:
+) -> Verification:
     """Wait until all is right, or nothing has got better for `timeout_seconds`; then check all."""
     pending = list(expectations)
     improved, pause = time.monotonic(), 0.05
@@ -60,7 +60,7 @@ def settle(
         # What was right may have been spoilt since by a late duplicate.
         checked = pool.map(lambda each: differences(reader, each), expectations)
         found = tuple(difference for of_user in checked for difference in of_user)
-    return Settled(ready_at, found)
+    return Verification(ready_at, found)
 
 
 def _round(
