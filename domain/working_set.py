@@ -49,7 +49,7 @@ class Touched:
     """What a merge changed, each with the event that changed it last; None where none did.
 
     `owners` are customers whose user changed, `plans` subscriptions that were reported to have
-    other plans, trials or prices: the payments of both must be settled again, wherever they are.
+    other plans, trials or prices: the payments of both must be derived again, wherever they are.
     `periods` are subscriptions with a period that was not known: only prorations depend on it.
     """
 
@@ -171,21 +171,21 @@ def derive_touched(working_set: WorkingSet, touched: Touched, catalogue: Catalog
         for root in (working_set.roots.get(object_id), root_of(object_id, working_set.objects)):
             if root is not None:
                 concerned[root] = event_id
-    settled = Derived()
+    derived = Derived()
     clusters = _clusters(working_set)
     for root in sorted(concerned.keys() & clusters.keys()):
         cluster = clusters[root]
         payment = derive(cluster, catalogue)
-        settled.payments[root] = payment
+        derived.payments[root] = payment
         cause = concerned[root]
         if cause and (remarks := _remarks(cluster, payment, catalogue)):
-            settled.notes.setdefault(cause, []).extend(remarks)
-        settled.roots.update((member.id, root) for member in cluster.members)
+            derived.notes.setdefault(cause, []).extend(remarks)
+        derived.roots.update((member.id, root) for member in cluster.members)
         entries = entries_for(
             payment, _posted(working_set, cluster), _was_taken(working_set, cluster)
         )
-        settled.postings.extend(Posting(entry, concerned[root]) for entry in entries)
-    return settled
+        derived.postings.extend(Posting(entry, concerned[root]) for entry in entries)
+    return derived
 
 
 _WORDS = {
@@ -206,7 +206,7 @@ def _remarks(cluster: Cluster, payment: Payment, catalogue: Catalogue) -> list[s
 
 
 def _causes(working_set: WorkingSet, touched: Touched) -> dict[str, str | None]:
-    """Every object to be settled, with the event that is the reason."""
+    """Every object whose payment must be derived, with the event that is the reason."""
     causes: dict[str, str | None] = {}
     for known in working_set.objects.values():
         if known.customer_id in touched.owners:
@@ -277,14 +277,14 @@ def _posted(working_set: WorkingSet, cluster: Cluster) -> dict[str, int]:
     return sums
 
 
-def commit(working_set: WorkingSet, settled: Derived) -> None:
-    """Take over what was settled, as the tables do; for audits and tests in memory."""
-    working_set.roots.update(settled.roots)
-    working_set.payments.update(settled.payments)
-    for object_id, root in settled.roots.items():
+def commit(working_set: WorkingSet, derived: Derived) -> None:
+    """Take over what was derived, as the tables do; for audits and tests in memory."""
+    working_set.roots.update(derived.roots)
+    working_set.payments.update(derived.payments)
+    for object_id, root in derived.roots.items():
         if object_id != root:
             working_set.payments.pop(object_id, None)
-    for posting in settled.postings:
+    for posting in derived.postings:
         if posting.entry.payment_id is None:
             continue
         by_user = working_set.posted.setdefault(posting.entry.payment_id, {})

@@ -82,11 +82,11 @@ class Player:
         touched = Touched()
         merge_parties(self.working_set, touched, facts)
         merge_money(self.working_set, touched, facts)
-        settled = derive_touched(self.working_set, touched, self.catalogue)
-        commit(self.working_set, settled)
+        derived = derive_touched(self.working_set, touched, self.catalogue)
+        commit(self.working_set, derived)
         self.entries.extend(
             (posting.entry.user_id, posting.entry.kind, posting.entry.delta)
-            for posting in settled.postings
+            for posting in derived.postings
         )
 
     def tables(self) -> Tables:

@@ -28,7 +28,7 @@ def reported(source: Source) -> list[Fact]:
 
 
 def paid(source: Source) -> list[Fact]:
-    """A settled invoice: charged, covered by credit, free, or paid outside Stripe."""
+    """An invoice that is paid: charged, covered by credit, free, or paid outside Stripe."""
     return _invoice(source, INVOICE_RANK["paid"])
 
 

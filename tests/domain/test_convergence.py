@@ -237,7 +237,7 @@ def test_every_order_of_a_short_story_reaches_the_same_tables(story: Story) -> N
 @examples(150)
 @given(data=st.data())
 def test_batches_of_any_size_reach_the_same_tables(data: st.DataObject) -> None:
-    """A batch merges first and settles once; that must not show."""
+    """A batch merges first and derives once; that must not show."""
     story = data.draw(account_stories())
     delivered = shuffled(data.draw, story.events)
     player = Player()

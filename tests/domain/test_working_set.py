@@ -1,4 +1,4 @@
-"""The working set: what a merge marks as touched, and what is settled because of it."""
+"""The working set: what a merge marks as touched, and what is derived because of it."""
 
 from dataclasses import replace
 from itertools import permutations
@@ -113,9 +113,9 @@ def test_everything_a_change_concerns_is_settled_with_the_event_that_is_the_reas
         Touched(objects={"cs_1": "e1"}),
         Touched(objects={"cs_1": "e1"}, owners={"cus_1": "e2"}, plans={"sub_1": "e3"}),
     ):
-        settled = derive_touched(working_set, touched, CATALOGUE)
-        assert settled.roots == {"cs_1": "cs_1"}
-        assert list(settled.payments) == ["cs_1"]
+        derived = derive_touched(working_set, touched, CATALOGUE)
+        assert derived.roots == {"cs_1": "cs_1"}
+        assert list(derived.payments) == ["cs_1"]
     assert derive_touched(working_set, Touched(), CATALOGUE).payments == {}
 
 
@@ -125,9 +125,9 @@ def test_an_object_that_found_its_root_has_its_old_root_settled_too() -> None:
     invoice = MoneyObject("in_1", Kind.INVOICE)
     working_set = WorkingSet(objects={"cs_1": a_session(), "pi_1": intent, "in_1": invoice})
     working_set.roots = {"cs_1": "cs_1", "pi_1": "cs_1"}
-    settled = derive_touched(working_set, Touched(objects={"pi_1": "e1"}), CATALOGUE)
-    assert settled.roots == {"cs_1": "cs_1", "pi_1": "in_1", "in_1": "in_1"}
-    commit(working_set, settled)
+    derived = derive_touched(working_set, Touched(objects={"pi_1": "e1"}), CATALOGUE)
+    assert derived.roots == {"cs_1": "cs_1", "pi_1": "in_1", "in_1": "in_1"}
+    commit(working_set, derived)
     assert working_set.roots == {"cs_1": "cs_1", "pi_1": "in_1", "in_1": "in_1"}
     assert set(working_set.payments) == {"cs_1", "in_1"}
 

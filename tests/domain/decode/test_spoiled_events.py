@@ -1,4 +1,4 @@
-"""Every field of every recorded event replaced by junk: read and settled, or refused by name."""
+"""Every field of every recorded event replaced by junk: read and applied, or refused by name."""
 
 from typing import Any
 

@@ -59,7 +59,7 @@ def a_session_fact(session_id: str, rank: int, payment_rank: int, **changes: Any
     return MoneyObject(session_id, Kind.SESSION, session=details)
 
 
-def settled(*members: MoneyObject, **more: Any) -> Payment:
+def derived(*members: MoneyObject, **more: Any) -> Payment:
     """The payment that these objects are; the first is its root."""
     return derive(Cluster(members[0].id, members, **more), CATALOGUE)
 
@@ -84,7 +84,7 @@ def test_a_payment_is_pending_failed_or_paid(
     member: MoneyObject, status: str, amount: int, tokens: int
 ) -> None:
     """What is due while unpaid, then what was paid."""
-    payment = settled(member)
+    payment = derived(member)
     assert (payment.status, payment.amount_minor, payment.tokens) == (status, amount, tokens)
     assert (payment.listed, payment.currency, payment.lacks_plan) == (True, "usd", False)
 
@@ -102,7 +102,7 @@ def test_what_is_no_invoice_and_no_completed_one_time_session_is_not_listed(
     member: MoneyObject,
 ) -> None:
     """Kept, worth nothing, and waiting for nobody."""
-    payment = settled(member)
+    payment = derived(member)
     assert payment == Payment(
         id=member.id,
         listed=False,
@@ -144,7 +144,7 @@ def test_disputed_comes_before_refunded_before_partially_refunded(
 ) -> None:
     """And the tokens follow both."""
     disputes = [Dispute("dp_1", "cs_1", "lost", 1, disputed, Funds.WITHDRAWN, 1)]
-    payment = settled(
+    payment = derived(
         a_session_fact("cs_1", 2, 2), refunds=refunds(*amounts), disputes=disputes[: disputed > 0]
     )
     assert (payment.status, payment.tokens) == (status, tokens)
@@ -178,18 +178,18 @@ def test_of_several_sessions_the_first_that_is_paid_counts() -> None:
     """And of several unpaid ones the first."""
     waiting, paid = a_session_fact("cs_1", 2, 0), a_session_fact("cs_2", 2, 2)
     invoice = an_invoice_fact(1, 0)
-    assert settled(invoice, waiting, paid).status == "paid"
-    assert settled(invoice, waiting).status == "pending"
+    assert derived(invoice, waiting, paid).status == "paid"
+    assert derived(invoice, waiting).status == "pending"
 
 
 def test_the_invoice_tells_of_the_money_unless_only_the_session_knows_it_is_paid() -> None:
     """They are one payment; amounts of the invoice win once it is paid too."""
     session = a_session_fact("cs_1", 2, 2)
-    early = settled(an_invoice_fact(1, 0), session)
+    early = derived(an_invoice_fact(1, 0), session)
     assert (early.status, early.amount_minor, early.tokens) == ("paid", 500, 1_000)
-    late = settled(an_invoice_fact(4), session)
+    late = derived(an_invoice_fact(4), session)
     assert (late.status, late.amount_minor, late.tokens) == ("paid", 2_900, 1_000)
-    unpaid = settled(an_invoice_fact(1, 0, has_failed=True), a_session_fact("cs_1", 2, 0))
+    unpaid = derived(an_invoice_fact(1, 0, has_failed=True), a_session_fact("cs_1", 2, 0))
     assert (unpaid.status, unpaid.amount_minor) == ("failed", 2_900)
 
 
@@ -200,30 +200,30 @@ def test_a_receipt_is_the_invoices_else_the_first_of_an_intent_or_charge() -> No
         MoneyObject(f"pi_{n}", Kind.INTENT, intent=IntentDetails(receipt_url=url))
         for n, url in [(1, None), (2, "intent")]
     )
-    assert settled(session, second, first).receipt_url == "intent"
-    assert settled(an_invoice_fact(4, url="invoice"), first, second).receipt_url == "invoice"
-    assert settled(an_invoice_fact(4), first, second).receipt_url == "intent"
-    assert settled(session, first).receipt_url is None
+    assert derived(session, second, first).receipt_url == "intent"
+    assert derived(an_invoice_fact(4, url="invoice"), first, second).receipt_url == "invoice"
+    assert derived(an_invoice_fact(4), first, second).receipt_url == "intent"
+    assert derived(session, first).receipt_url is None
 
 
 def test_a_payment_belongs_to_its_own_claim_before_the_owner_of_its_customer() -> None:
     """The better place first, then the earlier event."""
     session = a_session_fact("cs_1", 2, 2)
-    assert settled(session, owner="owner").user_id == "owner"
+    assert derived(session, owner="owner").user_id == "owner"
     reference = replace(session, claim=UserClaim(2, Stamp(1, "a"), "reference"))
     intent = MoneyObject("pi_1", Kind.INTENT, claim=UserClaim(1, Stamp(9, "a"), "metadata"))
-    assert settled(reference, owner="owner").user_id == "reference"
-    assert settled(reference, intent, owner="owner").user_id == "metadata"
-    assert settled(session).lacks_user
-    assert not settled(reference).lacks_user
+    assert derived(reference, owner="owner").user_id == "reference"
+    assert derived(reference, intent, owner="owner").user_id == "metadata"
+    assert derived(session).lacks_user
+    assert not derived(reference).lacks_user
 
 
 def test_only_the_invoice_that_is_the_root_tells_of_the_money() -> None:
     """Whatever else a circle of odd links may bring together."""
-    payment = settled(a_session_fact("cs_1", 2, 2), an_invoice_fact(4))
+    payment = derived(a_session_fact("cs_1", 2, 2), an_invoice_fact(4))
     assert (payment.amount_minor, payment.tokens) == (500, 1_000)
     other = replace(an_invoice_fact(4), id="in_0")
-    assert settled(an_invoice_fact(1, 0), other).status == "pending"
+    assert derived(an_invoice_fact(1, 0), other).status == "pending"
 
 
 def test_what_has_no_time_is_taken_for_the_first_sale() -> None:

@@ -67,7 +67,7 @@ def test_a_negative_total_is_credit_and_no_payment() -> None:
 
 
 def notes_after(*events: Json, catalogue: Catalogue = CATALOGUE) -> dict[str, list[str]]:
-    """What settling says of these events, applied as one batch."""
+    """What the derivation says of these events, applied as one batch."""
     working_set, touched = WorkingSet(), Touched()
     facts = [(event["id"], fact) for event in events for fact in decode(parse(event)).facts]
     merge_parties(working_set, touched, facts)

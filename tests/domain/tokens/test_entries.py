@@ -112,7 +112,7 @@ def test_an_entry_brings_the_ledger_to_the_net_and_says_why(
 
 
 def test_a_payment_that_moves_to_its_invoice_leaves_what_it_left_as_it_was() -> None:
-    """An intent shown under a session turns out to have paid an invoice: both are settled."""
+    """An intent shown under a session turns out to have paid an invoice: both are derived again."""
     session = an_event("checkout.session.completed", a_session())
     refund = an_event("refund.created", a_refund())
     invoice = an_event("invoice.paid", an_invoice([a_line(2_900)], metadata={"user_id": "user_1"}))
