@@ -10,17 +10,20 @@ from sqlalchemy import Connection, text
 from db.checkout import eligibility, trials
 from domain.checkout.order import TRIAL_IN_PARAMS
 from domain.payments.objects import SESSION_RANK
+from retry import Backoff
 
 # Whoever looks after a session has it to themselves for so long, and looks again after that.
 LOOK_EVERY_SECONDS = 4
-# Between two questions about the same session, the first and the longest.
-PAUSE_SECONDS = 5
-PAUSE_SECONDS_MAX = 300
+# The pauses between two questions about the same session.
+BACKOFF = Backoff(first_seconds=5.0, longest_seconds=300.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Payable:
-    """An open session that another purchase of its user may rule out."""
+    """An open session that another purchase of its user may rule out.
+
+    `tries` is how often Stripe was asked to expire it.
+    """
 
     purchase_id: str
     session_id: str
@@ -28,6 +31,7 @@ class Payable:
     plan_id: int
     is_full: bool
     has_trial: bool
+    tries: int
 
 
 def taken(connection: Connection, limit: int) -> list[Payable]:
@@ -51,8 +55,8 @@ def is_superseded(connection: Connection, payable: Payable, *, one_trial: bool) 
 
 def count_try(connection: Connection, payable: Payable) -> None:
     """Note before Stripe is asked that it is, so that who fails pauses for longer each time."""
-    pauses = {"first": PAUSE_SECONDS, "longest": PAUSE_SECONDS_MAX}
-    connection.execute(_COUNT_TRY, pauses | {"id": payable.purchase_id})
+    pause = BACKOFF.pause_seconds(payable.tries + 1)
+    connection.execute(_COUNT_TRY, {"id": payable.purchase_id, "pause": pause})
 
 
 _SETTLE = text(
@@ -98,15 +102,13 @@ _TAKEN = text(
     ) AS due
     WHERE purchases.id = due.id
     RETURNING purchases.id AS purchase_id, session_id, user_id, plan_id, due.is_full,
-              params #> :trial IS NOT NULL AS has_trial
+              params #> :trial IS NOT NULL AS has_trial, expire_tries AS tries
     """
 )
 _COUNT_TRY = text(
     """
     UPDATE purchases
-    SET expire_tries = expire_tries + 1,
-        expire_after = now()
-            + make_interval(secs => least(:first * 2 ^ least(expire_tries, 20), :longest))
+    SET expire_tries = expire_tries + 1, expire_after = now() + make_interval(secs => :pause)
     WHERE id = :id
     """
 )

@@ -7,8 +7,9 @@ import threading
 import time
 from collections.abc import Callable
 
-PAUSE_SECONDS_MIN = 1.0
-PAUSE_SECONDS_MAX = 5.0
+from retry import Backoff
+
+BACKOFF = Backoff(first_seconds=1.0, longest_seconds=5.0)
 
 
 class Breaker:
@@ -17,7 +18,7 @@ class Breaker:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._pause_seconds = 0.0
+        self._failures = 0
         self._closed_at = 0.0
 
     def allows(self) -> bool:
@@ -25,30 +26,27 @@ class Breaker:
 
         When a pause ends, the thread that asks first tries alone; the others go on waiting.
         """
-        if not self._pause_seconds:
+        if not self._failures:
             return True
         with self._lock:
             now = self._clock()
             if now < self._closed_at:
                 return False
-            self._closed_at = now + self._pause_seconds
+            self._closed_at = now + BACKOFF.pause_seconds(self._failures)
             return True
 
     def failed(self) -> bool:
         """Note a failure; True when it is the first since the last success."""
         with self._lock:
-            first = not self._pause_seconds
-            self._pause_seconds = min(
-                max(PAUSE_SECONDS_MIN, 2 * self._pause_seconds), PAUSE_SECONDS_MAX
-            )
-            self._closed_at = self._clock() + self._pause_seconds
-            return first
+            self._failures += 1
+            self._closed_at = self._clock() + BACKOFF.pause_seconds(self._failures)
+            return self._failures == 1
 
     def succeeded(self) -> bool:
         """Note a success; True when it is the first since a failure."""
-        if not self._pause_seconds:
+        if not self._failures:
             return False
         with self._lock:
-            recovered = bool(self._pause_seconds)
-            self._pause_seconds = 0.0
+            recovered = bool(self._failures)
+            self._failures = 0
             return recovered

@@ -22,7 +22,7 @@ from domain.stripe_catalogue.actions import Action, Do, SyncPlan, idempotency_ke
 from domain.stripe_catalogue.plan import plan_sync
 from domain.stripe_catalogue.remote import Account, Price, Product, period_in, price_of, product_of
 from stripe_gateway import StripeGateway, StripeUnavailable
-from workers.pipeline.patience import patiently
+from workers.questions.busy_retry import retry_while_busy
 
 # An error that Stripe keeps for an idempotency key is got round by another key so often.
 ATTEMPTS_MAX = 3
@@ -66,9 +66,9 @@ class CatalogueSync:
         return _Run(self).run(planned.actions)
 
     def _account(self, bound: Collection[str]) -> Account:
-        prices = patiently(lambda: list(self._prices(bound)))
+        prices = retry_while_busy(lambda: list(self._prices(bound)))
         named = {price.product_id for price in prices}
-        products = patiently(lambda: list(self._products(named)))
+        products = retry_while_busy(lambda: list(self._products(named)))
         return Account({each.id: each for each in products}, {each.id: each for each in prices})
 
     def _prices(self, bound: Collection[str]) -> Iterator[Price]:
@@ -137,12 +137,12 @@ class _Run:
             case Do.LINK:
                 self._link(action, target)
             case Do.UPDATE_PRODUCT:
-                patiently(lambda: gateway.update_product(target, params))
+                retry_while_busy(lambda: gateway.update_product(target, params))
             case Do.SET_DEFAULT_PRICE:
                 params.setdefault("default_price", self.prices.get(place, ""))
-                patiently(lambda: gateway.update_product(target, params))
+                retry_while_busy(lambda: gateway.update_product(target, params))
             case Do.UPDATE_PRICE | Do.ARCHIVE_PRICE:
-                patiently(lambda: gateway.update_price(target, params))
+                retry_while_busy(lambda: gateway.update_price(target, params))
         return target
 
     def _made(self, action: Action, params: Json) -> str:
@@ -150,7 +150,7 @@ class _Run:
         for attempt in range(1, ATTEMPTS_MAX + 1):
             key = idempotency_key(action, params, attempt)
             try:
-                found = patiently(partial(self._create, action.do, params, key))
+                found = retry_while_busy(partial(self._create, action.do, params, key))
             except StripeUnavailable as error:
                 # Without an answer the first question may be under way: only its own key is safe.
                 if error.status is None or not error.indeterminate:
@@ -173,11 +173,11 @@ class _Run:
     def _looked_up(self, action: Action, params: Json) -> str | None:
         """What was made although Stripe answered with an error."""
         if action.do is Do.CREATE_PRODUCT:
-            products = patiently(
+            products = retry_while_busy(
                 lambda: [product_of(each) for each in self.sync.gateway.products()]
             )
             return next((each.id for each in products if each.plan_id == action.plan.id), None)
-        prices = patiently(lambda: [price_of(each) for each in self.sync.gateway.prices()])
+        prices = retry_while_busy(lambda: [price_of(each) for each in self.sync.gateway.prices()])
         return next((each.id for each in prices if _is_made_with(each, params)), None)
 
     def _link(self, action: Action, price_id: str) -> None:

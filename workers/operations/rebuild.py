@@ -7,10 +7,10 @@ own code. What was written since the snapshot is put off to another round, which
 fresh one; the last round finds nothing.
 """
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy import Connection, Engine, exc
 
@@ -23,6 +23,7 @@ from db.operations.differences import Difference, differences
 from db.operations.rebuild_plan import Unit
 from db.queue.inbox import Outcome
 from domain.errors import BillingError
+from retry import scheduled_pause, with_retries
 from workers.operations.rebuild_batch import Batch, batches
 from workers.operations.recompute import Prepare, Progress, Recomputation
 from workers.pipeline.apply import prepare
@@ -216,7 +217,7 @@ class _Run:
     def _mend_apart(self, connection: Connection, units: Sequence[Unit]) -> int:
         """Mend a batch; one whose locks are not had in time in parts, one unit in another round."""
         try:
-            return self._patiently(connection, units)
+            return self._with_retries(connection, units)
         except exc.SQLAlchemyError as error:
             if not is_timeout(error):
                 raise
@@ -224,16 +225,9 @@ class _Run:
             return 0
         return sum(self._mend_apart(connection, [unit]) for unit in units)
 
-    def _patiently(self, connection: Connection, units: Sequence[Unit]) -> int:
+    def _with_retries(self, connection: Connection, units: Sequence[Unit]) -> int:
         batch = Batch.of(connection, units)
-        for wait_seconds in TRANSIENT_WAITS_SECONDS:
-            try:
-                return self._locked(batch)
-            except exc.SQLAlchemyError as error:
-                if is_away(error) or not is_worth_waiting(error):
-                    raise
-                time.sleep(wait_seconds)
-        return self._locked(batch)
+        return with_retries(partial(self._locked, batch), _pause_seconds)
 
     def _locked(self, batch: Batch) -> int:
         def run(subjects: frozenset[str]) -> int:
@@ -241,6 +235,12 @@ class _Run:
                 return batch.write(writer, subjects, self._catalogue)
 
         return locks.with_locks(run, batch.subjects)
+
+
+def _pause_seconds(error: Exception, failures: int) -> float | None:
+    if is_away(error) or not is_worth_waiting(error):
+        return None
+    return scheduled_pause(failures, TRANSIENT_WAITS_SECONDS)
 
 
 def _proposal(

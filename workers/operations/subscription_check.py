@@ -35,8 +35,8 @@ from domain.synthetic_events.answers import as_event
 from stripe_gateway import Answer, StripeGateway, StripeListTooLong, StripeMissing
 from workers.pipeline.apply import Applied, apply
 from workers.pipeline.batch import apply_each
-from workers.pipeline.patience import patiently
 from workers.pipeline.prepared_event import PreparedEvent, prepare
+from workers.questions.busy_retry import retry_while_busy
 from workers.questions.fetch import answer_time, with_whole_list
 
 BATCH = 100
@@ -105,7 +105,7 @@ class SubscriptionCheck:
         """Pages of Stripe's list."""
         after = ""
         while True:
-            page = patiently(partial(self._page, after))
+            page = retry_while_busy(partial(self._page, after))
             named = [each for each in page if text_of(each.get("id"))]
             if not named or named[-1]["id"] == after:
                 return
@@ -230,7 +230,7 @@ class SubscriptionCheck:
     def _whole(self, found: Json) -> Json:
         """The same with its whole list; where that is too long, as it is, which its event notes."""
         try:
-            return patiently(partial(with_whole_list, found, self.gateway))
+            return retry_while_busy(partial(with_whole_list, found, self.gateway))
         except StripeListTooLong:
             return found
 
@@ -269,7 +269,7 @@ def _stamp(found: Answer, newest_report: int | None) -> int:
 def _asked(ask: Callable[[], Answer]) -> Answer | None:
     """What Stripe answers; None where it knows no such object."""
     try:
-        return patiently(ask)
+        return retry_while_busy(ask)
     except StripeMissing:
         return None
 

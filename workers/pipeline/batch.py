@@ -4,14 +4,15 @@ Passing trouble is waited out; any other failure splits the batch, and the culpr
 as failed while everything else is committed.
 """
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from sqlalchemy import Engine, exc
+from sqlalchemy import Engine
 
 import telemetry
 from db.ledger.catalogue import CatalogueCache
+from retry import scheduled_pause, with_retries
 from workers.pipeline.apply import Applied, apply
 from workers.pipeline.failure import is_away, is_timeout, is_too_large, is_worth_waiting
 from workers.pipeline.prepared_event import PreparedEvent, failed
@@ -20,7 +21,7 @@ from workers.pipeline.prepared_event import PreparedEvent, failed
 BATCH = 500
 # What ran out of time is cut to an eighth, so the fourth try at the latest is of one event alone.
 _CUT = 8
-# A batch that met a passing trouble is run again after these waits.
+# A batch that met a passing trouble is run again after these pauses.
 TRANSIENT_WAITS_SECONDS = (0.1, 0.4, 1.0)
 
 Attempt = Callable[[Sequence[PreparedEvent]], Applied]
@@ -66,7 +67,7 @@ def apply_each(works: Sequence[PreparedEvent], attempt: Attempt) -> Iterator[App
     not yielded is not applied then.
     """
     try:
-        applied = _patiently(works, attempt)
+        applied = _with_retries(works, attempt)
     except Exception as error:
         if is_away(error) and not _helps_to_split(error, works):
             raise
@@ -99,7 +100,7 @@ def _in_parts(
 
 def _alone(work: PreparedEvent, attempt: Attempt) -> Applied:
     try:
-        return _patiently([work], attempt)
+        return _with_retries([work], attempt)
     except Exception as error:
         if is_away(error):
             raise
@@ -113,19 +114,19 @@ def _recorded(work: PreparedEvent, error: Exception, attempt: Attempt) -> Applie
         request_id=work.delivery.request_id or None,
         error=type(error).__name__,
     )
-    return _patiently([failed(work, error)], attempt)
+    return _with_retries([failed(work, error)], attempt)
 
 
-def _patiently(works: Sequence[PreparedEvent], attempt: Attempt) -> Applied:
-    for wait_seconds in TRANSIENT_WAITS_SECONDS:
-        try:
-            return attempt(works)
-        except exc.SQLAlchemyError as error:
-            if not is_worth_waiting(error) or _helps_to_split(error, works):
-                raise
-            log.warning("database trouble, trying again", error=type(error).__name__)
-            time.sleep(wait_seconds)
-    return attempt(works)
+def _with_retries(works: Sequence[PreparedEvent], attempt: Attempt) -> Applied:
+    def pause_seconds(error: Exception, failures: int) -> float | None:
+        if not is_worth_waiting(error) or _helps_to_split(error, works):
+            return None
+        pause = scheduled_pause(failures, TRANSIENT_WAITS_SECONDS)
+        if pause is not None:
+            log.warning("database trouble, the worker retries", error=type(error).__name__)
+        return pause
+
+    return with_retries(partial(attempt, works), pause_seconds)
 
 
 def _helps_to_split(error: Exception, works: Sequence[PreparedEvent]) -> bool:

@@ -1,4 +1,4 @@
-"""Which failures are worth another try at once, when an event is tried again, what is kept.
+"""Which failures are worth another try at once, and what is kept of an error.
 
 What is kept of an error names places in our code and never a value of a variable.
 """
@@ -33,13 +33,6 @@ _ERROR_LENGTH_MAX = 8_000
 _FRAMES_MAX = 20
 _ROOT = Path(__file__).resolve().parents[2]
 _ROOMS = frozenset({"db", "domain", "ingest", "workers"})
-
-
-def retry_in_seconds(attempts: int, delays_seconds: Sequence[float]) -> float | None:
-    """How long to wait after the given number of failed attempts; None when it is enough."""
-    if attempts > len(delays_seconds):
-        return None
-    return delays_seconds[attempts - 1]
 
 
 def is_away(error: Exception) -> bool:

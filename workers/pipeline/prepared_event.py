@@ -14,7 +14,8 @@ from domain.decode import Decoded, decode, parse
 from domain.decode.facts import Fact
 from domain.events import Delivery, EventStatus
 from domain.origin import Reason, stranger
-from workers.pipeline.failure import described, retry_in_seconds, traced
+from retry import scheduled_pause
+from workers.pipeline.failure import described, traced
 
 # What is noted of an event with a cut list. It stays true; whether its object still waits for the
 # whole list is said by the tables, and shown beside this.
@@ -120,6 +121,6 @@ def scheduled(work: PreparedEvent, delays_seconds: Sequence[float]) -> PreparedE
     """A failed event with the time of its next try, or dead after the last one; others as is."""
     if work.outcome.status is not EventStatus.FAILED:
         return work
-    delay = retry_in_seconds(work.attempts + 1, delays_seconds)
+    delay = scheduled_pause(work.attempts + 1, delays_seconds)
     status = EventStatus.FAILED if delay is not None else EventStatus.DEAD
     return replace(work, outcome=replace(work.outcome, status=status, retry_in_seconds=delay))

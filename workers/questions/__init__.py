@@ -1,3 +1,3 @@
 """Asking Stripe what its events leave open: in tasks of their own, never inside a drain."""
 
-__all__ = ["asking", "fetch", "own_account", "superseded", "turn"]
+__all__ = ["asking", "busy_retry", "fetch", "own_account", "superseded", "turn"]

@@ -18,6 +18,7 @@ from db.operations import subscription_check
 from db.questions import questions
 from db.questions.questions import Kind, Question
 from db.queue.deliveries import as_delivery
+from retry import scheduled_pause
 from stripe_gateway import (
     StripeBusy,
     StripeGateway,
@@ -175,7 +176,7 @@ class _Run:
             self._undecided(connection, question, f"its answer cannot be used: {described(error)}")
 
     def _undecided(self, connection: Connection, question: Question, says: str) -> None:
-        pause = _step(question.asks)
+        pause = scheduled_pause(question.asks + 1, PAUSES_SECONDS)
         if pause is None:
             self._give_up(connection, question, says)
             return
@@ -199,16 +200,13 @@ class _Run:
                 else:
                     self._give_up(connection, question, says)
             return True
-        pause = min(_step(question.silences) or SILENCE_SECONDS_MAX, SILENCE_SECONDS_MAX)
+        pause = scheduled_pause(question.silences + 1, PAUSES_SECONDS) or SILENCE_SECONDS_MAX
+        pause = min(pause, SILENCE_SECONDS_MAX)
         with self._context.engine.begin() as connection:
             questions.postponed(connection, question, str(error), pause_seconds=pause, silent=True)
         self._asked.silent += 1
         wished = error.wait_seconds if isinstance(error, StripeBusy) else None
         return self._turn.failed(error.detail, wished_seconds=wished)
-
-
-def _step(number: int) -> float | None:
-    return PAUSES_SECONDS[number] if number < len(PAUSES_SECONDS) else None
 
 
 def _reason(error: StripeUnavailable) -> str:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine
 
 import telemetry
 from db.questions import questions, stripe_turn
+from retry import Backoff
 from stripe_gateway import StripeGateway, StripeUnavailable
 from workers.context import WorkerContext
 
@@ -19,9 +20,8 @@ from workers.context import WorkerContext
 TURN_SECONDS = 45.0
 # One failure may be a hiccup.
 FAILURES_MAX = 2
-PAUSE_SECONDS_MIN = 5.0
 # Not longer, because something else than Stripe itself may be what fails, and others wait.
-PAUSE_SECONDS_MAX = 60.0
+BACKOFF = Backoff(first_seconds=5.0, longest_seconds=60.0)
 
 log = telemetry.get_logger("questions")
 
@@ -54,11 +54,10 @@ class Turn:
     def failed(self, detail: str, *, wished_seconds: float | None = None) -> bool:
         """Stripe did not answer; returns whether another question may be tried now."""
         self.failures += 1
-        doublings = min(self.failures - FAILURES_MAX, 10)
-        pause = min(PAUSE_SECONDS_MIN * 2.0**doublings, PAUSE_SECONDS_MAX)
+        pause = BACKOFF.pause_seconds(self.failures - FAILURES_MAX + 1)
         goes_on = self.failures < FAILURES_MAX and wished_seconds is None
         if wished_seconds is not None:
-            pause = min(max(wished_seconds, PAUSE_SECONDS_MIN), PAUSE_SECONDS_MAX)
+            pause = min(max(wished_seconds, BACKOFF.first_seconds), BACKOFF.longest_seconds)
         with self._engine.begin() as connection:
             stripe_turn.failed(connection, pause_seconds=0.0 if goes_on else pause)
         log.warning("stripe cannot be asked", detail=detail, failures=self.failures)

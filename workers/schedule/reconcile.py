@@ -20,7 +20,7 @@ from db.queue.deliveries import as_delivery
 from domain.synthetic_events.by_hand import is_ours
 from stripe_gateway import EventPage, StripeGateway, StripeUnavailable
 from workers.context import WorkerContext
-from workers.pipeline.patience import patiently
+from workers.questions.busy_retry import retry_while_busy
 from workers.questions.turn import leave_reading, turn
 
 DAY_SECONDS = 86_400
@@ -154,7 +154,7 @@ def look_back(
         known = places.progress(connection)
     floor, top = _floor(known, since), None
     so_far = LookedBack()
-    for page in _pages(_patient(gateway), floor):
+    for page in _pages(_asked_again(gateway), floor):
         top = top or max(map(_created, page.events))
         with engine.begin() as connection:
             missing = _missing(connection, page.events)
@@ -216,11 +216,11 @@ def _age_seconds(event: Mapping[str, Any], page: EventPage) -> int:
     return page.answered_created - _created(event)
 
 
-def _patient(gateway: StripeGateway) -> Ask:
+def _asked_again(gateway: StripeGateway) -> Ask:
     """The gateway's list, asked again after a while when Stripe says it is asked too often."""
 
     def ask(*, since: int, after: str) -> EventPage:
-        return patiently(lambda: gateway.events(since=since, after=after))
+        return retry_while_busy(lambda: gateway.events(since=since, after=after))
 
     return ask
 

@@ -61,7 +61,7 @@ def run(engine: Engine, stripe: Server, database_url: str, monkeypatch: pytest.M
     monkeypatch.setenv("STRIPE_SECRET_KEY", "sk_test_of_the_tests")
     monkeypatch.setenv("STRIPE_API_BASE", stripe.url)
     monkeypatch.setenv("BILLING_DATA", "/nowhere")
-    monkeypatch.setattr("workers.pipeline.patience.time.sleep", lambda _: None)
+    monkeypatch.setattr("retry.time.sleep", lambda _: None)
 
     def invoke(*arguments: str) -> Result:
         return CliRunner().invoke(sync_stripe_products, arguments)
