@@ -16,7 +16,7 @@ from typing import Any
 SEAMS: Sequence[tuple[str, str, str]] = (
     ("read", "db.queue.stream", "EventStream.read"),
     ("read", "db.queue.stream", "EventStream.acknowledge"),
-    ("read", "db.queue.stream", "EventStream.claim_stale"),
+    ("read", "db.queue.stream", "EventStream.take_over_stale"),
     ("decode", "workers.pipeline.drain", "prepare"),
     ("merge", "db.ledger.unit_of_work", "merge_parties"),
     ("merge", "db.ledger.unit_of_work", "merge_money"),

@@ -33,34 +33,32 @@ _REQUEST_WAKE_UP = packed(b"SET", WAKE_UP.encode(), b"1", b"NX", b"EX", b"%d" % 
 # the sweep that notices, a killed worker delays its events by well under 30 s, also one that had
 # them from another; by less where it is known for certain that it is dead.
 LEASE_MS = 18_000
-# A consumer that holds nothing and has not asked for this long will not come back: consumers are
+# A consumer that has no entries and has not asked for this long will not come back: consumers are
 # named after processes.
-FORGET_AFTER_MS = 3_600_000
-_TIDIED = "billing:tidied"
+IDLE_MAX_MS = 3_600_000
+_CLEANED = "billing:tidied"
 # One script, because a consumer that wakes up between question and deletion would lose entries.
-_FORGET = """
+_DELETE_IDLE = """
 local names = {}
-for _, found in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
-    local about = {}
-    for place = 1, #found, 2 do about[found[place]] = found[place + 1] end
-    if about.pending == 0 and about.idle >= tonumber(ARGV[2]) then
-        table.insert(names, about.name)
+for _, fields in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
+    local consumer = {}
+    for index = 1, #fields, 2 do consumer[fields[index]] = fields[index + 1] end
+    if consumer.pending == 0 and consumer.idle >= tonumber(ARGV[2]) then
+        table.insert(names, consumer.name)
     end
 end
 for _, name in ipairs(names) do redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], name) end
 return #names
 """
-
-
-# One script, because of two heirs that ask at once only one may have the entries.
-_INHERIT = """
-local held = redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', ARGV[4], ARGV[2])
-if #held == 0 then
+# One script, because of two consumers that ask at once only one may have the entries.
+_TAKE_OVER = """
+local pending = redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', ARGV[4], ARGV[2])
+if #pending == 0 then
     redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2])
     return {}
 end
 local ids = {}
-for place, found in ipairs(held) do ids[place] = found[1] end
+for index, entry in ipairs(pending) do ids[index] = entry[1] end
 return redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[3], 0, unpack(ids))
 """
 
@@ -131,10 +129,10 @@ class EventStream:
 
     def read(self, consumer: str, count: int) -> list[StreamMessage]:
         """Take up to `count` new entries for `consumer`; does not wait."""
-        found = cast("Any", self._client.xreadgroup(GROUP, consumer, {STREAM: ">"}, count=count))
-        return _entries(found[0][1] if found else [])
+        streams = cast("Any", self._client.xreadgroup(GROUP, consumer, {STREAM: ">"}, count=count))
+        return _entries(streams[0][1] if streams else [])
 
-    def claim_stale(
+    def take_over_stale(
         self, consumer: str, count: int, lease_ms: int = LEASE_MS
     ) -> list[StreamMessage]:
         """Take over up to `count` entries that another consumer has held longer than the lease."""
@@ -144,33 +142,31 @@ class EventStream:
         return _entries(cast("Any", answer)[1])
 
     def holders(self) -> list[str]:
-        """The consumers that hold entries, dead or alive."""
-        found = cast("Any", self._client.xinfo_consumers(STREAM, GROUP))
-        return [about["name"].decode() for about in found if about["pending"]]
+        """The consumers that have entries, dead or alive."""
+        consumers = cast("Any", self._client.xinfo_consumers(STREAM, GROUP))
+        return [consumer["name"].decode() for consumer in consumers if consumer["pending"]]
 
-    def inherit(self, dead: str, consumer: str, count: int) -> list[StreamMessage]:
+    def take_over(self, dead: str, consumer: str, count: int) -> list[StreamMessage]:
         """Take over up to `count` entries of a consumer that has certainly ended, at once.
 
-        When it holds nothing more, it is forgotten.
+        When it has none left, it is deleted.
         """
-        answer = self._client.eval(_INHERIT, 1, STREAM, GROUP, dead, consumer, str(count))
+        answer = self._client.eval(_TAKE_OVER, 1, STREAM, GROUP, dead, consumer, str(count))
         return _entries(
             (entry_id, dict(zip(flat[::2], flat[1::2], strict=True)))
             for entry_id, flat in cast("Any", answer)
         )
 
     def give_back(self, consumer: str, *, but: Collection[bytes] = ()) -> None:
-        """Let go of all that `consumer` holds, for the next claim; it will not count as handed out.
-
-        `but` names entries that it keeps.
+        """Let go of all that `consumer` holds, but for these; it does not count as handed out.
 
         For a consumer that cannot finish, through no fault of what it holds.
         """
-        held = cast(
+        pending = cast(
             "list[dict[str, Any]]",
             self._client.xpending_range(STREAM, GROUP, "-", "+", 10_000, consumername=consumer),
         )
-        ids = [row["message_id"] for row in held if row["message_id"] not in but]
+        ids = [row["message_id"] for row in pending if row["message_id"] not in but]
         if ids:
             options: Any = {"idle": LEASE_MS, "retrycount": 0, "justid": True}
             self._client.xclaim(STREAM, GROUP, consumer, 0, ids, **options)
@@ -197,12 +193,12 @@ class EventStream:
             pipeline.xack(STREAM, GROUP, *ids)
             pipeline.execute()
 
-    def forget_dead_consumers(self, idle_ms: int = FORGET_AFTER_MS) -> int:
-        """Delete consumers that hold nothing and are long gone, once an hour; returns how many."""
-        if not self._client.set(_TIDIED, b"1", nx=True, px=FORGET_AFTER_MS):
+    def delete_idle_consumers(self, idle_ms: int = IDLE_MAX_MS) -> int:
+        """Delete consumers that are long gone and have no entries, once an hour; how many."""
+        if not self._client.set(_CLEANED, b"1", nx=True, px=IDLE_MAX_MS):
             return 0
         self.create_group()
-        return int(cast("Any", self._client.eval(_FORGET, 1, STREAM, GROUP, str(idle_ms))))
+        return int(cast("Any", self._client.eval(_DELETE_IDLE, 1, STREAM, GROUP, str(idle_ms))))
 
     def takes_writes(self) -> bool:
         """Whether Redis answers and can be written to; without that no wake-up can be requested."""
@@ -229,8 +225,8 @@ def _fields(delivery: Delivery) -> tuple[bytes, ...]:
     return (*fields, b"request", delivery.request_id.encode()) if delivery.request_id else fields
 
 
-def _entries(found: Iterable[tuple[bytes, dict[bytes, bytes]]]) -> list[StreamMessage]:
-    return [StreamMessage(entry_id, _delivery(fields)) for entry_id, fields in found if fields]
+def _entries(answer: Iterable[tuple[bytes, dict[bytes, bytes]]]) -> list[StreamMessage]:
+    return [StreamMessage(entry_id, _delivery(fields)) for entry_id, fields in answer if fields]
 
 
 def _delivery(fields: dict[bytes, bytes]) -> Delivery:
@@ -240,7 +236,7 @@ def _delivery(fields: dict[bytes, bytes]) -> Delivery:
         created=int(fields[b"created"]),
         received_ms=int(fields.get(b"ms", b"0")) or int(time.time() * 1000),
         body=fields[b"body"],
-        # Entries of before this member was known are read as well.
+        # Entries that an earlier release wrote have no such member.
         request_id=fields.get(b"request", b"").decode(),
     )
 

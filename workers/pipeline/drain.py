@@ -177,7 +177,7 @@ def _drain_stream(
 ) -> None:
     context.events.clear_wake_up()
     context.events.create_group()
-    _claim_stale(context, done)
+    _take_over_left(context, done)
     has_woken = False
     while entries := context.events.read(context.consumer, size := context.size.events):
         if len(entries) == size and not has_woken and context.events.request_wake_up():
@@ -190,7 +190,7 @@ def _drain_stream(
             return
 
 
-def _claim_stale(context: WorkerContext, done: Drained) -> None:
+def _take_over_left(context: WorkerContext, done: Drained) -> None:
     """Take over what dead consumers held: at once of those that are known to be, else in time.
 
     What this process itself holds as it begins is left from a drain that was broken off.
@@ -198,8 +198,8 @@ def _claim_stale(context: WorkerContext, done: Drained) -> None:
     for holder in context.events.holders():
         if holder == context.consumer or context.is_gone(holder):
             log.info("taking over what a drain left", consumer=holder)
-            _take_over(context, partial(context.events.inherit, holder), done)
-    _take_over(context, context.events.claim_stale, done)
+            _take_over(context, partial(context.events.take_over, holder), done)
+    _take_over(context, context.events.take_over_stale, done)
 
 
 def _take_over(

@@ -1,7 +1,7 @@
 """The safety net: every few seconds, asks for a drain if anything waits that nobody works on.
 
 It finds lost wake-ups, events stored while Redis was away, retries that are due, and entries whose
-worker died; and now and then it strikes consumers off that are long gone.
+worker died; and now and then it deletes consumers that are long gone.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ log = telemetry.get_logger("sweep")
 def sweep(context: WorkerContext, send_wake_up: Callable[[], object]) -> bool:
     """Send one wake-up if anything waits and none is requested already; says whether it did."""
     context.beat()
-    _tidy(context)
+    _delete_idle_consumers(context)
     if not _waits(context):
         return False
     try:
@@ -31,14 +31,14 @@ def sweep(context: WorkerContext, send_wake_up: Callable[[], object]) -> bool:
     return is_first
 
 
-def _tidy(context: WorkerContext) -> None:
+def _delete_idle_consumers(context: WorkerContext) -> None:
     try:
-        forgotten = context.events.forget_dead_consumers()
+        deleted = context.events.delete_idle_consumers()
     except redis.RedisError as error:
-        log.warning("consumers not tidied", error=type(error).__name__)
+        log.warning("idle consumers not deleted", error=type(error).__name__)
         return
-    if forgotten:
-        log.info("dead consumers forgotten", consumers=forgotten)
+    if deleted:
+        log.info("idle consumers deleted", consumers=deleted)
 
 
 def _waits(context: WorkerContext) -> bool:

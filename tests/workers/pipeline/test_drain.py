@@ -154,7 +154,7 @@ def test_what_a_dead_consumer_held_is_taken_over(
     context.events.create_group()
     assert len(context.events.read("a worker that died", 10)) == 2
     assert drain(context, lambda: None).applied == 0
-    monkeypatch.setattr("db.queue.stream.EventStream.claim_stale.__defaults__", (0,))
+    monkeypatch.setattr("db.queue.stream.EventStream.take_over_stale.__defaults__", (0,))
     assert drain(context, lambda: None).applied == 2
     assert balances(context.engine) == {"user_1": 1_000}
 
@@ -166,9 +166,9 @@ def test_a_poison_message_of_the_stream_is_recorded_in_the_end(
     put(context, package()[1:])
     context.events.create_group()
     context.events.read("a worker that died", 10)
-    monkeypatch.setattr("db.queue.stream.EventStream.claim_stale.__defaults__", (0,))
+    monkeypatch.setattr("db.queue.stream.EventStream.take_over_stale.__defaults__", (0,))
     for _ in range(9):
-        context.events.claim_stale("another that died", 10)
+        context.events.take_over_stale("another that died", 10)
     drain(context, lambda: None)
     assert list(statuses(context.engine).values()) == ["failed"]
     assert context.events.length() == 0

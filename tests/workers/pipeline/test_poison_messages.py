@@ -229,9 +229,9 @@ def test_what_the_stream_gave_up_is_in_quarantine_in_the_inbox(
     put(context, packages(1))
     context.events.create_group()
     context.events.read("a worker that died", 10)
-    monkeypatch.setattr("db.queue.stream.EventStream.claim_stale.__defaults__", (0,))
+    monkeypatch.setattr("db.queue.stream.EventStream.take_over_stale.__defaults__", (0,))
     for _ in range(POISON_DELIVERIES - 1):
-        context.events.claim_stale("another that died", 10)
+        context.events.take_over_stale("another that died", 10)
     drain(context, lambda: None)
     row = row_of(context, "evt_a_0")
     assert (row.status, row.attempts, row.error) == ("failed", 1, KILLED)
@@ -248,7 +248,7 @@ def test_a_poison_message_that_stripe_sends_again_is_not_decoded_after_the_first
 ) -> None:
     """The inbox has it, so who takes over from the dead drops it; its neighbours are applied."""
     keep(context, a_poison_message())
-    monkeypatch.setattr("db.queue.stream.EventStream.claim_stale.__defaults__", (0,))
+    monkeypatch.setattr("db.queue.stream.EventStream.take_over_stale.__defaults__", (0,))
     with context.engine.begin() as connection:
         connection.execute(
             text("UPDATE webhook_events SET status = 'dead', next_attempt_at = NULL")

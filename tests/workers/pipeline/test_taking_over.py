@@ -70,12 +70,12 @@ def test_what_a_process_held_that_is_certainly_dead_is_applied_at_once(
     assert DEAD not in consumers(context)
 
 
-def test_more_than_one_batch_is_inherited(context: WorkerContext) -> None:
+def test_more_than_one_batch_is_taken_over(context: WorkerContext) -> None:
     """A dead worker may have had several in hand."""
     held_by(context, DEAD, count=5)
-    first = context.events.inherit(DEAD, "heir", 3)
-    second = context.events.inherit(DEAD, "heir", 3)
-    assert [len(first), len(second), len(context.events.inherit(DEAD, "heir", 3))] == [3, 2, 0]
+    first = context.events.take_over(DEAD, "another", 3)
+    second = context.events.take_over(DEAD, "another", 3)
+    assert [len(first), len(second), len(context.events.take_over(DEAD, "another", 3))] == [3, 2, 0]
     assert not {entry.entry_id for entry in first} & {entry.entry_id for entry in second}
 
 
@@ -138,7 +138,7 @@ def test_what_was_acknowledged_halfway_is_nobodys_burden(context: WorkerContext)
     client: Any = context.events._client
     client.xdel(STREAM, *(key for key, _ in client.xrange(STREAM)))
     assert context.events.length() == 0
-    assert context.events.claim_stale("heir", 10, lease_ms=0) == []
+    assert context.events.take_over_stale("another", 10, lease_ms=0) == []
     assert context.events.holders() == []
 
 
