@@ -11,7 +11,7 @@ from db.engine import make_engine
 from db.ledger.catalogue import CatalogueCache
 from db.queue import stream
 from db.queue.heartbeat import Heartbeat
-from db.queue.leases import Taken
+from db.queue.leases import Leased
 from db.queue.stream import EventStream
 from stripe_gateway import StripeGateway, open_gateway
 from workers.liveness import consumer_id
@@ -51,7 +51,7 @@ class WorkerContext:
     trials: str = "once"
     is_gone: Callable[[str], bool] = consumer_id.is_gone
     size: BatchSize = field(default_factory=BatchSize)
-    left: list[Taken] = field(default_factory=list)
+    left: list[Leased] = field(default_factory=list)
 
     @property
     def can_ask(self) -> bool:

@@ -1,4 +1,4 @@
-"""Where events wait and what became of them: the stream, the inbox, tries, pauses."""
+"""Where events wait and what became of them: the stream, the inbox, attempts, pauses."""
 
 __all__ = [
     "attempts",

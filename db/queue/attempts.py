@@ -1,4 +1,4 @@
-"""The tries at an event: each that failed, was repeated, or was asked for by a person.
+"""The attempts at an event: each that failed, was repeated, or was asked for by a person.
 
 An ordinary first success leaves no row here; the inbox says it already.
 """
@@ -20,7 +20,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try: what it came to, why it was made, and who asked for it (None: nobody did).
+    """One attempt: what it came to, why it was made, and who asked for it (None: nobody did).
 
     `cause` is `delivery`, `retry`, `replay` or `reconcile`. `traceback` names lines of our code.
     """
@@ -39,13 +39,13 @@ def note(connection: Connection, attempts: Sequence[Attempt]) -> None:
         connection.execute(
             _INSERT,
             {
-                "events": [each.event_id for each in attempts],
-                "causes": [each.cause for each in attempts],
-                "statuses": [each.status for each in attempts],
-                "errors": [each.error for each in attempts],
-                "tracebacks": [each.traceback for each in attempts],
-                "asked_by": [each.request and each.request.by for each in attempts],
-                "reasons": [each.request and each.request.reason for each in attempts],
+                "events": [attempt.event_id for attempt in attempts],
+                "causes": [attempt.cause for attempt in attempts],
+                "statuses": [attempt.status for attempt in attempts],
+                "errors": [attempt.error for attempt in attempts],
+                "tracebacks": [attempt.traceback for attempt in attempts],
+                "asked_by": [attempt.request and attempt.request.by for attempt in attempts],
+                "reasons": [attempt.request and attempt.request.reason for attempt in attempts],
             },
         )
 

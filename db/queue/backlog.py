@@ -21,10 +21,10 @@ class StreamBacklog:
 class InboxBacklog:
     """Events of the inbox that are not applied; times are seconds since 1970.
 
-    `received` only wait, `failed` wait for another try, `dead` for a person. `oldest_seconds` is
-    when the oldest that is not dead was received, `newest_seconds` when the newest of all was;
-    `due_seconds` is since when the longest overdue should have been tried, unless its type is
-    paused.
+    `received` only wait, `failed` wait for their next attempt, `dead` for a person.
+    `oldest_seconds` is when the oldest that is not dead was received, `newest_seconds` when the
+    newest of all was; `due_seconds` is since when the longest overdue should have been tried,
+    unless its type is paused.
     """
 
     received: int
@@ -38,14 +38,14 @@ class InboxBacklog:
 def in_stream(client: redis.Redis) -> StreamBacklog:
     """What the stream holds. Raises `redis.RedisError` when Redis cannot be asked."""
     try:
-        found = client.xinfo_stream(STREAM)
+        info = client.xinfo_stream(STREAM)
     except redis.ResponseError as error:
         if "no such key" not in str(error):
             raise
         return StreamBacklog(0, None, None)
-    first = found["first-entry"]
-    newest_ms = _milliseconds(found["last-generated-id"])
-    return StreamBacklog(found["length"], _milliseconds(first[0]) if first else None, newest_ms)
+    first = info["first-entry"]
+    newest_ms = _milliseconds(info["last-generated-id"])
+    return StreamBacklog(info["length"], _milliseconds(first[0]) if first else None, newest_ms)
 
 
 def in_inbox(connection: Connection) -> InboxBacklog:

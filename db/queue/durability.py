@@ -36,5 +36,5 @@ def ask(client: redis.Redis) -> Verdict:
 
 
 def _setting(client: redis.Redis, name: str) -> str:
-    found = client.config_get(name)
-    return str(found.get(name, ""))
+    settings = client.config_get(name)
+    return str(settings.get(name, ""))

@@ -24,5 +24,5 @@ class Heartbeat:
 
         Raises `redis.RedisError` when Redis cannot be asked.
         """
-        found = self._client.get(KEY)
-        return int(found) if isinstance(found, bytes) else None
+        seconds = self._client.get(KEY)
+        return int(seconds) if isinstance(seconds, bytes) else None

@@ -30,8 +30,8 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """Where an event that is claimed to be run again stands; `attempts` counts earlier tries."""
+class LockedRow:
+    """Where a stored event stands while its row is locked; `attempts` counts those made so far."""
 
     status: EventStatus
     attempts: int
@@ -100,27 +100,28 @@ def _indexable(name: str | None) -> str | None:
 
 
 def finish(
-    connection: Connection, outcomes: Mapping[str, Outcome], tries: Mapping[str, int]
+    connection: Connection, outcomes: Mapping[str, Outcome], attempts: Mapping[str, int]
 ) -> None:
-    """Write what became of events that were stored before, and how many tries that makes."""
+    """Write what became of events that were stored before, and how many attempts that makes."""
     if not outcomes:
         return
     ids = sorted(outcomes)
-    columns = _columns([outcomes[each] for each in ids])
-    connection.execute(_FINISH, {"ids": ids, "tries": [tries[each] for each in ids], **columns})
+    columns = _columns([outcomes[event_id] for event_id in ids])
+    counts = [attempts[event_id] for event_id in ids]
+    connection.execute(_FINISH, {"ids": ids, "attempts": counts, **columns})
 
 
 def annotate(connection: Connection, notes: Mapping[str, str]) -> None:
     """Add to the notes of stored events what could not be used of them, and why."""
     if notes:
         ids = sorted(notes)
-        connection.execute(_ANNOTATE, {"ids": ids, "notes": [notes[each] for each in ids]})
+        connection.execute(_ANNOTATE, {"ids": ids, "notes": [notes[event_id] for event_id in ids]})
 
 
-def hold(connection: Connection, ids: Collection[str]) -> dict[str, Held]:
-    """Claim events whatever their status, waiting for whoever has them; ours until the commit."""
-    rows = connection.execute(_HOLD, {"ids": list(ids)})
-    return {row.id: Held(EventStatus(row.status), row.attempts) for row in rows}
+def lock_rows(connection: Connection, ids: Collection[str]) -> dict[str, LockedRow]:
+    """Lock events whatever their status, waiting for whoever has them, until the commit."""
+    rows = connection.execute(_LOCK_ROWS, {"ids": list(ids)})
+    return {row.id: LockedRow(EventStatus(row.status), row.attempts) for row in rows}
 
 
 def known(connection: Connection, ids: Collection[str]) -> set[str]:
@@ -163,17 +164,17 @@ _FINISH = text(
         user_id = coalesce(new.user_id, event.user_id),
         applied_at = CASE WHEN new.status IN ('applied', 'ignored') AND new.status <> event.status
                           THEN clock_timestamp() ELSE event.applied_at END,
-        attempts = new.tries,
+        attempts = new.attempts,
         next_attempt_at = now() + new.delay * interval '1 second',
         note = new.note, error = new.error
     FROM unnest(CAST(:ids AS text[]), CAST(:statuses AS text[]), CAST(:object_ids AS text[]),
                 CAST(:customer_ids AS text[]), CAST(:user_ids AS text[]), CAST(:notes AS text[]),
-                CAST(:errors AS text[]), CAST(:delays AS float8[]), CAST(:tries AS integer[]))
-         AS new (id, status, object_id, customer_id, user_id, note, error, delay, tries)
+                CAST(:errors AS text[]), CAST(:delays AS float8[]), CAST(:attempts AS integer[]))
+         AS new (id, status, object_id, customer_id, user_id, note, error, delay, attempts)
     WHERE event.id = new.id
     """
 )
-_HOLD = text(
+_LOCK_ROWS = text(
     "SELECT id, status, attempts FROM webhook_events"
     " WHERE id = ANY(CAST(:ids AS text[])) ORDER BY id FOR UPDATE"
 )

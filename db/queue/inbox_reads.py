@@ -31,10 +31,10 @@ def counts(connection: Connection) -> dict[str, int]:
     return {row.status: row.number for row in connection.execute(_COUNTS)}
 
 
-def strangers(connection: Connection) -> int:
+def foreign_events(connection: Connection) -> int:
     """How many events of the last day were left alone: of another account, or of the other mode."""
     wanted = {"foreign": f"{FOREIGN}%", "modes": [LIVE_IN_TEST, TEST_IN_LIVE]}
-    return int(connection.execute(_STRANGERS, wanted).scalar_one())
+    return int(connection.execute(_FOREIGN_EVENTS, wanted).scalar_one())
 
 
 def one(connection: Connection, event_id: str) -> Row[Any] | None:
@@ -58,7 +58,7 @@ def effects_of_payments(connection: Connection, object_ids: Collection[str]) -> 
     return connection.execute(_EFFECTS_OF_PAYMENTS, {"ids": list(object_ids)}).all()
 
 
-_STRANGERS = text(
+_FOREIGN_EVENTS = text(
     "SELECT count(*) FROM webhook_events"
     " WHERE received_at > now() - interval '1 day' AND status = 'ignored'"
     " AND (note LIKE :foreign OR note = ANY(CAST(:modes AS text[])))"

@@ -60,7 +60,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield from _answered("queue", lambda: _queue(engine, client))
         yield from _answered("loose ends", lambda: _loose_ends(engine))
         yield from _answered("questions", lambda: _questions(engine, settings))
-        yield from _answered("strangers", lambda: _strangers(engine))
+        yield from _answered("foreign events", lambda: _foreign_events(engine))
         yield from _answered("scheduler", lambda: _scheduler(client))
         yield from _answered("account", lambda: _account(settings))
         yield from _answered("stripe", lambda: _stripe(settings))
@@ -222,9 +222,9 @@ def _questions(engine: Engine, settings: Settings) -> list[Finding]:
     return findings
 
 
-def _strangers(engine: Engine) -> list[Finding]:
+def _foreign_events(engine: Engine) -> list[Finding]:
     with engine.connect() as connection:
-        number = inbox_reads.strangers(connection)
+        number = inbox_reads.foreign_events(connection)
     if not number:
         return []
     says = f"{number} events of another account or of the other mode in a day, all left alone"

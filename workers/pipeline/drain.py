@@ -17,7 +17,7 @@ from sqlalchemy import exc
 import metrics
 import telemetry
 from db.queue import inbox, leases, pauses
-from db.queue.leases import Taken
+from db.queue.leases import Leased
 from db.queue.stream import StreamMessage
 from domain.events import Delivery, EventStatus
 from workers.context import WorkerContext
@@ -51,7 +51,7 @@ class Drained:
     paused: frozenset[str] = frozenset()
     own_account: str | None = None
     entries: Sequence[StreamMessage] = ()
-    in_hand: Sequence[Taken] = ()
+    in_hand: Sequence[Leased] = ()
     applied: int = 0
     ignored: int = 0
     failed: int = 0
@@ -290,20 +290,22 @@ def _drain_inbox(context: WorkerContext, done: Drained, deadline: float) -> None
         _apply_works(context, works, done)
         done.in_hand = ()
         context.size.grow()
-        ends = min(deadline, started + QUARANTINE_SECONDS_MAX) if taken[0].is_suspect else deadline
+        ends = (
+            min(deadline, started + QUARANTINE_SECONDS_MAX) if taken[0].is_quarantined else deadline
+        )
         if time.monotonic() > ends:
             done.is_unfinished = True
             return
 
 
-def _take(context: WorkerContext) -> Sequence[Taken]:
+def _take(context: WorkerContext) -> Sequence[Leased]:
     """Commit that these are being tried, so that it is known whatever becomes of this process."""
     with context.engine.begin() as connection:
         return leases.take(connection, context.size.events, context.retry_delays_seconds)
 
 
-def _prepared(taken: Taken, context: WorkerContext, own_account: str | None) -> PreparedEvent:
-    if taken.is_hopeless:
+def _prepared(taken: Leased, context: WorkerContext, own_account: str | None) -> PreparedEvent:
+    if taken.is_poison:
         return poison_message(taken.delivery, attempts=taken.attempts, is_stored=True)
     return prepare(
         taken.delivery,

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from db.queue import attempts, inbox, leases
 from db.queue.attempts import Attempt
-from db.queue.inbox import Held
+from db.queue.inbox import LockedRow
 from domain.events import EventStatus
 from workers.pipeline.prepared_event import PreparedEvent
 
@@ -22,18 +22,18 @@ def claimed(connection: Connection, works: Sequence[PreparedEvent]) -> Sequence[
     if not stored:
         return works
     taken = {work.delivery.event_id: work.attempts + 1 for work in stored if work.request is None}
-    ours = leases.claim(connection, taken) if taken else set()
+    ours = leases.lock_leased(connection, taken) if taken else set()
     asked_for = [work.delivery.event_id for work in stored if work.request is not None]
-    held = inbox.hold(connection, asked_for) if asked_for else {}
+    locked = inbox.lock_rows(connection, asked_for) if asked_for else {}
     return [
-        _again(work, held.get(work.delivery.event_id))
+        _again(work, locked.get(work.delivery.event_id))
         for work in works
-        if not work.is_stored or work.delivery.event_id in ours | held.keys()
+        if not work.is_stored or work.delivery.event_id in ours | locked.keys()
     ]
 
 
-def _again(work: PreparedEvent, held: Held | None) -> PreparedEvent:
-    return replace(work, was=held.status, attempts=held.attempts) if held else work
+def _again(work: PreparedEvent, row: LockedRow | None) -> PreparedEvent:
+    return replace(work, was=row.status, attempts=row.attempts) if row else work
 
 
 def record(connection: Connection, works: Iterable[PreparedEvent]) -> set[str]:

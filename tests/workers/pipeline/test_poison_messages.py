@@ -146,7 +146,7 @@ def test_an_event_in_hand_is_counted_and_nobody_elses(context: WorkerContext) ->
     keep(context, *packages(1))
     with context.engine.begin() as connection:
         (taken,) = leases.take(connection, 100, DELAYS)
-        assert (taken.attempts, taken.is_suspect, taken.is_hopeless) == (0, False, False)
+        assert (taken.attempts, taken.is_quarantined, taken.is_poison) == (0, False, False)
     row = row_of(context, "evt_a_0")
     assert (row.status, row.attempts, row.error) == ("received", 1, UNDER_WAY)
     assert drain(context, lambda: None).applied == 0
@@ -218,7 +218,7 @@ def test_a_retry_that_is_not_finished_goes_into_quarantine_too(context: WorkerCo
     die_under(context)
     with context.engine.begin() as connection:
         (taken,) = leases.take(connection, 100, DELAYS)
-    assert taken.is_suspect
+    assert taken.is_quarantined
     assert [error for _, _, error in told(context, "evt_broken")][1:] == [KILLED]
 
 
@@ -239,7 +239,7 @@ def test_what_the_stream_gave_up_is_in_quarantine_in_the_inbox(
     make_due(context)
     with context.engine.begin() as connection:
         (taken,) = leases.take(connection, 100, DELAYS)
-    assert taken.is_suspect
+    assert taken.is_quarantined
     assert len(told(context, "evt_a_0")) == 1
 
 
@@ -300,7 +300,7 @@ def test_an_event_in_quarantine_that_is_given_back_stays_there(context: WorkerCo
     for _ in range(2):
         with context.engine.begin() as connection:
             taken = leases.take(connection, 100, DELAYS)
-            assert [(each.attempts, each.is_suspect) for each in taken] == [(1, True)]
+            assert [(each.attempts, each.is_quarantined) for each in taken] == [(1, True)]
             leases.give_back(connection, taken)
     assert len(told(context, "evt_a_0")) == 1
 
@@ -313,8 +313,8 @@ def test_who_outlived_the_lease_has_no_say_any_more(context: WorkerContext) -> N
     make_due(context)
     with context.engine.begin() as connection:
         leases.take(connection, 100, DELAYS)
-        assert leases.claim(connection, {"evt_a_0": 1}) == set()
-        assert leases.claim(connection, {"evt_a_0": 2}) == {"evt_a_0"}
+        assert leases.lock_leased(connection, {"evt_a_0": 1}) == set()
+        assert leases.lock_leased(connection, {"evt_a_0": 2}) == {"evt_a_0"}
         leases.give_back(connection, late)
     assert row_of(context, "evt_a_0").attempts == 2
 
@@ -327,4 +327,4 @@ def test_a_type_that_is_paused_while_its_event_is_in_hand_is_not_quarantined(
     with context.engine.begin() as connection:
         leases.take(connection, 100, DELAYS)
         pauses.pause(connection, "checkout.session.completed", by="ada", reason=None)
-        assert leases.claim(connection, {"evt_a_0": 1}) == {"evt_a_0"}
+        assert leases.lock_leased(connection, {"evt_a_0": 1}) == {"evt_a_0"}
