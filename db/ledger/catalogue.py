@@ -33,7 +33,7 @@ class CatalogueCache:
     catalogue: Catalogue = field(default_factory=Catalogue)
 
     def get(self, connection: Connection) -> Catalogue:
-        """The catalogue of now. Call while holding the subjects' locks, which hold it too."""
+        """The catalogue of now. Call under the subjects' locks, which keep it as it is."""
         current = revision(connection)
         if current != self.revision:
             self.catalogue = load(connection)
@@ -91,13 +91,13 @@ def still_payable(connection: Connection) -> list[StillPayable]:
     return [StillPayable(row.plan_id, row.currency, row.sessions, row.until) for row in rows]
 
 
-def hold(connection: Connection) -> None:
+def lock(connection: Connection) -> None:
     """Keep every batch from running until this transaction ends, so none works with old terms."""
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": CATALOGUE_LOCK})
 
 
 def save(connection: Connection, changes: Sequence[CatalogueChange]) -> None:
-    """Write changed plans; call `hold` before reading what they were computed from.
+    """Write changed plans; call `lock` before reading what they were computed from.
 
     A price id that is bound to the version already becomes its current one again.
     """
@@ -126,7 +126,7 @@ def save(connection: Connection, changes: Sequence[CatalogueChange]) -> None:
 
 
 def save_tokenless(connection: Connection, change: TokenlessChange) -> None:
-    """Write which prices sell no tokens; call `hold` before reading what it was computed from."""
+    """Write which prices sell no tokens; call `lock` before reading what it was computed from."""
     if added := [{"price_id": price_id} for price_id in change.added]:
         connection.execute(_ADD_WITHOUT_TOKENS, added)
     if removed := [{"price_id": price_id} for price_id in change.removed]:

@@ -46,7 +46,7 @@ def load_file(database_url: str, path: Path) -> Loaded:
 
 def _load(engine: Engine, wanted: CatalogueFile) -> Loaded:
     with engine.begin() as connection:
-        db.ledger.catalogue.hold(connection)
+        db.ledger.catalogue.lock(connection)
         known = db.ledger.catalogue.load(connection)
         changes = changes_between(known, wanted.plans)
         tokenless = tokenless_between(known, wanted.prices_without_tokens)

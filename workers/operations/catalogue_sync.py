@@ -184,7 +184,7 @@ class _Run:
         """Make a price the one at which a plan's version is sold in its currency."""
         plan, currency = action.plan, action.currency or ""
         with self.sync.engine.begin() as connection:
-            db.ledger.catalogue.hold(connection)
+            db.ledger.catalogue.lock(connection)
             catalogue = db.ledger.catalogue.load(connection)
             holder, now = catalogue.by_price(price_id), catalogue.current(plan.id)
             if now is None or now.version != plan.version or not _is_same(holder, plan):

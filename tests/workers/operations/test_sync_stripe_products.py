@@ -162,7 +162,7 @@ def test_a_new_version_is_linked_and_its_old_price_archived(
     run()
     before = {price for price, link in links(engine).items() if link[0] == 2}
     with engine.begin() as connection:
-        db.ledger.catalogue.hold(connection)
+        db.ledger.catalogue.lock(connection)
         pack = db.ledger.catalogue.load(connection).current(2)
         assert pack is not None
     raised = a_plan(2, 80, version=2, type="token", interval=None, prices={"usd": 500})
