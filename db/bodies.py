@@ -23,8 +23,9 @@ class UnknownDictionaryError(Exception):
 
 
 def _dictionaries() -> Mapping[int, zstandard.ZstdCompressionDict]:
-    found = map(zstandard.ZstdCompressionDict, map(Path.read_bytes, DIRECTORY.glob("*.zdict")))
-    return {each.dict_id(): each for each in found}
+    files = DIRECTORY.glob("*.zdict")
+    dictionaries = map(zstandard.ZstdCompressionDict, map(Path.read_bytes, files))
+    return {dictionary.dict_id(): dictionary for dictionary in dictionaries}
 
 
 _DICTIONARIES = _dictionaries()

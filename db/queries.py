@@ -150,11 +150,11 @@ _SUBSCRIPTIONS = text(
            listed.canceled_at, listed.trial_end, listed.pause_collection, listed.listed_at,
            coalesce(listed.named_plan_id, listed.claimed_plan_id) AS named_plan_id,
            coalesce(listed.named_plan_created, listed.claimed_plan_created) AS named_plan_created,
-           (SELECT coalesce(jsonb_agg(each.item || jsonb_build_object(
+           (SELECT coalesce(jsonb_agg(listed_item.item || jsonb_build_object(
                        'plan_id', plans.id,
-                       'plan_type', plans.type) ORDER BY each.place), '[]')
-            FROM jsonb_array_elements(listed.items) WITH ORDINALITY AS each (item, place)
-            LEFT JOIN stripe_prices ON stripe_prices.id = each.item ->> 'price_id'
+                       'plan_type', plans.type) ORDER BY listed_item.place), '[]')
+            FROM jsonb_array_elements(listed.items) WITH ORDINALITY AS listed_item (item, place)
+            LEFT JOIN stripe_prices ON stripe_prices.id = listed_item.item ->> 'price_id'
             LEFT JOIN plans ON plans.is_current AND plans.id = stripe_prices.plan_id) AS items
     FROM listed
     WHERE CAST(:after_time AS timestamptz) IS NULL

@@ -53,17 +53,17 @@ def had_plan(connection: Connection, user_id: str, plan_id: int) -> bool:
 def recurring_currency(connection: Connection, user_id: str) -> str | None:
     """The currency that a user pays subscriptions in; Stripe takes no second one beside it."""
     customer_id = customer(connection, user_id)
-    live = [each.id for each in _live(connection, user_id, customer_id)]
-    found: str | None = connection.execute(_CURRENCY, {"ids": live}).scalar()
-    return found
+    live = [subscription.id for subscription in _live(connection, user_id, customer_id)]
+    currency: str | None = connection.execute(_CURRENCY, {"ids": live}).scalar()
+    return currency
 
 
 def subscription(
     connection: Connection, user_id: str, subscription_id: str
 ) -> queries.Subscription | None:
     """The subscription of the user that is named."""
-    found = _subscriptions(connection, user_id)
-    return next((each for each in found if each.id == subscription_id), None)
+    own = _subscriptions(connection, user_id)
+    return next((candidate for candidate in own if candidate.id == subscription_id), None)
 
 
 def live_subscription(
@@ -84,16 +84,19 @@ def customer(
     customers are left out, and those that Stripe said it does not know.
     """
     wanted = {"user_id": user_id, "subscription_id": subscription_id}
-    found: str | None = connection.execute(_CUSTOMER, wanted).scalar()
-    return found
+    customer_id: str | None = connection.execute(_CUSTOMER, wanted).scalar()
+    return customer_id
 
 
 def _live(
     connection: Connection, user_id: str, customer_id: str | None
 ) -> list[queries.Subscription]:
     paid = set(connection.execute(_PAID_BY, {"customer_id": customer_id}).scalars())
-    found = _subscriptions(connection, user_id)
-    return [each for each in found if each.id in paid and each.status in LIVE_STATUSES]
+    return [
+        subscription
+        for subscription in _subscriptions(connection, user_id)
+        if subscription.id in paid and subscription.status in LIVE_STATUSES
+    ]
 
 
 def _subscriptions(connection: Connection, user_id: str) -> list[queries.Subscription]:
@@ -141,7 +144,7 @@ _ON_ITS_WAY = text(
 _PAID_BY = text("SELECT id FROM subscriptions WHERE customer_id = :customer_id")
 _CUSTOMER = text(
     """
-    SELECT known.id
+    SELECT candidates.id
     FROM (
         SELECT customers.id FROM customers WHERE customers.user_id = :user_id
         UNION
@@ -150,8 +153,8 @@ _CUSTOMER = text(
         UNION
         SELECT subscriptions.customer_id FROM subscriptions
         WHERE subscriptions.id = :subscription_id AND subscriptions.customer_id IS NOT NULL
-    ) AS known
-    LEFT JOIN customers ON customers.id = known.id
+    ) AS candidates
+    LEFT JOIN customers ON customers.id = candidates.id
     LEFT JOIN buyers ON buyers.user_id = :user_id
     LEFT JOIN subscriptions ON subscriptions.id = :subscription_id
     LEFT JOIN webhook_events AS claim ON claim.id = customers.claimed_event_id
@@ -159,13 +162,13 @@ _CUSTOMER = text(
         AND NOT EXISTS (SELECT 1 FROM purchases WHERE session_id = claim.object_id)
     WHERE customers.deleted_at IS NULL
       -- Another name of a payer (`customer_account`) is no customer to sell to.
-      AND NOT starts_with(known.id, 'acct_')
+      AND NOT starts_with(candidates.id, 'acct_')
       AND coalesce(customers.user_id, :user_id) = :user_id
-      AND NOT coalesce(buyers.missing_customer_ids @> to_jsonb(known.id), false)
-    ORDER BY known.id = subscriptions.customer_id DESC NULLS LAST,
-             known.id = buyers.customer_id DESC NULLS LAST,
+      AND NOT coalesce(buyers.missing_customer_ids @> to_jsonb(candidates.id), false)
+    ORDER BY candidates.id = subscriptions.customer_id DESC NULLS LAST,
+             candidates.id = buyers.customer_id DESC NULLS LAST,
              claim.id IS NOT NULL, customers.claimed_created NULLS LAST,
-             customers.claimed_event_id, known.id
+             customers.claimed_event_id, candidates.id
     LIMIT 1
     """
 )

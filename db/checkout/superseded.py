@@ -40,7 +40,7 @@ def taken(connection: Connection, limit: int) -> list[Payable]:
     Nobody else is given them for `LOOK_EVERY_SECONDS`. Those whose end the events have told are
     noted as ended first.
     """
-    connection.execute(_SETTLE, SESSION_RANK)
+    connection.execute(_NOTE_ENDED, SESSION_RANK)
     wanted = {"every": LOOK_EVERY_SECONDS, "limit": limit, "trial": TRIAL_IN_PARAMS}
     return [Payable(**row) for row in connection.execute(_TAKEN, wanted).mappings()]
 
@@ -59,18 +59,18 @@ def count_try(connection: Connection, payable: Payable) -> None:
     connection.execute(_COUNT_TRY, {"id": payable.purchase_id, "pause": pause})
 
 
-_SETTLE = text(
+_NOTE_ENDED = text(
     """
     UPDATE purchases
-    SET state = CASE told.rank WHEN :complete THEN 'complete' ELSE 'expired' END
+    SET state = CASE ended.rank WHEN :complete THEN 'complete' ELSE 'expired' END
     FROM (
         SELECT purchases.id, CAST(payments.facts #>> '{session,rank}' AS integer) AS rank
         FROM purchases JOIN payments ON payments.id = purchases.session_id
         WHERE purchases.state = 'open' AND purchases.session_id IS NOT NULL
           AND CAST(payments.facts #>> '{session,rank}' AS integer) > :open
         FOR UPDATE OF purchases SKIP LOCKED
-    ) AS told
-    WHERE purchases.id = told.id
+    ) AS ended
+    WHERE purchases.id = ended.id
     """
 )
 # What can no longer be paid is none of its business; Stripe's clock decides about that, not ours.

@@ -30,8 +30,8 @@ def payment(connection: Connection, object_id: str) -> PaymentNow | None:
 
 def balance(connection: Connection, user_id: str) -> int:
     """A user's tokens; none where there is no account."""
-    found = connection.execute(_BALANCE, {"user": user_id}).scalar_one_or_none()
-    return 0 if found is None else int(found)
+    tokens = connection.execute(_BALANCE, {"user": user_id}).scalar_one_or_none()
+    return 0 if tokens is None else int(tokens)
 
 
 _IS_KNOWN = text(

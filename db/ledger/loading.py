@@ -1,4 +1,4 @@
-"""Loads what is known of a batch's customers, subscriptions and payments, and all they touch."""
+"""Loads the tables' part of a batch: customers, subscriptions, payments, and all they touch."""
 
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
@@ -30,18 +30,18 @@ def load_parties(
             customer_ids.update(fact.alias_ids)
         elif isinstance(fact, Subscription):
             subscription_ids.add(fact.id)
-    books = WorkingSet()
-    _load_customers(connection, books, customer_ids)
-    _check_names(books, locked)
-    _load_subscriptions(connection, books, subscription_ids, _SUBSCRIPTIONS)
-    return books
+    working_set = WorkingSet()
+    _load_customers(connection, working_set, customer_ids)
+    _check_names(working_set, locked)
+    _load_subscriptions(connection, working_set, subscription_ids, _SUBSCRIPTIONS)
+    return working_set
 
 
-def _check_names(books: WorkingSet, locked: Collection[str] | None) -> None:
+def _check_names(working_set: WorkingSet, locked: Collection[str] | None) -> None:
     """What is claimed of a payer by one name holds for the others, so they are locked together."""
     if locked is None:
         return
-    names = {alias for each in books.customers.values() for alias in each.alias_ids}
+    names = {alias for payer in working_set.customers.values() for alias in payer.alias_ids}
     missing = names - set(locked)
     if missing:
         raise StaleLocks(frozenset(missing))
@@ -49,7 +49,7 @@ def _check_names(books: WorkingSet, locked: Collection[str] | None) -> None:
 
 def load_money(
     connection: Connection,
-    books: WorkingSet,
+    working_set: WorkingSet,
     touched: Touched,
     facts: Iterable[Fact],
     locked: Collection[str] | None,
@@ -61,24 +61,24 @@ def load_money(
     """
     ids, taken_ids = _money_ids(facts)
     ids |= touched.objects.keys()
-    _load_taken(connection, books, ids=taken_ids, target_ids=())
+    _load_taken(connection, working_set, ids=taken_ids, target_ids=())
     taken: list[Taken] = [
-        *books.refunds.values(),
-        *books.disputes.values(),
-        *books.credit_notes.values(),
+        *working_set.refunds.values(),
+        *working_set.disputes.values(),
+        *working_set.credit_notes.values(),
     ]
-    ids |= {each.target_id for each in taken}
-    known = _closure(connection, ids, touched)
+    ids |= {money_back.target_id for money_back in taken}
+    closure = _closure(connection, ids, touched)
     if locked is not None:
-        _check_locks(known, locked)
-    for row in known:
-        books.objects[row.id] = rows.money_from(row)
-        books.roots[row.id] = row.root_id
+        _check_locks(closure, locked)
+    for row in closure:
+        working_set.objects[row.id] = rows.money_from(row)
+        working_set.roots[row.id] = row.root_id
         if row.root_id == row.id:
-            books.payments[row.id] = rows.payment_from(row)
-    _load_taken(connection, books, ids=(), target_ids=books.objects.keys() | ids)
-    for row in connection.execute(_POSTED, {"ids": list(books.objects)}) if known else ():
-        books.posted.setdefault(row.payment_id, {})[row.user_id] = int(row.total)
+            working_set.payments[row.id] = rows.payment_from(row)
+    _load_taken(connection, working_set, ids=(), target_ids=working_set.objects.keys() | ids)
+    for row in connection.execute(_POSTED, {"ids": list(working_set.objects)}) if closure else ():
+        working_set.posted.setdefault(row.payment_id, {})[row.user_id] = int(row.total)
 
 
 def _check_locks(rows: Sequence[Row[Any]], locked: Collection[str]) -> None:
@@ -115,67 +115,71 @@ def _closure(connection: Connection, ids: Collection[str], touched: Touched) -> 
 
 
 def load_owners(
-    connection: Connection, books: WorkingSet, locked: Collection[str] | None = None
+    connection: Connection, working_set: WorkingSet, locked: Collection[str] | None = None
 ) -> None:
     """Who owns the merged money objects, and what their subscriptions were reported to be.
 
     Raises `StaleLocks` when another name of an owner is not among `locked`.
     """
-    known = books.objects.values()
-    owners = {each.customer_id for each in known if each.customer_id}
-    _load_customers(connection, books, owners - books.customers.keys())
-    _check_names(books, locked)
-    sold = {each.subscription_id for each in known if each.subscription_id}
-    _load_subscriptions(connection, books, sold - books.subscriptions.keys(), _SOLD)
+    objects = working_set.objects.values()
+    owners = {money.customer_id for money in objects if money.customer_id}
+    _load_customers(connection, working_set, owners - working_set.customers.keys())
+    _check_names(working_set, locked)
+    sold = {money.subscription_id for money in objects if money.subscription_id}
+    _load_subscriptions(connection, working_set, sold - working_set.subscriptions.keys(), _SOLD)
 
 
-def _load_customers(connection: Connection, books: WorkingSet, ids: Collection[str]) -> None:
+def _load_customers(connection: Connection, working_set: WorkingSet, ids: Collection[str]) -> None:
     """Customers with all their other names, in as many steps as these lead on."""
     wanted = set(ids)
     while wanted:
         for row in connection.execute(_CUSTOMERS, {"ids": list(wanted)}):
-            books.customers[row.id] = rows.customer_from(row)
+            working_set.customers[row.id] = rows.customer_from(row)
         wanted = {
             alias
-            for each in wanted & books.customers.keys()
-            for alias in books.customers[each].alias_ids
-        } - books.customers.keys()
+            for customer_id in wanted & working_set.customers.keys()
+            for alias in working_set.customers[customer_id].alias_ids
+        } - working_set.customers.keys()
 
 
 def _load_subscriptions(
-    connection: Connection, books: WorkingSet, ids: Collection[str], query: TextClause
+    connection: Connection, working_set: WorkingSet, ids: Collection[str], query: TextClause
 ) -> None:
     if ids:
         for row in connection.execute(query, {"ids": list(ids)}):
-            books.subscriptions[row.id] = rows.subscription_from(row)
+            working_set.subscriptions[row.id] = rows.subscription_from(row)
 
 
 def _load_taken(
-    connection: Connection, books: WorkingSet, *, ids: Collection[str], target_ids: Collection[str]
+    connection: Connection,
+    working_set: WorkingSet,
+    *,
+    ids: Collection[str],
+    target_ids: Collection[str],
 ) -> None:
     if not (ids or target_ids):
         return
     wanted = {"ids": list(ids), "targets": list(target_ids)}
     for row in connection.execute(_REFUNDS, wanted):
-        books.refunds[row.id] = rows.refund_from(row)
+        working_set.refunds[row.id] = rows.refund_from(row)
     for row in connection.execute(_DISPUTES, wanted):
-        books.disputes[row.id] = rows.dispute_from(row)
+        working_set.disputes[row.id] = rows.dispute_from(row)
     for row in connection.execute(_CREDIT_NOTES, wanted):
-        books.credit_notes[row.id] = rows.credit_note_from(row)
+        working_set.credit_notes[row.id] = rows.credit_note_from(row)
 
 
 def lacking_adjustments(connection: Connection, facts: Iterable[Fact]) -> list[Posting]:
     """What the ledger lacks of the adjustments among the facts; nothing the second time."""
-    named = adjustments.distinct(facts)
-    if not named:
+    by_id = adjustments.distinct(facts)
+    if not by_id:
         return []
     posted: dict[str, dict[str, int]] = {}
-    for row in connection.execute(_ADJUSTED, {"ids": list(named)}):
+    for row in connection.execute(_ADJUSTED, {"ids": list(by_id)}):
         posted.setdefault(row.event_id, {})[row.user_id] = int(row.total)
     return [
-        Posting(entry, each.id)
-        for each in named.values()
-        for entry in adjustments.entries_for(each, posted.get(each.id, {}))
+        Posting(entry, adjustment.id)
+        for adjustment in by_id.values()
+        for entry in adjustments.entries_for(adjustment, posted.get(adjustment.id, {}))
     ]
 
 
@@ -189,7 +193,7 @@ _SUBSCRIPTIONS = text(
     "SELECT id, customer_id, claimed_plan_id, claimed_plan_created, claimed_plan_event_id,"
     " CAST(sold AS text) AS sold, versions FROM subscriptions WHERE id = ANY(CAST(:ids AS text[]))"
 )
-# For settling only what was sold counts; such a subscription is never saved.
+# For deriving only what was sold counts; such a subscription is never saved.
 _SOLD = text(
     "SELECT id, customer_id, claimed_plan_id, claimed_plan_created, claimed_plan_event_id,"
     " CAST(sold AS text) AS sold, NULL AS versions FROM subscriptions"

@@ -20,7 +20,7 @@ from domain.tokens.adjustments import Adjustment
 
 R = TypeVar("R")
 
-# Every batch holds this one shared; a change of the catalogue holds it alone.
+# Every batch takes this one shared; a change of the catalogue takes it alone.
 CATALOGUE_LOCK = 0x43415441
 # Subjects found to be missing grow with every round; a set that still grows is a bug.
 _ROUNDS_MAX = 8
@@ -70,7 +70,7 @@ def subjects_of(facts: Iterable[Fact]) -> set[str]:
 def acquire(connection: Connection, names: Collection[str]) -> set[str]:
     """Lock whoever these names are or belong to; returns every subject that is locked now.
 
-    The catalogue is held as it is with them. All of it lasts until the transaction ends.
+    The catalogue cannot change meanwhile. All of it lasts until the transaction ends.
     """
     subjects = set(names) | _resolved(connection, names)
     keys = sorted({_lock_key(subject) for subject in subjects})
@@ -80,8 +80,8 @@ def acquire(connection: Connection, names: Collection[str]) -> set[str]:
 
 def _resolved(connection: Connection, names: Collection[str]) -> set[str]:
     """Which further subjects stored objects of these names belong to. Reads without a lock."""
-    found = connection.execute(_RESOLVE, {"ids": list(names)})
-    return {row.customer_id or row.root_id for row in found}
+    roots = connection.execute(_RESOLVE, {"ids": list(names)})
+    return {row.customer_id or row.root_id for row in roots}
 
 
 def _lock_key(subject: str) -> int:
@@ -95,7 +95,7 @@ _LOCK = text(
            (SELECT count(*) FROM (
                SELECT pg_advisory_xact_lock(key)
                FROM unnest(CAST(:keys AS bigint[])) AS key OFFSET 0
-           ) AS held)
+           ) AS locked)
     """
 )
 _RESOLVE = text(

@@ -59,7 +59,9 @@ def apply(
 
 def loaded(connection: Connection, customer_ids: Collection[str], touched: Touched) -> WorkingSet:
     """The working set that `apply` would load if all of this were touched; locks nothing."""
-    working_set = loading.load_parties(connection, [Customer(each) for each in customer_ids])
+    working_set = loading.load_parties(
+        connection, [Customer(customer_id) for customer_id in customer_ids]
+    )
     loading.load_money(connection, working_set, touched, (), None)
     loading.load_owners(connection, working_set)
     return working_set

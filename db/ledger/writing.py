@@ -11,38 +11,56 @@ from db.tables import credit_notes, customers, disputes, payments, refunds, subs
 from domain.working_set import Derived, Posting, Touched, WorkingSet
 
 
-def save(connection: Connection, books: WorkingSet, touched: Touched, settled: Derived) -> None:
-    """Write what the merge touched and what was settled from it."""
+def save(
+    connection: Connection, working_set: WorkingSet, touched: Touched, derived: Derived
+) -> None:
+    """Write what the merge touched and what was derived from it."""
     _CUSTOMER_ROWS.run(
-        connection, [rows.customer_row(books.customers[each]) for each in touched.customers]
+        connection,
+        [
+            rows.customer_row(working_set.customers[customer_id])
+            for customer_id in touched.customers
+        ],
     )
     _SUBSCRIPTION_ROWS.run(
         connection,
-        [rows.subscription_row(books.subscriptions[each]) for each in touched.subscriptions],
+        [
+            rows.subscription_row(working_set.subscriptions[subscription_id])
+            for subscription_id in touched.subscriptions
+        ],
     )
-    _PAYMENT_ROWS.run(connection, _changed_payment_rows(books, touched, settled))
-    _REFUND_ROWS.run(connection, [rows.refund_row(books.refunds[each]) for each in touched.refunds])
+    _PAYMENT_ROWS.run(connection, _changed_payment_rows(working_set, touched, derived))
+    _REFUND_ROWS.run(
+        connection,
+        [rows.refund_row(working_set.refunds[refund_id]) for refund_id in touched.refunds],
+    )
     _DISPUTE_ROWS.run(
-        connection, [rows.dispute_row(books.disputes[each]) for each in touched.disputes]
+        connection,
+        [rows.dispute_row(working_set.disputes[dispute_id]) for dispute_id in touched.disputes],
     )
     _CREDIT_NOTE_ROWS.run(
         connection,
-        [rows.credit_note_row(books.credit_notes[each]) for each in touched.credit_notes],
+        [
+            rows.credit_note_row(working_set.credit_notes[note_id])
+            for note_id in touched.credit_notes
+        ],
     )
-    post(connection, settled.postings)
+    post(connection, derived.postings)
 
 
-def _changed_payment_rows(books: WorkingSet, touched: Touched, settled: Derived) -> list[rows.Row]:
+def _changed_payment_rows(
+    working_set: WorkingSet, touched: Touched, derived: Derived
+) -> list[rows.Row]:
     changed: list[rows.Row] = []
-    for object_id, root_id in settled.roots.items():
-        payment = settled.payments[root_id] if object_id == root_id else None
+    for object_id, root_id in derived.roots.items():
+        payment = derived.payments[root_id] if object_id == root_id else None
         is_same = (
             object_id not in touched.objects
-            and books.roots.get(object_id) == root_id
-            and books.payments.get(object_id) == payment
+            and working_set.roots.get(object_id) == root_id
+            and working_set.payments.get(object_id) == payment
         )
         if not is_same:
-            changed.append(rows.payment_row(books.objects[object_id], root_id, payment))
+            changed.append(rows.payment_row(working_set.objects[object_id], root_id, payment))
     return changed
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, CursorResult, Row, TextClause, text
 from db.operations.fact_tables import FACT_TABLES
 from domain.decode import DECODERS
 
-_SHADOWED = (*(each.name for each in FACT_TABLES), "token_accounts", "ledger_entries")
+_SHADOWED = (*(table.name for table in FACT_TABLES), "token_accounts", "ledger_entries")
 _SETTINGS = (
     # The audit may take its time and its terminal may be paused: it holds nobody up.
     "SET LOCAL statement_timeout = 0",

@@ -38,9 +38,9 @@ class Difference:
 
 def differences(connection: Connection) -> Iterator[Difference]:
     """Everything on which live and recomputed tables disagree, read as it is consumed."""
-    for each in FACT_TABLES:
-        for row in read(connection, _compare(each.name, each.compared), _ROWS_AT_A_TIME):
-            yield Difference(each.name, row.id, _differing(row.live, row.again))
+    for table in FACT_TABLES:
+        for row in read(connection, _compare(table.name, table.compared), _ROWS_AT_A_TIME):
+            yield Difference(table.name, row.id, _differing(row.live, row.again))
     for row in read(connection, LEDGER, _ROWS_AT_A_TIME):
         sums = {f"sum for {row.user_id}": (row.live, row.again)}
         yield Difference("ledger_entries", row.payment_id, sums, user_id=row.user_id)
@@ -68,11 +68,11 @@ def _differing(
     live: Mapping[str, Any] | None, again: Mapping[str, Any] | None
 ) -> dict[str, tuple[Any, Any]]:
     if live is None or again is None:
-        return {WHOLE_ROW: (live and _told(live), again and _told(again))}
+        return {WHOLE_ROW: (live and _without_empty(live), again and _without_empty(again))}
     return {name: (live[name], again[name]) for name in live if live[name] != again[name]}
 
 
-def _told(row: Mapping[str, Any]) -> dict[str, Any]:
+def _without_empty(row: Mapping[str, Any]) -> dict[str, Any]:
     """What a row says, without what it leaves open."""
     return {name: value for name, value in row.items() if value not in (None, [], False)}
 
@@ -229,7 +229,7 @@ _EVENTS_BEHIND = text(
         SELECT customer_id AS id FROM members UNION SELECT subscription_id FROM members
         UNION SELECT id FROM public.customers WHERE user_id = :user
         UNION SELECT id FROM pg_temp.customers WHERE user_id = :user
-    ), found AS (
+    ), behind AS (
         SELECT event_id AS id, 1 AS distance FROM audit_touches
         WHERE subject IN (SELECT id FROM own)
         UNION ALL SELECT id, 1 FROM public.webhook_events
@@ -239,7 +239,7 @@ _EVENTS_BEHIND = text(
         WHERE subject IN (SELECT id FROM parties)
     )
     SELECT event.id, count(*) OVER () AS total
-    FROM (SELECT id, min(distance) AS distance FROM found GROUP BY id) AS nearest
+    FROM (SELECT id, min(distance) AS distance FROM behind GROUP BY id) AS nearest
     JOIN public.webhook_events AS event USING (id)
     ORDER BY nearest.distance, event.created_at DESC, event.id DESC
     LIMIT :limit

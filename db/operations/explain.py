@@ -16,7 +16,7 @@ from domain.working_set import Touched, WorkingSet
 class Kept:
     """The rows and facts about one user.
 
-    `books` holds the user's payments with all their objects, refunds and disputes, and the
+    `working_set` holds the user's payments with all their objects, refunds and disputes, and the
     customers and plans they name. `customer_ids` and `subscription_ids` are the user's at Stripe;
     `disputed_customers` maps those claimed for the user in vain to their owner. `balance` is None
     where there is no account. `events` are by Stripe's clock, with bodies; `entries` by id.
@@ -26,7 +26,7 @@ class Kept:
     customer_ids: Collection[str]
     subscription_ids: Collection[str]
     disputed_customers: dict[str, str]
-    books: WorkingSet
+    working_set: WorkingSet
     events: Sequence[Row[Any]]
     entries: Sequence[Row[Any]]
     balance: int | None
@@ -40,7 +40,7 @@ class Kept:
             or self.entries
             or self.customer_ids
             or self.disputed_customers
-            or self.books.objects
+            or self.working_set.objects
             or self.subscription_ids
             or self.balance is not None
         )
@@ -52,10 +52,16 @@ def kept_about(connection: Connection, user_id: str) -> Kept:
     claims = connection.execute(_CUSTOMERS, wanted).all()
     own = [row.id for row in claims if row.user_id == user_id]
     entries = connection.execute(_ENTRIES, wanted).all()
-    found = connection.execute(_SUBSCRIPTIONS, wanted | {"customers": own})
-    subscriptions = [row.id for row in found]
-    books = _books(connection, user_id, own, subscriptions)
-    ids = {*books.objects, *books.refunds, *books.disputes, *books.credit_notes, *subscriptions}
+    rows = connection.execute(_SUBSCRIPTIONS, wanted | {"customers": own})
+    subscriptions = [row.id for row in rows]
+    working_set = _working_set(connection, user_id, own, subscriptions)
+    ids = {
+        *working_set.objects,
+        *working_set.refunds,
+        *working_set.disputes,
+        *working_set.credit_notes,
+        *subscriptions,
+    }
     named = {"ids": list(ids), "customers": own}
     causes = [row.event_id for row in entries if row.event_id]
     events = connection.execute(_EVENTS, {**wanted, **named, "causes": causes}).all()
@@ -64,7 +70,7 @@ def kept_about(connection: Connection, user_id: str) -> Kept:
         customer_ids=own,
         subscription_ids=subscriptions,
         disputed_customers={row.id: row.user_id for row in claims if row.user_id != user_id},
-        books=books,
+        working_set=working_set,
         events=events,
         entries=entries,
         balance=connection.execute(_BALANCE, wanted).scalar_one_or_none(),
@@ -72,7 +78,7 @@ def kept_about(connection: Connection, user_id: str) -> Kept:
     )
 
 
-def _books(
+def _working_set(
     connection: Connection, user_id: str, own: Sequence[str], subscriptions: Sequence[str]
 ) -> WorkingSet:
     """The pipeline's own working set, loaded as if everything of this user had been touched."""

@@ -19,7 +19,7 @@ class FactTable:
     """One table, keyed by `id`.
 
     `compared` are the columns whose differences people are shown. `links` are those that name a
-    money object which must be settled with the row. `facts` are the columns that are no
+    money object which must be derived with the row. `facts` are the columns that are no
     derivation from others (empty means all), `first` those that only a new row is given: from
     then on the pipeline moves them.
     """
@@ -62,7 +62,7 @@ CUSTOMERS = FactTable(tables.customers, ("user_id", "other_user_ids", "deleted_a
 # Without what only the worth of payments is derived from.
 _ITEMS = (
     "(SELECT jsonb_agg(item - CAST('{metered,unit_amount,currency}' AS text[]) ORDER BY place)"
-    " FROM jsonb_array_elements(items) WITH ORDINALITY AS each (item, place)) AS items"
+    " FROM jsonb_array_elements(items) WITH ORDINALITY AS listed (item, place)) AS items"
 )
 SUBSCRIPTIONS = FactTable(
     tables.subscriptions,

@@ -25,8 +25,8 @@ WORDS: Mapping[str, str] = {
 
 def counts(connection: Connection) -> dict[str, int]:
     """How many there are of each kind; a kind of which there is none is 0."""
-    found = {row.kind: row.number for row in connection.execute(_COUNTS)}
-    return {str(kind): found.get(kind, 0) for kind in WORDS}
+    numbers = {row.kind: row.number for row in connection.execute(_COUNTS)}
+    return {str(kind): numbers.get(kind, 0) for kind in WORDS}
 
 
 # Each part reads a partial index that holds loose ends only.

@@ -97,14 +97,14 @@ def mend_balance(connection: Connection, user_id: str) -> None:
 def ignore(connection: Connection, reasons: Mapping[str, str]) -> int:
     """Say of applied events that they have no effect any more, and why; returns how many."""
     ids = sorted(reasons)
-    notes = [reasons[each] for each in ids]
+    notes = [reasons[event_id] for event_id in ids]
     return len(connection.execute(_IGNORE, {"ids": ids, "notes": notes}).all())
 
 
 def hear(connection: Connection, outcomes: Mapping[str, Outcome]) -> int:
     """Say of ignored events that they have an effect now; returns how many."""
     columns = ("object_id", "customer_id", "user_id", "note")
-    values = {name: [getattr(each, name) for each in outcomes.values()] for name in columns}
+    values = {name: [getattr(outcome, name) for outcome in outcomes.values()] for name in columns}
     return len(connection.execute(_HEAR, {"ids": list(outcomes), **values}).all())
 
 

@@ -61,8 +61,8 @@ class Wanted:
 def units(connection: Connection) -> list[Unit]:
     """Everything that differs, in parts that can be mended one by one."""
     connection.execute(_CREATE_ROWS)
-    for each in FACT_TABLES:
-        connection.execute(_differing(each))
+    for table in FACT_TABLES:
+        connection.execute(_differing(table))
     connection.execute(_OF_LEDGER)
     connection.execute(_OF_ADJUSTMENTS)
     connection.execute(text("ANALYZE rebuild_rows"))
@@ -71,17 +71,17 @@ def units(connection: Connection) -> list[Unit]:
     places = list(_places(connection, payers))
     for row in read(connection, _edges(), _ROWS_AT_A_TIME):
         groups.unite(row.id, row.link)
-    found: dict[str, Unit] = {}
+    by_group: dict[str, Unit] = {}
     for place in places:
-        unit = found.setdefault(groups.of(place.id), Unit())
+        unit = by_group.setdefault(groups.of(place.id), Unit())
         unit.places.append(place)
         unit.payer = max(unit.payer, payers.get(place.id, ""))
     for name in groups.names():
-        if (group := groups.of(name)) in found:
-            found[group].names.add(name)
-    for group, unit in found.items():
+        if (group := groups.of(name)) in by_group:
+            by_group[group].names.add(name)
+    for group, unit in by_group.items():
         unit.names |= {group, *(place.id for place in unit.places)}
-    return sorted(found.values(), key=lambda unit: unit.order)
+    return sorted(by_group.values(), key=lambda unit: unit.order)
 
 
 def _places(connection: Connection, payers: dict[str, str]) -> Iterator[Place]:
@@ -136,7 +136,7 @@ def wrong_balances(connection: Connection) -> list[str]:
 
 def wanted(connection: Connection, places: Collection[Place]) -> list[Wanted]:
     """These rows as the snapshot has them and as they must be."""
-    found = []
+    rows = []
     for table in FACT_TABLES:
         name = table.name
         ids = [place.id for place in places if place.table == name]
@@ -144,8 +144,8 @@ def wanted(connection: Connection, places: Collection[Place]) -> list[Wanted]:
             for row in connection.execute(_wanted(table), {"ids": ids}):
                 again = orjson.loads(row.again) if row.again else None
                 subjects = frozenset(filter(None, row.subjects))
-                found.append(Wanted(Place(name, row.id), row.version, again, subjects))
-    return found
+                rows.append(Wanted(Place(name, row.id), row.version, again, subjects))
+    return rows
 
 
 def adjusted(connection: Connection, event_ids: Collection[str]) -> dict[str, dict[str, int]]:
@@ -162,10 +162,10 @@ def sums_of(
         " WHERE payment_id IS NULL AND event_id IS NOT NULL"
         " AND event_id = ANY(CAST(:ids AS text[])) GROUP BY event_id, user_id"
     )
-    found: dict[str, dict[str, int]] = {event_id: {} for event_id in event_ids}
+    sums: dict[str, dict[str, int]] = {event_id: {} for event_id in event_ids}
     for row in connection.execute(query, {"ids": list(event_ids)}):
-        found[row.event_id][row.user_id] = int(row.total)
-    return found
+        sums[row.event_id][row.user_id] = int(row.total)
+    return sums
 
 
 # From here on names in statements are those of our own tables and columns.
@@ -177,11 +177,11 @@ _ROWS = text("SELECT place, id, payer FROM rebuild_rows ORDER BY place, id")
 _KEEP = "ON CONFLICT DO NOTHING"
 _OF_LEDGER = text(
     f"INSERT INTO rebuild_rows SELECT DISTINCT '{PAYMENTS.name}', payment_id"  # noqa: S608
-    f" FROM ({LEDGER.text}) AS found {_KEEP}"
+    f" FROM ({LEDGER.text}) AS differing {_KEEP}"
 )
 _OF_ADJUSTMENTS = text(
     f"INSERT INTO rebuild_rows SELECT DISTINCT '{ADJUSTED}', event_id"  # noqa: S608
-    f" FROM ({ADJUSTMENTS.text}) AS found {_KEEP}"
+    f" FROM ({ADJUSTMENTS.text}) AS differing {_KEEP}"
 )
 
 

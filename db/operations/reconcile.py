@@ -58,8 +58,8 @@ def arrive(connection: Connection, top: int) -> None:
 
 def newest_received(connection: Connection) -> datetime | None:
     """When the last event came in, by whatever way; None when none ever did."""
-    found: datetime | None = connection.execute(_NEWEST).scalar_one()
-    return found
+    newest: datetime | None = connection.execute(_NEWEST).scalar_one()
+    return newest
 
 
 _PROGRESS = text(

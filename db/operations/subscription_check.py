@@ -11,7 +11,7 @@ from domain.subscriptions.comparison import Here
 from domain.subscriptions.versions import FINAL_STATUSES, Item, SubscriptionState
 
 
-def found_here(connection: Connection, ids: Sequence[str]) -> dict[str, Here]:
+def by_id(connection: Connection, ids: Sequence[str]) -> dict[str, Here]:
     """Subscriptions whose state we know, by id; others are left out."""
     return {row.id: _here(row) for row in connection.execute(_BY_ID, {"ids": list(ids)})}
 
@@ -45,11 +45,12 @@ def invoices_paid(connection: Connection, ids: Sequence[str]) -> dict[str, bool]
 
 def newest_reports(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
     """When Stripe reported a subscription last, by its clock, for those with a report."""
-    found = (subscription_from(row) for row in connection.execute(_REPORTS, {"ids": list(ids)}))
+    rows = connection.execute(_REPORTS, {"ids": list(ids)})
+    subscriptions = (subscription_from(row) for row in rows)
     return {
-        each.id: max(version.created for version in each.versions)
-        for each in found
-        if each.versions
+        subscription.id: max(version.created for version in subscription.versions)
+        for subscription in subscriptions
+        if subscription.versions
     }
 
 

@@ -11,8 +11,8 @@ ASK_AGAIN_SECONDS = 3_600
 
 def known(connection: Connection, key_hash: str) -> str | None:
     """The account of the key; None where it is not known, or not yet."""
-    found: str | None = connection.execute(_KNOWN, {"key": key_hash}).scalar_one_or_none()
-    return found
+    account_id: str | None = connection.execute(_KNOWN, {"key": key_hash}).scalar_one_or_none()
+    return account_id
 
 
 def is_answered(connection: Connection, key_hash: str) -> bool:

@@ -155,7 +155,7 @@ _WANTED = """
         FROM payments WHERE question IS NOT NULL
         UNION ALL
         SELECT 'subscription', id, updated_at FROM subscriptions WHERE undecided
-    ) AS each GROUP BY kind, subject_id
+    ) AS open GROUP BY kind, subject_id
 """
 # New ones are few, and so are those that are due again: neither looks at all that ever waited.
 _DUE = text(

@@ -60,8 +60,8 @@ def next_waiting(connection: Connection) -> str | None:
 
     None if none does, while another asks, and in a pause.
     """
-    found: str | None = connection.execute(_NEXT_WAITING).scalar_one_or_none()
-    return found
+    cause: str | None = connection.execute(_NEXT_WAITING).scalar_one_or_none()
+    return cause
 
 
 def trouble(connection: Connection) -> Trouble | None:

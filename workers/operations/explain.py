@@ -94,7 +94,7 @@ class _Teller:
     def changes(self, event: Row[Any]) -> list[str]:
         """What the event changed besides the balance."""
         user = self._kept.user_id
-        customers = self._kept.books.customers.values()
+        customers = self._kept.working_set.customers.values()
         told = [
             f"links customer {each.id} to this user"
             for each in customers
@@ -111,13 +111,13 @@ class _Teller:
         """Why an entry was posted; call once for each, in their order."""
         if entry.payment_id is None:
             return f"spent: {entry.reason}" if entry.kind == "debit" else str(entry.reason)
-        root = self._kept.books.roots.get(entry.payment_id, entry.payment_id)
+        root = self._kept.working_set.roots.get(entry.payment_id, entry.payment_id)
         before = self._posted.get(root, 0)
         self._posted[root] = before + entry.delta
         cluster = self._clusters.get(root)
         if cluster is None:
             return f"{entry.reason} (no event of this payment is stored)"
-        payment = self._kept.books.payments[root]
+        payment = self._kept.working_set.payments[root]
         facts = self._sayings[entry.event_id].facts if entry.event_id in self._sayings else ()
         standing = before + entry.delta
         if entry.kind == "grant":
@@ -192,7 +192,7 @@ class _Teller:
     def loose_ends(self) -> Iterator[str]:
         """Money of this user's customers that is worth nothing yet, and claims in doubt."""
         for root, cluster in sorted(self._clusters.items()):
-            payment = self._kept.books.payments[root]
+            payment = self._kept.working_set.payments[root]
             if not payment.listed:
                 continue
             amount = money(payment.amount_minor, payment.currency)
@@ -207,7 +207,7 @@ class _Teller:
         for customer_id, owner in sorted(self._kept.disputed_customers.items()):
             yield f"customer {customer_id} was claimed for this user too, but belongs to {owner}"
         for customer_id in self._kept.customer_ids:
-            others = self._kept.books.customers[customer_id].other_user_ids
+            others = self._kept.working_set.customers[customer_id].other_user_ids
             if others:
                 yield f"customer {customer_id} was also claimed for {', '.join(sorted(others))}"
 
@@ -215,21 +215,23 @@ class _Teller:
 def _clusters(kept: Kept) -> dict[str, Cluster]:
     """The payments as the tables have them; a root that is only named by others has no row."""
     members: dict[str, list[MoneyObject]] = {}
-    for object_id, root in kept.books.roots.items():
-        if root in kept.books.payments:
-            members.setdefault(root, []).append(kept.books.objects[object_id])
+    for object_id, root in kept.working_set.roots.items():
+        if root in kept.working_set.payments:
+            members.setdefault(root, []).append(kept.working_set.objects[object_id])
     return {root: _cluster(kept, root, found) for root, found in members.items()}
 
 
 def _cluster(kept: Kept, root: str, members: Sequence[MoneyObject]) -> Cluster:
     ids = {member.id for member in members}
-    known = kept.books.subscriptions.get(kept.books.objects[root].subscription_id or "")
+    known = kept.working_set.subscriptions.get(kept.working_set.objects[root].subscription_id or "")
     return Cluster(
         root_id=root,
         members=members,
-        refunds=[each for each in kept.books.refunds.values() if each.target_id in ids],
-        disputes=[each for each in kept.books.disputes.values() if each.target_id in ids],
-        credit_notes=[each for each in kept.books.credit_notes.values() if each.target_id in ids],
+        refunds=[each for each in kept.working_set.refunds.values() if each.target_id in ids],
+        disputes=[each for each in kept.working_set.disputes.values() if each.target_id in ids],
+        credit_notes=[
+            each for each in kept.working_set.credit_notes.values() if each.target_id in ids
+        ],
         sold=known.sold if known else Sold(),
     )
 

@@ -246,7 +246,7 @@ class SubscriptionCheck:
         """The mismatches of a page, by subscription."""
         invoices = [text_of(latest_invoice(found).get("id")) or "" for found in page]
         with self.engine.connect() as connection:
-            here = tables.found_here(connection, [found["id"] for found in page])
+            here = tables.by_id(connection, [found["id"] for found in page])
             paid = tables.invoices_paid(connection, invoices)
             catalogue = self.cache.get(connection)
         found = (compare(each, here.get(each["id"]), catalogue, paid) for each in page)
