@@ -14,9 +14,9 @@ from sqlalchemy import Connection, RowMapping, text
 import db.ledger.catalogue
 from domain.catalogue.plans import Catalogue
 from domain.payments.line_plans import claimed_item
+from domain.subscriptions.versions import ACTIVE_STATUSES
 
-ACTIVE_STATUSES = frozenset({"active", "trialing", "past_due"})
-
+# A row's place in a list that is read by time: when it is listed, and its id.
 TimedPosition = tuple[datetime, str]
 
 

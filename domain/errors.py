@@ -12,5 +12,9 @@ class DecodeError(BillingError):
     """
 
 
+class KeyReusedError(BillingError):
+    """An idempotency key came again with other content than the first time."""
+
+
 class CatalogueError(BillingError):
     """A catalogue is wrong; the message lists every problem found, one a line."""

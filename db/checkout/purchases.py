@@ -15,7 +15,7 @@ from sqlalchemy import Connection, text
 
 from db.ledger.rows import when
 from domain.checkout.order import TRIAL_IN_PARAMS, Order
-from domain.errors import BillingError
+from domain.errors import BillingError, KeyReusedError
 from domain.json_values import mapping_of, time_of
 from domain.payments.objects import SESSION_RANK
 
@@ -23,10 +23,6 @@ from domain.payments.objects import SESSION_RANK
 CLAIM_SECONDS = 25
 # So long an open session is handed out again without asking Stripe whether it is still open.
 FRESH_SECONDS = 10
-
-
-class KeyReusedError(BillingError):
-    """An idempotency key came again with other content."""
 
 
 class CheckoutLeaseLostError(BillingError):

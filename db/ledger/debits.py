@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, RowMapping, text
 
 from db.queries import LedgerEntry
+from domain.errors import BillingError, KeyReusedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +20,7 @@ class Debited:
     is_new: bool
 
 
-class KeyReusedError(Exception):
-    """The idempotency key was used for another amount or reason."""
-
-
-class InsufficientTokensError(Exception):
+class InsufficientTokensError(BillingError):
     """The balance does not cover the amount; nothing was changed."""
 
     def __init__(self, balance: int) -> None:
@@ -70,7 +67,7 @@ def debit(
 def _repeated(posted: RowMapping, amount: int, reason: str) -> LedgerEntry:
     entry = LedgerEntry(**posted)
     if (entry.kind, entry.delta, entry.reason) != ("debit", -amount, reason):
-        raise KeyReusedError
+        raise KeyReusedError("The key was used for another amount or reason.")
     return entry
 
 

@@ -5,9 +5,10 @@ The user is the token's, never the body's.
 
 from typing import Any
 
-from db.ledger.debits import InsufficientTokensError, KeyReusedError
+from db.ledger.debits import InsufficientTokensError
 from db.ledger.debits import debit as take
 from db.queries import LedgerEntry
+from domain.errors import KeyReusedError
 from ingest.account.schemas import DebitBodySchema, DebitSchema
 from ingest.context import current_context
 from ingest.http import inputs

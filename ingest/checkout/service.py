@@ -18,10 +18,10 @@ from db.checkout.purchases import (
     CheckoutLease,
     CheckoutLeaseLostError,
     Keyed,
-    KeyReusedError,
     Purchase,
 )
 from domain.checkout.order import Order, Terms, session_key, session_params
+from domain.errors import KeyReusedError
 from domain.json_values import text_of
 from ingest.checkout import backfill, lost_answers, stripe_errors
 from ingest.checkout.customers import Customers

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import orjson
 
+from db.queries import TimedPosition
 from ingest.http.problems import Problem
 
 LIMIT_DEFAULT = 50
@@ -22,7 +23,6 @@ _CURSOR_LENGTH_MAX = 1024
 _ID_MAX = 2**63 - 1
 
 Row = TypeVar("Row")
-TimedPosition = tuple[datetime, str]
 
 
 def page(
