@@ -13,8 +13,7 @@ from ingest.account.schemas import DebitBodySchema, DebitSchema
 from ingest.context import current_context
 from ingest.http import inputs
 from ingest.http.auth import authenticate_with, current_caller
-from ingest.http.problems import Problem
-from ingest.http.refusals import Refusal
+from ingest.http.problems import Problem, ProblemType
 from ingest.http.routes import Routes
 
 SCOPE = "tokens:debit"
@@ -35,16 +34,16 @@ routes = Routes(
     scope=SCOPE,
     statuses={201: "The entry.", 200: "The same entry: it was posted by an earlier request."},
     parameters=[inputs.key_parameter(required=True)],
-    refuses=(
-        Refusal(400, "idempotency_key_missing", "Send an Idempotency-Key header."),
-        Refusal(400, "idempotency_key_invalid", "The Idempotency-Key must be visible ASCII."),
-        Refusal(
+    problems=(
+        ProblemType(400, "idempotency_key_missing", "Send an Idempotency-Key header."),
+        ProblemType(400, "idempotency_key_invalid", "The Idempotency-Key must be visible ASCII."),
+        ProblemType(
             402,
             "insufficient_tokens",
             "The balance is 3 tokens; 5 are needed.",
             {"balance": 3, "amount": 5},
         ),
-        Refusal(
+        ProblemType(
             409,
             "idempotency_key_reused",
             "This Idempotency-Key was used for another amount or reason.",

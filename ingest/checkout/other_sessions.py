@@ -14,18 +14,17 @@ from db.checkout.purchases import CheckoutLease, Purchase
 from ingest.checkout import backfill
 from ingest.checkout.deadline import Deadline
 from ingest.context import ReceiverContext
-from ingest.http.problems import Problem
-from ingest.http.refusals import Refusal
+from ingest.http.problems import Problem, ProblemType
 from stripe_gateway import StripeGateway, StripeMissing, StripeRefused
 
-SUBSCRIBED = Refusal(
+SUBSCRIBED = ProblemType(
     409,
     "already_subscribed",
     "There is a subscription to a plan already; change it in the portal: POST"
     " /billing/stripe/customer-portal/.",
     {"portal": "/billing/stripe/customer-portal/"},
 )
-BUSY = Refusal(
+BUSY = ProblemType(
     503,
     "checkout_busy",
     "Another request or payment of this user is still under way; try again soon.",

@@ -14,7 +14,7 @@ from ingest.checkout.schemas import PortalBodySchema, PortalSchema
 from ingest.checkout.views import guard
 from ingest.context import ReceiverContext, current_context
 from ingest.http.auth import current_caller
-from ingest.http.refusals import Refusal
+from ingest.http.problems import ProblemType
 from ingest.http.routes import Routes
 from stripe_gateway import StripeUnavailable
 
@@ -22,20 +22,20 @@ Answer = dict[str, Any]
 
 REQUEST_SECONDS = 18.0
 
-NO_CUSTOMER = Refusal(
+NO_CUSTOMER = ProblemType(
     409, "no_stripe_customer", "There is nothing to manage yet: nothing was bought."
 )
-NO_SUBSCRIPTION = Refusal(
+NO_SUBSCRIPTION = ProblemType(
     409,
     "no_subscription",
     "There is no subscription to change; one that was bought elsewhere has to be named.",
 )
-ENDS_ALREADY = Refusal(
+ENDS_ALREADY = ProblemType(
     409,
     "already_canceled",
     "The subscription ends already; open the portal without a flow to keep it.",
 )
-UNKNOWN_SUBSCRIPTION = Refusal(
+UNKNOWN_SUBSCRIPTION = ProblemType(
     404, "subscription_not_found", "There is no such subscription of yours."
 )
 
@@ -54,13 +54,13 @@ routes = Routes("portal", "How users change what they pay for.", prefix="/billin
     "createPortalSession",
     PortalSchema,
     body=PortalBodySchema,
-    refuses=[
+    problems=[
         NO_CUSTOMER,
         NO_SUBSCRIPTION,
         ENDS_ALREADY,
         UNKNOWN_SUBSCRIPTION,
         redirects.REFUSED,
-        *stripe_errors.REFUSALS,
+        *stripe_errors.PROBLEMS,
     ],
 )
 def create_portal_session(body: Answer) -> Answer:

@@ -3,11 +3,10 @@
 from typing import Any
 
 from domain.checkout.redirects import RedirectRefusedError, RedirectRules
-from ingest.http.problems import Problem
-from ingest.http.refusals import Refusal
+from ingest.http.problems import Problem, ProblemType
 from settings import Settings, variable
 
-REFUSED = Refusal(
+REFUSED = ProblemType(
     422,
     "redirect_refused",
     "An address is not one that buyers may be sent to; see errors.",

@@ -28,8 +28,7 @@ from ingest.checkout.customers import Customers
 from ingest.checkout.deadline import Deadline
 from ingest.checkout.other_sessions import BUSY, OtherSessions, subscribed
 from ingest.context import ReceiverContext
-from ingest.http.problems import Problem
-from ingest.http.refusals import Refusal
+from ingest.http.problems import Problem, ProblemType
 from stripe_gateway import (
     StripeGateway,
     StripeKeyRefused,
@@ -44,10 +43,10 @@ REQUEST_SECONDS = 18.0
 WAIT_SECONDS = 11.0
 POLL_SECONDS = 0.05
 
-KEY_REUSED = Refusal(
+KEY_REUSED = ProblemType(
     409, "idempotency_key_reused", "This Idempotency-Key was used for another purchase."
 )
-OTHER_CURRENCY = Refusal(
+OTHER_CURRENCY = ProblemType(
     409,
     "other_currency",
     "There is a subscription in another currency, see currency; Stripe takes no second one.",

@@ -16,7 +16,7 @@ from ingest.checkout.deadline import Deadline
 from ingest.checkout.schemas import SessionSchema
 from ingest.context import ReceiverContext, current_context
 from ingest.http.auth import authenticate_with, current_caller
-from ingest.http.refusals import Refusal
+from ingest.http.problems import ProblemType
 from ingest.http.routes import Routes
 from stripe_gateway import StripeUnavailable
 
@@ -27,7 +27,7 @@ ASK_SECONDS = 6.0
 APPLY_SECONDS = 1.0
 POLL_SECONDS = 0.05
 
-UNKNOWN = Refusal(404, "session_not_found", "There is no such checkout session of yours.")
+UNKNOWN = ProblemType(404, "session_not_found", "There is no such checkout session of yours.")
 WAITING = ("open", "processing")
 
 _SESSION_ID = re.compile(r"cs_[A-Za-z0-9_]{1,250}")
@@ -45,7 +45,7 @@ routes = Routes(
     "/stripe/checkout-session/<session_id>/",
     "getCheckoutSession",
     SessionSchema,
-    refuses=[UNKNOWN],
+    problems=[UNKNOWN],
 )
 def get_checkout_session(session_id: str) -> dict[str, Any]:
     """Show what came of one of the caller's checkout sessions.

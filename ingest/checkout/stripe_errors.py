@@ -9,8 +9,7 @@ import http
 from flask import Flask, Response
 
 import telemetry
-from ingest.http.problems import RETRY_AFTER_SECONDS, Problem
-from ingest.http.refusals import Refusal
+from ingest.http.problems import RETRY_AFTER_SECONDS, Problem, ProblemType
 from stripe_gateway import (
     StripeBusy,
     StripeKeyRefused,
@@ -19,23 +18,25 @@ from stripe_gateway import (
     StripeUnavailable,
 )
 
-DISABLED = Refusal(503, "stripe_disabled", "Stripe is not enabled")
-UNREACHABLE = Refusal(
+DISABLED = ProblemType(503, "stripe_disabled", "Stripe is not enabled")
+UNREACHABLE = ProblemType(
     503, "stripe_unreachable", "Stripe does not answer at the moment; try again soon."
 )
-BUSY = Refusal(503, "stripe_busy", "Stripe is asked too much at the moment; try again soon.")
-KEY_REFUSED = Refusal(
+BUSY = ProblemType(503, "stripe_busy", "Stripe is asked too much at the moment; try again soon.")
+KEY_REFUSED = ProblemType(
     503, "stripe_key_refused", "Selling is not possible at the moment; the operator has to act."
 )
-FAILED = Refusal(502, "stripe_error", "Stripe failed to do what it was asked for; try again soon.")
-REFUSED = Refusal(
+FAILED = ProblemType(
+    502, "stripe_error", "Stripe failed to do what it was asked for; try again soon."
+)
+REFUSED = ProblemType(
     502,
     "stripe_refused",
     "Stripe refuses what it was asked for; the operator finds the reason in the log.",
 )
-PAYMENT_REFUSED = Refusal(402, "payment_refused", "The payment was refused; try another one.")
+PAYMENT_REFUSED = ProblemType(402, "payment_refused", "The payment was refused; try another one.")
 
-REFUSALS = (PAYMENT_REFUSED, FAILED, REFUSED, DISABLED, UNREACHABLE, BUSY, KEY_REFUSED)
+PROBLEMS = (PAYMENT_REFUSED, FAILED, REFUSED, DISABLED, UNREACHABLE, BUSY, KEY_REFUSED)
 
 _log = telemetry.get_logger("ingest.stripe")
 
@@ -57,16 +58,16 @@ def failed() -> Problem:
 
 def problem_of(error: StripeUnavailable) -> Problem:
     """The problem that a failure of Stripe is to the caller."""
-    refusal = _refusal_of(error)
+    problem_type = _type_of(error)
     headers = {}
-    if refusal.status == http.HTTPStatus.SERVICE_UNAVAILABLE or refusal is FAILED:
+    if problem_type.status == http.HTTPStatus.SERVICE_UNAVAILABLE or problem_type is FAILED:
         wished = error.wait_seconds if isinstance(error, StripeBusy) else None
         headers["Retry-After"] = str(wished or RETRY_AFTER_SECONDS)
     members = {"stripe_request_id": error.request_id} if error.request_id else {}
-    return refusal.problem(headers=headers, members=members)
+    return problem_type.problem(headers=headers, members=members)
 
 
-def _refusal_of(error: StripeUnavailable) -> Refusal:
+def _type_of(error: StripeUnavailable) -> ProblemType:
     if error.status is None:
         return UNREACHABLE
     if isinstance(error, StripeKeyRefused):

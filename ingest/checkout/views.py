@@ -18,14 +18,16 @@ from ingest.checkout.service import KEY_REUSED, OTHER_CURRENCY, CheckoutService
 from ingest.context import ReceiverContext, current_context
 from ingest.http import inputs
 from ingest.http.auth import authenticate_with, current_caller
-from ingest.http.refusals import Refusal
+from ingest.http.problems import ProblemType
 from ingest.http.routes import Routes
 
 Answer = dict[str, Any]
 
-KEY_INVALID = Refusal(400, "idempotency_key_invalid", "The Idempotency-Key must be visible ASCII.")
-NO_PLAN = Refusal(404, "plan_not_found", "There is no such plan of this type on sale.")
-NO_CURRENCY = Refusal(
+KEY_INVALID = ProblemType(
+    400, "idempotency_key_invalid", "The Idempotency-Key must be visible ASCII."
+)
+NO_PLAN = ProblemType(404, "plan_not_found", "There is no such plan of this type on sale.")
+NO_CURRENCY = ProblemType(
     422,
     "currency_not_offered",
     "The plan is not sold in this currency; see currencies.",
@@ -51,7 +53,7 @@ routes = Routes("checkout", "How users buy.", prefix="/billing", guard=guard)
     CheckoutSchema,
     body=CheckoutBodySchema,
     parameters=[inputs.key_parameter(required=False)],
-    refuses=[
+    problems=[
         KEY_INVALID,
         NO_PLAN,
         SUBSCRIBED,
@@ -60,7 +62,7 @@ routes = Routes("checkout", "How users buy.", prefix="/billing", guard=guard)
         redirects.REFUSED,
         NO_CURRENCY,
         BUSY,
-        *stripe_errors.REFUSALS,
+        *stripe_errors.PROBLEMS,
     ],
 )
 def create_checkout_session(body: Answer) -> Answer:

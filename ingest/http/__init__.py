@@ -6,9 +6,9 @@ __all__ = [
     "inputs",
     "openapi",
     "pagination",
+    "problem_responses",
     "problems",
     "rate_limit",
-    "refusals",
     "routes",
     "shapes",
 ]

@@ -6,6 +6,8 @@ request's content, and nothing of how the server failed, goes into either.
 
 import http
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import orjson
 from flask import Flask, Response, current_app, g, request
@@ -76,6 +78,32 @@ class Problem(Exception):  # noqa: N818 - RFC 9457 calls it a problem.
         """The problem as Flask sends it; the log and the metrics learn its code."""
         g.problem_code = self.code
         return Response(self.body(), self.status, self.headers, content_type=CONTENT_TYPE)
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemType:
+    """A kind of problem that operations answer with (RFC 9457), told apart by its code.
+
+    `detail` is what a person might read; `members` are what this problem tells besides, each with
+    a value for the example.
+    """
+
+    status: int
+    code: str
+    detail: str
+    members: Mapping[str, Any] = field(default_factory=dict)
+
+    def problem(
+        self,
+        *,
+        headers: Mapping[str, str] | None = None,
+        errors: object = None,
+        members: Mapping[str, object] | None = None,
+    ) -> Problem:
+        """The problem to raise, with what it tells this time."""
+        return Problem(
+            self.status, self.code, self.detail, headers=headers, errors=errors, members=members
+        )
 
 
 def register(app: Flask) -> None:

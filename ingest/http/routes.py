@@ -1,6 +1,7 @@
 """Declares views: address, what they take, what they answer; for Flask and OpenAPI at once.
 
-What an operation may refuse is declared with it; what all of its kind may refuse is added here.
+The problems that an operation may answer with are declared with it; those of all of its kind are
+added here.
 """
 
 import inspect
@@ -12,9 +13,9 @@ from typing import Any, TypeVar
 from flask import Blueprint, Response, g, jsonify
 from marshmallow import Schema
 
-from ingest.http import inputs, refusals
+from ingest.http import inputs, problem_responses
 from ingest.http.auth import current_caller
-from ingest.http.refusals import Refusal
+from ingest.http.problems import ProblemType
 from ingest.http.shapes import AnswerSchema, BodySchema
 
 AnyView = Callable[..., Any]
@@ -55,9 +56,9 @@ class Routes:
         self.limited = limited
         self._prefix = prefix
         self._security: list[Document] = [{"bearer": []}] if guard else []
-        self._refuses = (
-            *(refusals.of_caller() if guard else ()),
-            *(refusals.of_everyone() if limited else ()),
+        self._problems = (
+            *(problem_responses.of_caller() if guard else ()),
+            *(problem_responses.of_everyone() if limited else ()),
         )
         if guard:
             self.blueprint.before_request(guard)
@@ -72,7 +73,7 @@ class Routes:
         *,
         query: type[Schema] | None = None,
         statuses: Mapping[int, str] = SUCCEEDS,
-        refuses: Sequence[Refusal] = (),
+        problems: Sequence[ProblemType] = (),
     ) -> Callable[[View], View]:
         """Answer GET on `path`; the view is passed the checked query, where one is declared.
 
@@ -82,7 +83,7 @@ class Routes:
         """
 
         def declare(view: View) -> View:
-            taken = refusals.of_query(query()) if query else ()
+            general = problem_responses.of_query(query()) if query else ()
             read = partial(inputs.query, query()) if query else None
             self._route(
                 "GET",
@@ -90,7 +91,7 @@ class Routes:
                 _handling(view, answer, statuses, read),
                 answer,
                 statuses=statuses,
-                refuses=(*refuses, *taken),
+                problems=(*problems, *general),
                 operationId=operation,
                 parameters=[{"in": "query", "schema": query}] if query else [],
                 security=self._security,
@@ -109,7 +110,7 @@ class Routes:
         scope: str = "",
         statuses: Mapping[int, str] = SUCCEEDS,
         parameters: Sequence[Document] = (),
-        refuses: Sequence[Refusal] = (),
+        problems: Sequence[ProblemType] = (),
         **doc: Any,  # noqa: ANN401 - as OpenAPI has it.
     ) -> Callable[[View], View]:
         """Answer POST on `path`; the view is passed the checked body, where one is declared.
@@ -120,7 +121,10 @@ class Routes:
         """
 
         def declare(view: View) -> View:
-            taken = (*refusals.of_scope(scope), *(refusals.of_body() if body else ()))
+            general = (
+                *problem_responses.of_scope(scope),
+                *(problem_responses.of_body() if body else ()),
+            )
             read = partial(inputs.body, body()) if body else None
             self._route(
                 "POST",
@@ -128,7 +132,7 @@ class Routes:
                 _handling(view, answer, statuses, read, scope),
                 answer,
                 statuses=statuses,
-                refuses=(*refuses, *taken),
+                problems=(*problems, *general),
                 operationId=operation,
                 parameters=[*parameters],
                 security=[{"bearer": [scope]}] if scope else self._security,
@@ -147,7 +151,7 @@ class Routes:
         answer: type[AnswerSchema] | Document,
         *,
         statuses: Mapping[int, str],
-        refuses: Sequence[Refusal],
+        problems: Sequence[ProblemType],
         **doc: Any,  # noqa: ANN401 - as OpenAPI has it.
     ) -> None:
         summary, _, description = (inspect.getdoc(view) or "").partition("\n\n")
@@ -156,7 +160,7 @@ class Routes:
             status: {"description": told, "content": content} for status, told in statuses.items()
         }
         operation = {
-            "responses": answers | refusals.documented((*refuses, *self._refuses)),
+            "responses": answers | problem_responses.documented((*problems, *self._problems)),
             "summary": summary,
             "description": description,
             "tags": [self.tag["name"]],

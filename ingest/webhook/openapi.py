@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ingest.http.refusals import Refusal
+from ingest.http.problems import ProblemType
 
 PARAMETERS: list[dict[str, Any]] = [
     {
@@ -14,16 +14,18 @@ PARAMETERS: list[dict[str, Any]] = [
         "example": "t=1772323207,v1=" + 32 * "5e",
     }
 ]
-REFUSES = (
-    Refusal(400, "signature_missing", "The Stripe-Signature header is missing."),
-    Refusal(400, "signature_invalid", "The signature does not match."),
-    Refusal(400, "signature_stale", "The signature's timestamp is more than 300 s away from now."),
-    Refusal(400, "not_an_event", "The body is not a Stripe event: it is not valid JSON."),
-    Refusal(413, "too_large", "The body is larger than 1048576 bytes."),
-    Refusal(500, "internal_error", "Something went wrong here; it has been logged."),
-    Refusal(503, "stripe_disabled", "Stripe is not enabled."),
-    Refusal(503, "webhook_secret_missing", "No webhook secret is configured."),
-    Refusal(503, "not_stored", "No durable storage takes events at the moment; send it again."),
+PROBLEMS = (
+    ProblemType(400, "signature_missing", "The Stripe-Signature header is missing."),
+    ProblemType(400, "signature_invalid", "The signature does not match."),
+    ProblemType(
+        400, "signature_stale", "The signature's timestamp is more than 300 s away from now."
+    ),
+    ProblemType(400, "not_an_event", "The body is not a Stripe event: it is not valid JSON."),
+    ProblemType(413, "too_large", "The body is larger than 1048576 bytes."),
+    ProblemType(500, "internal_error", "Something went wrong here; it has been logged."),
+    ProblemType(503, "stripe_disabled", "Stripe is not enabled."),
+    ProblemType(503, "webhook_secret_missing", "No webhook secret is configured."),
+    ProblemType(503, "not_stored", "No durable storage takes events at the moment; send it again."),
 )
 BODY: dict[str, Any] = {
     "required": True,

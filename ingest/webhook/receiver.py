@@ -138,7 +138,7 @@ def parse(body: bytes, *, received_ms: int, request_id: str = "") -> Delivery:
     "receiveStripeEvent",
     ReceivedSchema,
     parameters=openapi.PARAMETERS,
-    refuses=openapi.REFUSES,
+    problems=openapi.PROBLEMS,
     requestBody=openapi.BODY,
 )
 def stripe_webhook() -> Response:
