@@ -13,10 +13,22 @@ from ingest.account.schemas import DebitBodySchema, DebitSchema
 from ingest.context import current_context
 from ingest.http import inputs
 from ingest.http.auth import authenticate_with, current_caller
-from ingest.http.problems import Problem, ProblemType
+from ingest.http.problems import ProblemType
 from ingest.http.routes import Routes
 
 SCOPE = "tokens:debit"
+
+INSUFFICIENT_TOKENS = ProblemType(
+    402,
+    "insufficient_tokens",
+    "The balance is {balance} tokens; {amount} are needed.",
+    {"balance": 3, "amount": 5},
+)
+KEY_REUSED = ProblemType(
+    409,
+    "idempotency_key_reused",
+    "This Idempotency-Key was used for another amount or reason; take a new one.",
+)
 
 routes = Routes(
     "spending",
@@ -34,21 +46,7 @@ routes = Routes(
     scope=SCOPE,
     statuses={201: "The entry.", 200: "The same entry: it was posted by an earlier request."},
     parameters=[inputs.key_parameter(required=True)],
-    problems=(
-        ProblemType(400, "idempotency_key_missing", "Send an Idempotency-Key header."),
-        ProblemType(400, "idempotency_key_invalid", "The Idempotency-Key must be visible ASCII."),
-        ProblemType(
-            402,
-            "insufficient_tokens",
-            "The balance is 3 tokens; 5 are needed.",
-            {"balance": 3, "amount": 5},
-        ),
-        ProblemType(
-            409,
-            "idempotency_key_reused",
-            "This Idempotency-Key was used for another amount or reason.",
-        ),
-    ),
+    problems=(inputs.KEY_MISSING, inputs.KEY_INVALID, INSUFFICIENT_TOKENS, KEY_REUSED),
 )
 def debit_tokens(body: dict[str, Any]) -> tuple[LedgerEntry, int]:
     """Spend some of the caller's tokens.
@@ -67,16 +65,8 @@ def debit_tokens(body: dict[str, Any]) -> tuple[LedgerEntry, int]:
                 idempotency_key=key,
             )
     except KeyReusedError as error:
-        raise Problem(
-            409,
-            "idempotency_key_reused",
-            "This Idempotency-Key was used for another amount or reason; take a new one.",
-        ) from error
+        raise KEY_REUSED.problem() from error
     except InsufficientTokensError as error:
-        raise Problem(
-            402,
-            "insufficient_tokens",
-            f"The balance is {error.balance} tokens; {amount} are needed.",
-            members={"balance": error.balance, "amount": amount},
-        ) from error
+        members = {"balance": error.balance, "amount": amount}
+        raise INSUFFICIENT_TOKENS.problem(members=members) from error
     return debited.entry, 201 if debited.is_new else 200

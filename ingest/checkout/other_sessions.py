@@ -84,7 +84,7 @@ class OtherSessions:
             )
             if session.get("status") == "open":
                 # Somebody may be paying it at this moment.
-                raise Problem.unavailable(BUSY.code, BUSY.detail) from error
+                raise BUSY.problem() from error
             return session
 
     def _end(self, purchase: Purchase, state: str) -> str:

@@ -72,7 +72,7 @@ def create_portal_session(body: Answer) -> Answer:
     context = current_context()
     gateway = context.gateway
     if gateway is None:
-        raise stripe_errors.disabled()
+        raise stripe_errors.DISABLED.problem()
     params = _params(context, body, redirects.checked(body, "return_url", context.settings))
     try:
         session = Deadline(REQUEST_SECONDS).ask(lambda: gateway.create_portal_session(params))

@@ -3,7 +3,8 @@
 from typing import Any
 
 from domain.checkout.redirects import RedirectRefusedError, RedirectRules
-from ingest.http.problems import Problem, ProblemType
+from ingest.http import inputs
+from ingest.http.problems import ProblemType
 from settings import Settings, variable
 
 REFUSED = ProblemType(
@@ -30,12 +31,7 @@ def checked(body: dict[str, Any], name: str, settings: Settings) -> str:
     url: str = body[name] or getattr(settings, default)
     if not url:
         wanted = f"Send it, because {variable(default)} is not set."
-        raise Problem(
-            422,
-            "invalid_input",
-            "The input is not valid; see errors.",
-            errors={"body": {name: [wanted]}},
-        )
+        raise inputs.INVALID_INPUT.problem(errors={"body": {name: [wanted]}})
     try:
         return _rules(settings).check(url)
     except RedirectRefusedError as error:

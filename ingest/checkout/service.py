@@ -28,7 +28,7 @@ from ingest.checkout.customers import Customers
 from ingest.checkout.deadline import Deadline
 from ingest.checkout.other_sessions import BUSY, OtherSessions, subscribed
 from ingest.context import ReceiverContext
-from ingest.http.problems import Problem, ProblemType
+from ingest.http.problems import ProblemType
 from stripe_gateway import (
     StripeGateway,
     StripeKeyRefused,
@@ -93,7 +93,7 @@ class CheckoutService:
         entered = self._enter()
         while entered is None:
             if self._deadline.remaining_seconds < REQUEST_SECONDS - WAIT_SECONDS:
-                raise Problem.unavailable(BUSY.code, BUSY.detail)
+                raise BUSY.problem()
             time.sleep(POLL_SECONDS)
             entered = self._enter()
         if isinstance(entered, Purchase):
@@ -101,7 +101,7 @@ class CheckoutService:
         try:
             return self._use_lease(entered)
         except CheckoutLeaseLostError as error:
-            raise Problem.unavailable(BUSY.code, BUSY.detail) from error
+            raise BUSY.problem() from error
         finally:
             with self._engine.begin() as connection:
                 purchases.leave(connection, entered)

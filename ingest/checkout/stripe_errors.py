@@ -46,11 +46,6 @@ def register(app: Flask) -> None:
     app.register_error_handler(StripeUnavailable, _answer)
 
 
-def disabled() -> Problem:
-    """The problem where Stripe is not enabled or has no key."""
-    return DISABLED.problem(headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
-
-
 def failed() -> Problem:
     """The problem where Stripe answered with something that is no answer."""
     return FAILED.problem(headers={"Retry-After": str(RETRY_AFTER_SECONDS)})

@@ -23,9 +23,6 @@ from ingest.http.routes import Routes
 
 Answer = dict[str, Any]
 
-KEY_INVALID = ProblemType(
-    400, "idempotency_key_invalid", "The Idempotency-Key must be visible ASCII."
-)
 NO_PLAN = ProblemType(404, "plan_not_found", "There is no such plan of this type on sale.")
 NO_CURRENCY = ProblemType(
     422,
@@ -41,7 +38,7 @@ def guard() -> None:
     """Let nobody in who is unknown, and nobody buy where Stripe is not enabled."""
     _authenticate()
     if request.method == "POST" and current_context().gateway is None:
-        raise stripe_errors.disabled()
+        raise stripe_errors.DISABLED.problem()
 
 
 routes = Routes("checkout", "How users buy.", prefix="/billing", guard=guard)
@@ -54,7 +51,7 @@ routes = Routes("checkout", "How users buy.", prefix="/billing", guard=guard)
     body=CheckoutBodySchema,
     parameters=[inputs.key_parameter(required=False)],
     problems=[
-        KEY_INVALID,
+        inputs.KEY_INVALID,
         NO_PLAN,
         SUBSCRIBED,
         OTHER_CURRENCY,
@@ -75,7 +72,7 @@ def create_checkout_session(body: Answer) -> Answer:
     """
     context, user_id = current_context(), current_caller().user_id
     if context.gateway is None:
-        raise stripe_errors.disabled()
+        raise stripe_errors.DISABLED.problem()
     keyed = _keyed(body)
     success_url = redirects.checked(body, "success_url", context.settings)
     cancel_url = redirects.checked(body, "cancel_url", context.settings)

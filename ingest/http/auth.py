@@ -13,7 +13,7 @@ import jwt
 from flask import g, request
 from jwt import PyJWKClient, PyJWKClientConnectionError, PyJWKClientError
 
-from ingest.http.problems import Problem
+from ingest.http.problems import Problem, ProblemType
 from settings import Settings
 
 JWKS_TIMEOUT_SECONDS = 2
@@ -27,6 +27,17 @@ USER_ID_LENGTH_MAX = 255
 TOKEN_LENGTH_MAX = 8192
 
 _ASYMMETRIC = {"RS256": "RSA", "ES256": "EC"}
+NOT_AUTHENTICATED = ProblemType(401, "not_authenticated", "A valid bearer token is needed.")
+NOT_CONFIGURED = ProblemType(
+    503,
+    "authentication_not_configured",
+    "Authentication is not configured: the operator must set JWT_SECRET or JWT_JWKS_URL.",
+)
+UNAVAILABLE = ProblemType(
+    503,
+    "authentication_unavailable",
+    "Tokens cannot be checked at the moment; try again soon.",
+)
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="billing"'}
 
 
@@ -40,7 +51,12 @@ class Caller:
     def require(self, scope: str) -> None:
         """Raise a 403 unless the token carries this scope."""
         if scope not in self.scopes:
-            raise Problem(403, "insufficient_scope", f"The token must carry the scope {scope}.")
+            raise insufficient_scope(scope).problem()
+
+
+def insufficient_scope(scope: str) -> ProblemType:
+    """The problem of a token that lacks this scope."""
+    return ProblemType(403, "insufficient_scope", f"The token must carry the scope {scope}.")
 
 
 class Authenticator:
@@ -73,14 +89,10 @@ class Authenticator:
     def caller(self, authorization: str | None) -> Caller:
         """Who an Authorization header speaks for; raises a 401, or a 503 when unconfigured."""
         if not self.configured:
-            raise Problem.unavailable(
-                "authentication_not_configured",
-                "Authentication is not configured: the operator must set JWT_SECRET"
-                " or JWT_JWKS_URL.",
-            )
+            raise NOT_CONFIGURED.problem()
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip() or len(token) > TOKEN_LENGTH_MAX:
-            raise _refused()
+            raise _not_authenticated()
         return _caller(self._claims(token.strip()))
 
     def _claims(self, token: str) -> dict[str, Any]:
@@ -97,10 +109,10 @@ class Authenticator:
             )
         except PyJWKClientConnectionError as error:
             self._jwks_failed_at = self._clock()
-            raise _keys_unavailable() from error
+            raise UNAVAILABLE.problem() from error
         except (jwt.PyJWTError, ValueError, TypeError) as error:
             # PyJWT lets some malformed tokens out as plain ValueError or TypeError.
-            raise _refused() from error
+            raise _not_authenticated() from error
 
     def _key(self, token: str) -> tuple[jwt.PyJWK | str, list[str]]:
         if not self._jwks:
@@ -109,7 +121,7 @@ class Authenticator:
         if algorithm not in _ASYMMETRIC:
             raise jwt.InvalidAlgorithmError
         if self._clock() - self._jwks_failed_at < JWKS_PAUSE_SECONDS:
-            raise _keys_unavailable()
+            raise UNAVAILABLE.problem()
         key = self._jwks.get_signing_key_from_jwt(token)
         if key.key_type != _ASYMMETRIC[algorithm]:
             raise PyJWKClientError("the key is of another kind than the token says")
@@ -148,7 +160,7 @@ def recognised(authenticator: Authenticator) -> Caller | None:
 def _caller(claims: dict[str, Any]) -> Caller:
     user_id = claims["sub"]
     if not user_id.strip() or len(user_id) > USER_ID_LENGTH_MAX or "\0" in user_id:
-        raise _refused()
+        raise _not_authenticated()
     return Caller(user_id, _scopes(claims.get("scope")) | _scopes(claims.get("scp")))
 
 
@@ -161,11 +173,5 @@ def _scopes(claim: object) -> frozenset[str]:
     return frozenset()
 
 
-def _refused() -> Problem:
-    return Problem(401, "not_authenticated", "A valid bearer token is needed.", headers=_CHALLENGE)
-
-
-def _keys_unavailable() -> Problem:
-    return Problem.unavailable(
-        "authentication_unavailable", "Tokens cannot be checked at the moment; try again soon."
-    )
+def _not_authenticated() -> Problem:
+    return NOT_AUTHENTICATED.problem(headers=_CHALLENGE)

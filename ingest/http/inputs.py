@@ -11,12 +11,29 @@ import orjson
 from flask import request
 from marshmallow import Schema, ValidationError
 
-from ingest.http.problems import Problem
+from ingest.http.problems import ProblemType
 
 # Of everything but webhooks, which have their own limit.
 BODY_BYTES_MAX = 64 * 1024
 KEY_HEADER = "Idempotency-Key"
 KEY_LENGTH_MAX = 255
+
+INVALID_INPUT = ProblemType(422, "invalid_input", "The input is not valid; see errors.")
+INVALID_JSON = ProblemType(400, "invalid_json", "The body is not valid JSON.")
+TOO_LARGE = ProblemType(413, "too_large", f"The body is larger than {BODY_BYTES_MAX} bytes.")
+UNSUPPORTED_MEDIA_TYPE = ProblemType(
+    415, "unsupported_media_type", "Send the body as application/json."
+)
+KEY_MISSING = ProblemType(
+    400,
+    "idempotency_key_missing",
+    f"Send an {KEY_HEADER} header: one new value for each thing you want done once.",
+)
+KEY_INVALID = ProblemType(
+    400,
+    "idempotency_key_invalid",
+    f"The {KEY_HEADER} must be 1 to {KEY_LENGTH_MAX} visible ASCII characters.",
+)
 
 _KEY = re.compile(rf"[\x21-\x7e]{{1,{KEY_LENGTH_MAX}}}")
 
@@ -36,11 +53,11 @@ def body(schema: Schema) -> dict[str, Any]:
     if not sent:
         return _checked(schema, {}, "body")
     if not request.is_json:
-        raise Problem(415, "unsupported_media_type", "Send the body as application/json.")
+        raise UNSUPPORTED_MEDIA_TYPE.problem()
     try:
         given = orjson.loads(sent)
     except orjson.JSONDecodeError as error:
-        raise Problem(400, "invalid_json", "The body is not valid JSON.") from error
+        raise INVALID_JSON.problem() from error
     return _checked(schema, given, "body")
 
 
@@ -48,11 +65,7 @@ def idempotency_key() -> str:
     """The Idempotency-Key of the request at hand; raises a 400 where it is missing or malformed."""
     key = optional_idempotency_key()
     if key is None:
-        raise Problem(
-            400,
-            "idempotency_key_missing",
-            f"Send an {KEY_HEADER} header: one new value for each thing you want done once.",
-        )
+        raise KEY_MISSING.problem()
     return key
 
 
@@ -60,11 +73,7 @@ def optional_idempotency_key() -> str | None:
     """The Idempotency-Key of the request at hand, if there is one; raises a 400 as above."""
     key = request.headers.get(KEY_HEADER)
     if key is not None and not _KEY.fullmatch(key):
-        raise Problem(
-            400,
-            "idempotency_key_invalid",
-            f"The {KEY_HEADER} must be 1 to {KEY_LENGTH_MAX} visible ASCII characters.",
-        )
+        raise KEY_INVALID.problem()
     return key
 
 
@@ -87,7 +96,7 @@ def _read() -> bytes:
     request.max_content_length = BODY_BYTES_MAX + 1
     sent = request.get_data(cache=False)
     if len(sent) > BODY_BYTES_MAX:
-        raise Problem(413, "too_large", f"The body is larger than {BODY_BYTES_MAX} bytes.")
+        raise TOO_LARGE.problem()
     return sent
 
 
@@ -95,10 +104,5 @@ def _checked(schema: Schema, given: Mapping[str, Any], where: str) -> dict[str, 
     try:
         checked: dict[str, Any] = schema.load(given)
     except ValidationError as error:
-        raise Problem(
-            422,
-            "invalid_input",
-            "The input is not valid; see errors.",
-            errors={where: error.messages},
-        ) from error
+        raise INVALID_INPUT.problem(errors={where: error.messages}) from error
     return checked

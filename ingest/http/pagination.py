@@ -14,10 +14,13 @@ from typing import Any, TypeVar
 import orjson
 
 from db.queries import TimedPosition
-from ingest.http.problems import Problem
+from ingest.http.problems import ProblemType
 
 LIMIT_DEFAULT = 50
 LIMIT_MAX = 200
+INVALID_CURSOR = ProblemType(
+    422, "invalid_cursor", "The cursor is not one that this list gave out; start without it."
+)
 # Far more than any cursor needs, far less than would be worth sending.
 _CURSOR_LENGTH_MAX = 1024
 _ID_MAX = 2**63 - 1
@@ -50,7 +53,7 @@ def number_position(name: str, cursor: str | None) -> int | None:
             return None
         case [str(found), int(position)] if found == name and abs(position) <= _ID_MAX:
             return int(position)
-    raise _invalid()
+    raise INVALID_CURSOR.problem()
 
 
 def timed_position(name: str, cursor: str | None) -> TimedPosition | None:
@@ -60,7 +63,7 @@ def timed_position(name: str, cursor: str | None) -> TimedPosition | None:
             return None
         case [str(found), str(time), str(row_id)] if found == name and "\0" not in row_id:
             return _time(time), row_id
-    raise _invalid()
+    raise INVALID_CURSOR.problem()
 
 
 def _encode(position: list[object]) -> str:
@@ -71,27 +74,19 @@ def _decode(cursor: str | None) -> Any:  # noqa: ANN401 - whatever a stranger pu
     if cursor is None:
         return None
     if not cursor or len(cursor) > _CURSOR_LENGTH_MAX or not cursor.isascii():
-        raise _invalid()
+        raise INVALID_CURSOR.problem()
     try:
         padded = cursor.encode() + b"=" * (-len(cursor) % 4)
         return orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True)) or []
     except (binascii.Error, orjson.JSONDecodeError) as error:
-        raise _invalid() from error
+        raise INVALID_CURSOR.problem() from error
 
 
 def _time(text: str) -> datetime:
     try:
         time = datetime.fromisoformat(text)
     except ValueError as error:
-        raise _invalid() from error
+        raise INVALID_CURSOR.problem() from error
     if time.tzinfo is None:
-        raise _invalid()
+        raise INVALID_CURSOR.problem()
     return time
-
-
-def _invalid() -> Problem:
-    return Problem(
-        422,
-        "invalid_cursor",
-        "The cursor is not one that this list gave out; start again without it.",
-    )

@@ -5,12 +5,15 @@ This module describes; where a problem is raised decides when it is answered.
 
 import http
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from marshmallow import Schema
 
-from ingest.http.inputs import BODY_BYTES_MAX
+from ingest.http import auth, inputs, problems
+from ingest.http.pagination import INVALID_CURSOR
 from ingest.http.problems import CONTENT_TYPE, RETRY_AFTER_SECONDS, ProblemType
+from ingest.http.rate_limit import RATE_LIMITED
 
 _TYPES = {bool: "boolean", int: "integer", str: "string", dict: "object", list: "array"}
 _WAITS = (http.HTTPStatus.TOO_MANY_REQUESTS, http.HTTPStatus.SERVICE_UNAVAILABLE)
@@ -25,64 +28,48 @@ _RETRY_AFTER = {
 
 def of_everyone() -> tuple[ProblemType, ...]:
     """What any operation but the webhook may answer."""
-    return (
-        ProblemType(429, "rate_limited", "Too many requests within one second; slow down."),
-        ProblemType(500, "internal_error", "Something went wrong here; it has been logged."),
-    )
+    return (RATE_LIMITED, problems.INTERNAL_ERROR)
 
 
 def of_caller() -> tuple[ProblemType, ...]:
     """What an operation that needs a token may answer."""
     return (
-        ProblemType(401, "not_authenticated", "A valid bearer token is needed."),
-        ProblemType(503, "authentication_not_configured", "Authentication is not configured."),
-        ProblemType(
-            503, "authentication_unavailable", "Tokens cannot be checked at the moment; try again."
-        ),
-        ProblemType(
-            503,
-            "database_unavailable",
-            "The database does not answer at the moment; try again soon.",
-        ),
+        auth.NOT_AUTHENTICATED,
+        auth.NOT_CONFIGURED,
+        auth.UNAVAILABLE,
+        problems.DATABASE_UNAVAILABLE,
     )
 
 
 def of_scope(scope: str) -> tuple[ProblemType, ...]:
     """What an operation that needs this scope may answer; nothing where that is empty."""
-    if not scope:
-        return ()
-    return (ProblemType(403, "insufficient_scope", f"The token must carry the scope {scope}."),)
+    return (auth.insufficient_scope(scope),) if scope else ()
 
 
 def of_query(query: Schema) -> tuple[ProblemType, ...]:
     """What an operation that reads a query may answer."""
-    wrong = {"query": {"limit": ["Not a valid integer."]}}
-    cursor = ProblemType(
-        422, "invalid_cursor", "The cursor is not one that this list gave out; start without it."
-    )
-    return (_invalid_input(wrong), *((cursor,) if "cursor" in query.fields else ()))
+    invalid = _invalid_input({"query": {"limit": ["Not a valid integer."]}})
+    return (invalid, INVALID_CURSOR) if "cursor" in query.fields else (invalid,)
 
 
 def of_body() -> tuple[ProblemType, ...]:
     """What an operation that reads a JSON body may answer."""
     return (
-        ProblemType(400, "invalid_json", "The body is not valid JSON."),
-        ProblemType(413, "too_large", f"The body is larger than {BODY_BYTES_MAX} bytes."),
-        ProblemType(415, "unsupported_media_type", "Send the body as application/json."),
+        inputs.INVALID_JSON,
+        inputs.TOO_LARGE,
+        inputs.UNSUPPORTED_MEDIA_TYPE,
         _invalid_input({"body": {"colour": ["Unknown field."]}}),
     )
 
 
 def _invalid_input(errors: Mapping[str, Any]) -> ProblemType:
-    return ProblemType(
-        422, "invalid_input", "The input is not valid; see errors.", members={"errors": errors}
-    )
+    return replace(inputs.INVALID_INPUT, members={"errors": errors})
 
 
-def documented(problems: Iterable[ProblemType]) -> dict[int, dict[str, Any]]:
+def documented(types: Iterable[ProblemType]) -> dict[int, dict[str, Any]]:
     """OpenAPI's responses, one for each status."""
     by_status: dict[int, dict[str, ProblemType]] = {}
-    for problem in problems:
+    for problem in types:
         by_status.setdefault(problem.status, {}).setdefault(problem.code, problem)
     return {
         status: _response(http.HTTPStatus(status), list(by_status[status].values()))
@@ -90,9 +77,9 @@ def documented(problems: Iterable[ProblemType]) -> dict[int, dict[str, Any]]:
     }
 
 
-def _response(status: http.HTTPStatus, problems: list[ProblemType]) -> dict[str, Any]:
-    examples = {problem.code: {"value": _example(status, problem)} for problem in problems}
-    schema = {"allOf": [{"$ref": "#/components/schemas/Problem"}, _schema(status, problems)]}
+def _response(status: http.HTTPStatus, types: list[ProblemType]) -> dict[str, Any]:
+    examples = {problem.code: {"value": problem.example()} for problem in types}
+    schema = {"allOf": [{"$ref": "#/components/schemas/Problem"}, _schema(status, types)]}
     content = {"schema": schema, "examples": examples}
     return {
         "description": f"{status.phrase}: {', '.join(examples)}.",
@@ -101,29 +88,18 @@ def _response(status: http.HTTPStatus, problems: list[ProblemType]) -> dict[str,
     }
 
 
-def _schema(status: http.HTTPStatus, problems: list[ProblemType]) -> dict[str, Any]:
+def _schema(status: http.HTTPStatus, types: list[ProblemType]) -> dict[str, Any]:
     """The members of a problem of this status, besides those that every problem has."""
     members = {
         name: {"type": _TYPES[type(value)]}
-        for problem in problems
+        for problem in types
         for name, value in problem.members.items()
         if name != "errors"
     }
-    codes = [problem.code for problem in problems]
-    always = sorted(set(members).intersection(*(problem.members for problem in problems)))
+    codes = [problem.code for problem in types]
+    always = sorted(set(members).intersection(*(problem.members for problem in types)))
     return {
         "type": "object",
         "properties": {"status": {"const": int(status)}, "code": {"enum": codes}, **members},
         **({"required": always} if always else {}),
-    }
-
-
-def _example(status: http.HTTPStatus, problem: ProblemType) -> dict[str, Any]:
-    return {
-        "type": "about:blank",
-        "title": status.phrase,
-        "status": int(status),
-        "detail": problem.detail,
-        "code": problem.code,
-        **problem.members,
     }

@@ -61,18 +61,11 @@ class Problem(Exception):  # noqa: N818 - RFC 9457 calls it a problem.
     @classmethod
     def unavailable(cls, code: str, detail: str) -> "Problem":
         """A 503 that says when to come back."""
-        return cls(503, code, detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+        return cls(503, code, detail, headers=_retry_after(503))
 
     def body(self) -> bytes:
         """The problem as JSON."""
-        told: dict[str, object] = {
-            "type": "about:blank",
-            "title": http.HTTPStatus(self.status).phrase,
-            "status": self.status,
-            "detail": self.detail,
-            "code": self.code,
-        }
-        return orjson.dumps(told | self.members)
+        return orjson.dumps(_body(self.status, self.code, self.detail) | self.members)
 
     def response(self) -> Response:
         """The problem as Flask sends it; the log and the metrics learn its code."""
@@ -84,8 +77,8 @@ class Problem(Exception):  # noqa: N818 - RFC 9457 calls it a problem.
 class ProblemType:
     """A kind of problem that operations answer with (RFC 9457), told apart by its code.
 
-    `detail` is what a person might read; `members` are what this problem tells besides, each with
-    a value for the example.
+    `detail` is for people; `members` are what the problem has besides, each with a value for the
+    example. `detail` may quote members in braces.
     """
 
     status: int
@@ -100,10 +93,28 @@ class ProblemType:
         errors: object = None,
         members: Mapping[str, object] | None = None,
     ) -> Problem:
-        """The problem to raise, with what it tells this time."""
+        """The problem to raise, with its members of this time; a 503 says when to come back."""
         return Problem(
-            self.status, self.code, self.detail, headers=headers, errors=errors, members=members
+            self.status,
+            self.code,
+            self.detail.format(**(members or {})),
+            headers=_retry_after(self.status) | dict(headers or {}),
+            errors=errors,
+            members=members,
         )
+
+    def example(self) -> dict[str, Any]:
+        """The problem as its members' examples make it."""
+        detail = self.detail.format(**self.members)
+        return _body(self.status, self.code, detail) | dict(self.members)
+
+
+INTERNAL_ERROR = ProblemType(
+    500, "internal_error", "Something went wrong here; it has been logged."
+)
+DATABASE_UNAVAILABLE = ProblemType(
+    503, "database_unavailable", "The database does not answer at the moment; try again soon."
+)
 
 
 def register(app: Flask) -> None:
@@ -143,13 +154,25 @@ def _from_database(error: DBAPIError | PoolTimeoutError) -> Response:
     if not gone:
         return _from_bug(error)
     _log.warning("database not available", error=type(error).__name__)
-    return Problem.unavailable(
-        "database_unavailable", "The database does not answer at the moment; try again soon."
-    ).response()
+    return DATABASE_UNAVAILABLE.problem().response()
 
 
 def _from_bug(error: Exception) -> Response:
     # A database error's text quotes values; its type and the trace's code lines do not.
     _log.error("request failed", error=type(error).__name__, exc_info=error)
-    status = http.HTTPStatus.INTERNAL_SERVER_ERROR
-    return Problem(status, _CODES[status], _DETAILS[status]).response()
+    return INTERNAL_ERROR.problem().response()
+
+
+def _retry_after(status: int) -> dict[str, str]:
+    waits = status == http.HTTPStatus.SERVICE_UNAVAILABLE
+    return {"Retry-After": str(RETRY_AFTER_SECONDS)} if waits else {}
+
+
+def _body(status: int, code: str, detail: str) -> dict[str, Any]:
+    return {
+        "type": "about:blank",
+        "title": http.HTTPStatus(status).phrase,
+        "status": int(status),
+        "detail": detail,
+        "code": code,
+    }

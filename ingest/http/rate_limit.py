@@ -9,15 +9,23 @@ import ipaddress
 import threading
 import time
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from flask import Flask, request
 
 from ingest.http.auth import Authenticator, recognised
-from ingest.http.problems import Problem
-from ingest.http.routes import Routes
+from ingest.http.problems import ProblemType
+
+if TYPE_CHECKING:
+    from ingest.http.routes import Routes
 
 # The contract promises a user 100; a clock's second may hold a few more of a steady 100.
 REQUESTS_PER_SECOND = 120
+RATE_LIMITED = ProblemType(
+    429,
+    "rate_limited",
+    f"More than {REQUESTS_PER_SECOND} requests within one second; slow down.",
+)
 # One customer of a provider has that many bits of IPv6 addresses to choose from.
 IPV6_NETWORK_BITS = 64
 
@@ -46,7 +54,7 @@ class Seconds:
         return count <= self._limit
 
 
-def register(app: Flask, authenticator: Authenticator, groups: Iterable[Routes]) -> None:
+def register(app: Flask, authenticator: Authenticator, groups: Iterable["Routes"]) -> None:
     """Count every request to `app`; over the limit it is answered 429 before anything is done.
 
     Of these groups of views, those that are not `limited` are left out.
@@ -60,7 +68,8 @@ def register(app: Flask, authenticator: Authenticator, groups: Iterable[Routes])
         caller = recognised(authenticator)
         asker = f"user {caller.user_id}" if caller else f"address {network(request.remote_addr)}"
         if not seconds.allows(asker):
-            raise _too_many()
+            # The counts begin anew with every second.
+            raise RATE_LIMITED.problem(headers={"Retry-After": "1"})
 
     app.before_request(hold_back)
 
@@ -76,12 +85,3 @@ def network(address: str | None) -> str:
     if found.ipv4_mapped:
         return str(found.ipv4_mapped)
     return str(ipaddress.ip_network((found.packed, IPV6_NETWORK_BITS), strict=False))
-
-
-def _too_many() -> Problem:
-    return Problem(
-        429,
-        "rate_limited",
-        f"More than {REQUESTS_PER_SECOND} requests within one second; slow down.",
-        headers={"Retry-After": "1"},  # The counts begin anew with every second.
-    )
