@@ -24,7 +24,7 @@ from ingest.http.pagination import (
     timed_position,
 )
 from ingest.http.routes import Routes
-from ingest.http.shapes import PageQuerySchema
+from ingest.http.schemas import PageQuerySchema
 
 Answer = dict[str, Any]
 

@@ -1,9 +1,9 @@
-"""The shapes of requests and answers, as marshmallow checks and OpenAPI shows them."""
+"""The schemas of what users ask of their own: plans, subscriptions, payments, tokens."""
 
 from marshmallow import fields, validate
 
 from domain.catalogue.plans import INTERVAL_COUNT_MAX
-from ingest.http.shapes import (
+from ingest.http.schemas import (
     WHOLE_MAX,
     AnswerSchema,
     BodySchema,

@@ -1,9 +1,9 @@
-"""The shapes of checkout and portal: what is asked for, and what is answered."""
+"""The schemas of checkout and portal: what is asked for, and what is answered."""
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
 from domain.checkout.redirects import SESSION_PLACEHOLDER
-from ingest.http.shapes import AnswerSchema, BodySchema, one_of, shown, whole, word
+from ingest.http.schemas import AnswerSchema, BodySchema, one_of, shown, whole, word
 
 PLAN_ID_MAX = 2**31 - 1
 SESSION_STATUSES = ("open", "processing", "complete", "failed", "expired")

@@ -10,5 +10,5 @@ __all__ = [
     "problems",
     "rate_limit",
     "routes",
-    "shapes",
+    "schemas",
 ]

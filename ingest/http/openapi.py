@@ -10,7 +10,7 @@ from flask import Flask, Response
 from marshmallow import fields, validate
 
 from ingest.http.routes import Routes
-from ingest.http.shapes import ProblemSchema
+from ingest.http.schemas import ProblemSchema
 
 DESCRIPTION = """\
 Subscriptions and token balances that follow Stripe.

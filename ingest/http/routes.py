@@ -16,7 +16,7 @@ from marshmallow import Schema
 from ingest.http import inputs, problem_responses
 from ingest.http.auth import current_caller
 from ingest.http.problems import ProblemType
-from ingest.http.shapes import AnswerSchema, BodySchema
+from ingest.http.schemas import AnswerSchema, BodySchema
 
 AnyView = Callable[..., Any]
 View = TypeVar("View", bound=AnyView)

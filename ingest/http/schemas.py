@@ -1,6 +1,6 @@
-"""What the shapes of requests and answers have in common: base schemas and fields.
+"""What the schemas of requests and answers have in common: base schemas and fields.
 
-Every shape has an example, which the OpenAPI document shows and a test holds against the shape.
+Every schema has an example, which the OpenAPI document shows and a test holds against the schema.
 """
 
 from collections.abc import Mapping
@@ -94,7 +94,7 @@ class ProblemSchema(Schema):
     errors = fields.Dict(metadata={"description": "Which inputs are not valid, and why."})
 
 
-def shown(**members: Any) -> Example:  # noqa: ANN401 - an example is whatever its shape wants.
+def shown(**members: Any) -> Example:  # noqa: ANN401 - an example is whatever its schema wants.
     """An example with these members."""
     return members
 
