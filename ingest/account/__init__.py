@@ -1,3 +1,3 @@
 """What a user asks of their own: plans, subscriptions, payments, tokens; and debits."""
 
-__all__ = ["debit", "queries", "schemas"]
+__all__ = ["debit", "queries"]

@@ -11,9 +11,9 @@ from flask import Response, jsonify
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 
-from ingest.account.schemas import AliveSchema, ConfigSchema, ReadySchema
 from ingest.context import ReceiverContext, current_context
 from ingest.http.routes import Routes
+from ingest.ops.schemas import AliveSchema, ConfigSchema, ReadySchema
 
 Check = dict[str, Any]
 

@@ -16,13 +16,13 @@ import metrics
 from db.bodies import compress
 from domain.events import Delivery
 from domain.synthetic_events import by_hand
-from ingest.account.schemas import ReceivedSchema
 from ingest.context import ReceiverContext, current_context
 from ingest.http import access_log
 from ingest.http.problems import Problem
 from ingest.http.routes import Routes
 from ingest.intake.intake import Intake, NotStoredError
 from ingest.webhook import openapi
+from ingest.webhook.schemas import ReceivedSchema
 
 PATH = "/billing/stripe/webhook/"
 BODY_BYTES_MAX = 1024 * 1024
