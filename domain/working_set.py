@@ -13,7 +13,8 @@ from domain.decode.facts import Fact
 from domain.payments.claims import Customer
 from domain.payments.credit_notes import CreditNote
 from domain.payments.derivation import Cluster, LooseEnd, Payment, derive, unvalued
-from domain.payments.objects import Dispute, MoneyObject, Refund, root_of
+from domain.payments.objects import MoneyObject, root_of
+from domain.payments.reversals import Dispute, Refund
 from domain.payments.sold import Sold
 from domain.subscriptions.versions import Subscription
 from domain.tokens.adjustments import AdjustmentEntry

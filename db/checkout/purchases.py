@@ -17,7 +17,7 @@ from db.ledger.rows import when
 from domain.checkout.order import TRIAL_IN_PARAMS, Order
 from domain.errors import BillingError, KeyReusedError
 from domain.json_values import mapping_of, time_of
-from domain.payments.objects import SESSION_RANK
+from domain.payments.details import SESSION_RANK
 
 # Longer than any request may take, so that a holder that lives still holds it.
 CLAIM_SECONDS = 25

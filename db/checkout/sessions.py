@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 
 from domain.checkout.order import SessionKnown
-from domain.payments.objects import SESSION_RANK
+from domain.payments.details import SESSION_RANK
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 
 from db.checkout import eligibility, trials
 from domain.checkout.order import TRIAL_IN_PARAMS
-from domain.payments.objects import SESSION_RANK
+from domain.payments.details import SESSION_RANK
 from retry import Backoff
 
 # Whoever looks after a session has it to themselves for so long, and looks again after that.

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 from db.ledger.locks import CATALOGUE_LOCK
 from db.ledger.rows import seconds
 from domain.catalogue.plans import Catalogue, CatalogueChange, Plan, TokenlessChange
-from domain.payments.objects import SESSION_RANK
+from domain.payments.details import SESSION_RANK
 
 
 @dataclass(frozen=True, slots=True)

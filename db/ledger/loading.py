@@ -10,7 +10,8 @@ from db.ledger.locks import StaleLocks
 from domain.decode.facts import Fact
 from domain.payments.claims import Customer
 from domain.payments.credit_notes import CreditNote
-from domain.payments.objects import Dispute, MoneyObject, Refund
+from domain.payments.objects import MoneyObject
+from domain.payments.reversals import Dispute, Refund
 from domain.subscriptions.versions import Subscription
 from domain.tokens import adjustments
 from domain.working_set import Posting, Taken, Touched, WorkingSet

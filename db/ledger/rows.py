@@ -12,19 +12,16 @@ from domain.events import Stamp
 from domain.payments.claims import Assigned, Customer, UserClaim
 from domain.payments.credit_notes import CreditNote
 from domain.payments.derivation import Payment
-from domain.payments.lines import Line
-from domain.payments.objects import (
-    Dispute,
-    Funds,
+from domain.payments.details import (
     IntentDetails,
     InvoiceDetails,
-    Kind,
-    MoneyObject,
-    Refund,
     RefundedSoFar,
     SessionDetails,
     SessionLine,
 )
+from domain.payments.lines import Line
+from domain.payments.objects import Kind, MoneyObject
+from domain.payments.reversals import Dispute, Funds, Refund
 from domain.payments.sold import ItemPrice, Sold, SoldItem
 from domain.subscriptions.versions import Subscription, Version, state_of
 

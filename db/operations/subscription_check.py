@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from db.ledger.rows import seconds, subscription_from, when
-from domain.payments.objects import INVOICE_RANK
+from domain.payments.details import INVOICE_RANK
 from domain.subscriptions.comparison import Here
 from domain.subscriptions.versions import FINAL_STATUSES, Item, SubscriptionState
 

@@ -2,7 +2,8 @@
 
 from domain.payments.claims import Customer
 from domain.payments.credit_notes import CreditNote
-from domain.payments.objects import Dispute, MoneyObject, Refund
+from domain.payments.objects import MoneyObject
+from domain.payments.reversals import Dispute, Refund
 from domain.subscriptions.versions import Subscription
 from domain.tokens.adjustments import Adjustment
 

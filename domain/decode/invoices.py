@@ -15,8 +15,9 @@ from domain.json_values import (
     text_of,
     time_of,
 )
+from domain.payments.details import INVOICE_RANK, InvoiceDetails
 from domain.payments.lines import Line
-from domain.payments.objects import INVOICE_RANK, InvoiceDetails, Kind, MoneyObject, kind_of
+from domain.payments.objects import Kind, MoneyObject, kind_of
 
 _DEFAULT_STATUS = {"invoice.voided": "void", "invoice.marked_uncollectible": "uncollectible"}
 

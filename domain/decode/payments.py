@@ -4,17 +4,9 @@ from domain.decode.facts import Fact
 from domain.decode.source import Source
 from domain.decode.version_check import version_date
 from domain.json_values import list_of, text_of
-from domain.payments.objects import (
-    REFUND_RANK,
-    Dispute,
-    Funds,
-    IntentDetails,
-    Kind,
-    MoneyObject,
-    Refund,
-    RefundedSoFar,
-    kind_of,
-)
+from domain.payments.details import IntentDetails, RefundedSoFar
+from domain.payments.objects import Kind, MoneyObject, kind_of
+from domain.payments.reversals import REFUND_RANK, Dispute, Funds, Refund
 
 # From here on every refund is reported by id, and `charge.refunded` adds nothing (contract §5).
 REFUNDS_BY_ID_SINCE = "2024-10-28"

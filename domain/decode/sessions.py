@@ -12,14 +12,8 @@ from domain.json_values import (
     reference_of,
     text_of,
 )
-from domain.payments.objects import (
-    PAYMENT_STATUS_RANK,
-    SESSION_RANK,
-    Kind,
-    MoneyObject,
-    SessionDetails,
-    SessionLine,
-)
+from domain.payments.details import PAYMENT_STATUS_RANK, SESSION_RANK, SessionDetails, SessionLine
+from domain.payments.objects import Kind, MoneyObject
 from domain.payments.sold import Sold
 from domain.subscriptions.versions import Subscription
 

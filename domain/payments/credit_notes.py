@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from domain.payments.objects import Refund
+from domain.payments.reversals import Refund
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ from domain.catalogue.plans import Catalogue
 from domain.payments.claims import UserClaim
 from domain.payments.credit_notes import CreditNote
 from domain.payments.line_plans import Invoiced
-from domain.payments.objects import Dispute, Kind, MoneyObject, Refund
+from domain.payments.objects import Kind, MoneyObject
 from domain.payments.payment_money import Back, Money, back_of, money_of
+from domain.payments.reversals import Dispute, Refund
 from domain.payments.sold import Sold
 from domain.payments.valuation import Gross, Ordered, gross_of_invoice, net_tokens
 

@@ -7,9 +7,9 @@ proration whose discount is hidden, a currency the plan has no price in), the te
 from fractions import Fraction
 
 from domain.catalogue.plans import Plan
+from domain.payments.details import InvoiceDetails
 from domain.payments.line_plans import Invoiced
 from domain.payments.lines import Line
-from domain.payments.objects import InvoiceDetails
 from domain.payments.periods import full_seconds
 
 Tokens = Fraction | int

@@ -4,15 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from domain.payments.credit_notes import CreditNote, credited_minor
-from domain.payments.objects import (
-    Dispute,
-    InvoiceDetails,
-    Kind,
-    MoneyObject,
-    Refund,
-    SessionDetails,
-    refunded_minor,
-)
+from domain.payments.details import InvoiceDetails, SessionDetails
+from domain.payments.objects import Kind, MoneyObject
+from domain.payments.reversals import Dispute, Refund, refunded_minor
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from fractions import Fraction
 
 from domain.catalogue.plans import Catalogue, Plan
 from domain.money import money
+from domain.payments.details import InvoiceDetails, SessionDetails
 from domain.payments.line_plans import Invoiced
 from domain.payments.line_worth import UnknownWorth, tokens_of_line
 from domain.payments.lines import Line
-from domain.payments.objects import InvoiceDetails, SessionDetails
 
 
 @dataclass(frozen=True, slots=True)

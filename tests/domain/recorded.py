@@ -11,18 +11,10 @@ from domain.decode.facts import Fact
 from domain.events import Stamp
 from domain.payments.claims import Customer, UserClaim
 from domain.payments.credit_notes import CreditNote
+from domain.payments.details import IntentDetails, InvoiceDetails, RefundedSoFar, SessionDetails
 from domain.payments.lines import Line
-from domain.payments.objects import (
-    Dispute,
-    Funds,
-    IntentDetails,
-    InvoiceDetails,
-    Kind,
-    MoneyObject,
-    Refund,
-    RefundedSoFar,
-    SessionDetails,
-)
+from domain.payments.objects import Kind, MoneyObject
+from domain.payments.reversals import Dispute, Funds, Refund
 from domain.subscriptions.versions import Item, SubscriptionState
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "stripe"

@@ -7,7 +7,8 @@ from typing import Any
 from domain.decode.facts import Fact
 from domain.events import Stamp
 from domain.payments.claims import Customer
-from domain.payments.objects import Dispute, Kind, MoneyObject, Refund
+from domain.payments.objects import Kind, MoneyObject
+from domain.payments.reversals import Dispute, Refund
 from domain.payments.sold import ItemPrice, Sold, SoldItem
 from domain.subscriptions.versions import Subscription
 from domain.working_set import (

@@ -15,7 +15,8 @@ from db.operations.explain import Kept
 from domain.decode.facts import Fact
 from domain.money import money
 from domain.payments.derivation import Cluster, Payment, derive, unvalued
-from domain.payments.objects import Dispute, Funds, MoneyObject, Refund
+from domain.payments.objects import MoneyObject
+from domain.payments.reversals import Dispute, Funds, Refund
 from domain.payments.sold import Sold
 from workers.operations.wording import Saying, bought, said
 

@@ -20,7 +20,8 @@ from domain.payments.credit_notes import CreditNote
 from domain.payments.derivation import Cluster
 from domain.payments.line_plans import Invoiced
 from domain.payments.lines import Line
-from domain.payments.objects import Dispute, MoneyObject, Refund
+from domain.payments.objects import MoneyObject
+from domain.payments.reversals import Dispute, Refund
 from domain.payments.sold import Sold
 from domain.subscriptions.versions import Subscription, state_of
 from domain.synthetic_events import by_hand

@@ -7,15 +7,10 @@ import pytest
 
 from domain.decode import decode, parse
 from domain.decode.facts import Fact
+from domain.payments.details import RefundedSoFar, SessionDetails
 from domain.payments.lines import Line
-from domain.payments.objects import (
-    Dispute,
-    Kind,
-    MoneyObject,
-    Refund,
-    RefundedSoFar,
-    SessionDetails,
-)
+from domain.payments.objects import Kind, MoneyObject
+from domain.payments.reversals import Dispute, Refund
 from domain.subscriptions.versions import Subscription
 from tests.stripe_objects import (
     NEW,

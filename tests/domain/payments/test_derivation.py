@@ -10,17 +10,10 @@ from domain.catalogue.plans import Catalogue
 from domain.events import Stamp
 from domain.payments.claims import UserClaim
 from domain.payments.derivation import Cluster, Payment, derive
+from domain.payments.details import IntentDetails, InvoiceDetails, SessionDetails
 from domain.payments.lines import Line
-from domain.payments.objects import (
-    Dispute,
-    Funds,
-    IntentDetails,
-    InvoiceDetails,
-    Kind,
-    MoneyObject,
-    Refund,
-    SessionDetails,
-)
+from domain.payments.objects import Kind, MoneyObject
+from domain.payments.reversals import Dispute, Funds, Refund
 from domain.payments.valuation import net_tokens
 from tests.play import CATALOGUE, a_plan
 

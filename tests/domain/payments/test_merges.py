@@ -14,20 +14,16 @@ from hypothesis import strategies as st
 from domain.events import Stamp
 from domain.payments.claims import Assigned, Customer, UserClaim
 from domain.payments.credit_notes import CreditNote
-from domain.payments.lines import Line
-from domain.payments.objects import (
-    REFUND_RANK,
-    Dispute,
-    Funds,
+from domain.payments.details import (
     IntentDetails,
     InvoiceDetails,
-    Kind,
-    MoneyObject,
-    Refund,
     RefundedSoFar,
     SessionDetails,
     SessionLine,
 )
+from domain.payments.lines import Line
+from domain.payments.objects import Kind, MoneyObject
+from domain.payments.reversals import REFUND_RANK, Dispute, Funds, Refund
 from domain.payments.sold import ItemPrice, Sold, SoldItem
 from domain.subscriptions.versions import Subscription, Version
 from tests.examples import examples

@@ -7,23 +7,17 @@ import pytest
 
 from domain.events import EventStatus, Stamp
 from domain.payments.claims import Customer, PlanClaim, UserClaim, earliest
-from domain.payments.objects import (
+from domain.payments.details import (
     INVOICE_RANK,
     PAYMENT_STATUS_RANK,
     SESSION_RANK,
-    Dispute,
-    Funds,
     IntentDetails,
     InvoiceDetails,
-    Kind,
-    MoneyObject,
-    Refund,
     RefundedSoFar,
     SessionDetails,
-    kind_of,
-    refunded_minor,
-    root_of,
 )
+from domain.payments.objects import Kind, MoneyObject, kind_of, root_of
+from domain.payments.reversals import Dispute, Funds, Refund, refunded_minor
 from domain.payments.sold import Sold
 from domain.subscriptions.versions import Subscription
 
