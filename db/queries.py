@@ -14,7 +14,7 @@ from sqlalchemy import Connection, RowMapping, text
 import db.ledger.catalogue
 from domain.catalogue.plans import Catalogue
 from domain.payments.line_plans import claimed_item
-from domain.subscriptions.versions import ACTIVE_STATUSES
+from domain.subscriptions.states import ACTIVE_STATUSES
 
 # A row's place in a list that is read by time: when it is listed, and its id.
 TimedPosition = tuple[datetime, str]

@@ -7,7 +7,7 @@ from typing import Any
 from domain.catalogue.plans import Catalogue, Plan
 from domain.decode import decode, parse
 from domain.payments.derivation import Payment
-from domain.subscriptions.versions import SubscriptionState, state_of
+from domain.subscriptions.states import SubscriptionState, state_of
 from domain.working_set import (
     Touched,
     WorkingSet,

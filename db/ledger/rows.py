@@ -23,7 +23,8 @@ from domain.payments.lines import Line
 from domain.payments.objects import Kind, MoneyObject
 from domain.payments.reversals import Dispute, Funds, Refund
 from domain.payments.sold import ItemPrice, Sold, SoldItem
-from domain.subscriptions.versions import Subscription, Version, state_of
+from domain.subscriptions.states import Version, state_of
+from domain.subscriptions.versions import Subscription
 
 Row = dict[str, Any]
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 from db.ledger.rows import seconds, subscription_from, when
 from domain.payments.details import INVOICE_RANK
 from domain.subscriptions.comparison import Here
-from domain.subscriptions.versions import FINAL_STATUSES, Item, SubscriptionState
+from domain.subscriptions.states import FINAL_STATUSES, Item, SubscriptionState
 
 
 def by_id(connection: Connection, ids: Sequence[str]) -> dict[str, Here]:

@@ -4,7 +4,8 @@ from domain.decode.facts import Fact
 from domain.decode.source import Source
 from domain.errors import DecodeError
 from domain.json_values import is_deeper_than, mapping_of
-from domain.subscriptions.versions import STATUSES, Subscription, Version, sold_of, state_of
+from domain.subscriptions.states import STATUSES, Version, sold_of, state_of
+from domain.subscriptions.versions import Subscription
 
 # Stripe nests a few levels. What is kept whole must be readable and writable by everyone later on,
 # and some JSON libraries stop at 254.

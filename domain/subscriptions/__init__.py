@@ -1,3 +1,3 @@
 """What Stripe reported of subscriptions, and which report stands."""
 
-__all__ = ["comparison", "versions"]
+__all__ = ["comparison", "states", "versions"]

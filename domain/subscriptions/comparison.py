@@ -11,7 +11,7 @@ from typing import Any
 from domain.catalogue.plans import Catalogue
 from domain.json_values import integer_of, list_of, mapping_of, reference_of, text_of
 from domain.stripe_catalogue.remote import period_in
-from domain.subscriptions.versions import FINAL_STATUSES, Item, SubscriptionState, Version, state_of
+from domain.subscriptions.states import FINAL_STATUSES, Item, SubscriptionState, Version, state_of
 
 MISSING_HERE = "missing here"
 UNKNOWN_THERE = "unknown at Stripe"

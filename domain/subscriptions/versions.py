@@ -8,61 +8,15 @@ which report came first (contract §5).
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
 
-from domain.events import Stamp
-from domain.json_values import (
-    integer_of,
-    list_of,
-    mapping_of,
-    plan_id_of,
-    quantity_of,
-    reference_of,
-    text_of,
-    time_of,
-)
 from domain.payments.claims import PlanClaim, earliest
-from domain.payments.sold import ItemPrice, Sold, SoldItem
-
-FINAL_STATUSES = frozenset({"canceled", "incomplete_expired"})
-STATUSES = FINAL_STATUSES | {"incomplete", "trialing", "active", "past_due", "unpaid", "paused"}
-ACTIVE_STATUSES = frozenset({"active", "trialing", "past_due"})
+from domain.payments.sold import Sold
+from domain.subscriptions.states import Version, state_of
 
 # The second before the newest is kept as well: it tells where the newest second began.
 _SECONDS_KEPT = 2
 # Orders are searched exhaustively up to here; more reports in one second fall to the fixed order.
 _REPORTS_ORDERED_MAX = 6
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """One report of a subscription: the whole object as the event carried it."""
-
-    created: int
-    event_id: str
-    event_type: str
-    object: Mapping[str, Any]
-    previous: Mapping[str, Any]
-
-    @property
-    def is_final(self) -> bool:
-        """Whether nothing can follow."""
-        return self.is_deleted or self.object.get("status") in FINAL_STATUSES
-
-    @property
-    def is_deleted(self) -> bool:
-        """Whether the event itself says the subscription ended."""
-        return self.event_type == "customer.subscription.deleted"
-
-    @property
-    def is_first(self) -> bool:
-        """Whether nothing can precede it."""
-        return self.event_type == "customer.subscription.created"
-
-    @property
-    def is_cut(self) -> bool:
-        """Whether it shows only some of the items."""
-        return mapping_of(self.object.get("items")).get("has_more") is True
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,113 +149,3 @@ def matches(previous: object, state: object) -> bool:
             return not previous or all(value is None for value in previous.values())
         return all(matches(value, state.get(key)) for key, value in previous.items())
     return previous == state
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One subscription item; times are seconds since 1970, amounts minor units.
-
-    `unit_amount_minor` is None where the price is no whole one a unit (tiers, decimals).
-    """
-
-    id: str | None
-    price_id: str | None
-    quantity: int
-    period_start: int | None
-    period_end: int | None
-    is_metered: bool = False
-    unit_amount_minor: int | None = None
-    currency: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """A pause of collection: what becomes of invoices, and when it ends (seconds since 1970)."""
-
-    behavior: str
-    resumes_at: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class SubscriptionState:
-    """What the tables say of a subscription, read from the report that stands."""
-
-    status: str | None
-    user_id: str | None
-    items: tuple[Item, ...]
-    cancel_at_period_end: bool
-    cancel_at: int | None
-    canceled_at: int | None
-    trial_end: int | None
-    started: int | None
-    plan_id: int | None = None
-    pause: Pause | None = None
-
-
-def state_of(version: Version) -> SubscriptionState:
-    """Read a report, in the shape before or since API version 2025-03-31."""
-    found = version.object
-    return SubscriptionState(
-        status="canceled" if version.is_deleted else text_of(found.get("status")),
-        user_id=text_of(mapping_of(found.get("metadata")).get("user_id")),
-        items=tuple(_item(item, found) for item in _items(found)),
-        cancel_at_period_end=found.get("cancel_at_period_end") is True,
-        cancel_at=time_of(found.get("cancel_at")),
-        canceled_at=time_of(found.get("canceled_at")),
-        trial_end=time_of(found.get("trial_end")),
-        started=time_of(found.get("created")) or time_of(found.get("start_date")),
-        plan_id=plan_id_of(mapping_of(found.get("metadata")).get("plan_id")),
-        pause=_pause(mapping_of(found.get("pause_collection"))),
-    )
-
-
-def _pause(found: Mapping[str, Any]) -> Pause | None:
-    behavior = text_of(found.get("behavior"))
-    return Pause(behavior, time_of(found.get("resumes_at"))) if behavior else None
-
-
-def sold_of(version: Version) -> Sold:
-    """What a report says of plans, trials and items."""
-    found, state = version.object, state_of(version)
-    trial = (time_of(found.get("trial_start")), state.trial_end)
-    stamp = Stamp(version.created, version.event_id)
-    return Sold(
-        claims={} if state.plan_id is None else {state.plan_id: stamp},
-        trials=frozenset({trial} if any(trial) else ()),
-        items={item.id: _sold_item(item) for item in state.items if item.id},
-    )
-
-
-def _sold_item(item: Item) -> SoldItem:
-    price = ItemPrice(item.price_id or "", item.is_metered, item.unit_amount_minor, item.currency)
-    start, end = item.period_start, item.period_end
-    periods = {(start, end)} if start is not None and end is not None else set()
-    return SoldItem(frozenset({price}), frozenset(periods))
-
-
-def _items(found: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    if listed := list_of(found.get("items")):
-        return listed
-    # Very old shapes have one plan and no items.
-    return [found] if found.get("plan") else []
-
-
-def _item(item: Mapping[str, Any], found: Mapping[str, Any]) -> Item:
-    price = item.get("price") or item.get("plan")
-    told = mapping_of(price)
-    usage = mapping_of(told.get("recurring")).get("usage_type") or told.get("usage_type")
-    return Item(
-        id=text_of(item.get("id")),
-        price_id=reference_of(price),
-        quantity=quantity_of(item),
-        period_start=_period(item, found, "current_period_start"),
-        period_end=_period(item, found, "current_period_end"),
-        is_metered=usage == "metered",
-        unit_amount_minor=integer_of(told.get("unit_amount", told.get("amount"))),
-        currency=(text_of(told.get("currency")) or "").lower(),
-    )
-
-
-def _period(item: Mapping[str, Any], found: Mapping[str, Any], edge: str) -> int | None:
-    own = time_of(item.get(edge))
-    return time_of(found.get(edge)) if own is None else own

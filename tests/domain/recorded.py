@@ -15,7 +15,7 @@ from domain.payments.details import IntentDetails, InvoiceDetails, RefundedSoFar
 from domain.payments.lines import Line
 from domain.payments.objects import Kind, MoneyObject
 from domain.payments.reversals import Dispute, Funds, Refund
-from domain.subscriptions.versions import Item, SubscriptionState
+from domain.subscriptions.states import Item, SubscriptionState
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "stripe"
 

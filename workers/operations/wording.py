@@ -23,7 +23,8 @@ from domain.payments.lines import Line
 from domain.payments.objects import MoneyObject
 from domain.payments.reversals import Dispute, Refund
 from domain.payments.sold import Sold
-from domain.subscriptions.versions import Subscription, state_of
+from domain.subscriptions.states import state_of
+from domain.subscriptions.versions import Subscription
 from domain.synthetic_events import by_hand
 from telling import told
 

@@ -7,7 +7,8 @@ import pytest
 
 from domain.decode import decode, parse
 from domain.payments.claims import PlanClaim
-from domain.subscriptions.versions import Subscription, state_of
+from domain.subscriptions.states import state_of
+from domain.subscriptions.versions import Subscription
 from tests.domain.recorded import (
     AT,
     CUSTOMER,

@@ -25,7 +25,8 @@ from domain.payments.lines import Line
 from domain.payments.objects import Kind, MoneyObject
 from domain.payments.reversals import REFUND_RANK, Dispute, Funds, Refund
 from domain.payments.sold import ItemPrice, Sold, SoldItem
-from domain.subscriptions.versions import Subscription, Version
+from domain.subscriptions.states import Version
+from domain.subscriptions.versions import Subscription
 from tests.examples import examples
 
 # Small ranges, so that values meet often.

@@ -4,16 +4,15 @@ from typing import Any
 
 import pytest
 
-from domain.subscriptions.versions import (
+from domain.subscriptions.states import (
     ACTIVE_STATUSES,
     FINAL_STATUSES,
     STATUSES,
     Item,
-    Subscription,
     Version,
-    matches,
     state_of,
 )
+from domain.subscriptions.versions import Subscription, matches
 
 UPDATED = "customer.subscription.updated"
 
