@@ -16,7 +16,7 @@ from bench.load import Aim, Volley, fire
 from bench.scale import Scale
 from bench.stand import SECRET, Place, Stand, StandError
 from bench.trees import CpuMeter, Tree, two_cores
-from dev.up.engine import free_port
+from dev.up.ports import free_port
 from sandbox.simulate.engine import Event
 
 THREADS = 4

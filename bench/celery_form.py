@@ -9,7 +9,7 @@ from bench.backlog import Drained, drained, unsynced
 from bench.scale import SECONDS_MAX
 from bench.stand import Stand, product_settings
 from bench.trees import CpuMeter, Tree
-from dev.up.engine import free_port
+from dev.up.ports import free_port
 from sandbox.simulate.engine import Event
 
 APP = "bench.rivals.tasks:app"

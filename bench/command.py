@@ -17,7 +17,7 @@ from bench.figures import Findings
 from bench.load import LoadError
 from bench.scale import MILLION_BACKLOG, MILLIONS_OF_ROWS, NORMAL, QUICK, Scale
 from bench.stand import Stand, StandError
-from dev.up.engine import EngineError
+from dev.up.errors import EngineError
 
 PARTS = ("accept", "apply", "whole", "forms", "size")
 

@@ -14,7 +14,7 @@ from bench.figures import Findings, ratios
 from bench.scale import SECONDS_MAX, Scale
 from bench.stand import Stand, product_settings
 from bench.whole import WORKER_PROCESSES, Passed, Whole, passed, start_product, tell_saturated
-from dev.up.engine import free_port
+from dev.up.ports import free_port
 
 TITLES = {
     "product": "product, two cores",

@@ -26,8 +26,8 @@ import redis
 from bench.trees import Tree
 from db.migrate import upgrade
 from db.queue.stream import STREAM, WAKE_UP
-from dev.up.engine import free_port
 from dev.up.engines import PostgresEngine, ValkeyEngine
+from dev.up.ports import free_port
 from dev.up.processes import Steps, end, spawn
 from sandbox.simulate.plans import SAMPLE_PLANS
 from settings import Settings, variable

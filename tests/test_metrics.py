@@ -10,7 +10,7 @@ import pytest
 
 import celery_config
 import metrics
-from dev.up.engine import free_port
+from dev.up.ports import free_port
 
 # A worker's main process and two of its pool; the counts are asked for once those are gone.
 SEVERAL = """

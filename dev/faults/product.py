@@ -19,7 +19,7 @@ import psutil  # type: ignore[import-untyped]  # It ships no types.
 from dotenv import dotenv_values
 
 from dev.checks import seclusion
-from dev.up.engine import free_port
+from dev.up.ports import free_port
 from dev.up.processes import LAUNCHER
 
 ROOT = Path(__file__).resolve().parents[2]

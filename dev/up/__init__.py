@@ -3,4 +3,4 @@
 Nothing is imported here: who wants an engine must not load the product, which reads its settings.
 """
 
-__all__ = ["engine", "engines", "processes", "up"]
+__all__ = ["engine", "engines", "errors", "ports", "processes", "up"]

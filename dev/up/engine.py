@@ -6,14 +6,11 @@ The base of PostgreSQL and Valkey. An engine never restarts itself; whoever hold
 import abc
 import contextlib
 import errno
-import fcntl
 import json
 import os
-import random
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -22,6 +19,9 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 from dev.up import logs
+from dev.up.errors import EngineError
+from dev.up.files import PRIVATE, lock_within, write_private
+from dev.up.ports import free_port
 from dev.up.processes import Account, Steps, account_for, end, send, spawn, sweep
 from dev.up.suppliers import SupplierError
 
@@ -33,16 +33,8 @@ LAST_LINES = 6
 # A new cluster with room to work; and enough for one that exists to start and say what is wrong.
 NEW_BYTES_MIN = 128 * 1024 * 1024
 OLD_BYTES_MIN = 16 * 1024 * 1024
-# Below the range from which the kernel draws the ports of outgoing connections: inside it, a client
-# that keeps trying a stopped server can be given the server's port and so keep it from starting.
-PORTS = range(20000, 32000)
-PRIVATE = 0o600
 # What an engine may see of our environment: where to find libraries, never a PG* or a secret.
 PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR")
-
-
-class EngineError(Exception):
-    """An engine cannot run; the text is one line for a person, with what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,54 +246,3 @@ class Engine(abc.ABC):
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             advice = "free some disk space" if full else "choose a --data you may write to"
             raise EngineError(f"{self.title} in {self.directory}: {error}; {advice}") from error
-
-
-def lock_within(descriptor: int, seconds: float) -> bool:
-    """Whether the exclusive lock of an open file could be had before `seconds` have passed."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(POLL_SECONDS)
-        else:
-            return True
-
-
-def free_port(preferred: int | None = None) -> int:
-    """A loopback port nobody listens on: the preferred one if it is free. Raises `EngineError`."""
-    drawn = random.sample(PORTS, 50)
-    for port in drawn if preferred is None else [preferred, *drawn]:
-        if port_is_free("127.0.0.1", port):
-            return port
-    raise EngineError("no free port on 127.0.0.1; stop something that listens there")
-
-
-def port_is_free(host: str, port: int) -> bool:
-    """Whether a server could listen on `port` of `host` now."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except (OSError, UnicodeError):  # The latter for a name that no host can have.
-            return False
-    return True
-
-
-def write_private(path: Path, text: str) -> None:
-    """Replace a file by one that only its owner may read, never leaving half of it.
-
-    Root leaves it to the owner of the directory, who may be the one to come back to it.
-    """
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        if os.geteuid() == 0:
-            owner = path.parent.stat()
-            os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
-    fresh.replace(path)

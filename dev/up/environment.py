@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from dev.up.engine import write_private
+from dev.up.files import write_private
 
 FILE_NAME = "dev.env"
 HEADER = "# Written by `manage.py up`. The environment and .env go before it. Not for production.\n"

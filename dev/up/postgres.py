@@ -13,7 +13,9 @@ from typing import ClassVar
 
 import psycopg2
 
-from dev.up.engine import Engine, EngineError, write_private
+from dev.up.engine import Engine
+from dev.up.errors import EngineError
+from dev.up.files import write_private
 from dev.up.processes import Account
 from dev.up.suppliers import postgres_directory
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from dev.up.console import Console
-from dev.up.engine import EngineError
+from dev.up.errors import EngineError
 from dev.up.launch import prctl
 from dev.up.processes import Steps, await_end, send, sweep
 

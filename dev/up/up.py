@@ -25,9 +25,11 @@ from dev.up.application import Background, Server
 from dev.up.banner import WEBHOOK_PATH, banner
 from dev.up.console import Console
 from dev.up.counts import Watch
-from dev.up.engine import EngineError, free_port, lock_within, port_is_free
 from dev.up.engines import PostgresEngine, ValkeyEngine
 from dev.up.environment import Addresses
+from dev.up.errors import EngineError
+from dev.up.files import lock_within
+from dev.up.ports import free_port, port_is_free
 from dev.up.status import Status
 from dev.up.supervisor import NotReadyError, StoppedEarlyError, Supervisor
 from sandbox.simulate.plans import SAMPLE_PLANS

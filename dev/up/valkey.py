@@ -7,7 +7,8 @@ from typing import ClassVar
 
 import redis
 
-from dev.up.engine import Engine, write_private
+from dev.up.engine import Engine
+from dev.up.files import write_private
 from dev.up.processes import Account
 from dev.up.suppliers import valkey_server
 

@@ -14,7 +14,7 @@ import pytest
 from dotenv import dotenv_values
 from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
-from dev.up.engine import free_port
+from dev.up.ports import free_port
 from tests.browser.shop import PATIENCE_MS, Product, Shop
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -17,7 +17,7 @@ import redis
 from click.testing import CliRunner
 
 import settings
-from dev.up.engine import free_port
+from dev.up.ports import free_port
 from dev.up.postgres import DISCREET, SETTINGS
 from dev.up.suppliers import valkey_server
 from ingest.intake.durability import DurabilityCheck

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from db.engine import make_engine
-from dev.up.engine import free_port
+from dev.up.ports import free_port
 from dev.up.postgres import DISCREET
 
 ROOT = Path(__file__).parents[2]

@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 
 from dev.up.counts import Counts, read
-from dev.up.engine import free_port
 from dev.up.logs import LogFile, said
+from dev.up.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
 OURS = ("DATABASE_URL", "REDIS_URL", "PORT", "HOST", "BILLING_DATA", "LOG_FORMAT", "COLUMNS")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from dotenv import dotenv_values
 
-from dev.up.engine import free_port
+from dev.up.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
 MANAGE = (sys.executable, str(ROOT / "manage.py"))

@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from dev.up.engine import free_port
+from dev.up.ports import free_port
 from tests.conftest import Engines
 from tests.test_proxies import NAMES, PROXY
 
