@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from werkzeug.test import TestResponse
 
-from sandbox.simulate.records import Customer
+from sandbox.simulate.contract_records import Customer
 from sandbox.stripe.views import Checkout, Paid, PaymentLine, Portal
 from tests.ingest.builders import a_token, as_user
 from tests.offline_stripe import GOOD

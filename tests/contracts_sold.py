@@ -4,11 +4,11 @@ from dataclasses import replace
 from typing import Any
 
 from sandbox.simulate.account import Account
+from sandbox.simulate.contract_records import Customer, Subscription
 from sandbox.simulate.coupons import Coupon
 from sandbox.simulate.deals import Deal, sign
 from sandbox.simulate.expected import Expectation
 from sandbox.simulate.plans import SAMPLE_PLANS, Plan, read_file
-from sandbox.simulate.records import Customer, Subscription
 from sandbox.simulate.sales import Sale
 from sandbox.simulate.versions import EVERY, ApiVersion
 

@@ -21,7 +21,7 @@ from db.checkout import eligibility
 from domain.catalogue.plans import Catalogue, Plan
 from ingest.app import create_app
 from ingest.context import ReceiverContext, open_context
-from sandbox.simulate.records import Subscription
+from sandbox.simulate.contract_records import Subscription
 from sandbox.stripe.server import _Quiet
 from tests.ingest.builders import ENVIRONMENT
 from tests.offline_stripe import DAY, KEY, SECRET, Offline, offline_stripe

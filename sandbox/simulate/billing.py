@@ -6,9 +6,9 @@ price, the quantity and the discounts of that moment.
 
 from fractions import Fraction
 
+from sandbox.simulate.contract_records import Item, Line, Subscription
 from sandbox.simulate.coupons import Discount, off_by_discount
 from sandbox.simulate.engine import Engine, after_interval
-from sandbox.simulate.records import Item, Line, Subscription
 
 
 def interval_after(subscription: Subscription, moment: int, count: int) -> int:

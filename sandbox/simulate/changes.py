@@ -1,11 +1,12 @@
 """What buyers do to a running subscription: change it, cancel it, take that back, pause it."""
 
+from sandbox.simulate.contract_records import Line, Price, Subscription
 from sandbox.simulate.engine import after_interval
 from sandbox.simulate.lines import period_line, proration_line
 from sandbox.simulate.objects import subscription_object
 from sandbox.simulate.packages import contract_metadata
 from sandbox.simulate.plans import Plan
-from sandbox.simulate.records import Invoice, Line, Price, Subscription
+from sandbox.simulate.records import Invoice
 from sandbox.simulate.subscriptions import Subscriptions
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from sandbox.simulate.contract_records import Subscription
 from sandbox.simulate.expected import Expectation, is_active
 from sandbox.simulate.reading import Found
-from sandbox.simulate.records import Subscription
 from sandbox.simulate.sales import Sale
 
 # What is compared, in the order it is reported.

@@ -1,8 +1,9 @@
 """Stories of credit notes: invoices written off or down, and money given back through them."""
 
+from sandbox.simulate.contract_records import Subscription
 from sandbox.simulate.debiting import bounced_debit
 from sandbox.simulate.objects import subscription_object
-from sandbox.simulate.records import Invoice, Subscription
+from sandbox.simulate.records import Invoice
 from sandbox.simulate.scene import Scene, Story
 
 

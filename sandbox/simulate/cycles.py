@@ -8,13 +8,14 @@ from fractions import Fraction
 
 from sandbox.simulate.account import Account
 from sandbox.simulate.billing import interval_after, item_line, part_line, remember, whole_line
+from sandbox.simulate.contract_records import Line, Price, Subscription
 from sandbox.simulate.coupons import Coupon, Discount
 from sandbox.simulate.deals import redeem, use_up
 from sandbox.simulate.discount_objects import discount_object
 from sandbox.simulate.invoice_objects import invoice_object
 from sandbox.simulate.objects import subscription_object
 from sandbox.simulate.payments import DRAFT_SECONDS
-from sandbox.simulate.records import Invoice, Line, Price, Subscription
+from sandbox.simulate.records import Invoice
 from sandbox.simulate.subscriptions import NOTICE_SECONDS
 
 

@@ -5,6 +5,7 @@ from fractions import Fraction
 
 from sandbox.simulate.account import Account
 from sandbox.simulate.billing import interval_after, item_line, part_line, remember, whole_line
+from sandbox.simulate.contract_records import Customer, Item, Line, Price, Subscription
 from sandbox.simulate.coupons import Coupon, Discount
 from sandbox.simulate.engine import after_interval
 from sandbox.simulate.lines import fee_line
@@ -12,7 +13,7 @@ from sandbox.simulate.objects import subscription_object
 from sandbox.simulate.packages import contract_metadata, purchase_metadata
 from sandbox.simulate.payment_objects import card_object
 from sandbox.simulate.plans import Plan
-from sandbox.simulate.records import Customer, Item, Line, Price, Session, Subscription
+from sandbox.simulate.records import Session
 from sandbox.simulate.scene import DAY
 
 # What a contract of each mode says of discounts on parts of a period.

@@ -6,9 +6,10 @@ told by the invoice or the intent alone. No I/O.
 
 from sandbox.simulate.invoice_objects import invoice_object
 from sandbox.simulate.links import Links
+from sandbox.simulate.money_records import Charge
 from sandbox.simulate.packages import DEBIT_SECONDS
 from sandbox.simulate.payment_objects import charge_object, intent_object
-from sandbox.simulate.records import Charge, Invoice, Session
+from sandbox.simulate.records import Invoice, Session
 
 # A hold on a card lasts about a week.
 CAPTURE_SECONDS = 3 * 86400

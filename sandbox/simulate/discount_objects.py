@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from sandbox.simulate.contract_records import Customer, Line, Subscription
 from sandbox.simulate.coupons import Coupon, Discount
-from sandbox.simulate.records import Customer, Invoice, Line, Subscription
+from sandbox.simulate.records import Invoice
 from sandbox.simulate.versions import ApiVersion
 
 Json = dict[str, Any]

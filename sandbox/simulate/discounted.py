@@ -1,11 +1,11 @@
 """Stories of coupons and promotion codes: at checkout, later on, and when something changes."""
 
+from sandbox.simulate.contract_records import Subscription
 from sandbox.simulate.coupons import Coupon
 from sandbox.simulate.cycles import Change, alter, cycle, grant_coupon
 from sandbox.simulate.deals import Deal, sign
 from sandbox.simulate.packages import contract_metadata
 from sandbox.simulate.plans import Plan
-from sandbox.simulate.records import Subscription
 from sandbox.simulate.scene import DAY, Scene, Story
 
 MODES = ("classic", "included", "itemized")

@@ -13,10 +13,11 @@ from typing import Any
 
 import orjson
 
+from sandbox.simulate.contract_records import Customer, Price
 from sandbox.simulate.expected import ExpectedAccount
 from sandbox.simulate.objects import Json, customer_object
 from sandbox.simulate.plans import Plan
-from sandbox.simulate.records import Customer, Invoice, Price, Record, Session
+from sandbox.simulate.records import Invoice, Record, Session
 from sandbox.simulate.versions import NEW, ApiVersion
 
 _LETTERS = string.ascii_letters + string.digits

@@ -7,8 +7,9 @@ imports `domain`. Money is in minor units, tokens are whole.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from sandbox.simulate.contract_records import Customer, Subscription
 from sandbox.simulate.plans import Plan
-from sandbox.simulate.records import CreditNote, Customer, Invoice, Session, Subscription
+from sandbox.simulate.records import CreditNote, Invoice, Session
 from sandbox.simulate.sales import Credit, Sale
 from sandbox.simulate.session_worth import Worth, worth_by_items, worth_by_itself
 from sandbox.simulate.worth import invoice_worth

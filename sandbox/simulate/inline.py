@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
+from sandbox.simulate.contract_records import Subscription
 from sandbox.simulate.cycles import Change, alter, cycle
 from sandbox.simulate.deals import Deal, price_for, sign
 from sandbox.simulate.discounted import a_mode, lapse
 from sandbox.simulate.packages import contract_metadata
 from sandbox.simulate.plans import Plan
-from sandbox.simulate.records import Subscription
 from sandbox.simulate.scene import Scene, Story
 
 # A currency that no catalogue here sells in, and how much more a price is in it.

@@ -1,8 +1,9 @@
 """Draws invoices, their lines and their payments as full Stripe objects. Pure; no tokens here."""
 
+from sandbox.simulate.contract_records import Line
 from sandbox.simulate.discount_objects import invoice_discounts, line_discounts, old_discount
 from sandbox.simulate.objects import Json, address, plan_object, price_object, stripe_list
-from sandbox.simulate.records import Invoice, Line
+from sandbox.simulate.records import Invoice
 
 _QUIET_INVOICE: Json = {
     "account_country": "US",

@@ -1,7 +1,7 @@
 """The lines of a subscription's invoices. Pure: ids come in, lines go out."""
 
+from sandbox.simulate.contract_records import Line, Price, Subscription
 from sandbox.simulate.plans import Plan
-from sandbox.simulate.records import Line, Price, Subscription
 
 
 def period_line(

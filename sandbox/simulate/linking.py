@@ -1,8 +1,9 @@
 """Stories of one-time sales that our own checkout never saw, or that say odd things."""
 
 from sandbox.simulate.connected import connected
+from sandbox.simulate.contract_records import Customer
 from sandbox.simulate.plans import Plan
-from sandbox.simulate.records import Customer, Session
+from sandbox.simulate.records import Session
 from sandbox.simulate.scene import Scene, Story
 
 

@@ -6,10 +6,11 @@ are never in an event, and who buys is only what the link's address says. No I/O
 
 from collections.abc import Sequence
 
+from sandbox.simulate.contract_records import Customer, Price
 from sandbox.simulate.objects import customer_object
 from sandbox.simulate.packages import Packages
 from sandbox.simulate.plans import Plan
-from sandbox.simulate.records import Customer, Pick, Price, Session
+from sandbox.simulate.records import Pick, Session
 
 # Where Stripe sends the buyer of a Payment Link.
 _LINK_URL = "https://stripe.com"

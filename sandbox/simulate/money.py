@@ -9,7 +9,7 @@ from dataclasses import replace
 from sandbox.simulate.crediting import CREDITING
 from sandbox.simulate.debiting import DEBITING
 from sandbox.simulate.linking import LINKING, some_basket, some_package, visitor
-from sandbox.simulate.records import Charge
+from sandbox.simulate.money_records import Charge
 from sandbox.simulate.scene import Scene, Story
 from sandbox.simulate.versions import ApiVersion
 

@@ -6,8 +6,8 @@ a fresh JSON object out. Never computes a token.
 
 from typing import Any
 
+from sandbox.simulate.contract_records import Customer, Item, Price, Subscription
 from sandbox.simulate.discount_objects import old_discount
-from sandbox.simulate.records import Customer, Item, Price, Subscription
 
 Json = dict[str, Any]
 

@@ -3,9 +3,11 @@
 Emits what field experience says Stripe emits for them, in its order. No I/O.
 """
 
+from sandbox.simulate.contract_records import Customer, Line
+from sandbox.simulate.money_records import Charge, Intent
 from sandbox.simulate.payments import Payments
 from sandbox.simulate.plans import Plan
-from sandbox.simulate.records import Charge, Customer, Intent, Invoice, Line, Pick, Session
+from sandbox.simulate.records import Invoice, Pick, Session
 from sandbox.simulate.session_objects import LIFETIME_SECONDS, session_object
 
 # A bank debit takes days.

@@ -1,7 +1,8 @@
 """Draws payment intents, charges and cards as full Stripe objects. Pure; no tokens here."""
 
+from sandbox.simulate.contract_records import Customer
+from sandbox.simulate.money_records import Charge, Intent
 from sandbox.simulate.objects import Json, address
-from sandbox.simulate.records import Charge, Customer, Intent
 
 # The error of an intent whose buyer failed to authenticate; no charge was ever tried.
 UNAUTHENTICATED = "payment_intent_authentication_failure"

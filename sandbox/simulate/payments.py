@@ -6,12 +6,14 @@ events that Stripe would, twins and noise included. No I/O.
 
 from collections.abc import Sequence
 
+from sandbox.simulate.contract_records import Customer, Line, Subscription
 from sandbox.simulate.coupons import Discount
 from sandbox.simulate.engine import Engine
 from sandbox.simulate.invoice_objects import invoice_object, invoice_payment_object
+from sandbox.simulate.money_records import Charge, Intent
 from sandbox.simulate.objects import customer_object
 from sandbox.simulate.payment_objects import charge_object, intent_object
-from sandbox.simulate.records import Charge, Customer, Intent, Invoice, Line, Subscription
+from sandbox.simulate.records import Invoice
 
 # A renewal's invoice stays a draft for about this long.
 DRAFT_SECONDS = 3600

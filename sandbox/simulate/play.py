@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from sandbox.simulate.account import Account
+from sandbox.simulate.contract_records import Customer
 from sandbox.simulate.plans import CatalogueError, Plan
-from sandbox.simulate.records import Customer
 from sandbox.simulate.scene import DAY, Scene, Shelf, Story, shelf
 from sandbox.simulate.stories import ENABLED
 from sandbox.simulate.versions import ApiVersion

@@ -1,7 +1,7 @@
 """Draws refunds and disputes as full Stripe objects. Pure; no tokens here."""
 
+from sandbox.simulate.money_records import Dispute, Refund
 from sandbox.simulate.objects import Json
-from sandbox.simulate.records import Dispute, Refund
 
 
 def refund_object(refund: Refund) -> Json:

@@ -1,8 +1,8 @@
 """Refunds and disputes: money that goes back, and sometimes returns. No I/O."""
 
+from sandbox.simulate.money_records import Charge, Dispute, Refund
 from sandbox.simulate.payment_objects import charge_object
 from sandbox.simulate.payments import Payments
-from sandbox.simulate.records import Charge, Dispute, Refund
 from sandbox.simulate.reversal_objects import dispute_object, refund_object
 
 

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import TypedDict, Unpack
 
 from sandbox.simulate.account import Account
+from sandbox.simulate.contract_records import Customer, Subscription
+from sandbox.simulate.money_records import Charge
 from sandbox.simulate.plans import Plan
-from sandbox.simulate.records import Charge, Customer, Session, Subscription
+from sandbox.simulate.records import Session
 
 DAY = 86400
 

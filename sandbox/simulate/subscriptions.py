@@ -3,15 +3,17 @@
 Emits what field experience says Stripe emits for them, same-second chains included. No I/O.
 """
 
+from sandbox.simulate.contract_records import Customer, Line, Subscription
 from sandbox.simulate.engine import after_interval, changed
 from sandbox.simulate.invoice_objects import upcoming_object
 from sandbox.simulate.lines import fee_line, period_line
+from sandbox.simulate.money_records import Intent
 from sandbox.simulate.objects import Json, customer_object, subscription_object
 from sandbox.simulate.packages import Packages, purchase_metadata
 from sandbox.simulate.payment_objects import card_object
 from sandbox.simulate.payments import DRAFT_SECONDS
 from sandbox.simulate.plans import Plan
-from sandbox.simulate.records import Customer, Intent, Invoice, Line, Session, Subscription
+from sandbox.simulate.records import Invoice, Session
 
 # Stripe announces a renewal, and the end of a trial, this long before.
 NOTICE_SECONDS = 3 * 86400

@@ -7,8 +7,9 @@ of an interval, the part it chose. Never reads a drawn object.
 from collections.abc import Iterable
 from fractions import Fraction
 
+from sandbox.simulate.contract_records import Line
 from sandbox.simulate.plans import Plan
-from sandbox.simulate.records import Invoice, Line
+from sandbox.simulate.records import Invoice
 
 
 def invoice_worth(invoice: Invoice) -> int:

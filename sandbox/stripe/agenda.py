@@ -5,8 +5,9 @@ Nothing is scheduled: what is due follows from the records, so it survives anyth
 
 from collections.abc import Callable, Iterator
 
+from sandbox.simulate.contract_records import Subscription
 from sandbox.simulate.payments import DRAFT_SECONDS
-from sandbox.simulate.records import Invoice, Session, Subscription
+from sandbox.simulate.records import Invoice, Session
 from sandbox.simulate.subscriptions import NOTICE_SECONDS
 from sandbox.stripe.contracts import RUNNING, Contracts
 

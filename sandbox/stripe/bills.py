@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from sandbox.simulate.billing import interval_after, item_line, remember, whole_line
+from sandbox.simulate.contract_records import Customer, Item, Line, Subscription
 from sandbox.simulate.coupons import Coupon, Discount
 from sandbox.simulate.deals import use_up
 from sandbox.simulate.discount_objects import discount_object
 from sandbox.simulate.engine import after_interval
 from sandbox.simulate.objects import subscription_object
 from sandbox.simulate.payment_objects import card_object
-from sandbox.simulate.records import Customer, Invoice, Item, Line, Pick, Session, Subscription
+from sandbox.simulate.records import Invoice, Pick, Session
 from sandbox.stripe.checkouts import Checkouts
 from sandbox.stripe.offers import spread
 

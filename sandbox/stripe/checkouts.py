@@ -5,10 +5,12 @@ Every step keeps the records and emits what field experience says Stripe emits. 
 
 from dataclasses import dataclass, field
 
+from sandbox.simulate.contract_records import Customer, Price
 from sandbox.simulate.coupons import Discount
 from sandbox.simulate.invoice_objects import invoice_object
+from sandbox.simulate.money_records import Charge, Intent
 from sandbox.simulate.payment_objects import UNAUTHENTICATED, intent_object
-from sandbox.simulate.records import Charge, Customer, Intent, Pick, Price, Session
+from sandbox.simulate.records import Pick, Session
 from sandbox.stripe.cards import DEBIT, Card
 from sandbox.stripe.goods import Goods
 from sandbox.stripe.offers import Code, spread

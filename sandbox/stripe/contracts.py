@@ -3,11 +3,12 @@
 And what Stripe does by itself: tries to collect a renewal, again and again, then gives up.
 """
 
+from sandbox.simulate.contract_records import Customer, Price, Subscription
 from sandbox.simulate.cycles import Change, alter
 from sandbox.simulate.engine import changed
 from sandbox.simulate.objects import customer_object, subscription_object
 from sandbox.simulate.payment_objects import card_object
-from sandbox.simulate.records import Customer, Invoice, Price, Subscription
+from sandbox.simulate.records import Invoice
 from sandbox.stripe.bills import Bills
 from sandbox.stripe.cards import Card, card_of
 from sandbox.stripe.views import Declined, NeedsAuthentication

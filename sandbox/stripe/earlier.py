@@ -9,8 +9,14 @@ import pickle
 # Fingerprints of the releases whose records differ from today's in nothing but names: 0.2.0.
 VERSIONS = frozenset({"93bfeebb"})
 
+_SIMULATE = "sandbox.simulate"
+_RECORDS = f"{_SIMULATE}.records"
+_CONTRACTS = ("Customer", "Price", "Item", "Subscription", "Line")
+_MONEY = ("Intent", "Charge", "Refund", "Dispute")
 _RENAMED = {
-    ("sandbox.simulate.expected", "NoBooks"): ("sandbox.simulate.expected", "NothingExpected"),
+    (f"{_SIMULATE}.expected", "NoBooks"): (f"{_SIMULATE}.expected", "NothingExpected"),
+    **{(_RECORDS, name): (f"{_SIMULATE}.contract_records", name) for name in _CONTRACTS},
+    **{(_RECORDS, name): (f"{_SIMULATE}.money_records", name) for name in _MONEY},
 }
 
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
 from sandbox.simulate.account import Account
+from sandbox.simulate.contract_records import Customer, Price, Subscription
 from sandbox.simulate.engine import changed
 from sandbox.simulate.expected import NothingExpected
 from sandbox.simulate.objects import Json, customer_object, price_object
 from sandbox.simulate.plans import Plan
-from sandbox.simulate.records import Customer, Price, Record, Subscription
+from sandbox.simulate.records import Record
 from sandbox.simulate.versions import NEW, ApiVersion
 from sandbox.stripe.cards import Card
 from sandbox.stripe.offers import Code, Offer, code_object, offer_object

@@ -3,9 +3,11 @@
 from collections.abc import Iterable
 
 from domain.money import money
+from sandbox.simulate.contract_records import Customer, Price, Subscription
 from sandbox.simulate.coupons import Coupon
+from sandbox.simulate.money_records import Charge
 from sandbox.simulate.plans import Plan
-from sandbox.simulate.records import Charge, Customer, Invoice, Price, Session, Subscription
+from sandbox.simulate.records import Invoice, Session
 from sandbox.stripe.agenda import Shop
 from sandbox.stripe.contracts import RUNNING
 from sandbox.stripe.goods import Product, Visit

@@ -11,7 +11,14 @@ from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from zlib import crc32
 
-from sandbox.simulate import coupons, plans, records, versions
+from sandbox.simulate import (
+    contract_records,
+    coupons,
+    money_records,
+    plans,
+    records,
+    versions,
+)
 from sandbox.simulate.engine import Event
 from sandbox.stripe import earlier, goods, offers, views
 from sandbox.stripe.agenda import Shop
@@ -26,6 +33,18 @@ CREATE TABLE IF NOT EXISTS events (position INTEGER PRIMARY KEY, id TEXT NOT NUL
 CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, request TEXT NOT NULL,
     status INTEGER NOT NULL, body BLOB NOT NULL, at REAL NOT NULL);
 """
+
+_MODULES = (
+    contract_records,
+    coupons,
+    goods,
+    money_records,
+    offers,
+    plans,
+    records,
+    versions,
+    views,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +62,7 @@ def version_of_records() -> str:
     """A fingerprint of what is pickled: it changes when a record gains or loses a field."""
     kept = [
         f"{kind.__module__}.{kind.__qualname__}:{','.join(field.name for field in fields(kind))}"
-        for module in (coupons, goods, offers, plans, records, versions, views)
+        for module in _MODULES
         for kind in vars(module).values()
         if isinstance(kind, type) and is_dataclass(kind)
     ]

@@ -7,7 +7,9 @@ Knows nothing of HTTP. All methods may be called from any thread. Ids that never
 from pathlib import Path
 from typing import TypeVar
 
-from sandbox.simulate.records import Charge, Dispute, Intent, Invoice, Refund, Session, Subscription
+from sandbox.simulate.contract_records import Subscription
+from sandbox.simulate.money_records import Charge, Dispute, Intent, Refund
+from sandbox.simulate.records import Invoice, Session
 from sandbox.stripe import showing
 from sandbox.stripe.agenda import Shop
 from sandbox.stripe.cards import DEBIT, Card, card_of

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from sandbox.simulate.records import Subscription
+from sandbox.simulate.contract_records import Subscription
 from sandbox.stripe.agenda import Shop
 from sandbox.stripe.views import Declined, Paid
 from tests.buyers import PORTAL, Buyer

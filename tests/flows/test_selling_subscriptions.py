@@ -5,8 +5,8 @@ Real are our app, its engines, the signed webhooks and their HTTP; Stripe is the
 
 import pytest
 
+from sandbox.simulate.contract_records import Customer, Subscription
 from sandbox.simulate.plans import Plan
-from sandbox.simulate.records import Customer, Subscription
 from sandbox.stripe.views import Declined, NeedsAuthentication, Paid
 from tests.buyers import Buyer
 from tests.offline_stripe import ASKS, BROKE, DAY, GOOD, LATER

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from sandbox.simulate.contract_records import Price, Subscription
 from sandbox.simulate.objects import subscription_object
-from sandbox.simulate.records import Invoice, Price, Subscription
+from sandbox.simulate.records import Invoice
 from sandbox.stripe.api.calls import Call, Endpoint, Found, Json
 from sandbox.stripe.api.drawing import invoice_payments, items_of, lines_of
 from sandbox.stripe.api.offers import DISCOUNTS, discounts_of

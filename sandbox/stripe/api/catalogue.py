@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sandbox.simulate.records import Price
+from sandbox.simulate.contract_records import Price
 from sandbox.stripe.api.calls import Call, Endpoint, Found
 from sandbox.stripe.api.parameters import (
     DATED_PAGE,

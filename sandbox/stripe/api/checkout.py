@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sandbox.simulate.records import Customer, Price, Session, Subscription
+from sandbox.simulate.contract_records import Customer, Price, Subscription
+from sandbox.simulate.records import Session
 from sandbox.stripe.api.calls import Call, Endpoint, Found
 from sandbox.stripe.api.catalogue import INTERVALS, period_of
 from sandbox.stripe.api.customers import living

@@ -1,6 +1,6 @@
 """Customers: made, changed, deleted, listed, searched."""
 
-from sandbox.simulate.records import Customer
+from sandbox.simulate.contract_records import Customer
 from sandbox.stripe.api.calls import Call, Endpoint, Found
 from sandbox.stripe.api.parameters import DATED_PAGE, NOTHING, Group, merged, metadata, text
 from sandbox.stripe.api.searching import SEARCH, search

@@ -6,9 +6,11 @@ from typing import Any
 
 import orjson
 
+from sandbox.simulate.contract_records import Customer, Price, Subscription
 from sandbox.simulate.credit_note_objects import credit_note_object
 from sandbox.simulate.discount_objects import discount_object
 from sandbox.simulate.invoice_objects import invoice_object, invoice_payment_object, line_object
+from sandbox.simulate.money_records import Charge, Dispute, Intent, Refund
 from sandbox.simulate.objects import (
     customer_object,
     item_object,
@@ -17,18 +19,7 @@ from sandbox.simulate.objects import (
     subscription_object,
 )
 from sandbox.simulate.payment_objects import charge_object, intent_object
-from sandbox.simulate.records import (
-    Charge,
-    CreditNote,
-    Customer,
-    Dispute,
-    Intent,
-    Invoice,
-    Price,
-    Refund,
-    Session,
-    Subscription,
-)
+from sandbox.simulate.records import CreditNote, Invoice, Session
 from sandbox.simulate.reversal_objects import dispute_object, refund_object
 from sandbox.simulate.session_objects import session_object
 from sandbox.simulate.versions import ApiVersion

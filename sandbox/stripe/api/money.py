@@ -1,6 +1,6 @@
 """Payment intents, charges, refunds and disputes."""
 
-from sandbox.simulate.records import Charge, Dispute, Intent, Refund
+from sandbox.simulate.money_records import Charge, Dispute, Intent, Refund
 from sandbox.stripe.api.calls import Call, Endpoint, Found
 from sandbox.stripe.api.parameters import (
     DATED_PAGE,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sandbox.simulate.records import Customer, Subscription
+from sandbox.simulate.contract_records import Customer, Subscription
 from sandbox.stripe.api.calls import Call, Endpoint, Found
 from sandbox.stripe.api.customers import living
 from sandbox.stripe.api.parameters import Group, one_of, text, web_url

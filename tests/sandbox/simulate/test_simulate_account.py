@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from sandbox.simulate.account import Account
+from sandbox.simulate.contract_records import Customer, Subscription
 from sandbox.simulate.engine import after_interval, changed
 from sandbox.simulate.expected import Expectation
+from sandbox.simulate.money_records import Charge
 from sandbox.simulate.plans import (
     SAMPLE_PLANS,
     CatalogueError,
@@ -18,7 +20,6 @@ from sandbox.simulate.plans import (
     read_file,
 )
 from sandbox.simulate.play import play
-from sandbox.simulate.records import Charge, Customer, Subscription
 from sandbox.simulate.report import _HANDLED
 from sandbox.simulate.scene import shelf
 from sandbox.simulate.stories import ENABLED

@@ -17,9 +17,9 @@ from click.testing import CliRunner, Result
 
 from sandbox.simulate import command
 from sandbox.simulate.account import Account
+from sandbox.simulate.contract_records import Subscription
 from sandbox.simulate.expected import Expectation, is_active
 from sandbox.simulate.plans import SAMPLE_PLANS, read_file
-from sandbox.simulate.records import Subscription
 
 SECRET = "whsec_simulated"
 JWT_SECRET = "a secret of at least thirty-two bytes"

@@ -6,8 +6,10 @@ import pytest
 
 from sandbox.simulate.account import Account
 from sandbox.simulate.asked import invoice_payments
+from sandbox.simulate.contract_records import Subscription
+from sandbox.simulate.money_records import Charge
 from sandbox.simulate.plans import Plan
-from sandbox.simulate.records import Charge, Invoice, Subscription
+from sandbox.simulate.records import Invoice
 from sandbox.simulate.sales import Sale
 from sandbox.simulate.versions import NEW, OLD, ApiVersion
 

@@ -7,8 +7,10 @@ import pytest
 from sandbox.simulate.account import Account
 from sandbox.simulate.asked import line_items
 from sandbox.simulate.connected import connected
+from sandbox.simulate.contract_records import Customer
+from sandbox.simulate.money_records import Charge
 from sandbox.simulate.plans import Plan
-from sandbox.simulate.records import Charge, Customer, Session
+from sandbox.simulate.records import Session
 from sandbox.simulate.sales import Sale
 from sandbox.simulate.versions import NEW, OLD, ApiVersion
 from tests.stripe_types import problems_of
