@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from db.checkout import eligibility, purchases
-from db.checkout.purchases import CheckoutLease
+from db.checkout import checkout_lease, eligibility
+from db.checkout.checkout_lease import CheckoutLease
 from domain.checkout.order import customer_key
 from domain.json_values import text_of
 from ingest.checkout import lost_answers, stripe_errors
@@ -33,14 +33,14 @@ class Customers:
         """
         with self.context.engine.connect() as connection:
             existing_id = eligibility.customer(connection, lease.user_id)
-            attempt = purchases.attempt(connection, lease)
+            attempt = checkout_lease.attempt(connection, lease)
         if existing_id:
             return existing_id
         customer_id = text_of(self._make(lease, attempt).get("id"))
         if customer_id is None:
             raise stripe_errors.failed()
         with self.context.engine.begin() as connection:
-            purchases.keep_customer(connection, lease, customer_id)
+            checkout_lease.keep_customer(connection, lease, customer_id)
         return customer_id
 
     def _make(self, lease: CheckoutLease, attempt: int) -> Json:
@@ -64,6 +64,6 @@ class Customers:
         )
         if customer is None:
             with self.context.engine.begin() as connection:
-                purchases.next_attempt(connection, lease)
+                checkout_lease.next_attempt(connection, lease)
             raise error
         return customer

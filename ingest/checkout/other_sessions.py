@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from db.checkout import eligibility, purchases
-from db.checkout.purchases import CheckoutLease, Purchase
+from db.checkout.checkout_lease import CheckoutLease
+from db.checkout.purchases import Purchase
 from ingest.checkout import backfill
 from ingest.checkout.deadline import Deadline
 from ingest.context import ReceiverContext
@@ -56,7 +57,7 @@ class OtherSessions:
             # Whoever had the lease before may have learned of it while this request waited.
             if eligibility.has_full_plan(connection, lease.user_id):
                 raise subscribed()
-            others = purchases.other_plans(connection, lease)
+            others = purchases.other_plans(connection, lease.user_id, but=lease.purchase)
         for other in others:
             if self.expire(other) == "complete":
                 raise subscribed()

@@ -13,13 +13,9 @@ from enum import Enum
 from typing import Any
 
 import telemetry
-from db.checkout import eligibility, purchases, trials
-from db.checkout.purchases import (
-    CheckoutLease,
-    CheckoutLeaseLostError,
-    Keyed,
-    Purchase,
-)
+from db.checkout import checkout_lease, eligibility, purchases, trials
+from db.checkout.checkout_lease import CheckoutLease, CheckoutLeaseLostError
+from db.checkout.purchases import Keyed, Purchase
 from domain.checkout.order import Order, Terms, session_key, session_params
 from domain.errors import KeyReusedError
 from domain.json_values import text_of
@@ -104,13 +100,15 @@ class CheckoutService:
             raise BUSY.problem() from error
         finally:
             with self._engine.begin() as connection:
-                purchases.leave(connection, entered)
+                checkout_lease.release(connection, entered)
 
     def _enter(self) -> Purchase | CheckoutLease | None:
         order = self._order
         try:
             with self._engine.begin() as connection:
-                return purchases.enter(connection, order.user_id, order.fingerprint, self._keyed)
+                return checkout_lease.acquire(
+                    connection, order.user_id, order.fingerprint, self._keyed
+                )
         except KeyReusedError as error:
             raise KEY_REUSED.problem() from error
 
@@ -193,7 +191,7 @@ class CheckoutService:
                 and not trials.had_or_open(connection, order.user_id, self._trial_plan_id),
             )
             params = session_params(order, terms)
-            return purchases.begin(
+            return checkout_lease.begin(
                 connection, lease, order, self._keyed, purchase_id=purchase_id, params=params
             )
 
@@ -225,7 +223,7 @@ class CheckoutService:
         )
         if remedy is Remedy.ANOTHER_CUSTOMER:
             with self._engine.begin() as connection:
-                purchases.next_attempt(connection, lease, purchase.customer_id)
+                checkout_lease.next_attempt(connection, lease, purchase.customer_id)
 
     def _record(
         self, lease: CheckoutLease, purchase: Purchase, session: Mapping[str, Any]
@@ -233,7 +231,7 @@ class CheckoutService:
         if not (text_of(session.get("id")) and text_of(session.get("url"))):
             raise stripe_errors.failed()
         with self._engine.begin() as connection:
-            return purchases.record(connection, lease, purchase.id, session)
+            return checkout_lease.record(connection, lease, purchase.id, session)
 
     def _end(self, purchase: Purchase, state: str) -> None:
         with self._engine.begin() as connection:

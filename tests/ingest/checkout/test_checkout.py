@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
-from db.checkout import purchases
+from db.checkout import checkout_lease
 from ingest.app import create_app
 from ingest.checkout import service
 from tests.examples import examples
@@ -243,7 +243,7 @@ def test_who_waits_too_long_is_told_to_come_back(
     """Another request of the user holds the lease; nobody waits for ever."""
     monkeypatch.setattr(service, "WAIT_SECONDS", 0.2)
     with shop.context.engine.begin() as connection:
-        purchases.enter(connection, "user_1", "0" * 64, None)
+        checkout_lease.acquire(connection, "user_1", "0" * 64, None)
     answer = shop.buy()
     assert problem(answer) == (503, "checkout_busy")
     assert int(answer.headers["Retry-After"]) > 0
@@ -254,7 +254,7 @@ def test_a_turn_whose_holder_died_is_taken_over(shop: Shop) -> None:
     shop.stripe.faults[SESSION] = ["mute", "mute"]
     assert problem(shop.buy()) == (503, "stripe_unreachable")
     with shop.context.engine.begin() as connection:
-        purchases.enter(connection, "user_1", "0" * 64, None)
+        checkout_lease.acquire(connection, "user_1", "0" * 64, None)
     shop.age()
     shop.bought()
     keys = {each.key for each in shop.stripe.asked if each.what == SESSION}
