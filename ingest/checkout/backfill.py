@@ -1,6 +1,6 @@
-"""What Stripe answered about a checkout session enters by the door that webhooks enter by.
+"""Backfills what Stripe answered about a checkout session: stores it as events.
 
-Nothing is applied here: the workers do that, as with every event.
+Workers apply these events as they apply every event; this module applies nothing.
 """
 
 from collections.abc import Mapping
@@ -11,16 +11,16 @@ from db.queue.deliveries import as_delivery
 from domain.synthetic_events.answers import events_of_session
 from ingest.intake.intake import Intake, NotStoredError
 
-# What a session must be asked for with, so that its answer says everything.
+# Expand these when asking for a session: its events need them.
 EXPAND = ("subscription", "invoice")
 
 _log = telemetry.get_logger("ingest.checkout.backfill")
 
 
-def feed(intake: Intake, session: Mapping[str, Any], api_version: str) -> bool:
-    """Keep what a retrieved session says as events; says whether there was anything to keep.
+def store(intake: Intake, session: Mapping[str, Any], api_version: str) -> bool:
+    """Store a retrieved session as events; False where there was nothing to store.
 
-    Where neither store takes them they are let go: Stripe's own events still come.
+    When no store takes them, this drops them: Stripe's own events still come.
     """
     events = events_of_session(session, api_version)
     try:
@@ -29,5 +29,5 @@ def feed(intake: Intake, session: Mapping[str, Any], api_version: str) -> bool:
     except NotStoredError:
         return False
     if events:
-        _log.info("fed what stripe answered", session=session.get("id"), events=len(events))
+        _log.info("stored what stripe answered", session=session.get("id"), events=len(events))
     return bool(events)

@@ -70,8 +70,8 @@ class OtherSessions:
             return self._end(purchase, "lost")
 
     def ended(self, purchase: Purchase, session: Session) -> str:
-        """The same, of a session that Stripe says has ended; it is noted, and fed on."""
-        backfill.feed(self.context.intake, session, self.gateway.api_version)
+        """The same, of a session that Stripe says has ended; the answer is stored as events."""
+        backfill.store(self.context.intake, session, self.gateway.api_version)
         status = session.get("status")
         return self._end(purchase, status if status in ("complete", "expired") else "lost")
 

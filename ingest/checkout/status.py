@@ -97,7 +97,7 @@ def _ask_stripe(context: ReceiverContext, found: Session, session_id: str) -> tu
     status = session.get("status")
     if status not in ("complete", "expired"):
         return ()
-    backfill.feed(context.intake, session, gateway.api_version)
+    backfill.store(context.intake, session, gateway.api_version)
     with context.engine.begin() as connection:
         purchases.end(connection, purchase_id, status)
     # A bank debit is processing for days, so that is not waited out.
