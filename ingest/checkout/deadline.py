@@ -1,8 +1,8 @@
-"""Asks Stripe within the time that a request has, however many questions that takes.
+"""Bounds how long a request waits for Stripe, and how many requests wait at once.
 
-The client's own timeouts bound one silence; an answer that drips in, or several slow questions
-one after the other, would outlast them. An answer that comes too late is not waited for. And while
-Stripe hangs only some requests wait for it, because whoever waits keeps a thread from its webhooks.
+A deadline covers all the calls that one request makes. The client's own timeouts do not: they bound
+one silence, and an answer that drips in, or several slow calls, outlast them. A bulkhead bounds how
+many requests wait while Stripe hangs, because each of them keeps a thread from the webhooks.
 """
 
 import threading
@@ -16,19 +16,19 @@ from stripe_gateway import StripeSilent
 
 T = TypeVar("T")
 
-# Of one process: more than its requests can ask at once, so that some stuck ones stop no others.
-QUESTIONS_MAX = 16
-# Stripe nearly always answers in less. Who waits longer than this is stuck, and when so many are,
-# half of the receiver's threads, nobody else is let wait.
+# For one process: more calls than its requests make at once, so that stuck calls block no others.
+CALLS_MAX = 16
+# Stripe nearly always answers in less time. A request that waits longer is stuck. When half of the
+# receiver's threads are stuck, no further request may wait.
 STUCK_AFTER_SECONDS = 2.0
 STUCK_MAX = 8
 
-# Threads begin with the first question, so after the fork; their connections are kept.
-_pool = ThreadPoolExecutor(QUESTIONS_MAX, thread_name_prefix="asks-stripe")
+# The pool starts its threads with the first call, so after the fork; they keep their connections.
+_pool = ThreadPoolExecutor(CALLS_MAX, thread_name_prefix="asks-stripe")
 
 
-class Waiting:
-    """Who waits for Stripe in this process, and since when; threads share one."""
+class Bulkhead:
+    """The requests of this process that wait for Stripe, and since when; threads share one."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -36,22 +36,22 @@ class Waiting:
         self._since: dict[object, float] = {}
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Wait for as long as the block runs; raises `StripeSilent` at once when too many hang."""
-        me, now = object(), self._clock()
+    def enter(self) -> Iterator[None]:
+        """Wait for Stripe within the block; raises `StripeSilent` when too many requests hang."""
+        waiter, now = object(), self._clock()
         with self._lock:
             stuck = sum(now - since > STUCK_AFTER_SECONDS for since in self._since.values())
             if stuck >= STUCK_MAX:
                 raise StripeSilent
-            self._since[me] = now
+            self._since[waiter] = now
         try:
             yield
         finally:
             with self._lock:
-                del self._since[me]
+                del self._since[waiter]
 
 
-_waiting = Waiting()
+_bulkhead = Bulkhead()
 
 
 class Deadline:
@@ -65,10 +65,10 @@ class Deadline:
         """What is left, never below zero."""
         return max(0.0, self._end - time.monotonic())
 
-    def ask(self, question: Callable[[], T]) -> T:
+    def ask(self, call: Callable[[], T]) -> T:
         """What Stripe answers; raises `StripeUnavailable`, as `StripeSilent` when time is up."""
-        with _waiting.turn():
-            future = _pool.submit(question)
+        with _bulkhead.enter():
+            future = _pool.submit(call)
             try:
                 return future.result(self.remaining_seconds)
             except TimeoutError as error:
