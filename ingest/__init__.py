@@ -1,4 +1,4 @@
-"""The receiver and its API: takes Stripe's events in, sells, and shows users what became of it.
+"""The receiver and its API: takes Stripe's events in, opens checkouts, shows users what is theirs.
 
 It applies nothing itself: it stores, wakes a worker, asks and reads. It never imports the workers.
 """

@@ -28,7 +28,7 @@ _KEY = "billing"
 class ReceiverContext:
     """Settings and connections; nothing is connected before it is used.
 
-    Without a `gateway` Stripe is not asked, and nothing is sold.
+    Without a `gateway` no request asks Stripe, and nobody can buy.
     """
 
     settings: Settings

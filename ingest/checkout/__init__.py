@@ -1,3 +1,3 @@
-"""Selling: a session, its status, the portal, with Stripe in reach and time running."""
+"""The checkout service: a session, its status, the customer portal; asks Stripe in time."""
 
 __all__ = ["portal", "status", "stripe_errors", "views"]

@@ -24,7 +24,7 @@ UNREACHABLE = ProblemType(
 )
 BUSY = ProblemType(503, "stripe_busy", "Stripe is asked too much at the moment; try again soon.")
 KEY_REFUSED = ProblemType(
-    503, "stripe_key_refused", "Selling is not possible at the moment; the operator has to act."
+    503, "stripe_key_refused", "Checkout is not possible at the moment; the operator has to act."
 )
 FAILED = ProblemType(
     502, "stripe_error", "Stripe failed to do what it was asked for; try again soon."

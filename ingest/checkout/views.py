@@ -99,7 +99,7 @@ def _keyed(body: Answer) -> Keyed | None:
 
 
 def _offer(context: ReceiverContext, user_id: str, body: Answer) -> Offer:
-    """The plan; raises a 404 where it is not sold, a 409 to who has one that excludes it."""
+    """The plan; raises a 404 where it is not on offer, a 409 to who has one that excludes it."""
     with context.engine.connect() as connection:
         offer = eligibility.offer(connection, body["plan_type"], body["plan_id"])
         if offer is None:
