@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 import metrics
 from db.questions.questions import Waiting
 from db.queue.backlog import InboxBacklog, StreamBacklog
-from ingest.ops import metrics as exposition
+from ingest.ops import gauges
+from ingest.ops.gauges import StoreState
 
 # PyYAML ships no types.
 yaml: Any = importlib.import_module("yaml")
@@ -31,13 +31,7 @@ WANTED = {"BillingSilence", "BillingLag", "BillingDeadEvents", "BillingScheduler
 def series() -> dict[str, set[str]]:
     """Every series that any role tells, and its labels."""
     stream, inbox = StreamBacklog(1, 1, 1), InboxBacklog(1, 1, 1, 1.0, 1.0, 1.0)
-    state: list[Metric] = [
-        exposition._up(stream, inbox),
-        *exposition._waiting(stream, inbox),
-        *exposition._questions(Waiting(1, 1.0, 1, "sub_1: no")),
-        *exposition._times(stream, inbox, 1),
-        exposition._loose({"no_user": 1}),
-    ]
+    state = StoreState(stream, inbox, {"no_user": 1}, Waiting(1, 1.0, 1, "sub_1: no"), 1)
     metrics.event_received("invoice.paid", "stream")
     metrics.webhook_refused("signature_invalid")
     metrics.request_answered("/metrics", 200, 0.1)
@@ -45,7 +39,9 @@ def series() -> dict[str, set[str]]:
     metrics.task_sent("a task")
     counts = text_string_to_metric_families(metrics.exposition().decode())
     return {
-        sample.name: set(sample.labels) for metric in (*state, *counts) for sample in metric.samples
+        sample.name: set(sample.labels)
+        for metric in (*gauges.of_state(state), *counts)
+        for sample in metric.samples
     }
 
 
