@@ -54,52 +54,52 @@ def get_checkout_session(session_id: str) -> dict[str, Any]:
     second between two questions is enough.
     """
     context, user_id = current_context(), current_caller().user_id
-    found = _read(context, user_id, session_id)
-    if found.known.status in WAITING and (passing := _ask_stripe(context, found, session_id)):
+    session = _read(context, user_id, session_id)
+    if session.known.status in WAITING and (passing := _ask_stripe(context, session, session_id)):
         end = time.monotonic() + APPLY_SECONDS
-        found = _read(context, user_id, session_id)
-        while found.known.status in passing and time.monotonic() < end:
+        session = _read(context, user_id, session_id)
+        while session.known.status in passing and time.monotonic() < end:
             time.sleep(POLL_SECONDS)
-            found = _read(context, user_id, session_id)
+            session = _read(context, user_id, session_id)
     return {
         "session_id": session_id,
-        "status": found.known.status,
-        "plan_id": found.plan_id,
-        "tokens_granted": found.known.tokens if found.known.status == "complete" else 0,
-        "subscription_id": found.known.subscription_id,
+        "status": session.known.status,
+        "plan_id": session.plan_id,
+        "tokens_granted": session.known.tokens if session.known.status == "complete" else 0,
+        "subscription_id": session.known.subscription_id,
     }
 
 
 def _read(context: ReceiverContext, user_id: str, session_id: str) -> Session:
     if _SESSION_ID.fullmatch(session_id):
         with context.engine.connect() as connection:
-            found = sessions.of_user(connection, user_id, session_id)
-        if found:
-            return found
+            session = sessions.of_user(connection, user_id, session_id)
+        if session:
+            return session
     raise UNKNOWN.problem()
 
 
-def _ask_stripe(context: ReceiverContext, found: Session, session_id: str) -> tuple[str, ...]:
+def _ask_stripe(context: ReceiverContext, session: Session, session_id: str) -> tuple[str, ...]:
     """The statuses that what Stripe told, on its way into our tables, will soon end; or none."""
-    gateway, purchase_id = context.gateway, found.purchase_id
+    gateway, purchase_id = context.gateway, session.purchase_id
     if gateway is None or purchase_id is None:
         return ()
     with context.engine.begin() as connection:
         if not sessions.may_ask(connection, purchase_id, every_seconds=ASK_EVERY_SECONDS):
             return ()
     try:
-        session = Deadline(ASK_SECONDS).ask(
+        answer = Deadline(ASK_SECONDS).ask(
             lambda: gateway.checkout_session(session_id, expand=backfill.EXPAND)
         )
     except StripeUnavailable as error:
         _log.warning("stripe cannot be asked", detail=error.detail)
         return ()
-    status = session.get("status")
+    status = answer.get("status")
     if status not in ("complete", "expired"):
         return ()
-    backfill.store(context.intake, session, gateway.api_version)
+    backfill.store(context.intake, answer, gateway.api_version)
     with context.engine.begin() as connection:
         purchases.end(connection, purchase_id, status)
     # A bank debit is processing for days, so that is not waited out.
-    is_debit = status == "complete" and session.get("payment_status") == "unpaid"
+    is_debit = status == "complete" and answer.get("payment_status") == "unpaid"
     return ("open",) if is_debit else WAITING

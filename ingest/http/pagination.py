@@ -51,7 +51,7 @@ def number_position(name: str, cursor: str | None) -> int | None:
     match _decode(cursor):
         case None:
             return None
-        case [str(found), int(position)] if found == name and abs(position) <= _ID_MAX:
+        case [str(list_name), int(position)] if list_name == name and abs(position) <= _ID_MAX:
             return int(position)
     raise INVALID_CURSOR.problem()
 
@@ -61,7 +61,7 @@ def timed_position(name: str, cursor: str | None) -> TimedPosition | None:
     match _decode(cursor):
         case None:
             return None
-        case [str(found), str(time), str(row_id)] if found == name and "\0" not in row_id:
+        case [str(list_name), str(time), str(row_id)] if list_name == name and "\0" not in row_id:
             return _time(time), row_id
     raise INVALID_CURSOR.problem()
 

@@ -77,11 +77,11 @@ def register(app: Flask, authenticator: Authenticator, groups: Iterable["Routes"
 def network(address: str | None) -> str:
     """Whom an address belongs to, as far as it tells: an IPv4 address or an IPv6 network."""
     try:
-        found = ipaddress.ip_address(address or "")
+        ip_address = ipaddress.ip_address(address or "")
     except ValueError:
         return "unknown"
-    if isinstance(found, ipaddress.IPv4Address):
-        return str(found)
-    if found.ipv4_mapped:
-        return str(found.ipv4_mapped)
-    return str(ipaddress.ip_network((found.packed, IPV6_NETWORK_BITS), strict=False))
+    if isinstance(ip_address, ipaddress.IPv4Address):
+        return str(ip_address)
+    if ip_address.ipv4_mapped:
+        return str(ip_address.ipv4_mapped)
+    return str(ipaddress.ip_network((ip_address.packed, IPV6_NETWORK_BITS), strict=False))

@@ -157,7 +157,8 @@ class Routes:
         summary, _, description = (inspect.getdoc(view) or "").partition("\n\n")
         content = answer if isinstance(answer, dict) else _json(answer)
         answers = {
-            status: {"description": told, "content": content} for status, told in statuses.items()
+            status: {"description": meaning, "content": content}
+            for status, meaning in statuses.items()
         }
         operation = {
             "responses": answers | problem_responses.documented((*problems, *self._problems)),
@@ -197,11 +198,11 @@ def _handling(
     def handling(**named: Any) -> Any:  # noqa: ANN401 - as the view has them.
         if scope:
             current_caller().require(scope)
-        found = view(read(), **named) if read else view(**named)
-        if schema is None or isinstance(found, Response):
-            return found
-        told, status = found if isinstance(found, tuple) else (found, usual)
-        response = jsonify(schema.dump(told))
+        result = view(read(), **named) if read else view(**named)
+        if schema is None or isinstance(result, Response):
+            return result
+        content, status = result if isinstance(result, tuple) else (result, usual)
+        response = jsonify(schema.dump(content))
         response.status_code = status
         return response
 

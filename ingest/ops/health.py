@@ -1,6 +1,6 @@
 """What anyone may ask: the public configuration, whether this process lives and is ready.
 
-No secret and nothing about users is told here.
+No answer here holds a secret or anything about users.
 """
 
 from collections.abc import Callable
@@ -97,8 +97,8 @@ def _stream(context: ReceiverContext) -> Check:
     """Whether the stream takes events first; the inbox does otherwise, which is no fault."""
 
     def verdict() -> Check:
-        found = context.durability.verdict()
-        return {"ok": found.durable, "why": found.why}
+        durability = context.durability.verdict()
+        return {"ok": durability.durable, "why": durability.why}
 
     return _asking_redis(verdict)
 

@@ -1,4 +1,4 @@
-"""The read endpoints over real engines: the contract's shapes, page by page, each user's own."""
+"""What users may see, over real engines: the contract's schemas, page by page, each user's own."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
