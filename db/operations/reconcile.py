@@ -1,7 +1,7 @@
-"""How far Stripe's list of events has been read: a cursor, and the place of a reading under way.
+"""How far Stripe's list of events has been read: a cursor, and the window of a reading under way.
 
 The list is read newest first, so the cursor moves only when a reading has come down to it; until
-then the place is kept, and a reading that was interrupted goes on there.
+then the window is kept, and a reading that was interrupted goes on in it.
 """
 
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from sqlalchemy import Connection, text
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
-    """A reading under way: from `top` (the newest second seen) down to `floor`, both Stripe's.
+class Window:
+    """What a reading is to cover: from the second `newest` down to `oldest`, both Stripe's.
 
     `after` is the event that was read last.
     """
 
-    floor: int
-    top: int
+    oldest: int
+    newest: int
     after: str
 
 
@@ -26,12 +26,12 @@ class Walk:
 class Progress:
     """Where reconciling stands.
 
-    Everything up to the second `reached` has been read (None: never). `idle_seconds` is how long
-    ago the walk moved.
+    Everything up to the second `cursor` has been read (None: never). `idle_seconds` is how long
+    ago a reading moved.
     """
 
-    reached: int | None = None
-    walk: Walk | None = None
+    cursor: int | None = None
+    window: Window | None = None
     idle_seconds: float = 0.0
 
 
@@ -40,20 +40,21 @@ def progress(connection: Connection) -> Progress:
     row = connection.execute(_PROGRESS).one_or_none()
     if row is None:
         return Progress()
-    walk = None
+    window = None
     if row.walk_after is not None:
-        walk = Walk(row.walk_from, row.walk_top, row.walk_after)
-    return Progress(row.reached_created, walk, float(row.idle_seconds))
+        window = Window(row.walk_from, row.walk_top, row.walk_after)
+    return Progress(row.reached_created, window, float(row.idle_seconds))
 
 
-def keep_place(connection: Connection, walk: Walk) -> None:
-    """Remember how far a walk has come. Commit it with the events it found."""
-    connection.execute(_KEEP_PLACE, {"floor": walk.floor, "top": walk.top, "after": walk.after})
+def keep_window(connection: Connection, window: Window) -> None:
+    """Remember how far a reading has come. Commit it with the events it read."""
+    values = {"oldest": window.oldest, "newest": window.newest, "after": window.after}
+    connection.execute(_KEEP_WINDOW, values)
 
 
-def arrive(connection: Connection, top: int) -> None:
-    """A walk has come down to the cursor: move the cursor up to `top`, and forget the walk."""
-    connection.execute(_ARRIVE, {"top": top})
+def move_cursor(connection: Connection, newest: int) -> None:
+    """A reading has come down to the cursor: move it up to `newest`, and close the window."""
+    connection.execute(_MOVE_CURSOR, {"newest": newest})
 
 
 def newest_received(connection: Connection) -> datetime | None:
@@ -66,17 +67,18 @@ _PROGRESS = text(
     "SELECT reached_created, walk_from, walk_top, walk_after,"
     " extract(epoch FROM now() - moved_at) AS idle_seconds FROM reconcile_progress"
 )
-_KEEP_PLACE = text(
+_KEEP_WINDOW = text(
     """
-    INSERT INTO reconcile_progress (walk_from, walk_top, walk_after) VALUES (:floor, :top, :after)
+    INSERT INTO reconcile_progress (walk_from, walk_top, walk_after)
+    VALUES (:oldest, :newest, :after)
     ON CONFLICT (only_row) DO UPDATE
     SET walk_from = EXCLUDED.walk_from, walk_top = EXCLUDED.walk_top,
         walk_after = EXCLUDED.walk_after, moved_at = now()
     """
 )
-_ARRIVE = text(
+_MOVE_CURSOR = text(
     """
-    INSERT INTO reconcile_progress AS kept (reached_created) VALUES (:top)
+    INSERT INTO reconcile_progress AS kept (reached_created) VALUES (:newest)
     ON CONFLICT (only_row) DO UPDATE
     SET reached_created = greatest(kept.reached_created, EXCLUDED.reached_created),
         walk_from = NULL, walk_top = NULL, walk_after = NULL, moved_at = now()

@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 import telemetry
-from db.operations import reconcile as places
-from db.operations.reconcile import Progress, Walk
+from db.operations import reconcile as reading
+from db.operations.reconcile import Progress, Window
 from db.queue import attempts, inbox
 from db.queue.attempts import Attempt, Request
 from db.queue.deliveries import as_delivery
@@ -36,10 +36,10 @@ GRACE_SECONDS = 120
 OUTAGE_SECONDS = 900
 # A task reads for so long, then asks to be sent again, so that others get their turn.
 SECONDS_MAX = 15.0
-# Whoever keeps a place moves it more often than this.
+# Whoever reads moves on more often than this.
 MOVING_SECONDS = 60
-# A place that nobody has moved for so long may name an event that Stripe lists no more.
-PLACE_SECONDS_MAX = 3_600
+# A window in which nobody has read for so long may name an event that Stripe lists no more.
+WINDOW_SECONDS_MAX = 3_600
 
 log = telemetry.get_logger("reconcile")
 
@@ -77,9 +77,9 @@ def catch_up(
     if context.gateway is None:
         return False
     with context.engine.connect() as connection:
-        known = places.progress(connection)
-        newest = places.newest_received(connection)
-    is_read = known.walk is not None and known.idle_seconds < MOVING_SECONDS
+        progress = reading.progress(connection)
+        newest = reading.newest_received(connection)
+    is_read = progress.window is not None and progress.idle_seconds < MOVING_SECONDS
     if (is_read and not goes_on) or (after_outage and not _was_silent(newest)):
         return False
     with turn(context) as mine:
@@ -88,7 +88,7 @@ def catch_up(
             leave_reading(context, after_outage=after_outage, goes_on=goes_on)
             return False
         try:
-            must_go_on = _Reading(context.engine, context.gateway, send_wake_up).run(known)
+            must_go_on = _Reading(context.engine, context.gateway, send_wake_up).run(progress)
         except StripeUnavailable as error:
             mine.failed(error.detail)
             return False
@@ -101,7 +101,7 @@ def _was_silent(newest: datetime | None) -> bool:
 
 
 class _Reading:
-    """A worker's reading: as far as the time allows, keeping its place."""
+    """A worker's reading: as far as the time allows, keeping its window."""
 
     def __init__(
         self, engine: Engine, gateway: StripeGateway, send_wake_up: Callable[[], object]
@@ -110,28 +110,28 @@ class _Reading:
         self._gateway = gateway
         self._send_wake_up = send_wake_up
 
-    def run(self, known: Progress) -> bool:
-        """Go on from the place that is kept, or begin; says whether it must go on later."""
+    def run(self, progress: Progress) -> bool:
+        """Go on in the window that is kept, or begin; says whether it must go on later."""
         started = time.monotonic()
-        walk = known.walk if known.idle_seconds < PLACE_SECONDS_MAX else None
-        floor = walk.floor if walk else _floor(known)
-        # Without an event of its own the reading arrives where it was to arrive.
-        top = walk.top if walk else floor
-        for page in _pages(self._gateway.events, floor, walk.after if walk else ""):
+        window = progress.window if progress.idle_seconds < WINDOW_SECONDS_MAX else None
+        oldest = window.oldest if window else _oldest(progress)
+        # Without an event of its own the cursor moves to where it was to move.
+        newest = window.newest if window else oldest
+        for page in _pages(self._gateway.events, oldest, window.after if window else ""):
             ripe = [each for each in page.events if _age_seconds(each, page) > GRACE_SECONDS]
-            top = max([top, *map(_created, ripe)])
-            self._keep(ripe, Walk(floor, top, page.events[-1]["id"]))
+            newest = max([newest, *map(_created, ripe)])
+            self._keep(ripe, Window(oldest, newest, page.events[-1]["id"]))
             if page.has_more and time.monotonic() - started > SECONDS_MAX:
                 return True
         with self._engine.begin() as connection:
-            places.arrive(connection, top)
+            reading.move_cursor(connection, newest)
         return False
 
-    def _keep(self, events: Sequence[Mapping[str, Any]], place: Walk) -> None:
+    def _keep(self, events: Sequence[Mapping[str, Any]], window: Window) -> None:
         with self._engine.begin() as connection:
             missing = _missing(connection, events)
             _store(connection, missing)
-            places.keep_place(connection, place)
+            reading.keep_window(connection, window)
         if missing:
             log.warning("events had never arrived", events=len(missing))
             self._send_wake_up()
@@ -151,11 +151,11 @@ def look_back(
     after each page what it added. Raises `StripeUnavailable`; what was reported is stored then.
     """
     with engine.connect() as connection:
-        known = places.progress(connection)
-    floor, top = _floor(known, since), None
+        progress = reading.progress(connection)
+    oldest, newest = _oldest(progress, since), None
     so_far = LookedBack()
-    for page in _pages(_asked_again(gateway), floor):
-        top = top or max(map(_created, page.events))
+    for page in _pages(_asked_again(gateway), oldest):
+        newest = newest or max(map(_created, page.events))
         with engine.begin() as connection:
             missing = _missing(connection, page.events)
             if request is not None:
@@ -165,27 +165,31 @@ def look_back(
         so_far.missing += found
         report(so_far, found)
     # A reading that began above the cursor leaves a gap that is still to be read.
-    if request is not None and top is not None and (since is None or floor <= _reached(known)):
+    if (
+        request is not None
+        and newest is not None
+        and (since is None or oldest <= _cursor(progress))
+    ):
         with engine.begin() as connection:
-            places.arrive(connection, top)
+            reading.move_cursor(connection, newest)
 
 
-def _reached(known: Progress) -> int:
-    return int(time.time()) - FIRST_SECONDS if known.reached is None else known.reached
+def _cursor(progress: Progress) -> int:
+    return int(time.time()) - FIRST_SECONDS if progress.cursor is None else progress.cursor
 
 
-def _floor(known: Progress, since: int | None = None) -> int:
-    wanted = _reached(known) - OVERLAP_SECONDS if since is None else since
+def _oldest(progress: Progress, since: int | None = None) -> int:
+    wanted = _cursor(progress) - OVERLAP_SECONDS if since is None else since
     return max(wanted, int(time.time()) - LISTED_SECONDS)
 
 
 Ask = Callable[..., EventPage]
 
 
-def _pages(ask: Ask, floor: int, after: str = "") -> Iterator[EventPage]:
+def _pages(ask: Ask, oldest: int, after: str = "") -> Iterator[EventPage]:
     """Page after page, each with at least one event."""
     while True:
-        page = ask(since=floor, after=after)
+        page = ask(since=oldest, after=after)
         whole = [event for event in page.events if _is_event(event)]
         # A list that does not move on would be read for ever.
         if not whole or whole[-1]["id"] == after:
@@ -228,8 +232,8 @@ def _asked_again(gateway: StripeGateway) -> Ask:
 def _missing(
     connection: Connection, events: Sequence[Mapping[str, Any]]
 ) -> list[Mapping[str, Any]]:
-    known = inbox.known(connection, [event["id"] for event in events])
-    return [event for event in events if event["id"] not in known]
+    stored = inbox.known(connection, [event["id"] for event in events])
+    return [event for event in events if event["id"] not in stored]
 
 
 def _store(

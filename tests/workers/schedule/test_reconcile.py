@@ -14,7 +14,7 @@ from sqlalchemy import text
 import celery_config
 import settings
 from db.bodies import decompress
-from db.operations import reconcile as places
+from db.operations import reconcile as reading
 from db.operations.reconcile import Progress
 from db.queue import attempts
 from stripe_gateway import StripeBusy, open_gateway
@@ -133,7 +133,7 @@ def caught_up(context: WorkerContext, **options: bool) -> bool:
 def progress(context: WorkerContext) -> Progress:
     """Where reconciling stands."""
     with context.engine.connect() as connection:
-        return places.progress(connection)
+        return reading.progress(connection)
 
 
 def sources(context: WorkerContext) -> dict[str, str]:
@@ -204,7 +204,7 @@ def test_the_next_reading_begins_at_the_cursor_with_an_overlap(
     """The first goes back three days; the next only as far as the first came."""
     newest = listed.sell(1)["created"]
     caught_up(context)
-    assert progress(context).reached == newest
+    assert progress(context).cursor == newest
     caught_up(context)
     first, second = (int(query["created[gte]"]) for query in listed.asked)
     assert abs(first - (time.time() - 3 * DAY_SECONDS - OVERLAP_SECONDS)) < 5
@@ -214,12 +214,12 @@ def test_the_next_reading_begins_at_the_cursor_with_an_overlap(
 def test_a_reading_goes_back_thirty_days_at_most(context: WorkerContext, listed: Listed) -> None:
     """However long the outage was; and the cursor moves all the same."""
     with context.engine.begin() as connection:
-        places.arrive(connection, int(time.time()) - 90 * DAY_SECONDS)
+        reading.move_cursor(connection, int(time.time()) - 90 * DAY_SECONDS)
     newest = listed.sell(1)["created"]
     caught_up(context)
     asked = int(listed.asked[0]["created[gte]"])
     assert abs(asked - (time.time() - 30 * DAY_SECONDS)) < 5
-    assert progress(context).reached == newest
+    assert progress(context).cursor == newest
 
 
 def test_what_may_still_be_on_its_way_is_left_for_the_next_time(
@@ -230,7 +230,7 @@ def test_what_may_still_be_on_its_way_is_left_for_the_next_time(
     young = listed.sell(2, age_seconds=5)
     caught_up(context)
     assert set(sources(context)) == {"evt_1"}
-    assert progress(context).reached == old
+    assert progress(context).cursor == old
     young["created"] -= GRACE_SECONDS
     caught_up(context)
     assert set(sources(context)) == {"evt_1", "evt_2"}
@@ -258,13 +258,13 @@ def test_a_reading_that_ran_out_of_time_goes_on_where_it_was(
         listed.sell(number, age_seconds=HOUR + number)
     monkeypatch.setattr(module, "SECONDS_MAX", 0.0)
     assert caught_up(context)
-    assert progress(context).reached is None
+    assert progress(context).cursor is None
     assert not caught_up(context), "another worker leaves it alone meanwhile"
     assert len(listed.asked) == 1
     assert caught_up(context, goes_on=True)
     assert not caught_up(context, goes_on=True)
     known = progress(context)
-    assert (known.reached, known.walk) == (listed.events[0]["created"], None)
+    assert (known.cursor, known.window) == (listed.events[0]["created"], None)
     assert len(balances(context.engine)) == 5
 
 
@@ -289,7 +289,7 @@ def test_an_interrupted_reading_is_taken_up_by_the_next(
     assert not caught_up(context)
     assert listed.asked[1].get("starting_after") == begins
     assert len(balances(context.engine)) == 5
-    assert progress(context).reached == listed.events[0]["created"]
+    assert progress(context).cursor == listed.events[0]["created"]
 
 
 def test_stripe_down_or_busy_is_no_failure(
@@ -362,7 +362,7 @@ def test_the_command_lists_what_is_missing_and_stores_it(
     assert (row.cause, row.asked_by, row.reason) == ("reconcile", "ada", "outage")
     drain(context, lambda: None)
     assert balances(context.engine) == {"user_1": 1_000, "user_2": 1_000}
-    assert progress(context).reached == listed.events[1]["created"]
+    assert progress(context).cursor == listed.events[1]["created"]
     again = run().output
     assert again == "0 of 1 listed events had never arrived; nothing was changed.\n"
 
@@ -388,10 +388,10 @@ def test_since_says_how_far_back_and_leaves_no_gap(
     run("--since", "2h")
     assert abs(int(listed.asked[0]["created[gte]"]) - (time.time() - 2 * HOUR)) < 5
     assert set(statuses(context.engine)) == {"evt_2"}
-    assert progress(context).reached is None
+    assert progress(context).cursor is None
     run("--since", "4d")
     assert set(statuses(context.engine)) == {"evt_1", "evt_2"}
-    assert progress(context).reached == listed.events[1]["created"]
+    assert progress(context).cursor == listed.events[1]["created"]
 
 
 def test_a_person_waits_while_stripe_is_busy(
