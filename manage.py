@@ -34,8 +34,6 @@ VENV_PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "installed.json"
 # Each lock holds everything the ones before it hold.
 LOCKS = ("production", "up", "test")
-# The commands that need the largest lock: they run its tools.
-WITH_TEST_LOCK = frozenset(("test", "bench", "fmt", "lint", "types", "test_fast"))
 PIP_WHEELS = "/usr/share/python-wheels/pip-*.whl"
 PIP_WITH_PYTHON_OPTION = (22, 3)
 
@@ -48,6 +46,7 @@ def main() -> None:
     """Run the command in an environment that can, making it first where need be."""
     if sys.version_info < MINIMUM:
         use_newer_python()
+    sys.path[:1] = [str(ROOT)]
     command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
     if not in_venv() and prepared(lock_to_run(command)):
         hand_over()
@@ -62,8 +61,7 @@ def main() -> None:
 
 def hand_over() -> None:
     """Run the command here; it ends the process."""
-    sys.path[:1] = [str(ROOT)]
-    from workers.commands import main as run  # noqa: PLC0415 - importable only by now.
+    from workers.commands.command_line import main as run  # noqa: PLC0415 - importable only by now.
 
     run()
     raise SystemExit(0)
@@ -71,10 +69,11 @@ def hand_over() -> None:
 
 def lock_to_run(command: str) -> str:
     """The smallest lock that holds what a command imports."""
-    if command in WITH_TEST_LOCK:
-        return "test"
-    named = os.environ.get("DATABASE_URL") and os.environ.get("REDIS_URL")
-    return "up" if command == "up" and not named else "production"
+    from workers.commands import COMMANDS  # noqa: PLC0415 - found on the path by now.
+
+    lock = COMMANDS[command].lock if command in COMMANDS else "production"
+    has_servers = os.environ.get("DATABASE_URL") and os.environ.get("REDIS_URL")
+    return "production" if lock == "up" and has_servers else lock
 
 
 def in_venv() -> bool:

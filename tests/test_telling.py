@@ -248,14 +248,14 @@ def test_a_command_that_breaks_tells_no_value(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A bug is a trace for whoever mends it, exit status 1, and nothing of anybody's."""
-    from workers import commands  # noqa: PLC0415 - only this test runs one.
+    from workers.commands import command_line  # noqa: PLC0415 - only this test runs one.
 
     def broken(*_words: Any, **_more: Any) -> None:
         raise ValueError(MARK)
 
-    monkeypatch.setattr(commands, "table", broken)
+    monkeypatch.setattr(command_line, "command_line", broken)
     with pytest.raises(SystemExit) as ended:
-        commands.main(["up"])
+        command_line.main(["up"])
     assert ended.value.code == 1
     told = capsys.readouterr().err
     assert "test_telling.py" in told

@@ -21,7 +21,7 @@ from dev.up.ports import free_port
 from dev.up.postgres import DISCREET, SETTINGS
 from dev.up.suppliers import valkey_server
 from ingest.intake.durability import DurabilityCheck
-from workers import commands
+from workers.commands.command_line import command_line
 from workers.operations.doctor import LOCKS_PER_TRANSACTION_MIN
 
 # PyYAML ships no types.
@@ -155,7 +155,7 @@ def test_every_role_is_a_command(role: str) -> None:
     """With options that it has."""
     words = [word for word in SERVICES[role]["command"] if not word.startswith("$")]
     options = [word for word in words if word.startswith("--")]
-    told = CliRunner().invoke(commands.table, [words[0], "--help"]).output
+    told = CliRunner().invoke(command_line, [words[0], "--help"]).output
     assert all(option in told for option in options)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from workers import commands
+from workers.commands import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 SHOWN_BY = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "SECURITY.md").read_text("utf-8"))
@@ -45,7 +45,7 @@ def test_the_hooks_are_commands_of_ours() -> None:
     text = (ROOT / ".pre-commit-config.yaml").read_text("utf-8")
     entries = re.findall(r"entry: python3 manage\.py (\w+)", text)
     assert entries
-    assert set(entries) <= set(commands.COMMANDS)
+    assert set(entries) <= set(COMMANDS)
     assert re.findall(r"repo: (\w+)", text) == ["local"]
 
 

@@ -7,14 +7,15 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from workers import commands
+from workers.commands import COMMANDS, Command
+from workers.commands.command_line import command_line, main
 
 
 def test_the_help_lists_every_command_and_imports_none() -> None:
     """So it also works where a command's own packages are missing."""
     program = (
         "import sys; sys.argv[1:] = ['--help']\n"
-        "from workers.commands import main\n"
+        "from workers.commands.command_line import main\n"
         "try: main()\n"
         "finally: print(*(name for name in sys.modules if name.split('.')[0] == 'dev'))\n"
     )
@@ -24,26 +25,33 @@ def test_the_help_lists_every_command_and_imports_none() -> None:
     *page, modules = result.stdout.splitlines()
     assert modules == ""
     shown = [line.split()[0] for line in page if line.startswith("  ") and line[2] != " "]
-    assert shown[-len(commands.COMMANDS) :] == list(commands.COMMANDS)
+    assert shown[-len(COMMANDS) :] == list(COMMANDS)
 
 
-def test_every_command_has_its_line_in_the_contents() -> None:
-    """The two tables are one."""
-    assert list(commands.SUMMARIES) == list(commands.COMMANDS)
+def test_the_table_needs_no_library() -> None:
+    """`manage.py` reads it before there is an environment."""
+    program = (
+        "import sys, manage; manage.lock_to_run('test')\n"
+        "print('click' in sys.modules, 'sqlalchemy' in sys.modules)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert result.stdout == "False False\n"
 
 
-@pytest.mark.parametrize("name", [name for name in commands.COMMANDS if name != "simulate"])
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "simulate"])
 def test_every_command_can_be_imported_and_takes_the_data_directory(name: str) -> None:
     """No name in the table is a dead end."""
-    result = CliRunner().invoke(commands.table, [name, "--help"])
+    result = CliRunner().invoke(command_line, [name, "--help"])
     assert result.exit_code == 0, result.output
     assert "--data DIR" in result.output
 
 
 def test_a_missing_development_part_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """The production image has no `dev`; nobody gets a trace for that."""
-    monkeypatch.setitem(commands.COMMANDS, "up", "dev.there_is_no_such_module:up")
-    result = CliRunner().invoke(commands.table, ["up"])
+    monkeypatch.setitem(COMMANDS, "up", Command("dev.there_is_no_such_module:up", "summary"))
+    result = CliRunner().invoke(command_line, ["up"])
     assert result.exit_code == 1
     assert "needs the development part" in result.output
 
@@ -56,7 +64,7 @@ def test_missing_settings_are_told_without_a_trace(
     monkeypatch.setenv("BILLING_DATA", str(tmp_path))
     monkeypatch.delenv("DATABASE_URL", raising=False)
     with pytest.raises(SystemExit) as ended:
-        commands.main(["worker"])
+        main(["worker"])
     assert ended.value.code == 1
     told = capsys.readouterr().err
     assert "DATABASE_URL is not set" in told

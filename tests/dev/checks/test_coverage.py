@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from dev.checks import checks, quick, seclusion, steps
 from dev.checks.vulnerabilities import Audit
-from workers import commands
+from workers.commands.command_line import command_line
 
 # Few tests, which run few lines; nothing here asks for an engine.
 PART = ("tests/domain/tokens", "-m", "not hypothesis", "-p", "no:cacheprovider")
@@ -91,7 +91,7 @@ def test_the_same_tests_pass_where_nothing_is_measured(tmp_path: Path) -> None:
 
 def test_the_whole_suite_is_measured(ran: dict[str, tuple[str, ...]]) -> None:
     """In the step that runs nearly all of it, and in no other."""
-    assert CliRunner().invoke(commands.table, ["test"]).exit_code == 0
+    assert CliRunner().invoke(command_line, ["test"]).exit_code == 0
     assert [name for name, words in ran.items() if "--cov" in words] == ["tests"]
 
 
@@ -100,7 +100,7 @@ def test_a_part_of_the_suite_is_not_measured(
     ran: dict[str, tuple[str, ...]], words: list[str]
 ) -> None:
     """It could only fail."""
-    assert CliRunner().invoke(commands.table, words).exit_code == 0
+    assert CliRunner().invoke(command_line, words).exit_code == 0
     assert list(ran) == ["tests"]
     assert "--cov" not in ran["tests"]
     assert "--cov" not in quick.FAST

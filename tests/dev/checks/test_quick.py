@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 import manage
 from dev.checks import checks, seclusion, steps
-from workers import commands
+from workers.commands.command_line import command_line
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_a_step_that_fails_keeps_no_other_from_running(ran: list[str]) -> None:
     """The command fails, and tells everything at once."""
-    result = CliRunner().invoke(commands.table, ["lint"])
+    result = CliRunner().invoke(command_line, ["lint"])
     assert result.exit_code == 1
     assert ran == ["style", "format", "imports"]
 
@@ -36,7 +36,7 @@ def test_a_step_that_fails_keeps_no_other_from_running(ran: list[str]) -> None:
 @pytest.mark.parametrize("command", ["types", "test_fast"])
 def test_a_command_whose_steps_are_well_is_well(ran: list[str], command: str) -> None:
     """Exit status 0."""
-    assert CliRunner().invoke(commands.table, [command]).exit_code == 0
+    assert CliRunner().invoke(command_line, [command]).exit_code == 0
     assert len(ran) == 1
 
 

@@ -13,7 +13,7 @@ from domain.decode import OWN_DECODERS
 from domain.synthetic_events import by_hand
 from tests.pipeline import balances, statuses, work
 from tests.stripe_objects import a_line, a_session, an_event, an_invoice
-from workers.commands import table
+from workers.commands.command_line import command_line
 from workers.context import WorkerContext
 from workers.operations.audit import Finding, audit
 from workers.operations.replay import Replay
@@ -28,7 +28,7 @@ def run(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setenv("DATABASE_URL", database_url.replace("+psycopg2", ""))
 
     def invoke(*arguments: str) -> Result:
-        return CliRunner().invoke(table, arguments)
+        return CliRunner().invoke(command_line, arguments)
 
     return invoke
 

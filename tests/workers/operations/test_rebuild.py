@@ -36,7 +36,7 @@ from tests.stripe_objects import (
     an_invoice,
     an_invoice_payment,
 )
-from workers.commands import table
+from workers.commands.command_line import command_line
 from workers.context import WorkerContext
 from workers.operations import rebuild as module
 from workers.operations.audit import Finding, audit
@@ -53,7 +53,7 @@ def run(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setenv("DATABASE_URL", database_url.replace("+psycopg2", ""))
 
     def invoke(*arguments: str) -> Result:
-        return CliRunner().invoke(table, ["rebuild", *arguments])
+        return CliRunner().invoke(command_line, ["rebuild", *arguments])
 
     return invoke
 
@@ -153,7 +153,7 @@ def test_what_a_decoder_said_ten_times_too_large_is_mended(
     ]
     assert differences(context) == []
     assert "Nothing to rebuild" in run().output
-    story = CliRunner().invoke(table, ["explain", "--user", "user_1"]).output
+    story = CliRunner().invoke(command_line, ["explain", "--user", "user_1"]).output
     assert "stands for 10,000 tokens (found when payments were valued anew)" in story
 
 
@@ -260,7 +260,7 @@ def test_an_adjustment_is_not_lost_and_not_doubled(context: WorkerContext, run: 
     with saying("invoice.paid", ten_times):
         work(context, a_renewal())
     CliRunner().invoke(
-        table, ["adjust", "--user", "user_1", "--amount", "7", "--reason", "r", "--id", "1"]
+        command_line, ["adjust", "--user", "user_1", "--amount", "7", "--reason", "r", "--id", "1"]
     )
     assert rebuilt(context).is_done
     assert balances(context.engine) == {"user_1": 10_007}
