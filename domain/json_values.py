@@ -42,9 +42,9 @@ def decimal_quantity_of(item: Mapping[str, Any]) -> int | Fraction:
 
     `quantity` is cut off to a whole number since API version 2026-03-25 and will go.
     """
-    told = item.get("quantity_decimal")
-    if isinstance(told, str) and _DECIMAL.fullmatch(told):
-        exact = Fraction(told)
+    decimal = item.get("quantity_decimal")
+    if isinstance(decimal, str) and _DECIMAL.fullmatch(decimal):
+        exact = Fraction(decimal)
         return exact.numerator if exact.denominator == 1 else exact
     return quantity_of(item)
 
@@ -73,18 +73,18 @@ def reference_of(value: object) -> str | None:
 
 def list_of(value: object) -> list[dict[str, Any]]:
     """The objects of an embedded Stripe list (`{"data": [...]}`); anything else is left out."""
-    found = mapping_of(value).get("data")
-    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+    entries = mapping_of(value).get("data")
+    return [item for item in entries if isinstance(item, dict)] if isinstance(entries, list) else []
 
 
-def is_deeper_than(found: Mapping[str, Any], levels: int) -> bool:
+def is_deeper_than(document: Mapping[str, Any], levels: int) -> bool:
     """Whether objects and lists lie in one another more than so many levels deep."""
-    level: list[Any] = [found]
+    level: list[Any] = [document]
     for _ in range(levels):
         inside: list[Any] = []
         for outer in level:
             entries = outer if isinstance(outer, list) else outer.values()
-            inside += [each for each in entries if isinstance(each, (dict, list))]
+            inside += [entry for entry in entries if isinstance(entry, (dict, list))]
         if not inside:
             return False
         level = inside

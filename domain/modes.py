@@ -10,13 +10,13 @@ class WrongModeError(BillingError):
     """Stripe answered with an object of the mode that this product does not serve."""
 
 
-def require_mode(found: Mapping[str, Any], *, test_mode: bool) -> None:
+def require_mode(stripe_object: Mapping[str, Any], *, test_mode: bool) -> None:
     """Raise `WrongModeError` where an object says that it is of the other mode."""
-    livemode = found.get("livemode")
+    livemode = stripe_object.get("livemode")
     if not isinstance(livemode, bool) or livemode is not test_mode:
         return
     its, ours = ("live", "test") if livemode else ("test", "live")
     raise WrongModeError(
-        f"{found.get('id')} is a {its} object and STRIPE_TEST_MODE is {test_mode}: give"
+        f"{stripe_object.get('id')} is a {its} object and STRIPE_TEST_MODE is {test_mode}: give"
         f" STRIPE_SECRET_KEY a {ours} key, or change STRIPE_TEST_MODE."
     )

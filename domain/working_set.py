@@ -87,12 +87,12 @@ def _join_customer(
     working_set: WorkingSet, touched: Touched, fact: Customer, event_id: str | None
 ) -> None:
     """Join a fact of a payer, and what is claimed of it to all its names, and theirs to it."""
-    known = working_set.customers.get(fact.id)
+    before = working_set.customers.get(fact.id)
     _join(working_set.customers, touched.customers, fact, event_id)
     joined = working_set.customers[fact.id]
-    if (known.user_id if known else None) != joined.user_id:
+    if (before.user_id if before else None) != joined.user_id:
         touched.owners[fact.id] = event_id
-    if joined == known:
+    if joined == before:
         return
     for alias_id in sorted(joined.alias_ids):
         of_alias = replace(joined.claimed, id=alias_id, alias_ids=frozenset({fact.id}))
@@ -124,12 +124,12 @@ def merge_money(
 
 
 def _join(
-    known: dict[str, K], touched: dict[str, str | None], fact: K, event_id: str | None
+    facts: dict[str, K], touched: dict[str, str | None], fact: K, event_id: str | None
 ) -> None:
-    earlier = known.get(fact.id)
+    earlier = facts.get(fact.id)
     joined = fact.join(fact) if earlier is None else earlier.join(fact)
     if joined != earlier:
-        known[fact.id] = joined
+        facts[fact.id] = joined
         touched[fact.id] = event_id
 
 
@@ -209,65 +209,69 @@ def _remarks(cluster: Cluster, payment: Payment, catalogue: Catalogue) -> list[s
 def _causes(working_set: WorkingSet, touched: Touched) -> dict[str, str | None]:
     """Every object whose payment must be derived, with the event that is the reason."""
     causes: dict[str, str | None] = {}
-    for known in working_set.objects.values():
-        if known.customer_id in touched.owners:
-            causes[known.id] = touched.owners[known.customer_id]
-        elif known.subscription_id in touched.plans:
-            causes[known.id] = touched.plans[known.subscription_id]
-        elif known.subscription_id in touched.periods and _is_prorated(known):
-            causes[known.id] = touched.periods[known.subscription_id]
+    for member in working_set.objects.values():
+        if member.customer_id in touched.owners:
+            causes[member.id] = touched.owners[member.customer_id]
+        elif member.subscription_id in touched.plans:
+            causes[member.id] = touched.plans[member.subscription_id]
+        elif member.subscription_id in touched.periods and _is_prorated(member):
+            causes[member.id] = touched.periods[member.subscription_id]
     return causes | touched.objects
 
 
-def _is_prorated(known: MoneyObject) -> bool:
-    return known.invoice is not None and known.invoice.is_prorated
+def _is_prorated(member: MoneyObject) -> bool:
+    return member.invoice is not None and member.invoice.is_prorated
 
 
 def _clusters(working_set: WorkingSet) -> dict[str, Cluster]:
     members: dict[str, list[MoneyObject]] = {}
-    for known in working_set.objects.values():
-        members.setdefault(root_of(known.id, working_set.objects), []).append(known)
+    for member in working_set.objects.values():
+        members.setdefault(root_of(member.id, working_set.objects), []).append(member)
     refunds = _by_target(working_set.refunds.values())
     disputes = _by_target(working_set.disputes.values())
     notes = _by_target(working_set.credit_notes.values())
     return {
         root: Cluster(
             root_id=root,
-            members=found,
-            refunds=[refund for member in found for refund in refunds.get(member.id, ())],
-            disputes=[dispute for member in found for dispute in disputes.get(member.id, ())],
-            credit_notes=[note for member in found for note in notes.get(member.id, ())],
-            owner=_owner(working_set, found),
+            members=of_root,
+            refunds=[refund for member in of_root for refund in refunds.get(member.id, ())],
+            disputes=[dispute for member in of_root for dispute in disputes.get(member.id, ())],
+            credit_notes=[note for member in of_root for note in notes.get(member.id, ())],
+            owner=_owner(working_set, of_root),
             sold=_sold(working_set, root),
         )
-        for root, found in members.items()
+        for root, of_root in members.items()
     }
 
 
 def _by_target(taken: Iterable[R]) -> dict[str, list[R]]:
-    found: dict[str, list[R]] = {}
-    for each in taken:
-        found.setdefault(each.target_id, []).append(each)
-    return found
+    by_target: dict[str, list[R]] = {}
+    for reversal in taken:
+        by_target.setdefault(reversal.target_id, []).append(reversal)
+    return by_target
 
 
 def _owner(working_set: WorkingSet, members: Iterable[MoneyObject]) -> str | None:
     customers = sorted({member.customer_id for member in members if member.customer_id})
     owners = (
-        working_set.customers[each].user_id for each in customers if each in working_set.customers
+        working_set.customers[customer_id].user_id
+        for customer_id in customers
+        if customer_id in working_set.customers
     )
     return next((owner for owner in owners if owner), None)
 
 
 def _sold(working_set: WorkingSet, root: str) -> Sold:
-    known = working_set.objects.get(root)
-    subscription = working_set.subscriptions.get(known.subscription_id or "") if known else None
+    root_object = working_set.objects.get(root)
+    subscription = (
+        working_set.subscriptions.get(root_object.subscription_id or "") if root_object else None
+    )
     return subscription.sold if subscription else Sold()
 
 
 def _was_taken(working_set: WorkingSet, cluster: Cluster) -> int:
-    known = (working_set.payments.get(member.id) for member in cluster.members)
-    return sum(payment.taken_minor for payment in known if payment)
+    payments = (working_set.payments.get(member.id) for member in cluster.members)
+    return sum(payment.taken_minor for payment in payments if payment)
 
 
 def _posted(working_set: WorkingSet, cluster: Cluster) -> dict[str, int]:

@@ -40,9 +40,9 @@ def tokenless_between(catalogue: Catalogue, wanted: Collection[str]) -> Tokenles
     """Which prices without tokens must be written and taken out, so that these are left."""
     added = frozenset(wanted) - catalogue.prices_without_tokens
     removed = catalogue.prices_without_tokens - frozenset(wanted)
-    told = [f"{price_id}: {_told(catalogue.by_price(price_id))}" for price_id in added]
-    told += [f"{price_id}: no longer among the prices without tokens" for price_id in removed]
-    return TokenlessChange(added, removed, tuple(sorted(told)))
+    changes = [f"{price_id}: {_told(catalogue.by_price(price_id))}" for price_id in added]
+    changes += [f"{price_id}: no longer among the prices without tokens" for price_id in removed]
+    return TokenlessChange(added, removed, tuple(sorted(changes)))
 
 
 def _told(holder: Plan | None) -> str:
@@ -101,17 +101,17 @@ def _bindings(catalogue: Catalogue, after: Plan) -> tuple[dict[str, str], tuple[
 def _differences(before: Plan | None, after: Plan, bound: Mapping[str, str]) -> tuple[str, ...]:
     if before is None:
         return ("new plan",)
-    found = []
+    differences = []
     for name in _FIELDS:
-        found.append((name, getattr(before, name), getattr(after, name)))
+        differences.append((name, getattr(before, name), getattr(after, name)))
     for currency in sorted(before.sale_prices.keys() | after.sale_prices.keys()):
         was = _OFF_SALE if currency in before.prices else None
         old = before.sale_prices.get(currency, was)
-        found.append((f"price {currency}", old, after.sale_prices.get(currency, _OFF_SALE)))
+        differences.append((f"price {currency}", old, after.sale_prices.get(currency, _OFF_SALE)))
     for price_id, currency in sorted(bound.items()):
-        found.append((f"stripe price {currency}", None, price_id))
+        differences.append((f"stripe price {currency}", None, price_id))
     return tuple(
-        f"{name}: {_shown(old)} -> {_shown(new)}" for name, old, new in found if old != new
+        f"{name}: {_shown(old)} -> {_shown(new)}" for name, old, new in differences if old != new
     )
 
 

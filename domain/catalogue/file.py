@@ -68,12 +68,12 @@ class _Reader:
         return value
 
     def by_currency(self, key: str, kind: type[int] | type[str]) -> dict[str, Any]:
-        found = self.table.get(key, {})
-        if not isinstance(found, Mapping):
+        amounts = self.table.get(key, {})
+        if not isinstance(amounts, Mapping):
             self.refuse(key, "must be a table of currency = value")
             return {}
         read: dict[str, Any] = {}
-        for currency, value in found.items():
+        for currency, value in amounts.items():
             is_fit = isinstance(value, kind) and not isinstance(value, bool) and _is_sane(value)
             # What is refused leaves its currency behind, so that one mistake is told once.
             read[currency] = value if is_fit else kind()
@@ -131,21 +131,23 @@ def read_catalogue(document: Mapping[str, Any]) -> CatalogueFile:
     tables = document.get("plans")
     if not isinstance(tables, list) or not tables:
         raise CatalogueError("\n".join([*problems, "The file has no [[plans]] tables."]))
-    found = [_read_plan(table, number, problems) for number, table in enumerate(tables, start=1)]
+    plans = [_read_plan(table, number, problems) for number, table in enumerate(tables, start=1)]
     without_tokens = _read_tokenless(document, problems)
-    problems.extend(_clashes(found, without_tokens))
+    problems.extend(_clashes(plans, without_tokens))
     if problems:
         raise CatalogueError("\n".join(problems))
-    return CatalogueFile(tuple(found), without_tokens)
+    return CatalogueFile(tuple(plans), without_tokens)
 
 
 def _read_tokenless(document: Mapping[str, Any], problems: list[str]) -> frozenset[str]:
-    found = document.get(_WITHOUT_TOKENS, [])
-    is_list = isinstance(found, list)
-    if not is_list or not all(isinstance(each, str) and _is_sane(each) for each in found):
+    price_ids = document.get(_WITHOUT_TOKENS, [])
+    is_list = isinstance(price_ids, list)
+    if not is_list or not all(
+        isinstance(price_id, str) and _is_sane(price_id) for price_id in price_ids
+    ):
         problems.append(f"The file: {_WITHOUT_TOKENS} must be a list of Stripe price ids.")
         return frozenset()
-    return frozenset(found)
+    return frozenset(price_ids)
 
 
 def _read_plan(table: object, number: int, problems: list[str]) -> Plan:

@@ -93,10 +93,10 @@ class Catalogue:
 
     @cached_property
     def _by_id(self) -> dict[int, list[Plan]]:
-        found: dict[int, list[Plan]] = {}
+        versions: dict[int, list[Plan]] = {}
         for plan in self.plans:
-            found.setdefault(plan.id, []).append(plan)
-        return found
+            versions.setdefault(plan.id, []).append(plan)
+        return versions
 
     def by_price(self, price_id: str | None) -> Plan | None:
         """The plan version that a Stripe price id is bound to."""

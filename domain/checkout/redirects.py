@@ -59,8 +59,8 @@ class RedirectRules:
     @classmethod
     def of(cls, urls: Iterable[str], *, allows_http_to_loopback: bool) -> "RedirectRules":
         """The rules that allow the origins of these addresses; unset ones are left out."""
-        found = (_origin(url) for url in urls if url)
-        return cls(frozenset(origin for origin in found if origin), allows_http_to_loopback)
+        origins = (_origin(url) for url in urls if url)
+        return cls(frozenset(origin for origin in origins if origin), allows_http_to_loopback)
 
     def check(self, url: str) -> str:
         """The address itself; raises `RedirectRefusedError` when nobody may be sent there."""

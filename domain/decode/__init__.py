@@ -103,12 +103,12 @@ class Decoded:
     is_cut: bool
 
 
-def parse(found: Any) -> Event:  # noqa: ANN401 - parsed JSON may be anything.
+def parse(document: Any) -> Event:  # noqa: ANN401 - parsed JSON may be anything.
     """Read the envelope of an event from parsed JSON.
 
     Raises `DecodeError` when what every event has is missing.
     """
-    envelope = mapping_of(found)
+    envelope = mapping_of(document)
     event_id, event_type = text_of(envelope.get("id")), text_of(envelope.get("type"))
     created = time_of(envelope.get("created"))
     data = mapping_of(envelope.get("data"))

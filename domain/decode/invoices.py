@@ -75,8 +75,8 @@ def _invoice(source: Source, rank: int) -> list[Fact]:
 def _payer_ids(source: Source) -> list[str]:
     """Who paid: named by the invoice itself before 2025-03-31, since then in `payments`."""
     payments = list_of(source.object.get("payments"))
-    named = [source.object, *(mapping_of(each.get("payment")) for each in payments)]
-    return sorted({found for each in named if (found := _payer_id(each))})
+    named = [source.object, *(mapping_of(named_by.get("payment")) for named_by in payments)]
+    return sorted({payer_id for named_by in named if (payer_id := _payer_id(named_by))})
 
 
 def _payer_id(payment: Mapping[str, Any]) -> str | None:
@@ -171,10 +171,10 @@ def _unit_amount_minor(line: Mapping[str, Any], *, is_proration: bool) -> int | 
     A proration's own unit amount is the proration's.
     """
     price = mapping_of(line.get("price") or line.get("plan"))
-    told = integer_of(price.get("unit_amount", price.get("amount")))
-    if told is None and not is_proration:
-        told = integer_of(mapping_of(line.get("pricing")).get("unit_amount_decimal"))
-    return told
+    amount = integer_of(price.get("unit_amount", price.get("amount")))
+    if amount is None and not is_proration:
+        amount = integer_of(mapping_of(line.get("pricing")).get("unit_amount_decimal"))
+    return amount
 
 
 def _is_metered(line: Mapping[str, Any]) -> bool:
@@ -194,7 +194,7 @@ def _hides_discount(line: Mapping[str, Any]) -> bool:
     shown = line.get("discount_amounts")
     amounts = shown if isinstance(shown, list) else []
     return bool(line.get("discounts")) and not any(
-        mapping_of(each).get("amount") for each in amounts
+        mapping_of(entry).get("amount") for entry in amounts
     )
 
 

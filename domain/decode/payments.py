@@ -53,7 +53,7 @@ def _intent(source: Source, *, has_failed: bool) -> list[Fact]:
         has_failed=has_failed,
         receipt_url=_receipt_url(source),
     )
-    found = MoneyObject(
+    intent = MoneyObject(
         id=intent_id,
         kind=Kind.INTENT,
         parents=frozenset({invoice_id} if invoice_id else ()),
@@ -62,7 +62,7 @@ def _intent(source: Source, *, has_failed: bool) -> list[Fact]:
         created=source.created(),
         intent=details,
     )
-    return [*source.customer_link(), found, *_invoice_stub(invoice_id)]
+    return [*source.customer_link(), intent, *_invoice_stub(invoice_id)]
 
 
 def _receipt_url(source: Source) -> str | None:
@@ -88,7 +88,7 @@ def refunded_charge(source: Source) -> list[Fact]:
         receipt_url=text_of(source.object.get("receipt_url")),
         refunded=report,
     )
-    found = MoneyObject(
+    charge = MoneyObject(
         id=intent_id or charge_id,
         kind=Kind.INTENT if intent_id else Kind.CHARGE,
         parents=frozenset({invoice_id} if invoice_id else ()),
@@ -96,7 +96,7 @@ def refunded_charge(source: Source) -> list[Fact]:
         claim=source.user_claim,
         intent=details,
     )
-    facts: list[Fact] = [*source.customer_link(), found, *_invoice_stub(invoice_id)]
+    facts: list[Fact] = [*source.customer_link(), charge, *_invoice_stub(invoice_id)]
     return [*facts, *_charge_of(charge_id, intent_id)]
 
 

@@ -23,7 +23,7 @@ def session(source: Source) -> list[Fact]:
     session_id = source.required_id()
     invoice_id, intent_id = source.reference("invoice"), source.reference("payment_intent")
     mode = source.required_text("mode")
-    found = MoneyObject(
+    fact = MoneyObject(
         id=session_id,
         kind=Kind.SESSION,
         parents=frozenset({invoice_id} if invoice_id else ()),
@@ -33,15 +33,15 @@ def session(source: Source) -> list[Fact]:
         created=source.created(),
         session=_details(source, is_one_time=mode == "payment"),
     )
-    facts: list[Fact] = [*source.customer_link(), found]
+    facts: list[Fact] = [*source.customer_link(), fact]
     if intent_id:
         facts.append(MoneyObject(intent_id, Kind.INTENT, parents=frozenset({session_id})))
     if invoice_id:
         facts.append(MoneyObject(invoice_id, Kind.INVOICE))
-    if found.subscription_id:
+    if fact.subscription_id:
         plan_id = source.own_plan_id()
         sold = Sold() if plan_id is None else Sold(claims={plan_id: source.event.stamp})
-        facts.append(Subscription(found.subscription_id, found.customer_id, sold))
+        facts.append(Subscription(fact.subscription_id, fact.customer_id, sold))
     return facts
 
 

@@ -69,20 +69,20 @@ class Source:
 
     def amount(self, key: str) -> int:
         """An amount in minor units; what is missing or no amount is noted and read as 0."""
-        found = self.object.get(key)
-        amount = integer_of(found)
+        value = self.object.get(key)
+        amount = integer_of(value)
         if amount is None or amount < 0:
-            what = "missing" if found is None else f"{_shown(found)}, which is no amount"
+            what = "missing" if value is None else f"{_shown(value)}, which is no amount"
             self.note(f"{key} is {what}; read as 0")
             return 0
         return amount
 
     def rank(self, key: str, ranks: Mapping[str, int], default: str) -> int:
         """The rank of a status; one that is missing or new to us is noted, read as `default`."""
-        found = self.object.get(key)
-        status = found if isinstance(found, str) and found in ranks else default
-        if status != found:
-            what = "is missing" if found is None else f"{_shown(found)} is new to us"
+        value = self.object.get(key)
+        status = value if isinstance(value, str) and value in ranks else default
+        if status != value:
+            what = "is missing" if value is None else f"{_shown(value)} is new to us"
             self.note(f"{key} {what}; read as {default}")
         return ranks[status]
 
@@ -165,7 +165,9 @@ class Source:
         metadata = mapping_of(self.subscription_details().get("metadata"))
         lines = list_of(self.object.get("lines"))
         candidates = [metadata, *(mapping_of(line.get("metadata")) for line in lines)]
-        return next((found for each in candidates if (found := text_of(each.get(key)))), None)
+        return next(
+            (text for candidate in candidates if (text := text_of(candidate.get(key)))), None
+        )
 
     def _required(self, value: V | None, key: str) -> V:
         if value is None:

@@ -24,8 +24,8 @@ _GONE: Mapping[str, tuple[str, ...]] = {
 
 def version_date(api_version: str) -> str | None:
     """The date a version is named after (`2024-06-20`), None when it names none."""
-    found = _DATED.match(api_version)
-    return found.group() if found else None
+    match = _DATED.match(api_version)
+    return match.group() if match else None
 
 
 def doubt(event: Event) -> str | None:

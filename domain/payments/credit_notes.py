@@ -42,17 +42,17 @@ def credited_minor(
     `refunded_total_minor` is what counts as refunded: where a charge only told its cumulative sum
     (below API version 2024-10-28), it covers refunds whose ids nobody reported.
     """
-    known = {refund.id: refund for refund in refunds}
+    refund_by_id = {refund.id: refund for refund in refunds}
     nameless = refunded_total_minor - sum(
-        refund.amount_minor for refund in known.values() if refund.is_taken
+        refund.amount_minor for refund in refund_by_id.values() if refund.is_taken
     )
     total = 0
-    for note in sorted(notes, key=lambda each: each.id):
+    for note in sorted(notes, key=lambda note: note.id):
         if note.is_void:
             continue
         total += note.amount_minor
         for refund_id, amount_minor in note.refunds.items():
-            refund = known.get(refund_id)
+            refund = refund_by_id.get(refund_id)
             if refund is None:
                 covered = min(amount_minor, max(nameless, 0))
                 nameless -= covered

@@ -135,13 +135,13 @@ def _invoice(root_id: str, members: Iterable[MoneyObject]) -> MoneyObject | None
 
 def _one_time_session(members: Iterable[MoneyObject]) -> MoneyObject | None:
     """The completed one-time session; of several, the first by id that is paid."""
-    found = [
+    sessions = [
         member
         for member in members
         if member.session and member.session.is_one_time and member.session.is_complete
     ]
-    paid = [member for member in found if member.session and member.session.is_paid]
-    return next(iter(paid or found), None)
+    paid = [member for member in sessions if member.session and member.session.is_paid]
+    return next(iter(paid or sessions), None)
 
 
 def _status(money: Money, back: Back) -> str:

@@ -198,6 +198,6 @@ def _newest_by_charge(
         return one or other
     charges = sorted(one.keys() | other.keys())
     return {
-        charge: max(found[charge] for found in (one, other) if charge in found)
+        charge: max(reports[charge] for reports in (one, other) if charge in reports)
         for charge in charges
     }

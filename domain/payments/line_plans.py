@@ -78,7 +78,7 @@ class Invoiced:
         if self.assigned_plan_id is not None:
             return True
         return line.from_subscription and not any(
-            each.from_subscription and self.catalogue.by_price(each.price_id) for each in self.lines
+            line.from_subscription and self.catalogue.by_price(line.price_id) for line in self.lines
         )
 
     def _claimed(self, line: Line) -> LinePlan:
@@ -118,11 +118,11 @@ class Invoiced:
     def _licensed_items(self, line: Line) -> set[str]:
         """The items that may be the plan: on the invoice, or reported while the line ran."""
         on_invoice = {
-            self._key(each)
-            for each in self.lines
-            if (each.from_subscription or not line.from_subscription)
-            and not self.is_metered(each)
-            and not self._is_known([each.price_id])
+            self._key(other)
+            for other in self.lines
+            if (other.from_subscription or not line.from_subscription)
+            and not self.is_metered(other)
+            and not self._is_known([other.price_id])
         }
         if not line.from_subscription:
             return on_invoice
@@ -137,15 +137,16 @@ class Invoiced:
     def _is_known(self, price_ids: Iterable[str | None]) -> bool:
         catalogue = self.catalogue
         return any(
-            catalogue.by_price(each) or catalogue.sells_no_tokens(each) for each in price_ids
+            catalogue.by_price(price_id) or catalogue.sells_no_tokens(price_id)
+            for price_id in price_ids
         )
 
     def _costs(self, key: str, price_minor: int) -> bool:
         item = self.sold.items.get(key)
         if item is not None and item.costs(price_minor, self.currency):
             return True
-        lines = (each for each in self.lines if self._key(each) == key)
-        return any(each.unit_amount_minor == price_minor for each in lines)
+        lines = (line for line in self.lines if self._key(line) == key)
+        return any(line.unit_amount_minor == price_minor for line in lines)
 
 
 def _overlap(item: SoldItem, line: Line) -> bool:

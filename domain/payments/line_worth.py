@@ -60,7 +60,9 @@ def _is_trial(line: Line, plan: Plan, invoiced: Invoiced, details: InvoiceDetail
 def _sign(line: Line, invoiced: Invoiced) -> int:
     if line.credits or line.amount_minor < 0:
         return -1
-    if line.amount_minor > 0 or any(each.credits for each in invoiced.lines if each.is_proration):
+    if line.amount_minor > 0 or any(
+        other.credits for other in invoiced.lines if other.is_proration
+    ):
         return 1
     raise UnknownWorth(
         "a proration of 0 whose discount is hidden does not say whether it gives or takes"

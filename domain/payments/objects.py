@@ -83,8 +83,8 @@ def root_of(object_id: str, objects: Mapping[str, MoneyObject]) -> str:
 
 
 def _parent_order(object_id: str, objects: Mapping[str, MoneyObject]) -> tuple[int, str]:
-    known = objects.get(object_id)
-    kind = known.kind if known else kind_of(object_id)
+    parent = objects.get(object_id)
+    kind = parent.kind if parent else kind_of(object_id)
     return (_KIND_ORDER[kind], object_id)
 
 

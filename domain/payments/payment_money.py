@@ -52,10 +52,10 @@ def money_of(
     )
     if of_invoice is None or of_session is None:
         return of_invoice or of_session
-    told = of_session if of_session.is_paid and not of_invoice.is_paid else of_invoice
+    reported = of_session if of_session.is_paid and not of_invoice.is_paid else of_invoice
     same_currency = of_invoice.currency == of_session.currency
-    base = max(told.base_minor, of_invoice.base_minor if same_currency else 0)
-    return replace(told, base_minor=base)
+    base = max(reported.base_minor, of_invoice.base_minor if same_currency else 0)
+    return replace(reported, base_minor=base)
 
 
 def _money_of_invoice(details: InvoiceDetails) -> Money:

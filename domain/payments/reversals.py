@@ -107,15 +107,15 @@ def refunded_minor(target: MoneyObject, refunds: Iterable[Refund]) -> int:
     Refunds known by id are summed. Below API version 2024-10-28 a charge reports only its
     cumulative total; a refund that failed after that report is still inside it (contract §5).
     """
-    known = list(refunds)
-    by_id = sum(refund.amount_minor for refund in known if refund.is_taken)
+    every_refund = list(refunds)
+    by_id = sum(refund.amount_minor for refund in every_refund if refund.is_taken)
     reports = (target.intent.refunded if target.intent else None) or {}
     if not reports:
         return by_id
     newest = max(report.created for report in reports.values())
     returned_since = sum(
         refund.amount_minor
-        for refund in known
+        for refund in every_refund
         if not refund.is_taken
         and refund.failed_created is not None
         and refund.failed_created >= newest

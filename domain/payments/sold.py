@@ -112,7 +112,8 @@ V = TypeVar("V", int, Stamp)
 def earliest_by_key(one: Mapping[int, V], other: Mapping[int, V]) -> dict[int, V]:
     """Both mappings as one; where both have a key, the smaller value stands."""
     return {
-        key: min(each[key] for each in (one, other) if key in each) for key in _keys(one, other)
+        key: min(values[key] for values in (one, other) if key in values)
+        for key in _keys(one, other)
     }
 
 

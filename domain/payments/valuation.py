@@ -35,13 +35,13 @@ def gross_of_invoice(details: InvoiceDetails, invoiced: Invoiced) -> Gross:
     unvalued: list[str] = []
     valued: list[tuple[Line, Plan]] = []
     for line in invoiced.lines:
-        found = invoiced.plan_of(line)
-        if found.plan is None:
-            unvalued += [found.why_none] if found.why_none else []
+        line_plan = invoiced.plan_of(line)
+        if line_plan.plan is None:
+            unvalued += [line_plan.why_none] if line_plan.why_none else []
             continue
-        valued.append((line, found.plan))
+        valued.append((line, line_plan.plan))
         try:
-            total += tokens_of_line(line, found.plan, invoiced, details)
+            total += tokens_of_line(line, line_plan.plan, invoiced, details)
         except UnknownWorth as why:
             unvalued.append(str(why))
     if details.is_cut:
@@ -102,8 +102,8 @@ class Ordered:
         """The terms in force when the plan was first named, then when the session was made."""
         named = self.details.named.get(self.plan_id) if self.plan_id is not None else None
         moments = (self.created if named is None else named, self.created)
-        found = [self.catalogue.by_id(self.plan_id, moment) for moment in moments]
-        return [plan for index, plan in enumerate(found) if plan and plan not in found[:index]]
+        plans = [self.catalogue.by_id(self.plan_id, moment) for moment in moments]
+        return [plan for index, plan in enumerate(plans) if plan and plan not in plans[:index]]
 
     def _times(self, plan: Plan) -> int:
         subtotal = self.details.amount_subtotal_minor

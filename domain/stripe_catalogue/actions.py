@@ -64,18 +64,18 @@ def changes(*fields: tuple[str, Any, Any]) -> tuple[dict[str, Any], list[str]]:
     """Fields (name, found, wanted) that differ: Stripe's parameters, and each in words."""
     params: dict[str, Any] = {}
     why: list[str] = []
-    for name, found, wanted in fields:
-        if isinstance(wanted, str) and found.strip() == wanted.strip():
+    for name, present, wanted in fields:
+        if isinstance(wanted, str) and present.strip() == wanted.strip():
             continue  # Stripe keeps no blanks at the ends.
-        if found != wanted:
+        if present != wanted:
             params[name] = wanted
-            why.append(f"{name}: {_shown(found)} -> {_shown(wanted)}")
+            why.append(f"{name}: {_shown(present)} -> {_shown(wanted)}")
     return params, why
 
 
-def missing(wanted: Mapping[str, str], found: Mapping[str, str]) -> dict[str, str]:
+def missing(wanted: Mapping[str, str], present: Mapping[str, str]) -> dict[str, str]:
     """The wanted metadata that an object lacks or has otherwise."""
-    return {key: value for key, value in wanted.items() if found.get(key) != value}
+    return {key: value for key, value in wanted.items() if present.get(key) != value}
 
 
 def _shown(value: object) -> str:

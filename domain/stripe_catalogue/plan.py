@@ -30,14 +30,14 @@ def plan_sync(
     """
     actions: list[Action] = []
     remarks: list[str] = []
-    known = {plan.id for plan in catalogue.plans}
-    for plan_id in sorted(known):
+    plan_ids = {plan.id for plan in catalogue.plans}
+    for plan_id in sorted(plan_ids):
         plan = catalogue.current(plan_id)
         if plan is not None and plan_type in (None, plan.type):
             there = PlanInStripe(plan, catalogue, frozenset(current), account)
             actions.extend(_of_plan(there))
             remarks.extend(_remarks(there))
-    remarks.extend(_orphans(account, known, plan_type))
+    remarks.extend(_orphans(account, plan_ids, plan_type))
     return SyncPlan(tuple(actions), tuple(remarks))
 
 
@@ -72,8 +72,8 @@ def _product_made(there: PlanInStripe) -> Action:
     # A product that lost its marks by hand still carries our prices; asked for with its own key,
     # Stripe would give that one again.
     stood_on = {price.product_id for price in there.own_prices}
-    known = tuple(sorted(there.bound_price_ids | stood_on))
-    return Action(Do.CREATE_PRODUCT, plan, ("no product yet",), params=params, known=known)
+    price_ids = tuple(sorted(there.bound_price_ids | stood_on))
+    return Action(Do.CREATE_PRODUCT, plan, ("no product yet",), params=params, known=price_ids)
 
 
 def _product_kept(there: PlanInStripe, product: Product) -> Iterator[Action]:
@@ -103,9 +103,11 @@ def _price_made(there: PlanInStripe, currency: str) -> Action:
     key = _lookup_key(there, currency)
     if there.foreign_holder(key) is None:
         params |= {"lookup_key": key, "transfer_lookup_key": True}
-    known = tuple(sorted(key for key, each in plan.stripe_price_ids.items() if each == currency))
+    price_ids = tuple(
+        sorted(key for key, sold_in in plan.stripe_price_ids.items() if sold_in == currency)
+    )
     why = (there.why_new(currency),)
-    return Action(Do.CREATE_PRICE, plan, why, currency=currency, params=params, known=known)
+    return Action(Do.CREATE_PRICE, plan, why, currency=currency, params=params, known=price_ids)
 
 
 def _price_kept(there: PlanInStripe, price: Price, currency: str) -> Iterator[Action]:
@@ -114,8 +116,8 @@ def _price_kept(there: PlanInStripe, price: Price, currency: str) -> Iterator[Ac
     if params:
         yield Action(Do.UPDATE_PRICE, plan, tuple(why), price.id, currency, params)
     if not there.is_sold(price):
-        told = f"version {plan.version} is sold at it from now on"
-        yield Action(Do.LINK, plan, (told,), price.id, currency)
+        reason = f"version {plan.version} is sold at it from now on"
+        yield Action(Do.LINK, plan, (reason,), price.id, currency)
 
 
 def _price_changes(
@@ -161,7 +163,9 @@ def _why_archived(kept: Kept, price: Price) -> str:
 def _heir(product: Product, kept: Kept, price: Price) -> str | None:
     """The currency whose price follows a default price; it must be of the same product."""
     on_it = [
-        currency for currency, each in kept.items() if each is None or each.product_id == product.id
+        currency
+        for currency, price in kept.items()
+        if price is None or price.product_id == product.id
     ]
     return price.currency if price.currency in on_it else next(iter(on_it), None)
 
@@ -181,7 +185,7 @@ def _archived(there: PlanInStripe, price: Price, why: str) -> Action:
 
 def _retired(there: PlanInStripe) -> Iterator[Action]:
     """A plan that is not sold; Stripe does not archive the default price of a product."""
-    defaults = {each.default_price_id for each in there.account.products.values()}
+    defaults = {product.default_price_id for product in there.account.products.values()}
     for price in there.own_prices:
         if price.active and price.id not in defaults:
             yield _archived(there, price, "the plan is not sold")
@@ -226,9 +230,9 @@ def _foreign_left_overs(there: PlanInStripe) -> Iterator[str]:
             )
 
 
-def _orphans(account: Account, known: Collection[int], plan_type: str | None) -> Iterable[str]:
+def _orphans(account: Account, plan_ids: Collection[int], plan_type: str | None) -> Iterable[str]:
     for product in account.products.values():
-        if product.plan_id is None or product.plan_id in known or not product.active:
+        if product.plan_id is None or product.plan_id in plan_ids or not product.active:
             continue
         if plan_type in (None, product.metadata.get(PLAN_TYPE)):
             yield (

@@ -26,9 +26,17 @@ class PlanInStripe:
     def products(self) -> list[Product]:
         """Products that say they are this plan; the first is the one that is used."""
         sold = {price.product_id for price in self.account.prices.values() if self.is_sold(price)}
-        found = [each for each in self.account.products.values() if each.plan_id == self.plan.id]
+        products = [
+            product for product in self.account.products.values() if product.plan_id == self.plan.id
+        ]
         return sorted(
-            found, key=lambda each: (each.id not in sold, not each.active, each.created, each.id)
+            products,
+            key=lambda product: (
+                product.id not in sold,
+                not product.active,
+                product.created,
+                product.id,
+            ),
         )
 
     @property
@@ -39,8 +47,8 @@ class PlanInStripe:
     @cached_property
     def own_prices(self) -> list[Price]:
         """Every price that we made for this plan, whatever the version."""
-        found = [price for price in self.account.prices.values() if self.is_own(price)]
-        return sorted(found, key=lambda price: (price.currency, price.id))
+        prices = [price for price in self.account.prices.values() if self.is_own(price)]
+        return sorted(prices, key=lambda price: (price.currency, price.id))
 
     @property
     def price_marks(self) -> dict[str, str]:
@@ -51,7 +59,7 @@ class PlanInStripe:
     @property
     def bound_price_ids(self) -> set[str]:
         """Every price id that is bound here to the plan, whatever the version."""
-        versions = (each for each in self.catalogue.plans if each.id == self.plan.id)
+        versions = (version for version in self.catalogue.plans if version.id == self.plan.id)
         return {price_id for version in versions for price_id in version.stripe_price_ids}
 
     def is_own(self, price: Price) -> bool:
@@ -81,7 +89,9 @@ class PlanInStripe:
 
     def foreign_holder(self, lookup_key: str) -> Price | None:
         """The price that has a lookup key and is not ours to change."""
-        holders = (each for each in self.account.prices.values() if each.lookup_key == lookup_key)
+        holders = (
+            price for price in self.account.prices.values() if price.lookup_key == lookup_key
+        )
         return next((price for price in holders if price.plan_id is None), None)
 
     def foreign_prices(self) -> Iterator[Price]:
@@ -95,8 +105,8 @@ class PlanInStripe:
         """Why a price must be made in a currency."""
         linked = [
             price_id
-            for price_id, each in self.plan.stripe_price_ids.items()
-            if each == currency and price_id in self.current
+            for price_id, sold_in in self.plan.stripe_price_ids.items()
+            if sold_in == currency and price_id in self.current
         ]
         if linked:
             return f"{linked[0]}, linked here, {self._why_unfit(linked[0])}"

@@ -69,31 +69,31 @@ class Account:
     prices: Mapping[str, Price]
 
 
-def product_of(found: Mapping[str, Any]) -> Product:
+def product_of(product: Mapping[str, Any]) -> Product:
     """Read a product; what is missing is empty."""
     return Product(
-        id=text_of(found.get("id")) or "",
-        name=text_of(found.get("name")) or "",
-        description=text_of(found.get("description")) or "",
-        active=found.get("active") is True,
-        created=integer_of(found.get("created")) or 0,
-        default_price_id=reference_of(found.get("default_price")),
-        metadata=mapping_of(found.get("metadata")),
+        id=text_of(product.get("id")) or "",
+        name=text_of(product.get("name")) or "",
+        description=text_of(product.get("description")) or "",
+        active=product.get("active") is True,
+        created=integer_of(product.get("created")) or 0,
+        default_price_id=reference_of(product.get("default_price")),
+        metadata=mapping_of(product.get("metadata")),
     )
 
 
-def price_of(found: Mapping[str, Any]) -> Price:
+def price_of(price: Mapping[str, Any]) -> Price:
     """Read a price; what is missing is empty."""
     return Price(
-        id=text_of(found.get("id")) or "",
-        product_id=reference_of(found.get("product")) or "",
-        active=found.get("active") is True,
-        currency=(text_of(found.get("currency")) or "").lower(),
-        amount_minor=integer_of(found.get("unit_amount")),
-        period=period_in(found),
-        created=integer_of(found.get("created")) or 0,
-        lookup_key=text_of(found.get("lookup_key")),
-        metadata=mapping_of(found.get("metadata")),
+        id=text_of(price.get("id")) or "",
+        product_id=reference_of(price.get("product")) or "",
+        active=price.get("active") is True,
+        currency=(text_of(price.get("currency")) or "").lower(),
+        amount_minor=integer_of(price.get("unit_amount")),
+        period=period_in(price),
+        created=integer_of(price.get("created")) or 0,
+        lookup_key=text_of(price.get("lookup_key")),
+        metadata=mapping_of(price.get("metadata")),
     )
 
 

@@ -63,40 +63,43 @@ class Mismatch:
     differences: tuple[Difference, ...]
 
 
-def latest_invoice(found: Mapping[str, Any]) -> Mapping[str, Any]:
+def latest_invoice(subscription: Mapping[str, Any]) -> Mapping[str, Any]:
     """The latest invoice of a subscription that carries it whole, else an empty one."""
-    return mapping_of(found.get("latest_invoice"))
+    return mapping_of(subscription.get("latest_invoice"))
 
 
 def compare(
-    found: Mapping[str, Any], here: Here | None, catalogue: Catalogue, paid: Mapping[str, bool]
+    subscription: Mapping[str, Any],
+    ours: Here | None,
+    catalogue: Catalogue,
+    paid: Mapping[str, bool],
 ) -> Mismatch | None:
     """What Stripe says of a subscription beside what our tables say; None where they agree.
 
     `paid` tells of the latest invoices that our tables know whether they are paid here.
     """
-    there = state_there(found)
-    if here is None:
+    there = state_there(subscription)
+    if ours is None:
         differences = [Difference(MISSING_HERE, None, there.status)]
     else:
-        differences = [*_states(here.state, there), *_links(here, there, catalogue)]
-    differences.extend(_unpaid(latest_invoice(found), paid))
+        differences = [*_states(ours.state, there), *_links(ours, there, catalogue)]
+    differences.extend(_unpaid(latest_invoice(subscription), paid))
     if not differences:
         return None
-    user_id = (here.owner_id if here else None) or there.user_id
-    name = text_of(found.get("id")) or ""
-    return Mismatch(name, user_id, _money_there(found), tuple(differences))
+    user_id = (ours.owner_id if ours else None) or there.user_id
+    name = text_of(subscription.get("id")) or ""
+    return Mismatch(name, user_id, _money_there(subscription), tuple(differences))
 
 
-def unknown_there(here: Here, catalogue: Catalogue) -> Mismatch:
+def unknown_there(ours: Here, catalogue: Catalogue) -> Mismatch:
     """A live subscription of ours about which Stripe knows nothing."""
-    difference = Difference(UNKNOWN_THERE, here.state.status, None)
-    return Mismatch(here.id, here.owner_id, _money_here(here, catalogue), (difference,))
+    difference = Difference(UNKNOWN_THERE, ours.state.status, None)
+    return Mismatch(ours.id, ours.owner_id, _money_here(ours, catalogue), (difference,))
 
 
-def state_there(found: Mapping[str, Any]) -> SubscriptionState:
+def state_there(subscription: Mapping[str, Any]) -> SubscriptionState:
     """What Stripe's object says, as our tables would."""
-    return state_of(Version(0, "", "customer.subscription.updated", found, {}))
+    return state_of(Version(0, "", "customer.subscription.updated", subscription, {}))
 
 
 def is_of_state(difference: Difference) -> bool:
@@ -112,42 +115,42 @@ def is_of_invoice(difference: Difference) -> bool:
 
 def lacks_user(mismatch: Mismatch) -> bool:
     """Whether nobody is known to whom the subscription belongs."""
-    return any(each.what in ("user", MISSING_HERE) for each in mismatch.differences) and (
-        mismatch.user_id is None
-    )
+    return any(
+        difference.what in ("user", MISSING_HERE) for difference in mismatch.differences
+    ) and (mismatch.user_id is None)
 
 
-def _states(here: SubscriptionState, there: SubscriptionState) -> Iterator[Difference]:
+def _states(ours: SubscriptionState, there: SubscriptionState) -> Iterator[Difference]:
     pairs = (
-        ("status", here.status, there.status),
-        ("items", _items(here), _items(there)),
-        ("period", _periods(here), _periods(there)),
-        ("cancel at period end", _yes(here.cancel_at_period_end), _yes(there.cancel_at_period_end)),
-        ("cancel at", _time(here.cancel_at), _time(there.cancel_at)),
-        ("canceled at", _time(here.canceled_at), _time(there.canceled_at)),
-        ("trial end", _time(here.trial_end), _time(there.trial_end)),
+        ("status", ours.status, there.status),
+        ("items", _items(ours), _items(there)),
+        ("period", _periods(ours), _periods(there)),
+        ("cancel at period end", _yes(ours.cancel_at_period_end), _yes(there.cancel_at_period_end)),
+        ("cancel at", _time(ours.cancel_at), _time(there.cancel_at)),
+        ("canceled at", _time(ours.canceled_at), _time(there.canceled_at)),
+        ("trial end", _time(ours.trial_end), _time(there.trial_end)),
     )
-    for what, ours, stripes in pairs:
-        if ours != stripes:
-            yield Difference(what, ours, stripes)
+    for what, own, stripes in pairs:
+        if own != stripes:
+            yield Difference(what, own, stripes)
 
 
-def _links(here: Here, there: SubscriptionState, catalogue: Catalogue) -> Iterator[Difference]:
+def _links(ours: Here, there: SubscriptionState, catalogue: Catalogue) -> Iterator[Difference]:
     """Who it belongs to and what it is; a stranger's thing may lack both."""
-    if there.user_id is not None and there.user_id != here.state.user_id:
-        yield Difference("user", here.owner_id, there.user_id)
+    if there.user_id is not None and there.user_id != ours.state.user_id:
+        yield Difference("user", ours.owner_id, there.user_id)
         return
     if there.status in FINAL_STATUSES:
         return
-    has_plan = here.claimed_plan_id is not None or any(
+    has_plan = ours.claimed_plan_id is not None or any(
         catalogue.by_price(item.price_id) for item in there.items
     )
-    if has_plan and here.owner_id is None:
+    if has_plan and ours.owner_id is None:
         yield Difference("user", None, None)
     is_known_to_sell_none = bool(there.items) and all(
         catalogue.sells_no_tokens(item.price_id) for item in there.items
     )
-    if here.owner_id is not None and not has_plan and not is_known_to_sell_none:
+    if ours.owner_id is not None and not has_plan and not is_known_to_sell_none:
         yield Difference("plan", None, _items(there))
 
 
@@ -159,13 +162,13 @@ def _unpaid(invoice: Mapping[str, Any], paid: Mapping[str, bool]) -> Iterator[Di
 
 
 def _items(state: SubscriptionState) -> str | None:
-    told = (f"{item.quantity} of {item.price_id}" for item in _sorted(state))
-    return ", ".join(told) or None
+    items = (f"{item.quantity} of {item.price_id}" for item in _sorted(state))
+    return ", ".join(items) or None
 
 
 def _periods(state: SubscriptionState) -> str | None:
-    told = (f"{_time(item.period_start)} to {_time(item.period_end)}" for item in _sorted(state))
-    return ", ".join(dict.fromkeys(told)) or None
+    periods = (f"{_time(item.period_start)} to {_time(item.period_end)}" for item in _sorted(state))
+    return ", ".join(dict.fromkeys(periods)) or None
 
 
 def _sorted(state: SubscriptionState) -> list[Item]:
@@ -180,22 +183,22 @@ def _time(seconds: int | None) -> str | None:
     return None if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}"
 
 
-def _money_there(found: Mapping[str, Any]) -> tuple[Money, ...]:
+def _money_there(subscription: Mapping[str, Any]) -> tuple[Money, ...]:
     prices = []
-    for item in list_of(found.get("items")):
+    for item in list_of(subscription.get("items")):
         price = mapping_of(item.get("price"))
         quantity = integer_of(item.get("quantity"))
         amount = integer_of(price.get("unit_amount"))
-        currency = text_of(price.get("currency")) or text_of(found.get("currency")) or ""
+        currency = text_of(price.get("currency")) or text_of(subscription.get("currency")) or ""
         times = 1 if quantity is None else quantity
         total = None if amount is None else amount * times
         prices.append(Money(total, currency, period_in(price)))
     return _summed(prices)
 
 
-def _money_here(here: Here, catalogue: Catalogue) -> tuple[Money, ...]:
+def _money_here(ours: Here, catalogue: Catalogue) -> tuple[Money, ...]:
     prices = []
-    for item in here.state.items:
+    for item in ours.state.items:
         plan = catalogue.by_price(item.price_id)
         if plan is not None:
             currency = plan.stripe_price_ids[item.price_id or ""]
@@ -206,13 +209,13 @@ def _money_here(here: Here, catalogue: Catalogue) -> tuple[Money, ...]:
 def _summed(prices: Iterable[Money]) -> tuple[Money, ...]:
     sums: dict[tuple[str, str | None], int | None] = {}
     for price in prices:
-        place = (price.currency, price.interval)
-        so_far = sums.get(place, 0)
-        known = so_far is not None and price.amount_minor is not None
-        sums[place] = (so_far or 0) + (price.amount_minor or 0) if known else None
-    return tuple(Money(total, *place) for place, total in sums.items())
+        period = (price.currency, price.interval)
+        so_far = sums.get(period, 0)
+        is_known = so_far is not None and price.amount_minor is not None
+        sums[period] = (so_far or 0) + (price.amount_minor or 0) if is_known else None
+    return tuple(Money(total, *period) for period, total in sums.items())
 
 
-def customer_of(found: Mapping[str, Any]) -> str | None:
+def customer_of(subscription: Mapping[str, Any]) -> str | None:
     """The Stripe customer of a subscription."""
-    return reference_of(found.get("customer"))
+    return reference_of(subscription.get("customer"))

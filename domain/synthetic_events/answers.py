@@ -15,13 +15,18 @@ Json = dict[str, Any]
 
 
 def as_event(
-    event_type: str, found: Mapping[str, Any], *, event_id: str, created: int, api_version: str
+    event_type: str,
+    stripe_object: Mapping[str, Any],
+    *,
+    event_id: str,
+    created: int,
+    api_version: str,
 ) -> Json:
     """An event around an object that Stripe answered with; `created` is seconds since 1970.
 
     `api_version` is the version that shaped the object.
     """
-    data: Json = {"object": dict(found)}
+    data: Json = {"object": dict(stripe_object)}
     if event_type.endswith(".updated"):
         # It tells of no change, only of the state.
         data["previous_attributes"] = {}
@@ -31,7 +36,7 @@ def as_event(
         "type": event_type,
         "api_version": api_version,
         "created": created,
-        "livemode": found.get("livemode"),
+        "livemode": stripe_object.get("livemode"),
         "data": data,
     }
 
@@ -103,10 +108,10 @@ def events_of_session(session: Mapping[str, Any], api_version: str) -> list[Json
     folded = {key: text_of(part.get("id")) for key, part in parts.items() if part}
     created = _newest_time(session, *parts.values())
 
-    def event(event_type: str, found: Mapping[str, Any], *state: str | None) -> Json:
-        event_id = "_".join([str(found.get("id")), *(part or "" for part in state)])
+    def event(event_type: str, stripe_object: Mapping[str, Any], *state: str | None) -> Json:
+        event_id = "_".join([str(stripe_object.get("id")), *(part or "" for part in state)])
         return as_event(
-            event_type, found, event_id=event_id, created=created, api_version=api_version
+            event_type, stripe_object, event_id=event_id, created=created, api_version=api_version
         )
 
     payment_status = text_of(session.get("payment_status"))
@@ -136,10 +141,10 @@ _INVOICE_EVENTS = {
 def _newest_time(*objects: Mapping[str, Any]) -> int:
     times = [
         time_of(source.get(key))
-        for found in objects
+        for stripe_object in objects
         for source, keys in (
-            (found, ("created", "start_date", "canceled_at")),
-            (mapping_of(found.get("status_transitions")), ("finalized_at", "paid_at")),
+            (stripe_object, ("created", "start_date", "canceled_at")),
+            (mapping_of(stripe_object.get("status_transitions")), ("finalized_at", "paid_at")),
         )
         for key in keys
     ]

@@ -31,8 +31,8 @@ def is_by_hand(event_id: str) -> bool:
 
 def adjusted(number: str, created: int, *, user_id: str, amount: int, by: str, reason: str) -> Json:
     """A correction of a balance; `number` makes it unlike any other, `created` is in seconds."""
-    found = {"user_id": user_id, "amount": amount, "by": by, "reason": reason}
-    return _event(ADJUSTED, "token_adjustment", number, created, found)
+    adjustment = {"user_id": user_id, "amount": amount, "by": by, "reason": reason}
+    return _event(ADJUSTED, "token_adjustment", number, created, adjustment)
 
 
 def assigned(
@@ -46,13 +46,15 @@ def assigned(
     reason: str | None = None,
 ) -> Json:
     """A payment given its user, its plan or both."""
-    found = {"payment": payment_id, "user_id": user_id, "plan_id": plan_id, "by": by}
-    return _event(ASSIGNED, "payment_assignment", number, created, found | {"reason": reason})
+    assignment = {"payment": payment_id, "user_id": user_id, "plan_id": plan_id, "by": by}
+    return _event(ASSIGNED, "payment_assignment", number, created, assignment | {"reason": reason})
 
 
-def _event(event_type: str, kind: str, number: str, created: int, found: Mapping[str, Any]) -> Json:
+def _event(
+    event_type: str, kind: str, number: str, created: int, fields: Mapping[str, Any]
+) -> Json:
     event_id = f"{PREFIX}{number}"
-    known = {name: value for name, value in found.items() if value is not None}
+    given = {name: value for name, value in fields.items() if value is not None}
     return {
         "id": event_id,
         "object": "event",
@@ -60,5 +62,5 @@ def _event(event_type: str, kind: str, number: str, created: int, found: Mapping
         "api_version": None,
         "created": created,
         "livemode": None,
-        "data": {"object": {"id": event_id, "object": kind, "created": created, **known}},
+        "data": {"object": {"id": event_id, "object": kind, "created": created, **given}},
     }
