@@ -47,22 +47,19 @@ def _subscription(call: Call) -> Subscription:
 
 
 def _subscriptions(call: Call) -> Found:
-    params = call.params
-    status = params.get("status")
+    status = call.params.get("status")
     ended = ("canceled", "incomplete_expired")
-    found = [
-        one
-        for one in call.shop.every(Subscription)
-        if params.get("customer") in (None, one.customer.id)
-        and params.get("price") in (None, one.price.id)
-        and (
-            status in ("all", one.status)
-            or (status == "ended" and one.status in ended)
+    return call.listed(
+        Subscription,
+        lambda subscription: (
+            status in ("all", subscription.status)
+            or (status == "ended" and subscription.status in ended)
             # Without a status, what was canceled is left out.
-            or (status is None and one.status != "canceled")
-        )
-    ]
-    return call.page(call.dated(found, lambda one: one.created), lambda one: one.id)
+            or (status is None and subscription.status != "canceled")
+        ),
+        customer=lambda subscription: subscription.customer.id,
+        price=lambda subscription: subscription.price.id,
+    )
 
 
 def _running(call: Call) -> Subscription:
@@ -124,15 +121,12 @@ def _items(call: Call) -> Found:
 
 
 def _invoices(call: Call) -> Found:
-    params = call.params
-    found = [
-        one
-        for one in call.shop.every(Invoice)
-        if params.get("customer") in (None, one.customer.id)
-        and params.get("subscription") in (None, one.subscription and one.subscription.id)
-        and params.get("status") in (None, one.status)
-    ]
-    return call.page(call.dated(found, lambda one: one.created), lambda one: one.id)
+    return call.listed(
+        Invoice,
+        customer=lambda invoice: invoice.customer.id,
+        subscription=lambda invoice: invoice.subscription and invoice.subscription.id,
+        status=lambda invoice: invoice.status,
+    )
 
 
 def _invoice(call: Call) -> Invoice:
@@ -174,7 +168,7 @@ def _void(call: Call) -> Found:
 def _payments(call: Call) -> Found:
     params = call.params
     wanted = params.get("payment", {}).get("payment_intent")
-    found: list[Json] = [
+    payments: list[Json] = [
         drawn
         for one in call.shop.every(Invoice)
         if params.get("invoice") in (None, one.id)
@@ -183,7 +177,7 @@ def _payments(call: Call) -> Found:
         and wanted in (None, drawn["payment"]["payment_intent"])
     ]
     key: Callable[[Json], str] = lambda drawn: str(drawn["id"])  # noqa: E731 - it names the type.
-    return call.page(found, key)
+    return call.page(payments, key)
 
 
 _S, _I = "/v1/subscriptions", "/v1/invoices"

@@ -51,17 +51,37 @@ class Call:
 
     def find(self, kind: type[K], record_id: str, name: str, param: str) -> K:
         """The record of an id that a parameter names."""
-        found = self.shop.get(kind, record_id)
-        if found is None:
+        record = self.shop.get(kind, record_id)
+        if record is None:
             raise no_such(name, record_id, param)
-        return found
+        return record
+
+    def listed(
+        self,
+        kind: type[K],
+        where: Callable[[K], bool] = lambda _: True,
+        **fields: Callable[[K], object],
+    ) -> Page:
+        """The page that the request asks for of the records of a kind, newest first.
+
+        A parameter that `fields` names narrows the list to the records that have its value;
+        `where` says which may be listed at all.
+        """
+        wanted = {name: self.params[name] for name in fields if name in self.params}
+        records = (
+            record
+            for record in self.shop.every(kind)
+            if where(record)
+            and all(value in (None, fields[name](record)) for name, value in wanted.items())
+        )
+        return self.page(self.dated(records, lambda one: one.created), lambda one: one.id)
 
     def page(self, items: Iterable[T], key: Callable[[T], str]) -> Page:
         """The page of a list, newest first, that the request asks for."""
         limit = self.params.get("limit", _LIMIT)
         if not 1 <= limit <= _LIMIT_MAX:
-            told = f"This value must be between 1 and {_LIMIT_MAX}."
-            raise invalid(told, "limit", "parameter_invalid_integer")
+            message = f"This value must be between 1 and {_LIMIT_MAX}."
+            raise invalid(message, "limit", "parameter_invalid_integer")
         every = list(items)
         after, before = self.params.get("starting_after"), self.params.get("ending_before")
         if before:
@@ -73,7 +93,7 @@ class Call:
     def dated(self, items: Iterable[T], created: Callable[[T], int]) -> Iterable[T]:
         """Those of a list that were made within the bounds asked for."""
         bounds = self.params.get("created") or {}
-        return [each for each in items if _within(bounds, created(each))]
+        return [item for item in items if _within(bounds, created(item))]
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,13 +117,12 @@ def _update_product(call: Call) -> Found:
 
 
 def _products(call: Call) -> Found:
-    wanted, ids = call.params.get("active"), call.params.get("ids")
-    found = [
-        one
-        for one in call.shop.every(Product)
-        if wanted in (None, one.active) and (not ids or one.id in ids)
-    ]
-    return call.page(call.dated(found, lambda one: one.created), lambda one: one.id)
+    ids = call.params.get("ids")
+    return call.listed(
+        Product,
+        lambda product: not ids or product.id in ids,
+        active=lambda product: product.active,
+    )
 
 
 def _create_price(call: Call) -> Found:
@@ -190,20 +189,19 @@ def _update_price(call: Call) -> Found:
 
 
 def _prices(call: Call) -> Found:
-    found = [one for one in call.shop.every(Price) if _wanted(one, call.params)]
-    return call.page(call.dated(found, lambda one: one.created), lambda one: one.id)
-
-
-def _wanted(price: Price, params: Mapping[str, Any]) -> bool:
-    kind = "recurring" if price.plan.recurring else "one_time"
-    keys = params.get("lookup_keys")
-    return (
-        params.get("active") in (None, price.active)
-        and params.get("currency") in (None, price.currency)
-        and params.get("product") in (None, price.product)
-        and params.get("type") in (None, kind)
-        and (not keys or price.lookup_key in keys)
+    keys = call.params.get("lookup_keys")
+    return call.listed(
+        Price,
+        lambda price: not keys or price.lookup_key in keys,
+        active=lambda price: price.active,
+        currency=lambda price: price.currency,
+        product=lambda price: price.product,
+        type=_type_of,
     )
+
+
+def _type_of(price: Price) -> str:
+    return "recurring" if price.plan.recurring else "one_time"
 
 
 def _search_products(call: Call) -> Found:
@@ -225,7 +223,7 @@ def _search_prices(call: Call) -> Found:
             "currency": lambda one: one.currency,
             "lookup_key": lambda one: one.lookup_key or "",
             "product": lambda one: one.product,
-            "type": lambda one: "recurring" if one.plan.recurring else "one_time",
+            "type": _type_of,
         },
     )
 

@@ -243,16 +243,13 @@ def _lifetime(call: Call) -> int:
 
 
 def _sessions(call: Call) -> Found:
-    params = call.params
-    found = [
-        one
-        for one in call.shop.every(Session)
-        if params.get("customer") in (None, one.customer.reference)
-        and params.get("status") in (None, one.status)
-        and params.get("subscription") in (None, one.subscription and one.subscription.id)
-        and params.get("payment_intent") in (None, one.intent and one.intent.id)
-    ]
-    return call.page(call.dated(found, lambda one: one.created), lambda one: one.id)
+    return call.listed(
+        Session,
+        customer=lambda session: session.customer.reference,
+        status=lambda session: session.status,
+        subscription=lambda session: session.subscription and session.subscription.id,
+        payment_intent=lambda session: session.intent and session.intent.id,
+    )
 
 
 def _the_session(call: Call) -> Session:

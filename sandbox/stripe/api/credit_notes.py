@@ -75,14 +75,11 @@ def _void(call: Call) -> Found:
 
 
 def _notes(call: Call) -> Found:
-    params = call.params
-    found = [
-        one
-        for one in call.shop.every(CreditNote)
-        if params.get("invoice") in (None, one.invoice.id)
-        and params.get("customer") in (None, one.invoice.customer.id)
-    ]
-    return call.page(call.dated(found, lambda one: one.created), lambda one: one.id)
+    return call.listed(
+        CreditNote,
+        invoice=lambda note: note.invoice.id,
+        customer=lambda note: note.invoice.customer.id,
+    )
 
 
 _N = "/v1/credit_notes"

@@ -59,24 +59,18 @@ def _delete(call: Call) -> Found:
     return customer
 
 
-def _known(call: Call) -> list[Customer]:
-    return [
-        one
-        for one in call.shop.every(Customer)
-        if one.announced and not one.deleted and not one.guest
-    ]
+def _is_listed(customer: Customer) -> bool:
+    return customer.announced and not customer.deleted and not customer.guest
 
 
 def _list(call: Call) -> Found:
-    wanted = call.params.get("email")
-    found = [one for one in _known(call) if wanted in (None, one.email)]
-    return call.page(call.dated(found, lambda one: one.created), lambda one: one.id)
+    return call.listed(Customer, _is_listed, email=lambda customer: customer.email)
 
 
 def _search(call: Call) -> Found:
     return search(
         call,
-        _known(call),
+        filter(_is_listed, call.shop.every(Customer)),
         lambda one: one.metadata,
         {
             "email": lambda one: one.email,

@@ -26,20 +26,15 @@ _REFUND = Group(
 
 
 def _intents(call: Call) -> Found:
-    wanted = call.params.get("customer")
-    found = [one for one in call.shop.every(Intent) if wanted in (None, one.customer.reference)]
-    return call.page(call.dated(found, lambda one: one.created), lambda one: one.id)
+    return call.listed(Intent, customer=lambda intent: intent.customer.reference)
 
 
 def _charges(call: Call) -> Found:
-    params = call.params
-    found = [
-        one
-        for one in call.shop.every(Charge)
-        if params.get("customer") in (None, one.intent.customer.reference)
-        and params.get("payment_intent") in (None, one.intent.id)
-    ]
-    return call.page(call.dated(found, lambda one: one.created), lambda one: one.id)
+    return call.listed(
+        Charge,
+        customer=lambda charge: charge.intent.customer.reference,
+        payment_intent=lambda charge: charge.intent.id,
+    )
 
 
 def _charge(call: Call) -> Charge:
@@ -84,14 +79,11 @@ def _refund(call: Call) -> Found:
 
 def _of_payment(call: Call, kind: type[Refund | Dispute]) -> Found:
     """Refunds or disputes, of the charge or the intent asked for."""
-    params = call.params
-    found = [
-        one
-        for one in call.shop.every(kind)
-        if params.get("charge") in (None, one.charge.id)
-        and params.get("payment_intent") in (None, one.charge.intent.id)
-    ]
-    return call.page(call.dated(found, lambda one: one.created), lambda one: one.id)
+    return call.listed(
+        kind,
+        charge=lambda reversal: reversal.charge.id,
+        payment_intent=lambda reversal: reversal.charge.intent.id,
+    )
 
 
 _OF_PAYMENT = Group({**DATED_PAGE, "charge": text, "payment_intent": text})

@@ -115,20 +115,17 @@ def _create_code(call: Call) -> Found:
 
 
 def _coupons(call: Call) -> Found:
-    found = call.dated(call.shop.every(Offer), lambda one: one.created)
-    return call.page(found, lambda one: one.id)
+    return call.listed(Offer)
 
 
 def _codes(call: Call) -> Found:
-    params = call.params
-    found = [
-        one
-        for one in call.shop.every(Code)
-        if params.get("active") in (None, one.redeemable)
-        and params.get("coupon") in (None, one.offer.id)
-        and (params.get("code") or one.code).lower() == one.code.lower()
-    ]
-    return call.page(call.dated(found, lambda one: one.created), lambda one: one.id)
+    typed = call.params.get("code")
+    return call.listed(
+        Code,
+        lambda code: not typed or code.code.lower() == typed.lower(),
+        active=lambda code: code.redeemable,
+        coupon=lambda code: code.offer.id,
+    )
 
 
 _C, _P = "/v1/coupons", "/v1/promotion_codes"
