@@ -4,7 +4,6 @@ An event either counts as far as it can be read, with a note of what could not b
 is refused with an error that names the field; then it is kept as failed.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -12,6 +11,16 @@ import pytest
 from domain.decode import decode, parse
 from domain.payments.objects import MoneyObject
 from domain.subscriptions.versions import Subscription
+from tests.domain.decode.odd_input import (
+    COMPLETED,
+    GONE,
+    OPEN_INVOICE,
+    PAID_INVOICE,
+    UPDATED,
+    Json,
+    changed,
+    note_of,
+)
 from tests.stripe_objects import (
     a_charge,
     a_dispute,
@@ -23,25 +32,6 @@ from tests.stripe_objects import (
     an_intent,
     an_invoice,
 )
-
-Json = dict[str, Any]
-COMPLETED, UPDATED = "checkout.session.completed", "customer.subscription.updated"
-GONE = object()
-
-
-def changed(found: Mapping[str, Any], key: str, value: Any) -> Json:
-    """An object with one field replaced, or without it for `GONE`."""
-    rest = {name: each for name, each in found.items() if name != key}
-    return rest if value is GONE else rest | {key: value}
-
-
-def note_of(event_type: str, found: Mapping[str, Any]) -> str | None:
-    """What the event says that it could not use."""
-    return decode(parse(an_event(event_type, found))).note
-
-
-OPEN_INVOICE = an_invoice([a_line(2_900)], status="open", amount_paid=0)
-PAID_INVOICE = an_invoice([a_line(2_900)], metadata={"user_id": "user_1"})
 
 KNOWN_DISPUTES = [
     "warning_needs_response",
@@ -199,19 +189,19 @@ REMARKED: list[tuple[str, Json, str, Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("event_type", "found", "key", "value", "note"), REMARKED)
+@pytest.mark.parametrize(("event_type", "sent", "key", "value", "note"), REMARKED)
 def test_what_cannot_be_used_is_remarked_and_the_rest_counts(
-    event_type: str, found: Json, key: str, value: Any, note: str
+    event_type: str, sent: Json, key: str, value: Any, note: str
 ) -> None:
     """One field at a time; the untouched object leaves nothing to remark."""
-    event = an_event(event_type, changed(found, key, value))
+    event = an_event(event_type, changed(sent, key, value))
     read = decode(parse(event))
     assert read.note == note
     assert read.facts
 
 
 @pytest.mark.parametrize(
-    ("event_type", "found"),
+    ("event_type", "sent"),
     [
         (COMPLETED, a_session()),
         ("invoice.paid", PAID_INVOICE),
@@ -223,9 +213,9 @@ def test_what_cannot_be_used_is_remarked_and_the_rest_counts(
         (UPDATED, a_subscription()),
     ],
 )
-def test_a_sound_object_leaves_nothing_to_remark(event_type: str, found: Json) -> None:
+def test_a_sound_object_leaves_nothing_to_remark(event_type: str, sent: Json) -> None:
     """The counterpart of the remarks."""
-    assert note_of(event_type, found) is None
+    assert note_of(event_type, sent) is None
 
 
 @pytest.mark.parametrize("status", KNOWN_DISPUTES)
@@ -241,12 +231,12 @@ def test_every_status_of_a_subscription_is_known(status: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("event_type", "found"),
+    ("event_type", "sent"),
     [("charge.dispute.updated", a_dispute()), (UPDATED, a_subscription())],
 )
-def test_a_long_value_is_not_quoted_whole(event_type: str, found: Json) -> None:
+def test_a_long_value_is_not_quoted_whole(event_type: str, sent: Json) -> None:
     """A note is a sentence, not a dump."""
-    note = note_of(event_type, found | {"status": "x" * 60})
+    note = note_of(event_type, sent | {"status": "x" * 60})
     assert note == f"status '{'x' * 40}' is new to us; kept as it is"
 
 
@@ -262,15 +252,15 @@ def test_one_remark_is_made_once_and_several_are_told_together() -> None:
 
 
 @pytest.mark.parametrize(
-    ("event_type", "found", "key"),
+    ("event_type", "sent", "key"),
     [("invoice.paid", PAID_INVOICE, "lines"), (UPDATED, a_subscription(), "items")],
 )
 def test_a_list_that_shows_only_some_entries_is_told_and_marks_its_facts(
-    event_type: str, found: Json, key: str
+    event_type: str, sent: Json, key: str
 ) -> None:
     """Status and links count at once; what needs the rest of the list waits for it."""
-    whole = decode(parse(an_event(event_type, found)))
-    cut = decode(parse(an_event(event_type, changed(found, key, found[key] | {"has_more": True}))))
+    whole = decode(parse(an_event(event_type, sent)))
+    cut = decode(parse(an_event(event_type, changed(sent, key, sent[key] | {"has_more": True}))))
     assert (whole.is_cut, cut.is_cut) == (False, True)
     marks = [
         fact.invoice.is_cut for fact in cut.facts if isinstance(fact, MoneyObject) and fact.invoice

@@ -6,29 +6,16 @@ import pytest
 
 from domain.decode import decode, parse
 from domain.errors import DecodeError
+from tests.domain.decode.odd_input import COMPLETED, PAID_INVOICE, UPDATED, Json, refusal_of
 from tests.stripe_objects import (
     a_charge,
     a_dispute,
-    a_line,
     a_refund,
     a_session,
     a_subscription,
     an_event,
     an_intent,
-    an_invoice,
 )
-
-Json = dict[str, Any]
-COMPLETED, UPDATED = "checkout.session.completed", "customer.subscription.updated"
-PAID_INVOICE = an_invoice([a_line(2_900)], metadata={"user_id": "user_1"})
-
-
-def refusal_of(event_type: str, found: Json) -> str:
-    """Why the event is refused."""
-    with pytest.raises(DecodeError) as caught:
-        decode(parse(an_event(event_type, found)))
-    return str(caught.value)
-
 
 MISSING = "is missing or not of the expected type."
 REFUSED: list[tuple[str, Json, str, Any, str]] = [
@@ -69,56 +56,56 @@ REFUSED: list[tuple[str, Json, str, Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("event_type", "found", "key", "value", "why"), REFUSED)
+@pytest.mark.parametrize(("event_type", "sent", "key", "value", "why"), REFUSED)
 def test_what_cannot_be_done_without_is_refused_by_name(
-    event_type: str, found: Json, key: str, value: Any, why: str
+    event_type: str, sent: Json, key: str, value: Any, why: str
 ) -> None:
     """The error says the type, the field and what is wrong."""
-    assert refusal_of(event_type, found | {key: value}) == f"{event_type}: {why}"
+    assert refusal_of(event_type, sent | {key: value}) == f"{event_type}: {why}"
 
 
 def test_a_dispute_that_names_no_payment_is_refused() -> None:
     """Money may be gone; a person must see it."""
-    found = a_dispute(payment_intent=None, charge=None)
-    assert refusal_of("charge.dispute.funds_withdrawn", found) == (
+    sent = a_dispute(payment_intent=None, charge=None)
+    assert refusal_of("charge.dispute.funds_withdrawn", sent) == (
         f"charge.dispute.funds_withdrawn: data.object.payment_intent or charge {MISSING}"
     )
 
 
 def nested(levels: int) -> Json:
     """An object of so many levels."""
-    found: Json = {}
+    outermost: Json = {}
     for _ in range(levels - 1):
-        found = {"deeper": found}
-    return found
+        outermost = {"deeper": outermost}
+    return outermost
 
 
-@pytest.mark.parametrize("place", ["data.object", "data.previous_attributes"])
-def test_a_report_that_could_not_be_kept_is_refused(place: str) -> None:
+@pytest.mark.parametrize("path", ["data.object", "data.previous_attributes"])
+def test_a_report_that_could_not_be_kept_is_refused(path: str) -> None:
     """A subscription's reports are kept whole: what is nested without end harms only itself."""
 
     def report(levels: int) -> Json:
         deep = {"metadata": nested(levels - 1)}
-        if place == "data.object":
+        if path == "data.object":
             return an_event(UPDATED, a_subscription() | deep)
         return an_event(UPDATED, a_subscription(), previous=deep)
 
     assert decode(parse(report(100))).facts
-    with pytest.raises(DecodeError, match=f"{place} is nested more than 100 levels deep"):
+    with pytest.raises(DecodeError, match=f"{path} is nested more than 100 levels deep"):
         decode(parse(report(101)))
 
 
 def test_a_refund_that_names_no_payment_takes_from_none_and_says_so() -> None:
     """Stripe has them for money that a customer keeps with it."""
-    found = a_refund(payment_intent=None, charge=None)
-    read = decode(parse(an_event("refund.created", found)))
+    sent = a_refund(payment_intent=None, charge=None)
+    read = decode(parse(an_event("refund.created", sent)))
     assert read.note == "names no payment_intent and no charge; it takes from no payment"
     assert read.facts == ()
 
 
 def test_an_invoice_paid_outside_stripe_is_remarked() -> None:
     """No refund or dispute will ever find it."""
-    found = {"id": "inpay_1", "invoice": "in_1", "payment": {"type": "payment_record"}}
-    read = decode(parse(an_event("invoice_payment.paid", found)))
+    sent = {"id": "inpay_1", "invoice": "in_1", "payment": {"type": "payment_record"}}
+    read = decode(parse(an_event("invoice_payment.paid", sent)))
     assert read.note == "payment names nothing that we know; money from outside Stripe"
     assert [fact.id for fact in read.facts] == ["in_1"]
