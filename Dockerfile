@@ -14,7 +14,8 @@ COPY --from=build /venv /venv
 WORKDIR /app
 # The front door asks the lock whether the environment has everything, and then installs nothing.
 COPY locks/production.txt locks/production.txt
-COPY manage.py wsgi.py settings.py telemetry.py telling.py metrics.py retry.py celery_config.py ./
+COPY manage.py wsgi.py telemetry.py telling.py metrics.py retry.py celery_config.py ./
+COPY settings settings
 COPY stripe_gateway stripe_gateway
 COPY domain domain
 COPY db db
