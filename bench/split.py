@@ -17,7 +17,7 @@ SEAMS: Sequence[tuple[str, str, str]] = (
     ("read", "db.queue.stream", "EventStream.read"),
     ("read", "db.queue.stream", "EventStream.acknowledge"),
     ("read", "db.queue.stream", "EventStream.take_over_stale"),
-    ("decode", "workers.pipeline.drain", "prepare"),
+    ("decode", "workers.pipeline.in_hand", "prepare"),
     ("merge", "db.ledger.unit_of_work", "merge_parties"),
     ("merge", "db.ledger.unit_of_work", "merge_money"),
     ("merge", "db.ledger.unit_of_work", "derive_touched"),
@@ -29,7 +29,7 @@ SEAMS: Sequence[tuple[str, str, str]] = (
     ("rows", "workers.pipeline.apply", "record"),
     ("SQL", "sqlalchemy.engine.base", "Connection.execute"),
     ("SQL", "sqlalchemy.engine.base", "Connection._commit_impl"),
-    ("log, metrics", "workers.pipeline.drain", "committed"),
+    ("log, metrics", "workers.pipeline.report", "committed"),
 )
 MEANINGS = {
     "read": "stream entries fetched and acknowledged",

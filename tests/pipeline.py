@@ -14,7 +14,8 @@ from db.queue.stream import EventStream, connect
 from domain.catalogue.plans import Catalogue, CatalogueChange
 from domain.events import Delivery
 from workers.context import WorkerContext
-from workers.pipeline.drain import Drained, drain
+from workers.pipeline.drain import drain
+from workers.pipeline.report import Drained
 
 
 def a_delivery(event: Mapping[str, Any]) -> Delivery:

@@ -1,3 +1,3 @@
 """The way of an event from the queues to the tables: drain, batch, apply."""
 
-__all__ = ["apply", "batch", "drain", "failure", "prepared_event", "report"]
+__all__ = ["apply", "batch", "drain", "failure", "prepared_event", "report", "takeover"]

@@ -1,10 +1,14 @@
-"""What is said of each committed batch: one line in the log, and the counts for Prometheus."""
+"""What is reported of a committed batch and of a drain: log lines, and counts for Prometheus."""
 
 import time
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import metrics
 import telemetry
+from db.queue.leases import Leased
+from db.queue.stream import StreamMessage
 from domain.events import EventStatus
 from workers.pipeline.apply import Applied
 
@@ -12,6 +16,7 @@ from workers.pipeline.apply import Applied
 EVENT_IDS_LOGGED_MAX = 50
 
 log = telemetry.get_logger("batch")
+drain_log = telemetry.get_logger("drain")
 
 
 def committed(applied: Applied) -> None:
@@ -23,7 +28,7 @@ def committed(applied: Applied) -> None:
     duplicates = len(applied.works) - len(works)
     now_ms = time.time() * 1000
     metrics.batch_committed(
-        # What is only held (its type is paused) has not come to an end.
+        # An event that is only stored has not come to an end.
         {key: count for key, count in finished.items() if key[1] != EventStatus.RECEIVED},
         events=len(works),
         duplicates=duplicates,
@@ -44,13 +49,66 @@ def _log(applied: Applied, finished: Counter[tuple[str, str]], duplicates: int) 
     by_status: Counter[str] = Counter()
     for (_, status), count in finished.items():
         by_status[status] += count
-    told = [work.delivery for work in applied.works[:EVENT_IDS_LOGGED_MAX]]
+    logged = [work.delivery for work in applied.works[:EVENT_IDS_LOGGED_MAX]]
     log.info(
         "batch committed",
         events=len(applied.works),
         duplicates=duplicates,
         **by_status,
-        event_ids=[delivery.event_id for delivery in told],
+        event_ids=[delivery.event_id for delivery in logged],
         # Of what came through the stream; the receiver's log has them for all.
-        request_ids=[delivery.request_id for delivery in told if delivery.request_id],
+        request_ids=[delivery.request_id for delivery in logged if delivery.request_id],
     )
+
+
+@dataclass(slots=True)
+class Drained:
+    """What one drain does, and has done so far.
+
+    `paused` are the event types that it parks, `own_account` is our Stripe account. `entries` of
+    the stream and `leased` events of the inbox are in hand: not finished yet.
+    """
+
+    paused: frozenset[str] = frozenset()
+    own_account: str | None = None
+    entries: Sequence[StreamMessage] = ()
+    leased: Sequence[Leased] = ()
+    applied: int = 0
+    ignored: int = 0
+    failed: int = 0
+    parked: int = 0
+    duplicates: int = 0
+    batches: int = 0
+    is_unfinished: bool = False
+    started: float = field(default_factory=time.monotonic)
+
+    def count(self, applied: Applied) -> None:
+        """Add one committed batch."""
+        committed(applied)
+        self.batches += bool(applied.works)
+        self.duplicates += len(applied.works) - len(applied.new)
+        for work in applied.works:
+            if work.delivery.event_id in applied.new:
+                self._count_one(work.outcome.status)
+
+    def _count_one(self, status: EventStatus) -> None:
+        if status is EventStatus.APPLIED:
+            self.applied += 1
+        elif status is EventStatus.IGNORED:
+            self.ignored += 1
+        else:
+            self.failed += 1
+
+    def log(self) -> None:
+        """Log what it did; nothing when there was nothing to do."""
+        if self.batches or self.parked:
+            drain_log.debug(
+                "drained",
+                applied=self.applied,
+                ignored=self.ignored,
+                failed=self.failed,
+                parked=self.parked,
+                duplicates=self.duplicates,
+                batches=self.batches,
+                duration_ms=round((time.monotonic() - self.started) * 1000, 1),
+            )

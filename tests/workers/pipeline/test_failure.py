@@ -278,7 +278,7 @@ def test_a_paused_type_waits_and_the_others_go_on(context: WorkerContext) -> Non
         assert pauses.pause(connection, SESSION, by="ada", reason=None)
         inbox.store(connection, [a_delivery(package(3))], source="webhook")
     done = work(context, [package(1), broken(), package(2), package(2)])
-    assert (done.held, done.duplicates, done.failed) == (2, 1, 1)
+    assert (done.parked, done.duplicates, done.failed) == (2, 1, 1)
     assert statuses(context.engine) == {
         "evt_package_1": "received",
         "evt_package_2": "received",

@@ -15,8 +15,9 @@ from tests.stripe_objects import a_session, an_event
 from workers.context import WorkerContext
 from workers.pipeline.apply import apply
 from workers.pipeline.batch import BATCH, BatchSize
-from workers.pipeline.drain import POISON_DELIVERIES, drain
+from workers.pipeline.drain import drain
 from workers.pipeline.prepared_event import PreparedEvent
+from workers.pipeline.takeover import POISON_DELIVERIES
 
 COUNT = 60
 

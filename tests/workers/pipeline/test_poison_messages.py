@@ -16,7 +16,8 @@ from tests.pipeline import a_delivery, balances, put, statuses, work
 from tests.stripe_objects import a_session, an_event, an_invoice
 from workers.context import WorkerContext
 from workers.operations.audit import audit
-from workers.pipeline.drain import POISON_DELIVERIES, drain
+from workers.pipeline.drain import drain
+from workers.pipeline.takeover import POISON_DELIVERIES
 
 # Three retries; the time between them is not what is tested here.
 DELAYS = (0.01, 0.01, 0.01)

@@ -12,7 +12,8 @@ from tests.pipeline import a_worker_context, put, sell, statuses
 from tests.play import CATALOGUE
 from tests.stripe_objects import a_session, an_event
 from workers.context import WorkerContext
-from workers.pipeline.drain import QUARANTINE_DELIVERIES, drain
+from workers.pipeline.drain import drain
+from workers.pipeline.takeover import QUARANTINE_DELIVERIES
 
 DEAD, LIVING = "a worker that died", "a worker that lives"
 
