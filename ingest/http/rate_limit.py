@@ -44,6 +44,11 @@ class Seconds:
         self._second = 0
         self._counts: dict[str, int] = {}
 
+    @property
+    def callers(self) -> int:
+        """How many callers were counted in this second."""
+        return len(self._counts)
+
     def allows(self, caller: str) -> bool:
         """Count one request; False when it is over the limit of this second."""
         second = int(self._clock())

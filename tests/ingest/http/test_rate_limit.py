@@ -105,7 +105,7 @@ def test_a_new_second_begins_with_nothing_counted() -> None:
     assert seconds.allows("b")
     now[0] = 1.0
     assert seconds.allows("a")
-    assert seconds._counts == {"a": 1}
+    assert seconds.callers == 1
 
 
 @pytest.mark.parametrize(
