@@ -94,17 +94,17 @@ class ProblemSchema(Schema):
     errors = fields.Dict(metadata={"description": "Which inputs are not valid, and why."})
 
 
-def shown(**members: Any) -> Example:  # noqa: ANN401 - an example is whatever its schema wants.
+def example_of(**members: Any) -> Example:  # noqa: ANN401 - an example is whatever its schema wants.
     """An example with these members."""
     return members
 
 
 def page_of(item: Example) -> Example:
     """The example of a list, from that of an item."""
-    return shown(items=[item], next_cursor=None)
+    return example_of(items=[item], next_cursor=None)
 
 
-def time(what: str, *, allow_none: bool = True) -> fields.AwareDateTime:
+def timestamp(what: str, *, allow_none: bool = True) -> fields.AwareDateTime:
     """A field that holds a time, in UTC."""
     return fields.AwareDateTime(
         format="iso",
@@ -114,22 +114,22 @@ def time(what: str, *, allow_none: bool = True) -> fields.AwareDateTime:
     )
 
 
-def whole(what: str, *, allow_none: bool = False) -> fields.Integer:
+def integer(what: str, *, allow_none: bool = False) -> fields.Integer:
     """A field that holds a whole number."""
     return fields.Integer(allow_none=allow_none, metadata={"description": what})
 
 
-def word(what: str, *, allow_none: bool = False) -> fields.String:
+def string(what: str, *, allow_none: bool = False) -> fields.String:
     """A field that holds a text."""
     return fields.String(allow_none=allow_none, metadata={"description": what})
 
 
-def truth(what: str) -> fields.Boolean:
+def boolean(what: str) -> fields.Boolean:
     """A field that holds true or false."""
     return fields.Boolean(metadata={"description": what})
 
 
-def one_of(*words: str, what: str, allow_none: bool = False) -> fields.String:
+def choice(*words: str, what: str, allow_none: bool = False) -> fields.String:
     """A field that holds one of these words."""
     return fields.String(
         allow_none=allow_none, validate=validate.OneOf(words), metadata={"description": what}
