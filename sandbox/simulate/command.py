@@ -134,7 +134,7 @@ def perform(wanted: Run, loaded: settings.Settings, url: str, console: Console) 
         chosen = _offer(reader, wanted)
         for note in chosen.notes:
             console.print(f"note: {note}", highlight=False, markup=False)
-        account = _sell(wanted, chosen)
+        account = sell(wanted, chosen)
         delivered = _deliver(wanted, account, delivery, console)
         expectations = account.expected.users()
         with meter(console, "users right", len(expectations)) as told:
@@ -169,7 +169,8 @@ def _offer(reader: Reader, wanted: Run) -> Offer:
     return offer(in_file, from_listing(listed))
 
 
-def _sell(wanted: Run, chosen: Offer) -> Account:
+def sell(wanted: Run, chosen: Offer) -> Account:
+    """Let the run's customers live in a simulated account."""
     # Midnight, so that a run repeated on the same day has the same bytes.
     today = int(time.time()) // DAY * DAY
     account = Account(seed=wanted.seed, run=wanted.run, starts_at=today)
