@@ -137,9 +137,9 @@ def perform(wanted: Run, loaded: settings.Settings, url: str, console: Console) 
         account = sell(wanted, chosen)
         delivered = _deliver(wanted, account, delivery, console)
         expectations = account.expected.users()
-        with meter(console, "users right", len(expectations)) as told:
+        with meter(console, "users right", len(expectations)) as progress:
             verification = verify_users(
-                reader, expectations, timeout_seconds=wanted.timeout, progress=told
+                reader, expectations, timeout_seconds=wanted.timeout, progress=progress
             )
     return make_report(
         run=wanted.run,
@@ -188,5 +188,5 @@ def _deliver(wanted: Run, account: Account, delivery: Delivery, console: Console
         # It decides an order, not a secret, and must repeat with the seed.
         chance=random.Random(wanted.seed),  # noqa: S311
     )
-    with meter(console, "accepted", sum(map(len, queues))) as told:
-        return delivery.send(queues, len(account.events), told)
+    with meter(console, "accepted", sum(map(len, queues))) as progress:
+        return delivery.send(queues, len(account.events), progress)
