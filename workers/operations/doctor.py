@@ -235,10 +235,10 @@ def _foreign_events(engine: Engine) -> list[Finding]:
 def _scheduler(client: redis.Redis) -> list[Finding]:
     last = Heartbeat(client).last()
     if last is None:
-        return [Finding("scheduler", Level.FAIL, "has never swept", "start `beat` and a worker")]
+        return [Finding("scheduler", Level.FAIL, "has never run", "start `beat` and a worker")]
     age = time.time() - last
     level = Level.OK if age <= HEARTBEAT_SECONDS_MAX else Level.FAIL
-    return [Finding("scheduler", level, f"swept {age:.0f} s ago", "start `beat` and a worker")]
+    return [Finding("scheduler", level, f"last run {age:.0f} s ago", "start `beat` and a worker")]
 
 
 def _account(settings: Settings) -> list[Finding]:
