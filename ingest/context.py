@@ -81,5 +81,5 @@ def attach(extensions: dict[str, object], opened: ReceiverContext) -> None:
 
 
 def current_context() -> ReceiverContext:
-    """The context of the app that answers the request at hand."""
+    """The context of the app that answers the current request."""
     return cast("ReceiverContext", current_app.extensions[_KEY])

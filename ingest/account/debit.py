@@ -1,6 +1,6 @@
-"""Spending tokens over HTTP: for programs that act for a user and may debit.
+"""Spends tokens, for programs that act for a user and may debit.
 
-The user is the token's, never the body's.
+The token names the user, never the body.
 """
 
 from typing import Any

@@ -4,7 +4,7 @@ from marshmallow import fields, validate
 
 from domain.catalogue.plans import INTERVAL_COUNT_MAX
 from ingest.http.schemas import (
-    WHOLE_MAX,
+    SAFE_INTEGER_MAX,
     AnswerSchema,
     BodySchema,
     PageQuerySchema,
@@ -261,7 +261,7 @@ class DebitBodySchema(BodySchema):
     amount = fields.Integer(
         required=True,
         strict=True,
-        validate=validate.Range(1, WHOLE_MAX),
+        validate=validate.Range(1, SAFE_INTEGER_MAX),
         metadata={"description": "How many tokens."},
     )
     reason = fields.String(

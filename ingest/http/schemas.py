@@ -11,19 +11,19 @@ from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, validat
 
 from ingest.http.pagination import LIMIT_DEFAULT, LIMIT_MAX
 
-# What a program that counts in doubles, as JavaScript does, still tells apart.
-WHOLE_MAX = 2**53 - 1
+# The largest integer that JavaScript, which counts in doubles, holds exactly.
+SAFE_INTEGER_MAX = 2**53 - 1
 
 Example = Mapping[str, Any]
 
 
 class AnswerSchema(Schema):
-    """What we answer: every field is always there, and more may be added one day."""
+    """An answer: every field is always there, and more may be added one day."""
 
     example: ClassVar[Example] = {}
 
     class Meta:
-        """Readers must not choke on fields that are added later."""
+        """Readers must accept members that are added later."""
 
         unknown = EXCLUDE
 
@@ -34,12 +34,12 @@ class AnswerSchema(Schema):
 
 
 class BodySchema(Schema):
-    """What we are sent: a member that is not known is refused, for it may be a misspelling."""
+    """The body of a request; an unknown member is refused, because it may be misspelt."""
 
     example: ClassVar[Example] = {}
 
     class Meta:
-        """Refuse what is not known."""
+        """Refuse unknown members."""
 
         unknown = RAISE
 
@@ -48,7 +48,7 @@ class PageQuerySchema(Schema):
     """Which part of a list to answer with."""
 
     class Meta:
-        """A parameter that is not known is nothing to us."""
+        """Ignore unknown parameters."""
 
         unknown = EXCLUDE
 
@@ -78,7 +78,7 @@ class ProblemSchema(Schema):
     """An error (RFC 9457); some codes tell more members than these."""
 
     class Meta:
-        """As in answers."""
+        """Readers must accept members that are added later."""
 
         unknown = EXCLUDE
 
