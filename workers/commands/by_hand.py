@@ -99,7 +99,7 @@ def assign(
     click.echo(f"{before.id} is assigned to {what} by {who.by}.  [{PREFIX}{number}]")
     click.echo(f"before: {_told(before)}")
     click.echo(f"after:  {_told(after)}")
-    for posting in applied.settled.postings:
+    for posting in applied.derived.postings:
         click.echo(f"posted: {posting.entry.delta:+,} tokens, user {posting.entry.user_id}")
 
 

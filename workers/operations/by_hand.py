@@ -46,7 +46,7 @@ def adjust(
     def check(connection: Connection, applied: Applied) -> None:
         # The account is ours until the commit, so nobody spends in between.
         after = known.balance(connection, user_id)
-        if applied.settled.postings and amount < 0 and after < 0 and not allow_debt:
+        if applied.derived.postings and amount < 0 and after < 0 and not allow_debt:
             raise BelowZeroError(
                 f"The balance of {user_id} is {after - amount:,}: {amount:+,} would leave a debt"
                 f" of {-after:,}. Nothing was changed; --allow-debt allows it."

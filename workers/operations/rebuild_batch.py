@@ -53,12 +53,12 @@ class Batch:
         postings = live.reversals(connection, unheard) + live.corrections(connection, adjusted)
         live.replace(connection, rows)
         live.post(connection, postings)
-        # Names that are no money objects are settled by nothing.
+        # Names that are no money objects have nothing derived from them.
         names = {name for unit in units for name in unit.names} - set(unheard)
-        settled = unit_of_work.apply(
+        derived = unit_of_work.apply(
             connection, (), catalogue, locked, again=dict.fromkeys(sorted(names), "")
         )
-        return len(postings) + len(settled.postings)
+        return len(postings) + len(derived.postings)
 
 
 def _is_same(place: Place, same: set[Place]) -> bool:

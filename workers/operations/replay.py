@@ -62,7 +62,7 @@ class Replayed:
 
     def count(self, applied: Applied) -> None:
         """Add one batch."""
-        self.entries += len(applied.settled.postings)
+        self.entries += len(applied.derived.postings)
         for work in applied.works:
             self.statuses[work.outcome.status.value] += 1
             if work.outcome.error and len(self.failures) < FAILURES_TOLD_MAX:
@@ -178,14 +178,14 @@ class Replay:
                 statuses = ({"status": work.was.value}, {"status": work.outcome.status.value})
                 report(Change("event", work.delivery.event_id, *statuses))
         wanted = {
-            "payment_ids": applied.settled.roots.keys() | applied.settled.payments.keys(),
+            "payment_ids": applied.derived.roots.keys() | applied.derived.payments.keys(),
             "subscription_ids": {
                 fact.id
                 for work in applied.works
                 for fact in work.facts
                 if isinstance(fact, Subscription)
             },
-            "user_ids": {posting.entry.user_id for posting in applied.settled.postings},
+            "user_ids": {posting.entry.user_id for posting in applied.derived.postings},
         }
         after = stored.state(connection, **wanted)
         # Another connection still sees what was there before.
