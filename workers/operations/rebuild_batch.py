@@ -39,7 +39,7 @@ class Batch:
         """Lock, check, write, derive and post; returns how many entries were posted."""
         locked = locks.acquire(connection, subjects)
         same = live.is_as_it_was(connection, self.rows.values())
-        units = [unit for unit in self.units if all(_is_same(each, same) for each in unit.places)]
+        units = [unit for unit in self.units if all(_is_same(place, same) for place in unit.places)]
         places = {place for unit in units for place in unit.places}
         rows = [row for place, row in self.rows.items() if place in places]
         unheard = [

@@ -154,7 +154,7 @@ class Replay:
         return [
             replace(
                 prepare(
-                    _delivery(found),
+                    _delivery(stored),
                     is_stored=True,
                     test_mode=self.test_mode,
                     can_ask=self.can_ask,
@@ -162,7 +162,7 @@ class Replay:
                 ),
                 request=request,
             )
-            for found in page
+            for stored in page
         ]
 
     def _reconsider(self, works: Sequence[PreparedEvent]) -> None:
@@ -191,14 +191,16 @@ class Replay:
         # Another connection still sees what was there before.
         with self.engine.connect() as other:
             before = stored.state(other, **wanted)
-        for kind, each in sorted(before.keys() | after.keys()):
-            change = Change(kind, each, before.get((kind, each)), after.get((kind, each)))
+        for kind, object_id in sorted(before.keys() | after.keys()):
+            change = Change(
+                kind, object_id, before.get((kind, object_id)), after.get((kind, object_id))
+            )
             if change.before != change.after:
                 report(change)
 
 
-def _delivery(found: Found) -> Delivery:
-    return Delivery(found.id, found.type, found.created, found.received_ms, found.body)
+def _delivery(stored: Found) -> Delivery:
+    return Delivery(stored.id, stored.type, stored.created, stored.received_ms, stored.body)
 
 
 class _Pace:
