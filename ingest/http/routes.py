@@ -82,7 +82,7 @@ class Routes:
         """
 
         def declare(view: View) -> View:
-            general = problem_responses.of_query(query()) if query else ()
+            general = problem_responses.of_query(query)
             read = partial(inputs.query, query()) if query else None
             self._route(
                 "GET",
@@ -120,10 +120,7 @@ class Routes:
         """
 
         def declare(view: View) -> View:
-            general = (
-                *problem_responses.of_scope(scope),
-                *(problem_responses.of_body() if body else ()),
-            )
+            general = problem_responses.of_scope(scope) + problem_responses.of_body(body)
             read = partial(inputs.body, body()) if body else None
             self._route(
                 "POST",
