@@ -27,19 +27,31 @@ class RedisLine:
     def ask(self, *commands: bytes) -> list[Any]:
         """Send packed commands in one packet; returns their answers, in order.
 
-        Raises what the client raises: `redis.RedisError`, also for the first refusal.
+        A command that Redis refuses has the refusal, a `redis.ResponseError`, for its answer. Where
+        the connection fails on the way, every command whose answer did not come has that failure
+        for its answer, a `redis.RedisError` or an OSError: Redis may have run it or not.
         """
-        connection = self._connection()
+        answers: list[Any] = []
         try:
+            connection = self._connection()
             packet = [b"".join(commands)]
             connection.send_packed_command(packet, check_health=False)  # type: ignore[no-untyped-call]  # The client types half.
-            answers = [connection.read_response() for _ in commands]
+            for _ in commands:
+                answers.append(_answer(connection))
+        except (redis.RedisError, OSError) as failure:
+            self._abandon()
+            answers += [failure] * (len(commands) - len(answers))
         except BaseException:
-            # An answer that was left unread would be taken for that of the next question.
-            connection.disconnect()  # type: ignore[no-untyped-call]  # As above.
+            self._abandon()
             raise
-        self._own.used_at = time.monotonic()
+        else:
+            self._own.used_at = time.monotonic()
         return answers
+
+    def _abandon(self) -> None:
+        """Close the connection: an answer left unread would be taken for the next question's."""
+        if self._own.connection is not None:
+            self._own.connection.disconnect()  # type: ignore[no-untyped-call]  # As above.
 
     def _connection(self) -> ConnectionInterface:
         connection = self._own.connection
@@ -58,6 +70,13 @@ class _Own(threading.local):
 
     connection: ConnectionInterface | None = None
     used_at: float = 0.0
+
+
+def _answer(connection: ConnectionInterface) -> Any:  # noqa: ANN401 - whatever Redis says.
+    try:
+        return connection.read_response()
+    except redis.ResponseError as refusal:
+        return refusal
 
 
 def _is_stale(connection: ConnectionInterface) -> bool:

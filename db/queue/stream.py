@@ -71,6 +71,18 @@ class StreamMessage:
     delivery: Delivery
 
 
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What became of deliveries that were put into the stream together.
+
+    `errors` has, for each in its order, None where Redis has it on disk, else why that is not
+    known. `must_wake` says that the caller must ask for a drain.
+    """
+
+    errors: tuple[redis.RedisError | OSError | None, ...]
+    must_wake: bool
+
+
 def connect(redis_url: str, *, timeout_seconds: float = 0.5) -> redis.Redis:
     """A client that gives up after `timeout_seconds` and never retries by itself.
 
@@ -94,13 +106,32 @@ class EventStream:
         self._line = RedisLine(client)
 
     def put(self, delivery: Delivery) -> bool:
-        """Append a delivery and request a wake-up, in one round trip.
+        """Append a delivery and request a wake-up; True when the caller must ask for a drain.
 
-        Returns True when this call is the first to request it, so the caller must send it. When
-        it returns at all, Redis has taken the entry. Raises `redis.RedisError` otherwise.
+        When it returns at all, Redis has taken the entry. Raises `redis.RedisError` or OSError
+        otherwise.
         """
-        _, is_first = self._line.ask(packed(*_APPEND, *_fields(delivery)), _REQUEST_WAKE_UP)
-        return bool(is_first)
+        appended = self.put_each([delivery])
+        [error] = appended.errors
+        if error:
+            raise error
+        return appended.must_wake
+
+    def put_each(self, deliveries: Sequence[Delivery]) -> Appended:
+        """Append deliveries and request one wake-up for all of them, in one packet.
+
+        Redis writes what comes in one packet to its file at once, so many share the wait for the
+        disk (docs/decisions/0018).
+        """
+        packets = [packed(*_APPEND, *_fields(delivery)) for delivery in deliveries]
+        *appended, wake_up = self._line.ask(*packets, _REQUEST_WAKE_UP)
+        errors = tuple(
+            answer if isinstance(answer, (redis.RedisError, OSError)) else None
+            for answer in appended
+        )
+        # Whether a wake-up was requested before is unknown where the answer is: one too many is
+        # harmless.
+        return Appended(errors, must_wake=wake_up is not None and not all(errors))
 
     def request_wake_up(self) -> bool:
         """Request a wake-up alone; True when nobody had, so the caller must send it."""
