@@ -13,7 +13,7 @@ from ingest.checkout import portal, status, stripe_errors, views
 from ingest.http import access_log, openapi, problems, rate_limit
 from ingest.http.inputs import BODY_BYTES_MAX
 from ingest.ops import health, metrics, swagger_ui
-from ingest.webhook import fast_path, receiver
+from ingest.webhook import receiver
 from settings import Settings
 
 PREFLIGHT_SECONDS = 600
@@ -42,7 +42,6 @@ def create_app(settings: Settings, *, opened: context.ReceiverContext | None = N
     stripe_errors.register(app)
     _allow_origins(app, settings.cors_origins)
     _trust_proxies(app, settings.trusted_proxies)
-    app.wsgi_app = fast_path.WebhookEntry(app.wsgi_app, here)  # type: ignore[method-assign]
     return app
 
 

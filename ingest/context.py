@@ -1,6 +1,6 @@
 """What the receiver holds: one of each connection, made once in each process."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -14,6 +14,7 @@ from db.queue.stream import EventStream, connect
 from ingest.http.auth import Authenticator
 from ingest.intake.durability import DurabilityCheck
 from ingest.intake.intake import Intake
+from ingest.intake.wake_up import BackgroundWakeUp
 from settings import Settings
 from stripe_gateway import StripeGateway, open_gateway
 
@@ -41,23 +42,21 @@ class ReceiverContext:
     gateway: StripeGateway | None = None
 
 
-def open_context(
-    settings: Settings, *, send_wake_up: Callable[[], object] | None = None
-) -> ReceiverContext:
-    """A context on the configured database, Redis and broker; make it after fork.
-
-    `send_wake_up` asks for a drain in another way than by the broker.
-    """
+def open_context(settings: Settings) -> ReceiverContext:
+    """A context on the configured database, Redis and broker; make it after fork."""
     engine = make_engine(
         settings.database_url, pool_size=DATABASE_CONNECTIONS, application_name="fiko-billing web"
     )
     client = connect(settings.redis_url, timeout_seconds=REDIS_TIMEOUT_SECONDS)
     durability = DurabilityCheck(client, settings.intake)
+    celery = celery_config.make_app(settings, publisher=True)
     intake = Intake(
         stream=EventStream(client),
         durability=durability,
         engine=engine,
-        send_wake_up=send_wake_up or _broker_wake_up(settings),
+        send_wake_up=BackgroundWakeUp(
+            lambda: celery.send_task(celery_config.DRAIN, ignore_result=True)
+        ),
     )
     return ReceiverContext(
         settings=settings,
@@ -70,16 +69,16 @@ def open_context(
     )
 
 
-def _broker_wake_up(settings: Settings) -> Callable[[], object]:
-    celery = celery_config.make_app(settings, publisher=True)
-    return lambda: celery.send_task(celery_config.DRAIN, ignore_result=True)
-
-
 def attach(extensions: dict[str, object], opened: ReceiverContext) -> None:
     """Make this the context of the app whose extensions these are."""
     extensions[_KEY] = opened
 
 
+def context_of(extensions: Mapping[str, object]) -> ReceiverContext:
+    """The context of the app whose extensions these are."""
+    return cast("ReceiverContext", extensions[_KEY])
+
+
 def current_context() -> ReceiverContext:
-    """The context of the app that answers the current request."""
-    return cast("ReceiverContext", current_app.extensions[_KEY])
+    """The context of the app that answers the request at hand."""
+    return context_of(current_app.extensions)

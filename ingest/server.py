@@ -1,16 +1,15 @@
-"""The command that serves the receiver: granian with one worker process of several threads.
+"""The command that serves the receiver: granian with one worker process, an event loop.
 
 More cores are used by more of these processes behind a proxy, not by more workers in one.
 """
 
 import ctypes
 import importlib
-import logging
 import os
+import resource
 import signal
 import socket
 import sys
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -21,12 +20,13 @@ from granian.http import HTTP1Settings
 
 import settings
 import telemetry
+from ingest.context import context_of
+from ingest.webhook.fast_path import WebhookEntry
 
-# Four are as fast; the others are for requests that wait, for Stripe to answer above all
-# (`ingest.checkout.deadline` bounds how many), so that a Stripe that hangs does not keep its
-# webhooks out.
-THREADS = 16
 BACKLOG = 1024
+# Connections at the same time, idle ones too; each may need a file descriptor.
+CONNECTIONS_MAX = 8192
+FILES_BESIDE = 256
 # A client that dawdles over its headers, or idles on a kept connection, is cut off after this.
 HEADER_TIMEOUT_MS = 15_000
 # All header lines of a request together; more is answered 431, before this product is asked.
@@ -37,34 +37,21 @@ STOP_TIMEOUT_SECONDS = 5
 NEEDS = ("database_url", "redis_url")
 
 _PR_SET_PDEATHSIG = 1
-# granian says that THREADS are many for the cores; their number was chosen for what they wait for.
-_THREADS_WARNING = "Configuration allows spawning up to"
-
-
-class ThreadsAreMeant(logging.Filter):
-    """Drops granian's warning about the number of threads."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Whether a line is another one."""
-        return not record.getMessage().startswith(_THREADS_WARNING)
-
 
 # granian writes through its own handlers unless told to leave that to the root logger.
 _LOGGERS = {
-    name: {"handlers": [], "level": "WARNING", "propagate": True, "filters": ["threads"]}
+    name: {"handlers": [], "level": "WARNING", "propagate": True}
     for name in ("_granian", "granian.access")
 }
 _LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    # By name, for where granian's worker is a fresh process and this is pickled for it.
-    "filters": {"threads": {"()": f"{__name__}.{ThreadsAreMeant.__name__}"}},
     "loggers": _LOGGERS,
 }
 
 
 @click.command()
-@click.option("--app", default="wsgi:app", hidden=True, help="The WSGI application, module:name.")
+@click.option("--app", default="wsgi:app", hidden=True, help="The Flask application, module:name.")
 def web(app: str) -> None:
     """Run the receiver and the API."""
     try:
@@ -72,6 +59,7 @@ def web(app: str) -> None:
     except settings.SettingsError as error:
         raise click.ClickException(str(error)) from error
     _require_free(configured.host, configured.port)
+    _allow_connections()
     server = _server(configured, app)
     telemetry.configure(configured.log_format, "web", level=configured.log_level)
     telemetry.catch_uncaught()
@@ -86,12 +74,10 @@ def _server(configured: settings.Settings, app: str) -> Any:  # noqa: ANN401 - g
         app,
         address=configured.host,
         port=configured.port,
-        interface=Interfaces.WSGI,
+        interface=Interfaces.RSGI,
         workers=1,
-        blocking_threads=THREADS,
         backlog=BACKLOG,
-        # Counts connections, idle ones too; requests wait their turn for a thread.
-        backpressure=BACKLOG,
+        backpressure=CONNECTIONS_MAX,
         # Whoever wants HTTP/2 speaks it to the proxy.
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(
@@ -105,7 +91,7 @@ def _server(configured: settings.Settings, app: str) -> Any:  # noqa: ANN401 - g
     )
 
 
-def _load(parent_pid: int, place: str) -> Callable[..., Any]:
+def _load(parent_pid: int, place: str) -> WebhookEntry:
     """Runs in the worker process: tie its life to the parent's, then make the app."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -114,8 +100,17 @@ def _load(parent_pid: int, place: str) -> Callable[..., Any]:
             sys.exit(1)
     # Connections are made after the fork, in this process.
     module_name, name = place.split(":")
-    app: Callable[..., Any] = getattr(importlib.import_module(module_name), name)
-    return app
+    app = getattr(importlib.import_module(module_name), name)
+    return WebhookEntry(app, context_of(app.extensions))
+
+
+def _allow_connections() -> None:
+    """Allow as many open files as connections and engines need, where the machine lets us."""
+    wanted = CONNECTIONS_MAX + FILES_BESIDE
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
 def _require_free(host: str, port: int) -> None:

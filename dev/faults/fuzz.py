@@ -22,7 +22,7 @@ from db.queue.stream import STREAM
 from dev.faults.load import LANES, NO_ANSWER
 from dev.faults.mutations import mutate
 from dev.faults.product import ROOT, Product
-from ingest.webhook.receiver import BODY_BYTES_MAX
+from ingest.webhook.webhook_problems import BODY_BYTES_MAX
 from sandbox.simulate.account import Account
 from sandbox.simulate.delivery import PATH, signature_header
 from sandbox.simulate.engine import Event
@@ -129,7 +129,7 @@ def _alive(product: Product) -> set[int]:
     """The process ids of receiver and worker: neither may be replaced."""
     roles = ("receiver", "worker")
     leaders = {product.main(role).pid for role in roles}
-    return leaders | {child.pid for role in roles for child in product.children(role)}
+    return leaders | {each.pid for role in roles for each in product.children(role)}
 
 
 def _send(
@@ -217,5 +217,5 @@ def _compared(product: Product, account: Account) -> tuple[int, list[str]]:
         verification = verify_users(
             reader, account.expected.users(), timeout_seconds=10, progress=lambda _ready: None
         )
-    users = {difference.user_id for difference in verification.differences}
-    return len(users), [str(difference) for difference in verification.differences]
+    users = {each.user_id for each in verification.differences}
+    return len(users), [str(each) for each in verification.differences]

@@ -9,6 +9,9 @@ __all__ = [
     "problem_responses",
     "problems",
     "rate_limit",
+    "request_body",
     "routes",
+    "rsgi",
     "schemas",
+    "wsgi_bridge",
 ]

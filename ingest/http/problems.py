@@ -141,12 +141,12 @@ def _from_http(error: HTTPException) -> Response:
 
 
 def _wrong_method() -> MethodNotAllowed | None:
-    """A 405 that Werkzeug answers as a 404: a wrong method on /path where the rule is /path/."""
+    """What Werkzeug takes for unknown: a wrong method on /path where the rule is /path/."""
     adapter = current_app.create_url_adapter(request)
     methods = adapter.allowed_methods(f"{request.path}/") if adapter else []
-    # Where the rule takes the method, the view itself answered 404.
-    is_wrong_method = methods and request.method not in methods
-    return MethodNotAllowed(sorted(methods)) if is_wrong_method else None
+    # A view that takes the method has looked for something itself, and not found it.
+    is_wrong = methods and request.method not in methods
+    return MethodNotAllowed(sorted(methods)) if is_wrong else None
 
 
 def _from_database(error: DBAPIError | PoolTimeoutError) -> Response:
@@ -158,9 +158,14 @@ def _from_database(error: DBAPIError | PoolTimeoutError) -> Response:
 
 
 def _from_bug(error: Exception) -> Response:
+    return of_bug(error).response()
+
+
+def of_bug(error: Exception) -> Problem:
+    """Log what nobody expected; returns the 500 that tells the caller nothing of it."""
     # A database error's text quotes values; its type and the trace's code lines do not.
     _log.error("request failed", error=type(error).__name__, exc_info=error)
-    return INTERNAL_ERROR.problem().response()
+    return INTERNAL_ERROR.problem()
 
 
 def _retry_after(status: int) -> dict[str, str]:

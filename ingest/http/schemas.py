@@ -11,19 +11,19 @@ from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, validat
 
 from ingest.http.pagination import LIMIT_DEFAULT, LIMIT_MAX
 
-# The largest integer that JavaScript, which counts in doubles, holds exactly.
-SAFE_INTEGER_MAX = 2**53 - 1
+# What a program that counts in doubles, as JavaScript does, still tells apart.
+WHOLE_MAX = 2**53 - 1
 
 Example = Mapping[str, Any]
 
 
 class AnswerSchema(Schema):
-    """An answer: every field is always there, and more may be added one day."""
+    """What we answer: every field is always there, and more may be added one day."""
 
     example: ClassVar[Example] = {}
 
     class Meta:
-        """Readers must accept members that are added later."""
+        """Readers must not choke on fields that are added later."""
 
         unknown = EXCLUDE
 
@@ -34,12 +34,12 @@ class AnswerSchema(Schema):
 
 
 class BodySchema(Schema):
-    """The body of a request; an unknown member is refused, because it may be misspelt."""
+    """What we are sent: a member that is not known is refused, for it may be a misspelling."""
 
     example: ClassVar[Example] = {}
 
     class Meta:
-        """Refuse unknown members."""
+        """Refuse what is not known."""
 
         unknown = RAISE
 
@@ -48,7 +48,7 @@ class PageQuerySchema(Schema):
     """Which part of a list to answer with."""
 
     class Meta:
-        """Ignore unknown parameters."""
+        """A parameter that is not known is nothing to us."""
 
         unknown = EXCLUDE
 
@@ -78,7 +78,7 @@ class ProblemSchema(Schema):
     """An error (RFC 9457); some codes tell more members than these."""
 
     class Meta:
-        """Readers must accept members that are added later."""
+        """As in answers."""
 
         unknown = EXCLUDE
 
@@ -94,17 +94,17 @@ class ProblemSchema(Schema):
     errors = fields.Dict(metadata={"description": "Which inputs are not valid, and why."})
 
 
-def example_of(**members: Any) -> Example:  # noqa: ANN401 - an example is whatever its schema wants.
+def shown(**members: Any) -> Example:  # noqa: ANN401 - an example is whatever its schema wants.
     """An example with these members."""
     return members
 
 
 def page_of(item: Example) -> Example:
     """The example of a list, from that of an item."""
-    return example_of(items=[item], next_cursor=None)
+    return shown(items=[item], next_cursor=None)
 
 
-def timestamp(what: str, *, allow_none: bool = True) -> fields.AwareDateTime:
+def time(what: str, *, allow_none: bool = True) -> fields.AwareDateTime:
     """A field that holds a time, in UTC."""
     return fields.AwareDateTime(
         format="iso",
@@ -114,22 +114,22 @@ def timestamp(what: str, *, allow_none: bool = True) -> fields.AwareDateTime:
     )
 
 
-def integer(what: str, *, allow_none: bool = False) -> fields.Integer:
+def whole(what: str, *, allow_none: bool = False) -> fields.Integer:
     """A field that holds a whole number."""
     return fields.Integer(allow_none=allow_none, metadata={"description": what})
 
 
-def string(what: str, *, allow_none: bool = False) -> fields.String:
+def word(what: str, *, allow_none: bool = False) -> fields.String:
     """A field that holds a text."""
     return fields.String(allow_none=allow_none, metadata={"description": what})
 
 
-def boolean(what: str) -> fields.Boolean:
+def truth(what: str) -> fields.Boolean:
     """A field that holds true or false."""
     return fields.Boolean(metadata={"description": what})
 
 
-def choice(*words: str, what: str, allow_none: bool = False) -> fields.String:
+def one_of(*words: str, what: str, allow_none: bool = False) -> fields.String:
     """A field that holds one of these words."""
     return fields.String(
         allow_none=allow_none, validate=validate.OneOf(words), metadata={"description": what}

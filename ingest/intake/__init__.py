@@ -1,3 +1,3 @@
 """Where an event is stored: the stream first, the inbox second."""
 
-__all__ = ["durability", "intake"]
+__all__ = ["durability", "group_commit", "intake", "wake_up"]

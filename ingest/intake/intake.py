@@ -4,12 +4,12 @@ When `accept` returns, the event is on disk. When neither store takes it, `NotSt
 and nothing may be promised. What the event says is no concern of this module.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import redis
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 import telemetry
 from db.queue import inbox
@@ -51,35 +51,75 @@ class Intake:
 
     def accept(self, delivery: Delivery) -> Store:
         """Keep the delivery and say where; raises `NotStoredError` when neither store can."""
-        stored = self._with_redis(delivery) if self._breaker.allows() else None
-        return stored or self._to_inbox(delivery)
+        [outcome] = self.accept_each([delivery])
+        if outcome is None:
+            raise NotStoredError
+        return outcome
 
-    def _with_redis(self, delivery: Delivery) -> Store | None:
-        """Where the delivery is stored; None when Redis failed before that."""
-        stored: Store | None = None
+    def accept_each(self, deliveries: Sequence[Delivery]) -> list[Store | None]:
+        """Keep the deliveries; where each is stored, None for what neither store took.
+
+        A delivery whose answer from Redis is lost goes to the inbox as well: it may then be in
+        both, which workers take for a duplicate.
+        """
+        outcomes: list[Store | None] = [None] * len(deliveries)
+        inbox_first = False
+        if self._breaker.allows():
+            inbox_first = not self._to_stream(deliveries, outcomes)
+        left = [place for place, store in enumerate(outcomes) if store is None]
+        if left:
+            stored = self._to_inbox([deliveries[place] for place in left])
+            for place, store in zip(left, stored, strict=True):
+                outcomes[place] = store
+            if inbox_first and any(stored):
+                self._request_wake_up()
+        return outcomes
+
+    def _to_stream(self, deliveries: Sequence[Delivery], outcomes: list[Store | None]) -> bool:
+        """Note in `outcomes` what the stream took; False where Redis is well and not durable."""
         try:
-            if self._durability.verdict().durable:
-                is_first = self._stream.put(delivery)
-                stored = "stream"
-            else:
-                stored = self._to_inbox(delivery)
-                is_first = self._stream.request_wake_up()
+            if not self._durability.verdict().durable:
+                return False
+            appended = self._stream.put_each(deliveries)
         except _REDIS_REFUSES as error:
             self._redis_failed(error)
-            return stored
+            return True
+        for place, failed in enumerate(appended.errors):
+            if failed is None:
+                outcomes[place] = "stream"
+        failure = next(filter(None, appended.errors), None)
+        if failure is None:
+            self._redis_answered()
+        else:
+            self._redis_failed(failure)
+        if appended.must_wake:
+            self._wake_a_worker()
+        return True
+
+    def _to_inbox(self, deliveries: Sequence[Delivery]) -> list[Store | None]:
+        # Stripe may repeat an event before the first delivery of it is answered.
+        by_id = {delivery.event_id: delivery for delivery in deliveries}
+        try:
+            with self._engine.begin() as connection:
+                inbox.store(connection, list(by_id.values()), source="webhook")
+        except SQLAlchemyError as error:
+            if len(by_id) > 1 and not _is_away(error):
+                # What is wrong with one of them is not wrong with the others.
+                return [self._to_inbox([delivery])[0] for delivery in deliveries]
+            _log.error("inbox refused events", error=type(error).__name__, events=len(by_id))
+            return [None] * len(deliveries)
+        return ["inbox"] * len(deliveries)
+
+    def _request_wake_up(self) -> None:
+        """Wake a worker for what went to the inbox of a Redis that is well and not durable."""
+        try:
+            is_first = self._stream.request_wake_up()
+        except _REDIS_REFUSES as error:
+            self._redis_failed(error)
+            return
         self._redis_answered()
         if is_first:
             self._wake_a_worker()
-        return stored
-
-    def _to_inbox(self, delivery: Delivery) -> Store:
-        try:
-            with self._engine.begin() as connection:
-                inbox.store(connection, [delivery], source="webhook")
-        except SQLAlchemyError as error:
-            _log.error("inbox refused an event", error=type(error).__name__)
-            raise NotStoredError from error
-        return "inbox"
 
     def _wake_a_worker(self) -> None:
         try:
@@ -95,3 +135,10 @@ class Intake:
     def _redis_answered(self) -> None:
         if self._breaker.succeeded():
             _log.info("redis answers again")
+
+
+def _is_away(error: SQLAlchemyError) -> bool:
+    """Whether it is the database that fails, and not what it was given."""
+    if not isinstance(error, DBAPIError):
+        return True
+    return isinstance(error, OperationalError) or error.connection_invalidated

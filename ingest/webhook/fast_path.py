@@ -1,84 +1,131 @@
-"""A short way in for what Stripe delivers: answers a plain, good delivery before Flask is asked.
+"""The way in for what Stripe delivers: an event loop answers the webhook, Flask everything else.
 
-Flask's dispatch costs as much as everything that the receiver does (docs/decisions/0013). Whatever
-is not plain or not good goes on to the Flask view, which calls the same `receive` and says what is
-wrong; so nothing is refused here.
+A request that waits for the disk costs the loop nothing, and those that wait together share one
+wait (`ingest.intake.group_commit`, docs/decisions/0018). The Flask view of the same address stands
+on the same functions, for whoever serves `wsgi:app` with another server.
 """
 
+import asyncio
 import time
-from collections.abc import Iterable
-from io import BytesIO
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import metrics
+import telemetry
 from ingest.context import ReceiverContext
-from ingest.http import access_log
-from ingest.webhook import receiver
+from ingest.http import access_log, inputs, problems, request_body, wsgi_bridge
+from ingest.http.problems import Problem
+from ingest.http.request_body import BodyReader
+from ingest.http.rsgi import HTTPProtocol, ProtocolClosed, Scope
+from ingest.http.wsgi_bridge import WsgiBridge
+from ingest.intake.group_commit import GroupCommit, TooBusyError
+from ingest.intake.intake import NotStoredError
+from ingest.webhook import receiver, webhook_problems
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from _typeshed.wsgi import WSGIApplication
 
 PATHS = frozenset({receiver.PATH, receiver.PATH.rstrip("/")})
-_LENGTH_DIGITS_MAX = len(str(receiver.BODY_BYTES_MAX))
+# Four are as fast; the others are for requests that wait, for Stripe to answer above all
+# (`ingest.checkout.deadline` bounds how many).
+THREADS = 16
+
+_NOTHING: Mapping[str, str] = {}
+_CONTENT = ("content-type", "application/json")
+_ID = access_log.HEADER.lower()
+# Stands for a header's value that is no ASCII: no signature is.
+_NO_ASCII = "\N{REPLACEMENT CHARACTER}"
+_log = telemetry.get_logger("ingest.webhook.fast_path")
 
 
 class WebhookEntry:
-    """Wraps the WSGI application; to be called by many threads at once."""
+    """The RSGI application that granian serves: the webhook itself, and a WSGI app behind it."""
 
-    def __init__(self, app: "WSGIApplication", here: ReceiverContext) -> None:
-        self._app = app
-        self._intake = here.intake
-        # Without a secret there is no good delivery.
-        enabled = here.settings.stripe_enabled
-        self._secrets = here.settings.stripe_webhook_secrets if enabled else ()
+    def __init__(self, app: "WSGIApplication", context: ReceiverContext) -> None:
+        self._context = context
+        self._secrets = context.settings.stripe_webhook_secrets
+        self._bodies = BodyReader()
+        self._group = GroupCommit(context.intake)
+        self._rest = WsgiBridge(
+            app, self._bodies, threads=THREADS, body_bytes_max=inputs.BODY_BYTES_MAX
+        )
 
-    def __call__(
-        self, environ: "WSGIEnvironment", start_response: "StartResponse"
-    ) -> Iterable[bytes]:
-        """Answer a delivery, or have the application answer."""
-        length = _plain_length(environ)
-        if length is None or not self._secrets:
-            return self._app(environ, start_response)
-        began = time.perf_counter()
-        request_id = access_log.request_id(environ.get("HTTP_X_REQUEST_ID", ""))
-        body = environ["wsgi.input"].read(length)
+    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The server's worker begins."""
+        self._group.start(loop)
+
+    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The server's worker has answered what it had taken, and ends."""
+        self._group.stop()
+        self._rest.close()
+
+    async def __rsgi__(self, scope: Scope, proto: HTTPProtocol) -> None:
+        """Answer one request."""
         try:
-            received = receiver.receive(
-                body,
-                environ.get("HTTP_STRIPE_SIGNATURE"),
-                secrets=self._secrets,
-                intake=self._intake,
-                request_id=request_id,
-            )
-        except Exception:  # noqa: BLE001 - the view meets it again, and says what it is.
-            environ["wsgi.input"] = BytesIO(body)
-            return self._app(environ, start_response)
-        headers = [*_HEADERS, (access_log.HEADER, request_id)]
-        start_response("200 OK", headers)
+            if scope.method == "POST" and scope.path in PATHS:
+                await self._take(scope, proto)
+            else:
+                await self._rest.answer(scope, proto)
+        except ProtocolClosed:
+            _log.info("the client went away before it was answered")
+
+    async def _take(self, scope: Scope, proto: HTTPProtocol) -> None:
+        began = time.perf_counter()
+        request_id = access_log.request_id(scope.headers.get("x-request-id") or "")
+        added, problem = _NOTHING, None
+        try:
+            added = (await self._receive(scope, proto, request_id)).log_fields
+            proto.response_bytes(200, [_CONTENT, (_ID, request_id)], receiver.RECEIVED)
+        except ProtocolClosed:
+            raise
+        except Problem as refused:
+            problem = refused
+        except Exception as error:  # noqa: BLE001 - whatever it is, Stripe is told to send it again.
+            problem = problems.of_bug(error)
+        if problem:
+            metrics.webhook_refused(problem.code)
+            problem.headers[access_log.HEADER] = request_id
+            wsgi_bridge.respond(proto, problem)
         access_log.answered(
             "POST",
-            environ["PATH_INFO"],
-            200,
+            scope.path,
+            problem.status if problem else 200,
             time.perf_counter() - began,
             route=receiver.PATH,
             request_id=request_id,
-            added=received.log_fields,
+            added=added,
+            code=problem.code if problem else None,
         )
-        return [receiver.RECEIVED]
+
+    async def _receive(
+        self, scope: Scope, proto: HTTPProtocol, request_id: str
+    ) -> receiver.Received:
+        receiver.require_configured(self._context)
+        body = await self._body(scope, proto)
+        delivery = receiver.verified(
+            body, _signature(scope), secrets=self._secrets, request_id=request_id
+        )
+        try:
+            store = await self._group.accept(delivery)
+        except NotStoredError:
+            raise webhook_problems.NOT_STORED.problem() from None
+        except TooBusyError:
+            raise webhook_problems.TOO_BUSY.problem() from None
+        return receiver.stored(delivery, store)
+
+    async def _body(self, scope: Scope, proto: HTTPProtocol) -> bytes:
+        try:
+            return await self._bodies.read(scope, proto, webhook_problems.BODY_BYTES_MAX)
+        except request_body.TooLargeError:
+            raise webhook_problems.TOO_LARGE.problem() from None
+        except request_body.TooSlowError:
+            raise webhook_problems.TOO_SLOW.problem() from None
+        except request_body.TooManyError:
+            raise webhook_problems.TOO_BUSY.problem() from None
 
 
-_HEADERS = (
-    ("Content-Type", "application/json"),
-    ("Content-Length", str(len(receiver.RECEIVED))),
-)
-
-
-def _plain_length(environ: "WSGIEnvironment") -> int | None:
-    """The length of a delivery that tells one within the limit; None for every other request."""
-    if environ["REQUEST_METHOD"] != "POST" or environ.get("PATH_INFO") not in PATHS:
-        return None
-    told = environ.get("CONTENT_LENGTH") or ""
-    if not (told.isascii() and told.isdigit() and len(told) <= _LENGTH_DIGITS_MAX):
-        return None
-    length = int(told)
-    is_chunked = "HTTP_TRANSFER_ENCODING" in environ
-    return None if is_chunked or length > receiver.BODY_BYTES_MAX else length
+def _signature(scope: Scope) -> str | None:
+    """The `Stripe-Signature` header; the server keeps to itself what is no ASCII."""
+    name = "stripe-signature"
+    header = scope.headers.get(name)
+    return _NO_ASCII if header is None and name in scope.headers else header

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from ingest.http.problems import ProblemType
+from ingest.http import problems
+from ingest.webhook import webhook_problems
 
 PARAMETERS: list[dict[str, Any]] = [
     {
@@ -14,19 +15,7 @@ PARAMETERS: list[dict[str, Any]] = [
         "example": "t=1772323207,v1=" + 32 * "5e",
     }
 ]
-PROBLEMS = (
-    ProblemType(400, "signature_missing", "The Stripe-Signature header is missing."),
-    ProblemType(400, "signature_invalid", "The signature does not match."),
-    ProblemType(
-        400, "signature_stale", "The signature's timestamp is more than 300 s away from now."
-    ),
-    ProblemType(400, "not_an_event", "The body is not a Stripe event: it is not valid JSON."),
-    ProblemType(413, "too_large", "The body is larger than 1048576 bytes."),
-    ProblemType(500, "internal_error", "Something went wrong here; it has been logged."),
-    ProblemType(503, "stripe_disabled", "Stripe is not enabled."),
-    ProblemType(503, "webhook_secret_missing", "No webhook secret is configured."),
-    ProblemType(503, "not_stored", "No durable storage takes events at the moment; send it again."),
-)
+PROBLEMS = (*webhook_problems.ALL, problems.INTERNAL_ERROR)
 BODY: dict[str, Any] = {
     "required": True,
     "description": "The event as Stripe sends it.",

@@ -20,13 +20,23 @@ from ingest.context import ReceiverContext, current_context
 from ingest.http import access_log
 from ingest.http.problems import Problem
 from ingest.http.routes import Routes
-from ingest.intake.intake import Intake, NotStoredError
+from ingest.intake.intake import Intake, NotStoredError, Store
 from ingest.webhook import openapi
 from ingest.webhook.schemas import ReceivedSchema
+from ingest.webhook.webhook_problems import (
+    BODY_BYTES_MAX,
+    NOT_AN_EVENT,
+    NOT_STORED,
+    SECRET_MISSING,
+    SIGNATURE_INVALID,
+    SIGNATURE_MISSING,
+    SIGNATURE_STALE,
+    STRIPE_DISABLED,
+    TOLERANCE_SECONDS,
+    TOO_LARGE,
+)
 
 PATH = "/billing/stripe/webhook/"
-BODY_BYTES_MAX = 1024 * 1024
-TOLERANCE_SECONDS = 300
 # Room for some forty signatures; Stripe sends one for each active secret, at most a few.
 HEADER_LENGTH_MAX = 4096
 NAME_LENGTH_MAX = 255
@@ -59,31 +69,43 @@ class Received:
 
 
 def receive(
+    body: bytes, header: str | None, *, secrets: Sequence[str], intake: Intake, request_id: str = ""
+) -> Received:
+    """Verify and store one delivery; when this returns, answer 200.
+
+    Raises what `verified` raises, and a 503 `Problem` when nothing durable takes it.
+    """
+    delivery = verified(body, header, secrets=secrets, request_id=request_id)
+    try:
+        store = intake.accept(delivery)
+    except NotStoredError as error:
+        raise NOT_STORED.problem() from error
+    return stored(delivery, store)
+
+
+def verified(
     body: bytes,
     header: str | None,
     *,
     secrets: Sequence[str],
-    intake: Intake,
     request_id: str = "",
     now_seconds: float | None = None,
-) -> Received:
-    """Verify and store one delivery; when this returns, answer 200.
+) -> Delivery:
+    """The delivery in a body that Stripe signed, ready to be stored.
 
     `header` is the `Stripe-Signature` header as it came, `secrets` are tried in turn; a worker
     logs `request_id` again. Raises a `Problem`: 400 when the signature or the body is wrong, 413
-    when the body is too large, 503 when nothing durable takes it.
+    when the body is too large.
     """
     if len(body) > BODY_BYTES_MAX:
-        raise Problem(413, "too_large", f"The body is larger than {BODY_BYTES_MAX} bytes.")
+        raise TOO_LARGE.problem()
     now = time.time() if now_seconds is None else now_seconds
     verify(body, header, secrets, now)
-    delivery = parse(body, received_ms=int(now * 1000), request_id=request_id)
-    try:
-        store = intake.accept(delivery)
-    except NotStoredError as error:
-        raise Problem.unavailable(
-            "not_stored", "No durable storage takes events at the moment; send it again."
-        ) from error
+    return parse(body, received_ms=int(now * 1000), request_id=request_id)
+
+
+def stored(delivery: Delivery, store: Store) -> Received:
+    """Count a delivery that a store has confirmed; returns what the log may know of it."""
     metrics.event_received(delivery.event_type, store)
     return Received(delivery.event_id, delivery.event_type, store)
 
@@ -91,21 +113,16 @@ def receive(
 def verify(body: bytes, header: str | None, secrets: Sequence[str], now_seconds: float) -> None:
     """Raise a 400 unless one of the secrets signed this body within 300 s of now."""
     if not header:
-        raise Problem(400, "signature_missing", "The Stripe-Signature header is missing.")
+        raise SIGNATURE_MISSING.problem()
     # The SDK cannot compare other characters, and would take its time over thousands of them.
     if not header.isascii() or len(header) > HEADER_LENGTH_MAX:
-        raise _bad_signature()
+        raise SIGNATURE_INVALID.problem()
     text = _decode(body)
     if not any(_signed(text, header, secret) for secret in secrets):
-        raise _bad_signature()
+        raise SIGNATURE_INVALID.problem()
     # The SDK takes any timestamp from the future.
     if abs(now_seconds - _timestamp(header)) > TOLERANCE_SECONDS:
-        raise Problem(
-            400,
-            "signature_stale",
-            f"The signature's timestamp is more than {TOLERANCE_SECONDS} s away from now;"
-            " is one of the clocks wrong?",
-        )
+        raise SIGNATURE_STALE.problem()
 
 
 def parse(body: bytes, *, received_ms: int, request_id: str = "") -> Delivery:
@@ -147,7 +164,7 @@ def stripe_webhook() -> Response:
     Duplicates and types that mean nothing here are answered 200 as well.
     """
     here = current_context()
-    _require_configured(here)
+    require_configured(here)
     # Werkzeug refuses a longer Content-Length unread, but cuts off a body that does not tell its
     # length; one byte more than is allowed shows that it was cut.
     request.max_content_length = BODY_BYTES_MAX + 1
@@ -164,14 +181,12 @@ def stripe_webhook() -> Response:
     return Response(RECEIVED, 200, content_type="application/json")
 
 
-def _require_configured(here: ReceiverContext) -> None:
+def require_configured(here: ReceiverContext) -> None:
+    """Raise a 503 where Stripe is switched off, or where no secret could verify anything."""
     if not here.settings.stripe_enabled:
-        raise Problem.unavailable("stripe_disabled", "Stripe is not enabled.")
+        raise STRIPE_DISABLED.problem()
     if not here.settings.stripe_webhook_secrets:
-        raise Problem.unavailable(
-            "webhook_secret_missing",
-            "No webhook secret is configured: the operator must set STRIPE_WEBHOOK_SECRET.",
-        )
+        raise SECRET_MISSING.problem()
 
 
 def _decode(body: bytes) -> str:
@@ -210,13 +225,5 @@ def _created(event: dict[str, object]) -> int:
     raise _no_event("its created time is missing or malformed")
 
 
-def _bad_signature() -> Problem:
-    return Problem(
-        400,
-        "signature_invalid",
-        "The signature does not match; is STRIPE_WEBHOOK_SECRET that of this endpoint?",
-    )
-
-
 def _no_event(why: str) -> Problem:
-    return Problem(400, "not_an_event", f"The body is not a Stripe event: {why}.")
+    return NOT_AN_EVENT.problem(members={"why": why})

@@ -1,11 +1,11 @@
 """What Stripe is answered, as OpenAPI shows it."""
 
-from ingest.http.schemas import AnswerSchema, boolean, example_of
+from ingest.http.schemas import AnswerSchema, shown, truth
 
 
 class ReceivedSchema(AnswerSchema):
     """The answer to Stripe."""
 
-    example = example_of(received=True)
+    example = shown(received=True)
 
-    received = boolean("Always true: the event is on durable storage.")
+    received = truth("Always true: the event is on durable storage.")

@@ -38,11 +38,11 @@ def worth_by_itself(session: Session) -> Worth:
 
 def worth_by_items(session: Session) -> Worth | None:
     """Reckon from the line items; None where none of them is at a price of the catalogue."""
-    picks = [pick for pick in session.picks if pick.price.known]
-    if not picks:
+    known = [pick for pick in session.picks if pick.price.known]
+    if not known:
         return None
-    tokens = sum(pick.price.plan.tokens * pick.quantity for pick in picks)
-    return Worth(tokens, tuple(pick.price.plan for pick in picks))
+    tokens = sum(pick.price.plan.tokens * pick.quantity for pick in known)
+    return Worth(tokens, tuple(pick.price.plan for pick in known))
 
 
 def _whole_packages(subtotal: int, price: int | None) -> int:

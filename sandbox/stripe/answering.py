@@ -42,15 +42,15 @@ class Gate:
         """
         with self._changed:
             start = time.time()
-            while (answering := self._current()).kind in {"hang", "slow"}:
-                patience = answering.slow_seconds if answering.kind == "slow" else HANG_SECONDS_MAX
+            while (found := self._current()).kind in {"hang", "slow"}:
+                patience = found.slow_seconds if found.kind == "slow" else HANG_SECONDS_MAX
                 left = start + patience - time.time()
                 if left <= 0:
                     return
-                until = answering.until - time.time() if answering.until else left
+                until = found.until - time.time() if found.until else left
                 self._changed.wait(max(0.0, min(left, until)))
-        if answering.kind == "errors":
-            raise _refusal(answering)
+        if found.kind == "errors":
+            raise _refusal(found)
 
     def _current(self) -> Answering:
         if self._now.until and self._now.until <= time.time():
@@ -61,11 +61,9 @@ class Gate:
 def _refusal(answering: Answering) -> Refusal:
     status = HTTPStatus(answering.status)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        message = "Request rate limit exceeded. You can learn more about rate limits in the docs."
+        told = "Request rate limit exceeded. You can learn more about rate limits in the docs."
         return Refusal(
-            status, message, "rate_limit", retry_after_seconds=answering.retry_after_seconds
+            status, told, "rate_limit", retry_after_seconds=answering.retry_after_seconds
         )
-    message = (
-        "An error occurred with our connection to Stripe, as the offline Stripe was told to say."
-    )
-    return Refusal(status, message, kind="api_error")
+    told = "An error occurred with our connection to Stripe, as the offline Stripe was told to say."
+    return Refusal(status, told, kind="api_error")

@@ -29,12 +29,12 @@ def decode(pairs: Iterable[tuple[str, str]]) -> Json:
 
 
 def _put(tree: Json, steps: list[str], value: str, name: str) -> None:
-    level = tree
+    here = tree
     for step in steps[:-1]:
-        level = level.setdefault(step or str(len(level)), {})
-        if not isinstance(level, dict):
+        here = here.setdefault(step or str(len(here)), {})
+        if not isinstance(here, dict):
             raise invalid(f"Invalid parameter, both a value and a group: {name}", name)
-    last = steps[-1] or str(len(level))
-    if isinstance(level.get(last), dict):
+    last = steps[-1] or str(len(here))
+    if isinstance(here.get(last), dict):
         raise invalid(f"Invalid parameter, both a value and a group: {name}", name)
-    level[last] = value
+    here[last] = value

@@ -77,7 +77,7 @@ def tree_of(module: str) -> ast.Module:
     return ast.parse(inspect.getsource(importlib.import_module(module)))
 
 
-def definition(module: str, qualified: str) -> ast.FunctionDef | None:
+def definition(module: str, qualified: str) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
     """Where a function or method of a module is written."""
     body: list[ast.stmt] = tree_of(module).body
     found: ast.stmt | None = None
@@ -85,7 +85,7 @@ def definition(module: str, qualified: str) -> ast.FunctionDef | None:
         named = (each for each in body if getattr(each, "name", None) == part)
         found = next(named, None)
         body = getattr(found, "body", [])
-    return found if isinstance(found, ast.FunctionDef) else None
+    return found if isinstance(found, ast.FunctionDef | ast.AsyncFunctionDef) else None
 
 
 def hints(of: Any) -> dict[str, Any]:
@@ -97,15 +97,18 @@ def hints(of: Any) -> dict[str, Any]:
 
 
 def kept_types(kind: type) -> dict[str, Any]:
-    """The types of what an object holds: declared fields, and arguments kept by `__init__`."""
+    """The types of what an object holds: declared fields, and what `__init__` keeps or makes."""
     found = hints(kind)
     written = definition(kind.__module__, f"{kind.__qualname__}.__init__")
     given = hints(kind.__init__)  # type: ignore[misc]  # The class's own, read for its hints.
     for node in ast.walk(written) if written else ():
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name):
-            target = node.targets[0]
-            if isinstance(target, ast.Attribute) and node.value.id in given:
-                found[target.attr] = given[node.value.id]
+        if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Attribute):
+            continue
+        if isinstance(node.value, ast.Name) and node.value.id in given:
+            found[node.targets[0].attr] = given[node.value.id]
+        elif isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Name):
+            module = importlib.import_module(kind.__module__)
+            found[node.targets[0].attr] = getattr(module, node.value.func.id, None)
     return found
 
 
@@ -208,5 +211,5 @@ def test_each_step_exists_and_calls_the_next(step: Step) -> None:
 
 def test_the_two_halves_meet_in_a_task() -> None:
     """The receiver asks for the second half by its name, and imports nothing of it."""
-    assert [root.name.split(".")[0] for root in WAY] == ["ingest", "workers"]
-    assert WAY[1].name == celery_config.DRAIN
+    assert [root.name.split(".")[0] for root in WAY] == ["ingest", "ingest", "workers"]
+    assert WAY[-1].name == celery_config.DRAIN

@@ -106,11 +106,15 @@ def test_celery_tells_no_value_of_a_task_that_failed(
 
 
 APP = """
-import os, telemetry
+import os, settings, telemetry
+from ingest.app import create_app
 telemetry.configure("json", "web")
 
-def app(environ, start_response):
+def failing(environ, start_response):
     raise ValueError(os.environ["MARK"])
+
+app = create_app(settings.load(("database_url", "redis_url")))
+app.wsgi_app = failing
 """
 
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,10 @@ from ingest.http.auth import Authenticator
 from ingest.intake.durability import DurabilityCheck
 from ingest.intake.intake import Intake
 from tests.ingest.builders import ENVIRONMENT
+from tests.ingest.event_loop import ThroughTheLoop
+
+# The Flask view, for any WSGI server, and the event loop that granian serves.
+WAYS = ("view", "event loop")
 
 
 @dataclass
@@ -114,9 +118,15 @@ def configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
 
 
 @pytest.fixture
+def way() -> str:
+    """Which way in is taken: `WAYS` names both; a module may take each in turn."""
+    return "view"
+
+
+@pytest.fixture
 def client_of(
-    stores: Stores, configured: Callable[..., settings.Settings]
-) -> Callable[..., FlaskClient]:
+    stores: Stores, configured: Callable[..., settings.Settings], way: str
+) -> Iterator[Callable[..., FlaskClient]]:
     """Makes a client of a receiver on these stores, with these variables set."""
 
     def make(**variables: str) -> FlaskClient:
@@ -132,9 +142,14 @@ def client_of(
         receiver = ReceiverContext(
             found, engine, stores.redis, durability, intake, Authenticator(found)
         )
-        return create_app(found, opened=receiver).test_client()
+        app = create_app(found, opened=receiver)
+        if way == "event loop":
+            through = loops.enter_context(ThroughTheLoop(app.wsgi_app, receiver).running())
+            app.wsgi_app = through  # type: ignore[method-assign]  # As Flask documents it.
+        return app.test_client()
 
-    return make
+    with ExitStack() as loops:
+        yield make
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 import telemetry
 from db.queue.stream import EventStream
 from tests.ingest.builders import a_body, a_signature, as_user
-from tests.ingest.conftest import Stores
+from tests.ingest.conftest import WAYS, Stores
 
 READS = [
     "/billing/plans/full/",
@@ -19,6 +19,13 @@ READS = [
     "/billing/tokens/",
     "/billing/tokens/ledger/",
 ]
+
+
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest) -> str:
+    """Everything here holds for both ways in."""
+    taken: str = request.param
+    return taken
 
 
 def code_of(client: FlaskClient, method: str, path: str, **request: object) -> tuple[int, str]:
@@ -67,7 +74,7 @@ def test_a_bug_is_a_problem_that_tells_nothing(
 ) -> None:
     """The caller learns that it failed; the log learns why."""
     telemetry.configure("json", "test")
-    monkeypatch.delattr(EventStream, "put")
+    monkeypatch.delattr(EventStream, "put_each")
     request = {"data": a_body(), "headers": a_signature(a_body())}
     found = code_of(client, "POST", "/billing/stripe/webhook/", **request)
     assert found == (500, "internal_error")

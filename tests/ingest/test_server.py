@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ import pytest
 from tests.ingest.builders import ENVIRONMENT, a_body, a_signature
 
 ROOT = Path(__file__).parents[2]
+# Nobody listens at the discard port.
+NO_DATABASE = "postgresql://nobody@127.0.0.1:9/none"
 COMMAND = [sys.executable, "-c", "from ingest.server import web; web()"]
 
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -103,6 +106,47 @@ def test_it_serves_until_it_is_told_to_stop(start: Start, port: int) -> None:
     assert workers
 
 
+def test_a_request_under_way_is_answered_before_it_stops(start: Start, port: int) -> None:
+    """A Redis that hangs holds the delivery up for a moment; SIGTERM comes in between."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        process = start(REDIS_URL=address, INTAKE="stream", DATABASE_URL=NO_DATABASE)
+        wait_until(lambda: answers(port), "nobody answers")
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+            connection.sendall(a_delivery())
+            time.sleep(0.05)
+            process.send_signal(signal.SIGTERM)
+            assert connection.recv(4096).startswith(b"HTTP/1.1 503 ")
+    assert process.wait(timeout=8) == 0
+
+
+def test_a_crowd_of_idle_connections_leaves_room(start: Start, port: int) -> None:
+    """A thousand that say nothing keep nobody out, and do not keep it from stopping."""
+    process = start()
+    wait_until(lambda: answers(port), "nobody answers")
+    with ExitStack() as idle:
+        for _ in range(1_000):
+            idle.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
+        assert answers(port)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=8) == 0
+
+
+def test_a_delivery_that_breaks_off_harms_nobody(start: Start, port: int) -> None:
+    """Told and chunked lengths alike; nothing is logged as a bug."""
+    process = start()
+    wait_until(lambda: answers(port), "nobody answers")
+    chunked = a_delivery().split(b"\r\n\r\n")[0] + b"\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"
+    for request in (a_delivery()[:-20], chunked.replace(b"Content-Length", b"X-Length")):
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+            connection.sendall(request)
+        assert answers(port)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=20)
+    assert "Traceback" not in errors
+    assert "request failed" not in errors
+
+
 def test_the_number_of_threads_is_no_warning(start: Start, port: int) -> None:
     """It is meant; what else the server says of itself is still said."""
     process = start()
@@ -160,6 +204,17 @@ def test_missing_settings_are_reported_together(start: Start) -> None:
     assert "Traceback" not in errors
     for name in ("DATABASE_URL", "REDIS_URL", "LOG_FORMAT"):
         assert name in errors
+
+
+def a_delivery() -> bytes:
+    """A good delivery, as bytes of HTTP."""
+    body = a_body()
+    head = (
+        "POST /billing/stripe/webhook/ HTTP/1.1\r\nHost: test\r\n"
+        f"Stripe-Signature: {a_signature(body)['Stripe-Signature']}\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
 
 
 def exchange(port: int, request: bytes) -> bytes:

@@ -33,16 +33,16 @@ def within(seconds: float, question: Callable[[], A]) -> A:
     )
     thread.start()
     try:
-        result = outcome.get(timeout=seconds)
+        found = outcome.get(timeout=seconds)
     except Empty as error:
         _stuck.add(thread)
         raise StripeSilent from error
-    return result()
+    return found()
 
 
 def _outcome(question: Callable[[], A]) -> Callable[[], A]:
     try:
-        result = question()
+        found = question()
     except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for.
         reason = error
 
@@ -50,4 +50,4 @@ def _outcome(question: Callable[[], A]) -> Callable[[], A]:
             raise reason
 
         return fail
-    return lambda: result
+    return lambda: found

@@ -1,7 +1,7 @@
 """The intake: which store goes first, what happens when one fails, how long it is left alone."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from db.bodies import compress
-from db.queue.stream import EventStream
+from db.queue.stream import Appended, EventStream
 from domain.events import Delivery
 from ingest.intake.circuit_breaker import Breaker
 from ingest.intake.durability import CHECK_EVERY_SECONDS, DurabilityCheck
@@ -197,11 +197,11 @@ def test_a_failed_redis_is_left_alone_for_a_while(
     """Waiting for its timeout once is enough; afterwards the pauses grow to five seconds."""
     tried: list[float] = []
 
-    def put(_stream: EventStream, _delivery: Delivery) -> bool:
+    def put(_stream: EventStream, _deliveries: Sequence[Delivery]) -> Appended:
         tried.append(clock.now)
         raise redis.exceptions.TimeoutError
 
-    monkeypatch.setattr(EventStream, "put", put)
+    monkeypatch.setattr(EventStream, "put_each", put)
     intake = intake_of("stream")
     for _ in range(200):
         intake.accept(a_delivery())
@@ -243,10 +243,10 @@ def test_whatever_redis_refuses_with_the_inbox_takes_over(
 ) -> None:
     """Full, read-only or broken is all the same to the receiver."""
 
-    def put(_stream: EventStream, _delivery: Delivery) -> bool:
+    def put(_stream: EventStream, _deliveries: Sequence[Delivery]) -> Appended:
         raise error
 
-    monkeypatch.setattr(EventStream, "put", put)
+    monkeypatch.setattr(EventStream, "put_each", put)
     intake_of("stream").accept(a_delivery())
     assert stores.in_inbox() == ["evt_1"]
 

@@ -1,12 +1,20 @@
 """A request's id goes with its event into the stream, so two logs can be laid side by side."""
 
+import pytest
 from flask.testing import FlaskClient
 
 from db.queue.stream import STREAM, EventStream
 from tests.ingest.builders import a_body, a_signature
-from tests.ingest.conftest import Stores
+from tests.ingest.conftest import WAYS, Stores
 
 PATH = "/billing/stripe/webhook/"
+
+
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest) -> str:
+    """Everything here holds for both ways in."""
+    taken: str = request.param
+    return taken
 
 
 def test_the_request_that_brought_an_event_is_named_with_it(

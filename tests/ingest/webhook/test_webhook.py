@@ -11,26 +11,24 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from db.bodies import decompress
 from db.queue.stream import STREAM
-from ingest.webhook.receiver import BODY_BYTES_MAX
+from ingest.webhook.webhook_problems import BODY_BYTES_MAX
 from tests.ingest.builders import SECRET, a_body, a_signature
-from tests.ingest.conftest import Stores
+from tests.ingest.conftest import WAYS, Stores
 
 PATH = "/billing/stripe/webhook/"
 
 
-@pytest.fixture(autouse=True, params=["short way", "view"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Everything here holds for the short way in and for the Flask view behind it."""
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest) -> str:
+    """Everything here holds for both ways in."""
     taken: str = request.param
-    if taken == "view":
-        monkeypatch.setattr("ingest.webhook.fast_path.PATHS", frozenset[str]())
     return taken
 
 
 def test_a_good_delivery_is_answered_before_flask_is_asked(
     client: FlaskClient, stores: Stores, way: str
 ) -> None:
-    """Flask sees it only where the short way is closed."""
+    """Flask sees it only where nothing stands before it."""
     seen: list[str] = []
     client.application.before_request(lambda: seen.append("delivery"))
     body = a_body()

@@ -1,0 +1,134 @@
+"""Many requests, one wait for the disk: collects what an event loop is given, stores it together.
+
+The loop hands over deliveries one by one and never waits for a store. Threads of this module take
+whatever has come meanwhile, and each gives it to the intake as one packet. The longer the disk
+takes, the more share the next wait; an idle receiver stores a single delivery at once
+(docs/decisions/0018).
+"""
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from queue import Empty, SimpleQueue
+
+from domain.events import Delivery
+from ingest.intake.intake import Intake, NotStoredError, Store
+
+# While one waits for the disk, the other collects.
+THREADS = 2
+# A packet is no larger than this: its first delivery waits for the answer to its last.
+PACKET_DELIVERIES_MAX = 256
+# Deliveries that wait for a store at the same time; Stripe is told to come back for more.
+IN_FLIGHT_MAX = 4_096
+IN_FLIGHT_BYTES_MAX = 64 * 1024 * 1024
+# Stripe is answered 503 when no store has confirmed by then.
+ANSWER_SECONDS_MAX = 5.0
+_LOOK_EVERY_SECONDS = 0.25
+
+Waiting = tuple[Delivery, "asyncio.Future[Store]"]
+
+
+class TooBusyError(Exception):
+    """As many deliveries wait for storage as this process may hold; nothing was taken."""
+
+
+class GroupCommit:
+    """Stores deliveries of one event loop in groups; `accept` is called on that loop only."""
+
+    def __init__(self, intake: Intake, *, answer_seconds_max: float = ANSWER_SECONDS_MAX) -> None:
+        self._intake = intake
+        self._answer_seconds_max = answer_seconds_max
+        self._waiting: SimpleQueue[Waiting | None] = SimpleQueue()
+        self._deadlines: deque[tuple[float, asyncio.Future[Store]]] = deque()
+        self._in_flight = 0
+        self._in_flight_bytes = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin to store what `loop` hands over."""
+        self._loop = loop
+        for number in range(THREADS):
+            threading.Thread(
+                target=self._store_groups, args=(loop,), name=f"group-commit-{number}", daemon=True
+            ).start()
+        loop.call_later(_LOOK_EVERY_SECONDS, self._expire)
+
+    def stop(self) -> None:
+        """Let the threads end once they have stored what waits."""
+        self._loop = None
+        for _ in range(THREADS):
+            self._waiting.put(None)
+
+    async def accept(self, delivery: Delivery) -> Store:
+        """Keep the delivery and say where, once it is on disk.
+
+        Raises `NotStoredError` when no store took it in time, `TooBusyError` when too many wait.
+        """
+        size = len(delivery.body)
+        if self._in_flight >= IN_FLIGHT_MAX or self._in_flight_bytes + size > IN_FLIGHT_BYTES_MAX:
+            raise TooBusyError
+        future: asyncio.Future[Store] = asyncio.get_running_loop().create_future()
+        self._in_flight += 1
+        self._in_flight_bytes += size
+        self._deadlines.append((time.monotonic() + self._answer_seconds_max, future))
+        self._waiting.put((delivery, future))
+        try:
+            return await future
+        finally:
+            self._in_flight -= 1
+            self._in_flight_bytes -= size
+
+    def _expire(self) -> None:
+        """Tell whoever has waited too long that nothing was promised; a late store is harmless."""
+        now = time.monotonic()
+        while self._deadlines and (self._deadlines[0][1].done() or self._deadlines[0][0] < now):
+            _, future = self._deadlines.popleft()
+            if not future.done():
+                future.set_exception(NotStoredError())
+        if self._loop is not None:
+            self._loop.call_later(_LOOK_EVERY_SECONDS, self._expire)
+
+    def _store_groups(self, loop: asyncio.AbstractEventLoop) -> None:
+        while (group := self._next_group()) is not None:
+            outcomes = self._outcomes([delivery for delivery, _ in group])
+            try:
+                loop.call_soon_threadsafe(_answer, group, outcomes)
+            except RuntimeError:
+                return  # The loop is closed; nobody waits for an answer any more.
+
+    def _next_group(self) -> list[Waiting] | None:
+        """What waits, as soon as anything does; None when the receiver stops."""
+        first = self._waiting.get()
+        if first is None:
+            return None
+        group = [first]
+        while len(group) < PACKET_DELIVERIES_MAX:
+            try:
+                following = self._waiting.get_nowait()
+            except Empty:
+                break
+            if following is None:
+                self._waiting.put(None)
+                break
+            group.append(following)
+        return group
+
+    def _outcomes(self, deliveries: Sequence[Delivery]) -> Sequence[Store | Exception | None]:
+        try:
+            return self._intake.accept_each(deliveries)
+        except Exception as error:  # noqa: BLE001 - the requests tell; without this thread nothing would be stored.
+            return [error] * len(deliveries)
+
+
+def _answer(group: Sequence[Waiting], outcomes: Sequence[Store | Exception | None]) -> None:
+    for (_, future), outcome in zip(group, outcomes, strict=True):
+        if future.done():
+            continue  # Its time was over, or its client went away.
+        if outcome is None:
+            future.set_exception(NotStoredError())
+        elif isinstance(outcome, Exception):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
