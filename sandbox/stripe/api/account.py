@@ -100,8 +100,13 @@ def _own_account(call: Call) -> Json:
     return _account(call)
 
 
+def _accounts(call: Call) -> Found:
+    return call.page([_account(call)], lambda account: str(account["id"]))
+
+
 ENDPOINTS = (
     Endpoint("GET", "/v1/account", NOTHING, _account),
+    Endpoint("GET", "/v1/accounts", Group(DATED_PAGE), _accounts),
     Endpoint("GET", "/v1/accounts/<id>", NOTHING, _own_account),
     Endpoint(
         "GET",

@@ -2,7 +2,7 @@
 
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from sandbox.stripe.agenda import Shop
@@ -28,6 +28,10 @@ class Page:
     has_more: bool
     url: str
     search: bool = False
+
+    def drawn_by(self, draw: Callable[[Any], Json]) -> "Page":
+        """The same page, its items drawn."""
+        return replace(self, items=[draw(item) for item in self.items])
 
 
 Found = Kept | Posted | Page | Json
@@ -98,12 +102,13 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One call of the API: `path` names the id it takes `<id>`."""
+    """One call of the API: `path` names the id it takes `<id>`; `headers` go with every answer."""
 
     method: str
     path: str
     accepts: Group
     run: Callable[[Call], Found]
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def _place(items: Sequence[T], key: Callable[[T], str], wanted: str, param: str) -> int:

@@ -23,13 +23,17 @@ from sandbox.simulate.versions import ApiVersion
 from sandbox.stripe.agenda import Shop
 from sandbox.stripe.api import (
     account,
+    balance,
     billing,
     catalogue,
     checkout,
     credit_notes,
     customers,
+    empty,
     money,
     offers,
+    payment_methods,
+    plans,
     portal,
 )
 from sandbox.stripe.api.calls import Call, Endpoint
@@ -51,6 +55,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *money.ENDPOINTS,
     *credit_notes.ENDPOINTS,
     *account.ENDPOINTS,
+    *plans.ENDPOINTS,
+    *payment_methods.ENDPOINTS,
+    *balance.ENDPOINTS,
+    *empty.ENDPOINTS,
 )
 # This account is a toy, so it takes any key that could be one of test mode.
 _KEY = re.compile(r"Bearer ((?:sk|rk)_test_\w+)")
@@ -145,7 +153,7 @@ class Dispatch:
             self._world.tick()
             with self._world.reading() as shop:
                 body = self._run(shop, endpoint, asked, params, expand)
-                return Answered(HTTPStatus.OK, body, self._dated())
+                return Answered(HTTPStatus.OK, body, {**self._dated(), **endpoint.headers})
         with self._world.acting((request_id, key)) as act:
             try:
                 body = self._run(act.shop, endpoint, asked, params, expand)

@@ -24,7 +24,9 @@ from sandbox.simulate.reversal_objects import dispute_object, refund_object
 from sandbox.simulate.session_objects import session_object
 from sandbox.simulate.versions import ApiVersion
 from sandbox.stripe.agenda import Shop
+from sandbox.stripe.api.balance import transaction_of
 from sandbox.stripe.api.calls import Page
+from sandbox.stripe.api.payment_methods import method_of
 from sandbox.stripe.bills import SHOWN
 from sandbox.stripe.checkouts import due_now, off_each
 from sandbox.stripe.errors import invalid
@@ -40,6 +42,15 @@ def _customer(customer: Customer) -> Json:
     if customer.deleted:
         return {"id": customer.id, "object": "customer", "deleted": True}
     return customer_object(customer)
+
+
+def _currency_option(price: Price) -> Json:
+    return {
+        "custom_unit_amount": None,
+        "tax_behavior": "unspecified",
+        "unit_amount": price.unit_minor,
+        "unit_amount_decimal": str(price.unit_minor),
+    }
 
 
 # What is drawn the same for everyone who asks.
@@ -89,8 +100,8 @@ class Drawer:
     def _expand(self, drawn: Json, steps: Sequence[str], path: str) -> None:
         head, rest = steps[0], steps[1:]
         value = drawn.get(head)
-        if isinstance(value, str) and value in self._shop.records:
-            value = drawn[head] = self.draw(self._shop.records[value])
+        if isinstance(value, str):
+            value = drawn[head] = self._named(value)
         elif value is None and head not in drawn:
             value = drawn[head] = self._included(drawn, head, path)
         if head == "discounts" and isinstance(value, list):
@@ -98,6 +109,16 @@ class Drawer:
         for each in value if isinstance(value, list) else [value]:
             if rest and isinstance(each, dict):
                 self._expand(each, rest, path)
+
+    def _named(self, object_id: str) -> str | Json:
+        """What an id names, told whole; the id itself where that is not known."""
+        if object_id in self._shop.records:
+            return self.draw(self._shop.records[object_id])
+        if object_id.startswith("pm_"):
+            return method_of(self._shop, object_id) or object_id
+        if object_id.startswith("txn_"):
+            return transaction_of(self._shop, object_id) or object_id
+        return object_id
 
     def _discounts(self, drawn: Json, named: list[Any]) -> list[Any]:
         """The discounts of a contract or an invoice, told whole."""
@@ -115,9 +136,12 @@ class Drawer:
             for each in record.discounts
         ]
 
-    def _included(self, drawn: Json, name: str, path: str) -> Json:
-        """Lists that an object carries only on request."""
+    def _included(self, drawn: Json, name: str, path: str) -> Json | None:
+        """What an object carries only on request."""
         record = self._shop.records.get(str(drawn.get("id")))
+        if isinstance(record, Price) and name in {"currency_options", "tiers"}:
+            # Every price is so much a unit, in one currency.
+            return {record.currency: _currency_option(record)} if name != "tiers" else None
         match record, name:
             case Session(), "line_items":
                 url = f"/v1/checkout/sessions/{record.id}/line_items"
@@ -130,6 +154,8 @@ class Drawer:
             case Customer(), "subscriptions":
                 held = [one for one in self._shop.every(Subscription) if one.customer is record]
                 return stripe_list([subscription_object(one) for one in held], "/v1/subscriptions")
+            case Customer(), "sources" | "tax_ids":
+                return stripe_list([], f"/v1/customers/{record.id}/{name}")
             case _:
                 raise invalid(f"This property cannot be expanded ({path}).", "expand")
 

@@ -20,10 +20,11 @@ _INTEGER_DIGITS_MAX = 12
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Parameters by name; every other name is unknown."""
+    """Parameters by name; every other name is unknown, unless the group is open."""
 
     rules: Mapping[str, Rule]
     required: tuple[str, ...] = ()
+    is_open: bool = False
 
     def __call__(self, name: str, value: Any) -> dict[str, Any]:  # noqa: ANN401 - as decoded.
         """Check a group of parameters."""
@@ -39,6 +40,8 @@ class Group:
 
     def _checked(self, full_name: str, key: str, value: Any) -> Any:  # noqa: ANN401 - as decoded.
         rule = self.rules.get(key)
+        if rule is None and self.is_open:
+            return value
         if rule is None:
             raise unknown_parameter(full_name)
         return rule(full_name, value)
@@ -184,3 +187,4 @@ PAGE: dict[str, Rule] = {
     "ending_before": text,
 }
 DATED_PAGE: dict[str, Rule] = {**PAGE, "created": moment_or_range}
+ANYTHING = Group({}, is_open=True)

@@ -62,6 +62,11 @@ PARAMETERS: dict[tuple[str, str], Any] = {
     ("POST", "/v1/credit_notes"): P.CreditNoteCreateParams,
     ("GET", "/v1/credit_notes"): P.CreditNoteListParams,
     ("GET", "/v1/events"): P.EventListParams,
+    ("GET", "/v1/accounts"): P.AccountListParams,
+    ("GET", "/v1/plans"): P.PlanListParams,
+    ("GET", "/v1/payment_methods"): P.PaymentMethodListParams,
+    ("GET", "/v1/customers/<id>/payment_methods"): P.CustomerPaymentMethodListParams,
+    ("GET", "/v1/balance_transactions"): P.BalanceTransactionListParams,
     ("GET", "/v1/webhook_endpoints"): P.WebhookEndpointListParams,
 }
 
