@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
 import orjson
 from flask import Response, g, request
 from stripe import SignatureVerificationError, WebhookSignature
@@ -44,6 +45,23 @@ NAME_LENGTH_MAX = 255
 CREATED_MAX = 253_402_300_799
 
 RECEIVED = orjson.dumps({"received": True})
+
+
+class _Data(msgspec.Struct):
+    object: msgspec.Raw
+
+
+class _Envelope(msgspec.Struct):
+    """What the receiver reads of an event; the rest is only looked through for valid JSON."""
+
+    id: str
+    type: str
+    created: int
+    data: _Data
+    object: str = "event"
+
+
+_DECODER = msgspec.json.Decoder(_Envelope)
 
 routes = Routes(
     "webhook", "What Stripe calls.", limited=False, count_refusal=metrics.webhook_refused
@@ -127,23 +145,14 @@ def verify(body: bytes, header: str | None, secrets: Sequence[str], now_seconds:
 
 def parse(body: bytes, *, received_ms: int, request_id: str = "") -> Delivery:
     """The delivery in a verified body; raises a 400 when that is no Stripe event."""
-    try:
-        event = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise _no_event("it is not valid JSON") from error
-    if not isinstance(event, dict) or event.get("object", "event") != "event":
-        raise _no_event("it is not an event object")
-    data = event.get("data")
-    if not isinstance(data, dict) or not isinstance(data.get("object"), dict):
-        raise _no_event("it carries no data.object")
-    event_id, event_type = _name(event, "id"), _name(event, "type")
+    event_id, event_type, created = _envelope(body)
     if by_hand.is_ours(event_id, event_type):
         # Whoever knows the secret may speak for Stripe, and not for the people here.
         raise _no_event("its id or type is one that only this product gives")
     return Delivery(
         event_id=event_id,
         event_type=event_type,
-        created=_created(event),
+        created=created,
         received_ms=received_ms,
         body=compress(body),
         request_id=request_id,
@@ -209,16 +218,42 @@ def _timestamp(header: str) -> int:
     return next(int(item[2:].split("=")[0]) for item in header.split(",") if item[:2] == "t=")
 
 
-def _name(event: dict[str, object], member: str) -> str:
-    name = event.get(member)
+def _envelope(body: bytes) -> tuple[str, str, int]:
+    """An event's id, type and time; raises a 400 that says why the body is none."""
+    try:
+        event = _DECODER.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return _parsed_envelope(body)
+    if event.object != "event":
+        raise _no_event("it is not an event object")
+    if not bytes(event.data.object).startswith(b"{"):
+        raise _no_event("it carries no data.object")
+    return _name(event.id, "id"), _name(event.type, "type"), _created(event.created)
+
+
+def _parsed_envelope(body: bytes) -> tuple[str, str, int]:
+    """The same from the whole body, at five times the cost: finds the first thing that is wrong."""
+    try:
+        event = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise _no_event("it is not valid JSON") from error
+    if not isinstance(event, dict) or event.get("object", "event") != "event":
+        raise _no_event("it is not an event object")
+    data = event.get("data")
+    if not isinstance(data, dict) or not isinstance(data.get("object"), dict):
+        raise _no_event("it carries no data.object")
+    event_id, event_type = _name(event.get("id"), "id"), _name(event.get("type"), "type")
+    return event_id, event_type, _created(event.get("created"))
+
+
+def _name(name: object, member: str) -> str:
     # PostgreSQL stores no NUL.
     if isinstance(name, str) and 0 < len(name) <= NAME_LENGTH_MAX and "\0" not in name:
         return name
     raise _no_event(f"its {member} is missing or malformed")
 
 
-def _created(event: dict[str, object]) -> int:
-    created = event.get("created")
+def _created(created: object) -> int:
     # To isinstance a bool is an int.
     if type(created) is int and 0 <= created <= CREATED_MAX:
         return created
