@@ -93,10 +93,10 @@ def _tell_errors(_logger: WrappedLogger, _method: str, event: EventDict) -> Even
     """Render what was raised, and every error that is a field, without the values in it."""
     error = _raised(event.pop("exc_info", None))
     if error is not None:
-        event["exception"] = telling.rendered(error)
+        event["exception"] = telling.with_trace(error)
     for name, value in event.items():
         if isinstance(value, BaseException):
-            event[name] = telling.told(value)
+            event[name] = telling.in_one_line(value)
     return event
 
 

@@ -45,7 +45,7 @@ _CAUSE = "The above exception was the direct cause of the following exception:"
 _CONTEXT = "During handling of the above exception, another exception occurred:"
 
 
-def told(error: BaseException) -> str:
+def in_one_line(error: BaseException) -> str:
     """An error in one line: its class, and what of its message holds no value.
 
     For people; `[hidden]` stands where there is more that must not be told.
@@ -55,12 +55,12 @@ def told(error: BaseException) -> str:
     return f"{type(shown).__name__}: {said}" if said else type(shown).__name__
 
 
-def rendered(error: BaseException) -> str:
+def with_trace(error: BaseException) -> str:
     """An error with the lines of code it came by and all that led to it, oldest first."""
     parts = []
     for each, link in reversed(_chain(error)):
         frames = "".join(traceback.format_tb(each.__traceback__))
-        parts.append(f"{_TRACE}\n{frames}{told(each)}")
+        parts.append(f"{_TRACE}\n{frames}{in_one_line(each)}")
         if link:
             parts.append(link)
     return "\n\n".join(parts)
@@ -71,8 +71,8 @@ def without_error(text: str, error: BaseException) -> str:
     for each, _ in _chain(error):
         for quoted in (repr(each), str(each)):
             # Short ones are words, or nothing.
-            if quoted in text and quoted != told(each) and len(quoted) > 3:  # noqa: PLR2004
-                text = text.replace(quoted, told(each))
+            if quoted in text and quoted != in_one_line(each) and len(quoted) > 3:  # noqa: PLR2004
+                text = text.replace(quoted, in_one_line(each))
     return text
 
 

@@ -1,6 +1,6 @@
 """What the receiver holds: one of each connection, made once in each process."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -42,21 +42,23 @@ class ReceiverContext:
     gateway: StripeGateway | None = None
 
 
-def open_context(settings: Settings) -> ReceiverContext:
-    """A context on the configured database, Redis and broker; make it after fork."""
+def open_context(
+    settings: Settings, *, send_wake_up: Callable[[], object] | None = None
+) -> ReceiverContext:
+    """A context on the configured database, Redis and broker; make it after fork.
+
+    `send_wake_up` asks for a drain in another way than by the broker.
+    """
     engine = make_engine(
         settings.database_url, pool_size=DATABASE_CONNECTIONS, application_name="fiko-billing web"
     )
     client = connect(settings.redis_url, timeout_seconds=REDIS_TIMEOUT_SECONDS)
     durability = DurabilityCheck(client, settings.intake)
-    celery = celery_config.make_app(settings, publisher=True)
     intake = Intake(
         stream=EventStream(client),
         durability=durability,
         engine=engine,
-        send_wake_up=BackgroundWakeUp(
-            lambda: celery.send_task(celery_config.DRAIN, ignore_result=True)
-        ),
+        send_wake_up=send_wake_up or BackgroundWakeUp(_broker_wake_up(settings)),
     )
     return ReceiverContext(
         settings=settings,
@@ -67,6 +69,11 @@ def open_context(settings: Settings) -> ReceiverContext:
         authenticator=Authenticator(settings),
         gateway=open_gateway(settings),
     )
+
+
+def _broker_wake_up(settings: Settings) -> Callable[[], object]:
+    celery = celery_config.make_app(settings, publisher=True)
+    return lambda: celery.send_task(celery_config.DRAIN, ignore_result=True)
 
 
 def attach(extensions: dict[str, object], opened: ReceiverContext) -> None:
@@ -80,5 +87,5 @@ def context_of(extensions: Mapping[str, object]) -> ReceiverContext:
 
 
 def current_context() -> ReceiverContext:
-    """The context of the app that answers the request at hand."""
+    """The context of the app that answers the current request."""
     return context_of(current_app.extensions)

@@ -54,19 +54,15 @@ class Reader:
         """True or False, also as yes, on, 1 and their opposites."""
         word = self.text(name).lower()
         is_valid = word in _TRUE | _FALSE | {""}
-        return (
-            word in _TRUE
-            if self._ok(name, "True or False", is_valid=is_valid) and word
-            else default
-        )
+        if not self._ok(name, "True or False", is_valid=is_valid) or not word:
+            return default
+        return word in _TRUE
 
     def choice(self, name: str, default: str, *others: str) -> str:
         """One of these words, in small letters."""
         word = self.text(name, default=default).lower()
-        is_valid = word in (default, *others)
-        return (
-            word if self._ok(name, " or ".join((default, *others)), is_valid=is_valid) else default
-        )
+        words = (default, *others)
+        return word if self._ok(name, " or ".join(words), is_valid=word in words) else default
 
     def number(
         self, name: str, wanted: str, *, default: int, lowest: int = 0, highest: int = 65_535
@@ -101,11 +97,8 @@ class Reader:
         """A currency code, in small letters."""
         word = self.text(name, default=default).lower()
         is_valid = len(word) == len(default) and word.isascii() and word.isalpha()
-        return (
-            word
-            if self._ok(name, "a three-letter code such as usd", is_valid=is_valid)
-            else default
-        )
+        wanted = "a three-letter code such as usd"
+        return word if self._ok(name, wanted, is_valid=is_valid) else default
 
     def connection(self, name: str, *schemes: str) -> str:
         """A URL with one of these schemes."""

@@ -13,16 +13,19 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask
+from redis import Redis
 from sqlalchemy import text
 from werkzeug.serving import make_server
 
 import settings
 from db.checkout import eligibility
+from db.queue.stream import EventStream, connect
 from domain.catalogue.plans import Catalogue, Plan
 from ingest.app import create_app
 from ingest.context import ReceiverContext, open_context
 from sandbox.simulate.contract_records import Subscription
 from sandbox.stripe.server import _Quiet
+from stripe_gateway import open_gateway
 from tests.ingest.builders import ENVIRONMENT
 from tests.offline_stripe import DAY, KEY, SECRET, Offline, offline_stripe
 from tests.pipeline import a_worker_context, sell
@@ -61,6 +64,7 @@ PLANS = {plan.id: plan for plan in (*SYNCED, *UNSYNCED)}
 
 _PATIENCE_SECONDS = 20.0
 _POLL_SECONDS = 0.01
+_REDIS_TIMEOUT_SECONDS = 3.0
 
 Json = dict[str, Any]
 
@@ -203,12 +207,16 @@ def shop_floor(database_url: str, redis_url: str, folder: Path) -> Iterator[Floo
     with offline_stripe(folder / "stripe.sqlite", webhook_url=url) as stripe:
         environment = _environment(database_url, redis_url, stripe.url)
         found = settings.load(environ=environment)
-        receiver = open_context(found)
-        plain = a_worker_context(database_url, redis_url)
-        context = replace(plain, gateway=receiver.gateway, test_mode=found.stripe_test_mode)
+        client = connect(redis_url, timeout_seconds=_REDIS_TIMEOUT_SECONDS)
+        context = replace(
+            a_worker_context(database_url, redis_url),
+            events=EventStream(client),
+            gateway=open_gateway(found),
+            test_mode=found.stripe_test_mode,
+        )
         worker = Worker(context)
-        # In place of the broker, which would send the wake-up to a process of its own.
-        receiver.intake._send_wake_up = worker.send_wake_up
+        # The broker would send the wake-up to a process of its own.
+        receiver = open_context(found, send_wake_up=worker.send_wake_up)
         app = create_app(found, opened=receiver)
         server.app = app
         serving.start()
@@ -221,7 +229,7 @@ def shop_floor(database_url: str, redis_url: str, folder: Path) -> Iterator[Floo
             server.shutdown()
             server.server_close()
             serving.join()
-            _let_go(receiver, context)
+            _let_go(receiver, context, client)
 
 
 def _closed(_environ: object, _start: object) -> list[bytes]:
@@ -251,9 +259,9 @@ def _stock(floor: Floor) -> None:
     floor.settle()
 
 
-def _let_go(receiver: ReceiverContext, context: WorkerContext) -> None:
+def _let_go(receiver: ReceiverContext, context: WorkerContext, client: Redis) -> None:
     receiver.engine.dispose()
     context.engine.dispose()
-    for client in (receiver.redis, context.events._client):
+    for opened in (receiver.redis, client):
         with suppress(OSError):
-            client.close()
+            opened.close()

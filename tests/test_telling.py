@@ -96,10 +96,10 @@ def test_no_error_of_postgresql_tells_a_value(
 
     error = caught(ask)
     assert isinstance(error, DBAPIError)
-    assert kind in telling.told(error)
-    assert re.search(r"\(SQLSTATE \w{5}\)$", telling.told(error))
+    assert kind in telling.in_one_line(error)
+    assert re.search(r"\(SQLSTATE \w{5}\)$", telling.in_one_line(error))
     if kind == "CheckViolation":
-        assert "marked_amount_check" in telling.told(error)
+        assert "marked_amount_check" in telling.in_one_line(error)
     assert_untold(error, capsys)
 
 
@@ -177,13 +177,13 @@ def test_no_refusal_of_redis_tells_what_was_sent(
     pipeline: Any = client.pipeline()
     pipeline.execute_command("XADD", "marked", "*", "body", MARK)
     error = caught(pipeline.execute)
-    assert telling.told(error).endswith("Error: WRONGTYPE")
+    assert telling.in_one_line(error).endswith("Error: WRONGTYPE")
     assert_untold(error, capsys)
 
 
 def assert_untold(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
     """However and by whomever the error is logged or kept, its class and place are told alone."""
-    told = "\n".join([described(error), traced(error) or "", telling.rendered(error)])
+    told = "\n".join([described(error), traced(error) or "", telling.with_trace(error)])
     assert MARK not in told
     assert MARK.replace("-", "") not in told
     for log_format in ("json", "console"):
@@ -222,21 +222,25 @@ def log_in_every_way(error: Exception) -> int:
 def test_what_holds_no_value_is_told() -> None:
     """Errors are for people: servers that are away, our own words, slips of our code."""
     away = caught(lambda: create_engine("postgresql+psycopg2://u@127.0.0.1:1/d").connect())
-    assert "connection to server" in telling.told(away)
+    assert "connection to server" in telling.in_one_line(away)
     silent = caught(lambda: redis.Redis(port=1).ping())
-    assert telling.told(silent).startswith("ConnectionError: Error 111 connecting to localhost:1")
-    assert telling.told(UnknownDictionaryError("dictionary 7")).endswith(": dictionary 7")
-    assert telling.told(AttributeError("'NoneType' object has no attribute 'x'")).endswith("'x'")
-    assert telling.told(ValueError()) == "ValueError"
-    assert telling.told(ValueError("x")) == "ValueError: [hidden]"
-    assert telling.told(FileNotFoundError(2, "No such file or directory", MARK)) == (
+    assert telling.in_one_line(silent).startswith(
+        "ConnectionError: Error 111 connecting to localhost:1"
+    )
+    assert telling.in_one_line(UnknownDictionaryError("dictionary 7")).endswith(": dictionary 7")
+    assert telling.in_one_line(AttributeError("'NoneType' object has no attribute 'x'")).endswith(
+        "'x'"
+    )
+    assert telling.in_one_line(ValueError()) == "ValueError"
+    assert telling.in_one_line(ValueError("x")) == "ValueError: [hidden]"
+    assert telling.in_one_line(FileNotFoundError(2, "No such file or directory", MARK)) == (
         "FileNotFoundError: No such file or directory"
     )
 
 
 def test_a_trace_has_the_lines_of_code_and_what_led_to_it() -> None:
     """Oldest first, as Python writes it."""
-    told = telling.rendered(caught(chained))
+    told = telling.with_trace(caught(chained))
     first, second, third = told.split("Traceback (most recent call last):")[1:]
     assert "NOBODY[MARK]" in first
     assert "KeyError: [hidden]\n\nDuring handling" in first

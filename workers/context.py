@@ -62,16 +62,16 @@ class WorkerContext:
 @cache
 def context() -> WorkerContext:
     """The context of this process, from the settings; made on first use, so after the fork."""
-    found = settings.load(needs=("database_url", "redis_url"))
-    client = stream.connect(found.redis_url, timeout_seconds=REDIS_TIMEOUT_SECONDS)
+    config = settings.load(needs=("database_url", "redis_url"))
+    client = stream.connect(config.redis_url, timeout_seconds=REDIS_TIMEOUT_SECONDS)
     return WorkerContext(
-        engine=make_engine(found.database_url, pool_size=2, application_name="fiko-worker"),
+        engine=make_engine(config.database_url, pool_size=2, application_name="fiko-worker"),
         events=EventStream(client),
         consumer=consumer_id.own_name(),
-        gateway=open_gateway(found),
-        test_mode=found.stripe_test_mode,
-        own=configured(found),
+        gateway=open_gateway(config),
+        test_mode=config.stripe_test_mode,
+        own=configured(config),
         beat=Heartbeat(client).beat,
-        retry_delays_seconds=found.retry_delays_seconds,
-        trials=found.trials,
+        retry_delays_seconds=config.retry_delays_seconds,
+        trials=config.trials,
     )

@@ -65,9 +65,11 @@ def ask() -> None:
 @app.task(name=celery_config.ACCOUNT)  # type: ignore[untyped-decorator]  # As above.
 def account() -> None:
     """Ask Stripe which account is ours, until it has said."""
-    found = context()
-    if own_account.is_wanted(found.engine, found.own):
-        turn.in_turn(found, partial(own_account.ask, found.engine, found.own))
+    worker_context = context()
+    if own_account.is_wanted(worker_context.engine, worker_context.own):
+        turn.in_turn(
+            worker_context, partial(own_account.ask, worker_context.engine, worker_context.own)
+        )
 
 
 @app.task(  # type: ignore[untyped-decorator]  # As above.

@@ -135,7 +135,7 @@ def _load_customers(connection: Connection, working_set: WorkingSet, ids: Collec
     wanted = set(ids)
     while wanted:
         for row in connection.execute(_CUSTOMERS, {"ids": list(wanted)}):
-            working_set.customers[row.id] = rows.customer_from(row)
+            working_set.customers[row.id] = rows.CUSTOMERS.value(row)
         wanted = {
             alias
             for customer_id in wanted & working_set.customers.keys()
@@ -162,11 +162,11 @@ def _load_taken(
         return
     wanted = {"ids": list(ids), "targets": list(target_ids)}
     for row in connection.execute(_REFUNDS, wanted):
-        working_set.refunds[row.id] = rows.refund_from(row)
+        working_set.refunds[row.id] = rows.REFUNDS.value(row)
     for row in connection.execute(_DISPUTES, wanted):
-        working_set.disputes[row.id] = rows.dispute_from(row)
+        working_set.disputes[row.id] = rows.DISPUTES.value(row)
     for row in connection.execute(_CREDIT_NOTES, wanted):
-        working_set.credit_notes[row.id] = rows.credit_note_from(row)
+        working_set.credit_notes[row.id] = rows.CREDIT_NOTES.value(row)
 
 
 def lacking_adjustments(connection: Connection, facts: Iterable[Fact]) -> list[Posting]:
@@ -184,28 +184,22 @@ def lacking_adjustments(connection: Connection, facts: Iterable[Fact]) -> list[P
     ]
 
 
+# From here on names in statements are those of our own columns.
 _CUSTOMERS = text(
-    "SELECT id, user_id, claimed_created, claimed_event_id,"
-    " CAST(other_user_ids AS text) AS other_user_ids, deleted_at,"
-    " CAST(alias_ids AS text) AS alias_ids"
-    " FROM customers WHERE id = ANY(CAST(:ids AS text[]))"
+    f"SELECT {rows.CUSTOMERS.selected()} FROM customers WHERE id = ANY(CAST(:ids AS text[]))"  # noqa: S608
 )
 _SUBSCRIPTIONS = text(
-    "SELECT id, customer_id, claimed_plan_id, claimed_plan_created, claimed_plan_event_id,"
-    " CAST(sold AS text) AS sold, versions FROM subscriptions WHERE id = ANY(CAST(:ids AS text[]))"
+    f"SELECT {rows.SUBSCRIPTION_COLUMNS}, versions FROM subscriptions"  # noqa: S608
+    " WHERE id = ANY(CAST(:ids AS text[]))"
 )
 # For deriving only what was sold counts; such a subscription is never saved.
 _SOLD = text(
-    "SELECT id, customer_id, claimed_plan_id, claimed_plan_created, claimed_plan_event_id,"
-    " CAST(sold AS text) AS sold, NULL AS versions FROM subscriptions"
+    f"SELECT {rows.SUBSCRIPTION_COLUMNS}, NULL AS versions FROM subscriptions"  # noqa: S608
     " WHERE id = ANY(CAST(:ids AS text[]))"
 )
 _CLOSURE = text(
-    """
-    SELECT id, kind, root_id, customer_id, subscription_id, CAST(facts AS text) AS facts,
-           listed, user_id, status, currency, amount_minor, refunded_minor, disputed_minor,
-           plan_id, plan_version, tokens, lacks_plan, receipt_url, credited_minor, note,
-           CAST(loose_ends AS text) AS loose_ends, question, question_subject
+    f"""
+    SELECT {rows.MONEY_COLUMNS}
     FROM payments WHERE root_id IN (
         SELECT root_id FROM payments WHERE id = ANY(CAST(:ids AS text[]))
         UNION
@@ -216,22 +210,21 @@ _CLOSURE = text(
         SELECT root_id FROM payments
         WHERE subscription_id = ANY(CAST(:periods AS text[])) AND jsonb_exists(facts, 'prorated')
     )
-    """
+    """  # noqa: S608
 )
-_REFUNDS = text(
-    "SELECT id, target_id, status, amount_minor, failed_created FROM refunds"
-    " WHERE id = ANY(CAST(:ids AS text[])) OR target_id = ANY(CAST(:targets AS text[]))"
-)
-_DISPUTES = text(
-    "SELECT id, target_id, status, status_created, amount_minor, funds, funds_created, currency"
-    " FROM disputes"
-    " WHERE id = ANY(CAST(:ids AS text[])) OR target_id = ANY(CAST(:targets AS text[]))"
-)
-_CREDIT_NOTES = text(
-    "SELECT id, target_id, amount_minor, is_void, CAST(refunds AS text) AS refunds"
-    " FROM credit_notes"
-    " WHERE id = ANY(CAST(:ids AS text[])) OR target_id = ANY(CAST(:targets AS text[]))"
-)
+
+
+def _taken_back(table: str, columns: str) -> TextClause:
+    """What takes money back, by its own id or by what it takes from."""
+    return text(
+        f"SELECT {columns} FROM {table} WHERE id = ANY(CAST(:ids AS text[]))"  # noqa: S608
+        " OR target_id = ANY(CAST(:targets AS text[]))"
+    )
+
+
+_REFUNDS = _taken_back("refunds", rows.REFUNDS.selected())
+_DISPUTES = _taken_back("disputes", rows.DISPUTES.selected())
+_CREDIT_NOTES = _taken_back("credit_notes", rows.CREDIT_NOTES.selected())
 _POSTED = text(
     "SELECT payment_id, user_id, sum(delta) AS total FROM ledger_entries"
     " WHERE payment_id = ANY(CAST(:ids AS text[])) GROUP BY payment_id, user_id"

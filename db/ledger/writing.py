@@ -18,7 +18,7 @@ def save(
     _CUSTOMER_ROWS.run(
         connection,
         [
-            rows.customer_row(working_set.customers[customer_id])
+            rows.CUSTOMERS.row(working_set.customers[customer_id])
             for customer_id in touched.customers
         ],
     )
@@ -32,16 +32,16 @@ def save(
     _PAYMENT_ROWS.run(connection, _changed_payment_rows(working_set, touched, derived))
     _REFUND_ROWS.run(
         connection,
-        [rows.refund_row(working_set.refunds[refund_id]) for refund_id in touched.refunds],
+        [rows.REFUNDS.row(working_set.refunds[refund_id]) for refund_id in touched.refunds],
     )
     _DISPUTE_ROWS.run(
         connection,
-        [rows.dispute_row(working_set.disputes[dispute_id]) for dispute_id in touched.disputes],
+        [rows.DISPUTES.row(working_set.disputes[dispute_id]) for dispute_id in touched.disputes],
     )
     _CREDIT_NOTE_ROWS.run(
         connection,
         [
-            rows.credit_note_row(working_set.credit_notes[note_id])
+            rows.CREDIT_NOTES.row(working_set.credit_notes[note_id])
             for note_id in touched.credit_notes
         ],
     )

@@ -7,11 +7,9 @@ form breaks the running product for a quarter of an hour and publishes what came
 import os
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
 
 import click
 
@@ -41,20 +39,6 @@ FAULTS_LONG = (
 )
 
 
-class Finding(Protocol):
-    """What is wrong, one line each; or why nothing could be found out."""
-
-    @property
-    def found(self) -> Sequence[str]:
-        """What is wrong."""
-        ...
-
-    @property
-    def skipped(self) -> str:
-        """Why nobody knows; empty otherwise."""
-        ...
-
-
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.option("--faults-long", is_flag=True, help="Only the long fault runs; writes the page.")
 @click.option("--explore", is_flag=True, help="Only properties, with many examples never tried.")
@@ -74,7 +58,7 @@ def test(pytest_arguments: tuple[str, ...], *, faults_long: bool, explore: bool)
         with _engines() as named:
             wanted = pytest_arguments or TESTS
             if not pytest_arguments:
-                click.echo(_table(done))
+                click.echo(steps.table(done))
             done.append(steps.run("tests", ("-m", "pytest", *wanted), named))
     except EngineError as error:
         raise click.ClickException(str(error)) from error
@@ -88,8 +72,8 @@ def _checked() -> list[steps.Step]:
 
     return [
         *(steps.run(*check) for check in CHECKS),
-        _looked("audit", audit),
-        _looked("clients", clients.check),
+        steps.look("audit", audit),
+        steps.look("clients", clients.check),
         steps.run("faults", FAULTS),
         steps.run("browser", BROWSER),
     ]
@@ -107,18 +91,3 @@ def _engines() -> Iterator[Mapping[str, str]]:
             ValkeyEngine(directory) as valkey,
         ):
             yield {"TEST_DATABASE_URL": postgres.url, "TEST_REDIS_URL": valkey.url}
-
-
-def _looked(name: str, look: Callable[[], Finding]) -> steps.Step:
-    """A step that may not be able to find anything out, and says so."""
-    click.secho(f"== {name}", bold=True)
-    started_at = time.monotonic()
-    result = look()
-    for line in result.found:
-        click.echo(f"  {line}")
-    return steps.Step(name, time.monotonic() - started_at, bool(result.found), result.skipped)
-
-
-def _table(done: Sequence[steps.Step]) -> str:
-    rows = (f"  {step.name:<8} {step.seconds:6.1f} s  {step.verdict}" for step in done)
-    return "\n".join(["", *rows, ""])

@@ -45,7 +45,7 @@ def write() -> Checked:
     """Write the types anew, then check everything."""
 
     def work() -> list[str]:
-        TYPES.write_text(_generated(), encoding="utf-8")
+        TYPES.write_text(generated_types(), encoding="utf-8")
         return _checked()
 
     return _guarded(work)
@@ -62,7 +62,7 @@ def _guarded(work: Callable[[], list[str]]) -> Checked:
 
 
 def _checked() -> list[str]:
-    if TYPES.read_text(encoding="utf-8") != _generated():
+    if TYPES.read_text(encoding="utf-8") != generated_types():
         return [f"{TYPES.relative_to(ROOT)} is not what the API says; run: {WRITE}"]
     # The example reads the client's built types, so the order matters.
     for folder, words in (
@@ -77,7 +77,8 @@ def _checked() -> list[str]:
     return []
 
 
-def _generated() -> str:
+def generated_types() -> str:
+    """The types that the API's document gives, as TypeScript."""
     with tempfile.TemporaryDirectory(prefix="billing-clients-") as name:
         source, target = Path(name, "openapi.json"), Path(name, "schema.ts")
         source.write_text(document(), encoding="utf-8")

@@ -53,8 +53,8 @@ def page() -> str:
     """The whole page as it has to be."""
     tables = sorted(metadata.tables.values(), key=lambda table: table.name)
     drawn = [*_lines(_entity(table) for table in tables), *_lines(map(_relations, tables))]
-    told = _lines(_told(table) for table in tables)
-    return "\n".join([INTRODUCTION, "```mermaid", "erDiagram", *drawn, "```", *told]) + "\n"
+    tables_said = _lines(_told(table) for table in tables)
+    return "\n".join([INTRODUCTION, "```mermaid", "erDiagram", *drawn, "```", *tables_said]) + "\n"
 
 
 def target_of(column: Column[object]) -> str | None:
@@ -89,10 +89,12 @@ def _key(column: Column[object]) -> str:
 
 
 def _relations(table: Table) -> list[str]:
-    found = [
+    relations = [
         f"    {constraint.referred_table.name} ||--o{{ {table.name} :"
         f' "{", ".join(column.name for column in constraint.columns)}"'
-        for constraint in sorted(table.foreign_key_constraints, key=lambda each: str(each.name))
+        for constraint in sorted(
+            table.foreign_key_constraints, key=lambda constraint: str(constraint.name)
+        )
     ]
     for column in table.columns:
         target = target_of(column)
@@ -102,8 +104,8 @@ def _relations(table: Table) -> list[str]:
             and not column.foreign_keys
             and (target, column.primary_key) != (table.name, True)
         ):
-            found.append(f'    {target} |o..o{{ {table.name} : "{column.name}"')
-    return found
+            relations.append(f'    {target} |o..o{{ {table.name} : "{column.name}"')
+    return relations
 
 
 def _told(table: Table) -> list[str]:

@@ -26,18 +26,18 @@ def simulated(seed: int) -> list[bytes]:
     """What is kept of some thousand events: bodies as signed, and objects as subscriptions do."""
     account = Account(seed=seed, run=f"dictionary{seed}", starts_at=TODAY)
     play(account, read_file(SAMPLE_PLANS), BY_CHOICE["mixed"], customers=CUSTOMERS, today=TODAY)
-    found = [event.body for event in account.events]
+    bodies = [event.body for event in account.events]
     versions = (
         orjson.dumps(event.payload["data"]["object"])
         for event in account.events
         if event.type.startswith("customer.subscription.")
     )
-    return [*found, *versions]
+    return [*bodies, *versions]
 
 
 def mean_bytes(chosen: Sequence[bytes], compressor: zstandard.ZstdCompressor) -> float:
     """How large the chosen are on average once they are compressed."""
-    return sum(len(compressor.compress(each)) for each in chosen) / len(chosen)
+    return sum(len(compressor.compress(body)) for body in chosen) / len(chosen)
 
 
 @click.command()
@@ -55,7 +55,7 @@ def main(*, write: bool) -> None:
     for name, figure in (
         ("as signed", sum(map(len, others)) / len(others)),
         ("without dictionary", mean_bytes(others, without)),
-        *((each.stem, mean_bytes(others, _with(each.read_bytes()))) for each in kept),
+        *((path.stem, mean_bytes(others, _with(path.read_bytes()))) for path in kept),
         ("trained now", mean_bytes(others, _with(trained.as_bytes()))),
     ):
         click.echo(f"  {name:<20} {figure:8.0f}")

@@ -50,10 +50,10 @@ def install(
     except subprocess.TimeoutExpired as error:
         raise NodeUnavailableError(f"npm had no answer within {seconds_max:g} s") from error
     if result.returncode:
-        found = _CODE.search(result.stderr)
-        if found and found[1] in _WRONG_FOLDER:
+        error_code = _CODE.search(result.stderr)
+        if error_code and error_code[1] in _WRONG_FOLDER:
             raise NodeFailedError(result.stderr.strip())
-        code = found[1] if found else f"status {result.returncode}"
+        code = error_code[1] if error_code else f"status {result.returncode}"
         raise NodeUnavailableError(f"npm cannot get the packages ({code})")
     stamp.parent.mkdir(exist_ok=True)
     stamp.write_text(wanted)
@@ -76,24 +76,24 @@ def _require(installer: str) -> None:
     for tool in ("node", installer):
         if not shutil.which(tool):
             raise NodeUnavailableError(f"{tool} is not installed")
-    version = _version()
+    version = machine_version()
     if version < VERSION_MIN:
         raise NodeUnavailableError(f"Node {VERSION_MIN} or newer is needed, this is {version}")
 
 
-def _version() -> int:
+def machine_version() -> int:
     """The major version of the machine's Node; 0 where it does not tell."""
-    told = _run(Path(), ("node", "--version"), RUN_SECONDS_MAX).stdout
-    found = re.match(r"v(\d+)", told)
-    return int(found[1]) if found else 0
+    output = _run(Path(), ("node", "--version"), RUN_SECONDS_MAX).stdout
+    version = re.match(r"v(\d+)", output)
+    return int(version[1]) if version else 0
 
 
 def _installed(folder: Path, tool: str) -> str:
     """The tool of this folder's packages, or of those above it, else of the machine."""
     for above in (folder, *folder.parents):
-        found = above / "node_modules" / ".bin" / tool
-        if found.exists():
-            return str(found)
+        path = above / "node_modules" / ".bin" / tool
+        if path.exists():
+            return str(path)
     return tool
 
 

@@ -7,9 +7,10 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import click
 
@@ -21,6 +22,20 @@ FORMAT = ("format", ("-m", "ruff", "format", "--quiet", "--check", "."))
 TYPES = ("types", ("-m", "mypy", "."))
 IMPORTS = ("imports", ("-c", LINT_IMPORTS))
 PROCESSES = 2
+
+
+class Finding(Protocol):
+    """What is wrong, one line each; or why nothing could be found out."""
+
+    @property
+    def found(self) -> Sequence[str]:
+        """What is wrong."""
+        ...
+
+    @property
+    def skipped(self) -> str:
+        """Why nobody knows; empty otherwise."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +61,19 @@ def run(name: str, words: Sequence[str], extra: Mapping[str, str] | None = None)
         [sys.executable, *words], cwd=ROOT, env={**os.environ, **(extra or {})}, check=False
     )
     return Step(name, time.monotonic() - started_at, result.returncode)
+
+
+def look(name: str, work: Callable[[], Finding]) -> Step:
+    """A step that may not be able to find anything out, and says so."""
+    click.secho(f"== {name}", bold=True)
+    started_at = time.monotonic()
+    result = work()
+    for line in result.found:
+        click.echo(f"  {line}")
+    return Step(name, time.monotonic() - started_at, bool(result.found), result.skipped)
+
+
+def table(done: Sequence[Step]) -> str:
+    """Every step with its time and how it went, a line each."""
+    rows = (f"  {step.name:<8} {step.seconds:6.1f} s  {step.verdict}" for step in done)
+    return "\n".join(["", *rows, ""])

@@ -63,8 +63,8 @@ def receiver_before_its_answer(stage: Stage) -> None:
     """
     stage.product.signal("redis", signal.SIGSTOP)
     time.sleep(0.15)
-    for each in stage.product.children("receiver"):
-        each.kill()
+    for process in stage.product.children("receiver"):
+        process.kill()
     stage.product.signal("redis", signal.SIGCONT)
 
 

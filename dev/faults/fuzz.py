@@ -129,7 +129,7 @@ def _alive(product: Product) -> set[int]:
     """The process ids of receiver and worker: neither may be replaced."""
     roles = ("receiver", "worker")
     leaders = {product.main(role).pid for role in roles}
-    return leaders | {each.pid for role in roles for each in product.children(role)}
+    return leaders | {child.pid for role in roles for child in product.children(role)}
 
 
 def _send(
@@ -217,5 +217,5 @@ def _compared(product: Product, account: Account) -> tuple[int, list[str]]:
         verification = verify_users(
             reader, account.expected.users(), timeout_seconds=10, progress=lambda _ready: None
         )
-    users = {each.user_id for each in verification.differences}
-    return len(users), [str(each) for each in verification.differences]
+    users = {difference.user_id for difference in verification.differences}
+    return len(users), [str(difference) for difference in verification.differences]

@@ -56,8 +56,8 @@ def _told(plan: Plan) -> Outcome:
 
 
 def _complain(outcomes: Sequence[Outcome], fuzzed: Fuzzed) -> None:
-    examples = [line for each in outcomes for line in each.verdict.examples]
-    if all(each.verdict.is_clean for each in outcomes) and fuzzed.is_clean:
+    examples = [line for outcome in outcomes for line in outcome.verdict.examples]
+    if all(outcome.verdict.is_clean for outcome in outcomes) and fuzzed.is_clean:
         return
     for line in (*examples, *fuzzed.examples):
         click.echo(line, err=True)

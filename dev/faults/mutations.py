@@ -73,9 +73,9 @@ def _replaced(event: dict[str, Any], chance: random.Random) -> bytes:
 def _removed(event: dict[str, Any], chance: random.Random) -> bytes:
     """One to four members taken out."""
     for _ in range(chance.randint(1, 4)):
-        place = chance.choice(_places(event))
-        holder = _at(event, place[:-1])
-        del holder[place[-1]]
+        path = chance.choice(_places(event))
+        holder = _at(event, path[:-1])
+        del holder[path[-1]]
         if not event:
             break
     return _written(event)
@@ -95,10 +95,10 @@ def _swapped(event: dict[str, Any], chance: random.Random) -> bytes:
 
 def _numbers(event: dict[str, Any], chance: random.Random) -> bytes:
     """Every number of the object moved to some limit or to the other sign."""
-    for place in _places(event):
-        value = _at(event, place)
+    for path in _places(event):
+        value = _at(event, path)
         if type(value) is int and chance.random() < 0.5:  # noqa: PLR2004 - half of them.
-            _put(event, place, chance.choice((-value, value * 10**18, 2**63 - 1, -1, 0, 0.1)))
+            _put(event, path, chance.choice((-value, value * 10**18, 2**63 - 1, -1, 0, 0.1)))
     return _written(event)
 
 
@@ -171,21 +171,21 @@ def _places(value: object, above: Path = ()) -> list[Path]:
         members = value.items()
     elif isinstance(value, list):
         members = enumerate(value)
-    found: list[Path] = []
+    paths: list[Path] = []
     for key, inner in members:
-        found.append((*above, key))
-        found += _places(inner, (*above, key))
-    return found or [above] * bool(above)
+        paths.append((*above, key))
+        paths += _places(inner, (*above, key))
+    return paths or [above] * bool(above)
 
 
-def _at(event: Any, place: Path) -> Any:  # noqa: ANN401 - any JSON has any shape.
-    for key in place:
+def _at(event: Any, path: Path) -> Any:  # noqa: ANN401 - any JSON has any shape.
+    for key in path:
         event = event[key]
     return event
 
 
-def _put(event: dict[str, Any], place: Path, value: object) -> None:
-    _at(event, place[:-1])[place[-1]] = value
+def _put(event: dict[str, Any], path: Path, value: object) -> None:
+    _at(event, path[:-1])[path[-1]] = value
 
 
 _MARK = "raw value comes here"

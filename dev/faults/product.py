@@ -102,8 +102,8 @@ class Product:
         assert self._process
         assert self._log
         with contextlib.suppress(psutil.Error):
-            for each in psutil.Process(self._process.pid).children(recursive=True):
-                _send(each, signal.SIGCONT)
+            for process in psutil.Process(self._process.pid).children(recursive=True):
+                _send(process, signal.SIGCONT)
         self._process.send_signal(signal.SIGCONT)
         self._process.terminate()
         try:
@@ -117,15 +117,15 @@ class Product:
     @property
     def settings(self) -> Mapping[str, str]:
         """The addresses and secrets of this run, as `up` wrote them."""
-        found = dotenv_values(self.directory / "dev.env", interpolate=False)
-        return {name: value for name, value in found.items() if value}
+        settings = dotenv_values(self.directory / "dev.env", interpolate=False)
+        return {name: value for name, value in settings.items() if value}
 
     def main(self, role: str) -> psutil.Process:
         """The process that leads a role; raises `ProductError` where there is none."""
-        found = self._leaders().get(role)
-        if found is None:
+        leader = self._leaders().get(role)
+        if leader is None:
             raise ProductError(f"no {role} is running (log: {self.log_path})")
-        return found
+        return leader
 
     def children(self, role: str) -> list[psutil.Process]:
         """The processes that do a role's work for its leader; none where there is no leader."""
@@ -140,8 +140,8 @@ class Product:
         children = self.children(role)
         if leader:
             _send(leader, number)
-        for each in children:
-            _send(each, number)
+        for child in children:
+            _send(child, number)
 
     @contextlib.contextmanager
     def unattended(self) -> Iterator[None]:
@@ -172,15 +172,15 @@ class Product:
 
     def _leaders(self) -> dict[str, psutil.Process]:
         assert self._process
-        found: dict[str, psutil.Process] = {}
+        leaders: dict[str, psutil.Process] = {}
         with contextlib.suppress(psutil.NoSuchProcess):
-            for each in psutil.Process(self._process.pid).children():
-                words = _words(each)
+            for child in psutil.Process(self._process.pid).children():
+                words = _words(child)
                 for role, is_it in ROLES.items():
                     # Before it becomes the server it is our launcher, named with an option.
                     if words and "--parent" not in words and is_it(words):
-                        found[role] = each
-        return found
+                        leaders[role] = child
+        return leaders
 
     def _is_ready(self) -> bool:
         connection = http.client.HTTPConnection(

@@ -39,36 +39,48 @@ slowest of the same run; and afterwards no question is left.
 
 Figure = tuple[str, Callable[[Outcome], float], str]
 _FIGURES: Sequence[Figure] = (
-    ("events sent", lambda each: each.verdict.events, "sum"),
-    ("deliveries, with duplicates", lambda each: each.verdict.deliveries, "sum"),
-    ("faults injected", lambda each: sum(each.faults.values()), "sum"),
-    ("events accepted (2xx)", lambda each: each.verdict.accepted, "sum"),
-    ("answers that put off (503)", lambda each: each.verdict.answers.get(503, 0), "sum"),
-    ("attempts without an answer", lambda each: each.verdict.answers.get(NO_ANSWER, 0), "sum"),
-    ("refused for the clock (400)", lambda each: each.verdict.answers.get(400, 0), "sum"),
-    ("wrong answers", lambda each: sum(each.verdict.wrong_answers.values()), "sum"),
-    ("applied", lambda each: each.verdict.statuses.get("applied", 0), "sum"),
-    ("ignored (types without effect)", lambda each: each.verdict.statuses.get("ignored", 0), "sum"),
-    ("**lost**", lambda each: each.verdict.lost, "sum"),
-    ("**doubled**", lambda each: each.verdict.doubled, "sum"),
-    ("stored but never sent", lambda each: each.verdict.strangers, "sum"),
-    ("users compared", lambda each: each.verdict.users, "sum"),
-    ("users with anything wrong", lambda each: each.verdict.wrong_users, "sum"),
-    ("differences found by audit", lambda each: each.verdict.audit_differences, "sum"),
-    ("longest delay, 2xx to commit, s", lambda each: each.verdict.longest_delay_seconds, "max"),
-    ("questions left unanswered", lambda each: each.verdict.unanswered, "sum"),
+    ("events sent", lambda outcome: outcome.verdict.events, "sum"),
+    ("deliveries, with duplicates", lambda outcome: outcome.verdict.deliveries, "sum"),
+    ("faults injected", lambda outcome: sum(outcome.faults.values()), "sum"),
+    ("events accepted (2xx)", lambda outcome: outcome.verdict.accepted, "sum"),
+    ("answers that put off (503)", lambda outcome: outcome.verdict.answers.get(503, 0), "sum"),
+    (
+        "attempts without an answer",
+        lambda outcome: outcome.verdict.answers.get(NO_ANSWER, 0),
+        "sum",
+    ),
+    ("refused for the clock (400)", lambda outcome: outcome.verdict.answers.get(400, 0), "sum"),
+    ("wrong answers", lambda outcome: sum(outcome.verdict.wrong_answers.values()), "sum"),
+    ("applied", lambda outcome: outcome.verdict.statuses.get("applied", 0), "sum"),
+    (
+        "ignored (types without effect)",
+        lambda outcome: outcome.verdict.statuses.get("ignored", 0),
+        "sum",
+    ),
+    ("**lost**", lambda outcome: outcome.verdict.lost, "sum"),
+    ("**doubled**", lambda outcome: outcome.verdict.doubled, "sum"),
+    ("stored but never sent", lambda outcome: outcome.verdict.strangers, "sum"),
+    ("users compared", lambda outcome: outcome.verdict.users, "sum"),
+    ("users with anything wrong", lambda outcome: outcome.verdict.wrong_users, "sum"),
+    ("differences found by audit", lambda outcome: outcome.verdict.audit_differences, "sum"),
+    (
+        "longest delay, 2xx to commit, s",
+        lambda outcome: outcome.verdict.longest_delay_seconds,
+        "max",
+    ),
+    ("questions left unanswered", lambda outcome: outcome.verdict.unanswered, "sum"),
     (
         "longest delay while Stripe is in trouble, s",
-        lambda each: each.verdict.trouble_delay_seconds,
+        lambda outcome: outcome.verdict.trouble_delay_seconds,
         "max",
     ),
     (
         "longest delay at other times of that run, s",
-        lambda each: each.verdict.usual_delay_seconds,
+        lambda outcome: outcome.verdict.usual_delay_seconds,
         "max",
     ),
-    ("median delay, s", lambda each: each.verdict.median_delay_seconds, ""),
-    ("duration, s", lambda each: each.seconds, "sum"),
+    ("median delay, s", lambda outcome: outcome.verdict.median_delay_seconds, ""),
+    ("duration, s", lambda outcome: outcome.seconds, "sum"),
 )
 
 
@@ -84,10 +96,10 @@ def document(outcomes: Sequence[Outcome], fuzzed: Fuzzed | None, skipped: Sequen
 
 
 def _figures(outcomes: Sequence[Outcome]) -> str:
-    seeds = [f"run {number}, seed {each.seed}" for number, each in enumerate(outcomes, 1)]
+    seeds = [f"run {number}, seed {outcome.seed}" for number, outcome in enumerate(outcomes, 1)]
     lines = [_row("", *seeds, "all"), _row("---", *["---:"] * (len(seeds) + 1))]
     for name, value, total in _FIGURES:
-        values = [value(each) for each in outcomes]
+        values = [value(outcome) for outcome in outcomes]
         lines.append(_row(name, *map(_number, values), _total(values, total)))
     note = (
         "\nThe longest delay is the time until what was killed or hangs is noticed and has started"
@@ -105,8 +117,8 @@ def _total(values: Sequence[float], how: str) -> str:
 
 def _faults(outcomes: Sequence[Outcome]) -> str:
     counts: Counter[str] = Counter()
-    for each in outcomes:
-        counts.update(each.faults)
+    for outcome in outcomes:
+        counts.update(outcome.faults)
     lines = [_row("fault", "times"), _row("---", "---:")]
     lines += [_row(title, str(count)) for title, count in sorted(counts.items())]
     return "## Faults\n\n" + "\n".join(lines) + "\n"

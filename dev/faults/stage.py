@@ -102,22 +102,24 @@ class Stage:
             time.sleep(POLL_SECONDS)
 
     def _await_row(self, query: str, *values: object) -> Any:  # noqa: ANN401 - psycopg2's rows.
-        found = None
+        row = None
 
         def is_there() -> bool:
-            nonlocal found
+            nonlocal row
             cursor.execute(query, (WORKER_APPLICATION, *values))
-            found = cursor.fetchone()
-            return found is not None
+            row = cursor.fetchone()
+            return row is not None
 
         with self.database() as cursor:
             self.await_true(is_there, "no worker came to the place where it was to be hit")
-        return found
+        return row
 
     def _owner_of(self, port: int) -> psutil.Process:
         for child in self.product.children("worker"):
             with contextlib.suppress(psutil.Error):
-                if any(each.laddr.port == port for each in child.net_connections("tcp")):
+                if any(
+                    connection.laddr.port == port for connection in child.net_connections("tcp")
+                ):
                     return child
         raise FaultError("the worker behind a blocked transaction was not found")
 

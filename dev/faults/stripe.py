@@ -79,13 +79,15 @@ class StandIn:
         if status := _REFUSALS.get(now):
             return status, _error(f"in trouble: {now}")
         url = urlsplit(address)
-        found = self._found(url.path.removeprefix("/v1/").split("/"), dict(parse_qsl(url.query)))
+        stripe_object = self._found(
+            url.path.removeprefix("/v1/").split("/"), dict(parse_qsl(url.query))
+        )
         with self._changed:
             self.answered += 1
-        if found is None:
+        if stripe_object is None:
             missing = _error("No such object") | {"code": "resource_missing"}
             return http.HTTPStatus.NOT_FOUND, missing
-        return http.HTTPStatus.OK, found
+        return http.HTTPStatus.OK, stripe_object
 
     def _found(self, words: Sequence[str], query: dict[str, str]) -> Json | None:
         match words:
@@ -98,25 +100,25 @@ class StandIn:
             case ["invoice_payments"]:
                 intent = query.get("payment[payment_intent]")
                 payments = self._of("invoice_payment")
-                return _list([each for each in payments if each["payment"].get(_INTENT) == intent])
+                return _list([item for item in payments if item["payment"].get(_INTENT) == intent])
             case ["checkout", "sessions"]:
                 sessions = self._of("checkout.session")
-                return _list([each for each in sessions if each[_INTENT] == query.get(_INTENT)])
+                return _list([item for item in sessions if item[_INTENT] == query.get(_INTENT)])
         # What never arrives is another fault's matter.
         return _list([]) if words == ["events"] else None
 
     def _object(self, name: str) -> Json | None:
         """An object; a session with its line items, which no event tells."""
-        found = self.objects.get(name)
-        if found is None or name not in self.account.sessions:
-            return found
-        return found | {"line_items": asked.line_items(self.account, name)}
+        stripe_object = self.objects.get(name)
+        if stripe_object is None or name not in self.account.sessions:
+            return stripe_object
+        return stripe_object | {"line_items": asked.line_items(self.account, name)}
 
     def _list_of(self, name: str, key: str) -> Json:
         return _list(self.objects.get(name, {}).get(key, {}).get("data", []))
 
     def _of(self, kind: str) -> list[Json]:
-        return [each for each in self.objects.values() if each.get("object") == kind]
+        return [item for item in self.objects.values() if item.get("object") == kind]
 
 
 def _list(entries: Sequence[Json]) -> Json:
@@ -129,12 +131,12 @@ def _error(message: str) -> Json:
 
 def known(events: Sequence[Event]) -> dict[str, Json]:
     """Every object as the newest event of it says, by id."""
-    found: dict[str, Json] = {}
-    for event in sorted(events, key=lambda each: each.created):
-        told = event.payload["data"]["object"]
-        if isinstance(told.get("id"), str):
-            found[told["id"]] = told
-    return found
+    objects: dict[str, Json] = {}
+    for event in sorted(events, key=lambda event: event.created):
+        stripe_object = event.payload["data"]["object"]
+        if isinstance(stripe_object.get("id"), str):
+            objects[stripe_object["id"]] = stripe_object
+    return objects
 
 
 def with_cut_lists(events: Sequence[Event]) -> list[Event]:
@@ -143,13 +145,13 @@ def with_cut_lists(events: Sequence[Event]) -> list[Event]:
     cut: list[Event] = []
     for event in events:
         payload = event.payload
-        told = payload["data"]["object"]
+        stripe_object = payload["data"]["object"]
         # One that is only announced has no id, and no list of its own to ask for.
-        if told.get("object") == "invoice" and told.get("id"):
-            is_cut = chosen.setdefault(told["id"], len(chosen) % CUT_EVERY == 0)
+        if stripe_object.get("object") == "invoice" and stripe_object.get("id"):
+            is_cut = chosen.setdefault(stripe_object["id"], len(chosen) % CUT_EVERY == 0)
             if is_cut:
-                lines = told["lines"]
-                told["lines"] = lines | {"data": lines["data"][:-1], "has_more": True}
+                lines = stripe_object["lines"]
+                stripe_object["lines"] = lines | {"data": lines["data"][:-1], "has_more": True}
                 event = replace(event, body=orjson.dumps(payload))  # noqa: PLW2901 - its twin.
         cut.append(event)
     return cut
@@ -164,8 +166,8 @@ def stand_in(account: Engine) -> Iterator[StandIn]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            status, found = stripe.answer(self.path)
-            body = json.dumps(found).encode()
+            status, answer = stripe.answer(self.path)
+            body = json.dumps(answer).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))

@@ -87,41 +87,43 @@ def judge(
     stripe: StandIn | None = None,
 ) -> Verdict:
     """Wait until the product has nothing left to do, then compare everything there is."""
-    found = _await_idle(product, load)
+    rows = _await_idle(product, load)
     unanswered = _await_answers(product) if stripe else 0
-    troubled, usual = _delays(found, load, stripe) if stripe else (0.0, 0.0)
+    troubled, usual = _delays(rows, load, stripe) if stripe else (0.0, 0.0)
     differences = _compared(product, expectations)
     audited: list[str] = []
     engine = make_engine(_driver_url(product), statement_timeout_ms=60_000)
     try:
         verdict = audit(
-            engine, lambda each: audited.append(str(each.difference)), lambda _done, _total: None
+            engine,
+            lambda difference: audited.append(str(difference.difference)),
+            lambda _done, _total: None,
         )
     finally:
         engine.dispose()
     slow = sorted(
-        (found[key].applied_at - accepted_at, key)
+        (rows[key].applied_at - accepted_at, key)
         for key, accepted_at in load.accepted.items()
-        if key in found and found[key].is_finished
+        if key in rows and rows[key].is_finished
     ) or [(0.0, "")]
-    lost = [key for key in load.accepted if key not in found or not found[key].is_finished]
+    lost = [key for key in load.accepted if key not in rows or not rows[key].is_finished]
     return Verdict(
         events=events,
         deliveries=load.deliveries,
         answers=dict(load.answers),
         wrong_answers={status: count for status, count in load.wrong.items() if count},
         accepted=len(load.accepted),
-        statuses=_counted(found),
+        statuses=_counted(rows),
         lost=len(lost),
-        strangers=len(found.keys() - load.accepted.keys()),
-        doubled=sum(_is_double(each) for each in differences),
+        strangers=len(rows.keys() - load.accepted.keys()),
+        doubled=sum(_is_double(difference) for difference in differences),
         users=len(expectations),
-        wrong_users=len({each.user_id for each in differences}),
+        wrong_users=len({difference.user_id for difference in differences}),
         audit_differences=verdict.differences,
         longest_delay_seconds=slow[-1][0],
         median_delay_seconds=slow[len(slow) // 2][0],
         slowest=_history(product, slow[-1][1]),
-        examples=(*lost[:5], *(str(each) for each in differences[:5]), *audited[:5]),
+        examples=(*lost[:5], *(str(difference) for difference in differences[:5]), *audited[:5]),
         unanswered=unanswered,
         trouble_delay_seconds=troubled,
         usual_delay_seconds=usual,
@@ -142,15 +144,15 @@ def _await_idle(product: Product, load: Load) -> dict[str, _Row]:
     """Every stored event, once all that were accepted are finished or nothing moves any more."""
     best, moved_at = -1, time.monotonic()
     while True:
-        found = _stored(product)
-        finished = sum(key in found and found[key].is_finished for key in load.accepted)
+        rows = _stored(product)
+        finished = sum(key in rows and rows[key].is_finished for key in load.accepted)
         if finished == len(load.accepted):
-            return found
+            return rows
         if finished > best:
             best, moved_at = finished, time.monotonic()
-        patience = STALLED_SECONDS if _is_busy(product, found) else IDLE_SECONDS
+        patience = STALLED_SECONDS if _is_busy(product, rows) else IDLE_SECONDS
         if time.monotonic() - moved_at > patience:
-            return found
+            return rows
         time.sleep(POLL_SECONDS)
 
 
@@ -170,11 +172,11 @@ def _await_answers(product: Product) -> int:
         time.sleep(POLL_SECONDS)
 
 
-def _delays(found: Mapping[str, "_Row"], load: Load, stripe: StandIn) -> tuple[float, float]:
+def _delays(rows: Mapping[str, "_Row"], load: Load, stripe: StandIn) -> tuple[float, float]:
     """The longest delay of what came while Stripe was in trouble, and of what came otherwise."""
     troubled, usual = [0.0], [0.0]
     for key, accepted_at in load.accepted.items():
-        row = found.get(key)
+        row = rows.get(key)
         # What is sent in a hurry waits for its turn, which says nothing of Stripe.
         is_paced = load.hurries_since is None or accepted_at < load.hurries_since
         if row is None or not row.is_finished or not is_paced:
@@ -184,11 +186,11 @@ def _delays(found: Mapping[str, "_Row"], load: Load, stripe: StandIn) -> tuple[f
     return max(troubled), max(usual)
 
 
-def _is_busy(product: Product, found: Mapping[str, "_Row"]) -> bool:
+def _is_busy(product: Product, rows: Mapping[str, "_Row"]) -> bool:
     """Whether anything waits anywhere; if not, what is missing is lost."""
     with closing(redis.Redis.from_url(product.settings["REDIS_URL"])) as client:
         in_stream = client.xlen(STREAM)
-    return bool(in_stream) or any(not row.is_finished for row in found.values())
+    return bool(in_stream) or any(not row.is_finished for row in rows.values())
 
 
 @contextmanager
@@ -237,15 +239,15 @@ def _driver_url(product: Product) -> str:
     return url.render_as_string(hide_password=False)
 
 
-def _counted(found: Mapping[str, _Row]) -> dict[str, int]:
+def _counted(rows: Mapping[str, _Row]) -> dict[str, int]:
     counts: dict[str, int] = {}
-    for row in found.values():
+    for row in rows.values():
         counts[row.status] = counts.get(row.status, 0) + 1
     return counts
 
 
-def _is_double(each: Difference) -> bool:
+def _is_double(difference: Difference) -> bool:
     """Whether a payment has more in the ledger than it should: an effect that came twice."""
-    if not each.what.startswith("entries of"):
+    if not difference.what.startswith("entries of"):
         return False
-    return abs(int(str(each.found))) > abs(int(str(each.expected)))
+    return abs(int(str(difference.found))) > abs(int(str(difference.expected)))

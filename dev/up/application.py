@@ -30,7 +30,7 @@ class Application:
         self.name = name
         self.title = name
         self.process: subprocess.Popen[bytes] | None = None
-        self._command = [sys.executable, str(MANAGE), *words]
+        self.command = [sys.executable, str(MANAGE), *words]
         self._environment = environment
         self._console = console
         self._voice: Voice | None = None
@@ -38,7 +38,7 @@ class Application:
     def launch(self) -> None:
         """Start the process and return at once."""
         self.process = spawn(
-            self._command,
+            self.command,
             output=subprocess.PIPE,
             death_signal=self.death_signal,
             environment=self._environment,

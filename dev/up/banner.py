@@ -24,8 +24,8 @@ def banner(directory: Path, addresses: Addresses, seconds: float) -> str:
         ("logs", f"{_shown(directory / DIRECTORY)}/  (`up --logs` shows them here)"),
     ]
     if addresses.offline_stripe_url:
-        told = f"{addresses.offline_stripe_url}/  (offline: no STRIPE_SECRET_KEY is set)"
-        rows.insert(1, ("Stripe", told))
+        address = f"{addresses.offline_stripe_url}/  (offline: no STRIPE_SECRET_KEY is set)"
+        rows.insert(1, ("Stripe", address))
     token = f"$({manage} issue_token --user u1{data})"
     steps = [
         f"{manage} simulate{data}",
@@ -43,6 +43,10 @@ def banner(directory: Path, addresses: Addresses, seconds: float) -> str:
 
 
 def _shown(directory: Path) -> str:
-    here = Path.cwd()
-    text = str(directory.relative_to(here)) if directory.is_relative_to(here) else str(directory)
+    working_directory = Path.cwd()
+    text = (
+        str(directory.relative_to(working_directory))
+        if directory.is_relative_to(working_directory)
+        else str(directory)
+    )
     return f"'{text}'" if " " in text else text

@@ -43,12 +43,12 @@ class Voice:
         """The last lines; of a process that has died, all there will be."""
         if self.thread is not None:
             self.thread.join(READ_SECONDS)
-        told = [said(line) for line in self.lines if line]
+        spoken = [said(line) for line in self.lines if line]
         # A line of no known form is the cry of one that dies.
         common = {"debug", "info"}
         return [
             _shortened(one.text, COMMON_LENGTH_MAX if one.level in common else WARNING_LENGTH_MAX)
-            for one in told
+            for one in spoken
         ]
 
 
@@ -140,8 +140,8 @@ class Console:
         voice.lines.append(line)
         if self._shows_all:
             self.say(voice.name, line)
-        elif (told := said(line)).warns:
-            self.say(voice.name, _shortened(told.text, WARNING_LENGTH_MAX))
+        elif (line_said := said(line)).warns:
+            self.say(voice.name, _shortened(line_said.text, WARNING_LENGTH_MAX))
 
     def _put(self, item: str | _Status) -> None:
         try:

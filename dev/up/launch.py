@@ -120,8 +120,8 @@ def _permitted(library: ctypes.CDLL) -> int:
     """The low 32 capabilities this process may take up."""
     halves = (_Half * 2)()
     header = _Header(CAPABILITY_VERSION_3, 0)
-    known = library.capget(ctypes.byref(header), halves) == 0
-    return int(halves[0].permitted) if known else 0
+    is_known = library.capget(ctypes.byref(header), halves) == 0
+    return int(halves[0].permitted) if is_known else 0
 
 
 def _hold(library: ctypes.CDLL, effective: int, permitted: int) -> None:

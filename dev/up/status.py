@@ -36,17 +36,17 @@ class Status:
     def _forms(self) -> list[Text]:
         """The line from long to short."""
         urls = [self.addresses.base_url, self.addresses.offline_stripe_url]
-        place = urlsplit(self.addresses.base_url).netloc
+        address = urlsplit(self.addresses.base_url).netloc
         both = "  Stripe ".join(url for url in urls if url)
         if self.counts is None:
             silent = Text("the receiver does not answer", "bold red")
-            return [Text.assemble(silent, GAP, (where, "dim")) for where in (both, place)] + [
+            return [Text.assemble(silent, GAP, (where, "dim")) for where in (both, address)] + [
                 silent
             ]
-        told, short = _numbers(self.counts, all_of_them=True), _numbers(self.counts)
-        places = [both, urls[0], place, f":{self.addresses.port}"]
-        placed = [Text.assemble(told, GAP, (where, "dim")) for where in places]
-        return [*placed, told, Text.assemble(short, GAP, (places[-1], "dim")), short]
+        whole, short = _numbers(self.counts, all_of_them=True), _numbers(self.counts)
+        places = [both, urls[0], address, f":{self.addresses.port}"]
+        placed = [Text.assemble(whole, GAP, (where, "dim")) for where in places]
+        return [*placed, whole, Text.assemble(short, GAP, (places[-1], "dim")), short]
 
 
 def _numbers(counts: Counts, *, all_of_them: bool = False) -> Text:

@@ -86,16 +86,24 @@ class NotReadyError(Exception):
 
 
 @dataclass(slots=True)
-class _Watch:
+class Watch:
     """What is remembered of one process. Moments are seconds of the monotonic clock."""
 
     of: Supervised
     launched_at: float = 0.0
     restart_at: float | None = None
     failures: int = 0
-    told: int | None = None  # The process that the guard knows of.
+    guarded: int | None = None  # The process that the guard knows of.
     liveness: float | None = None
     silent_looks: int = 0
+
+    def hangs(self) -> bool:
+        """Whether the process shows no liveness any more; to be asked at a steady interval."""
+        liveness = self.of.liveness() if isinstance(self.of, ShowsLiveness) else None
+        is_silent = liveness is not None and liveness == self.liveness
+        self.liveness = liveness
+        self.silent_looks = self.silent_looks + 1 if is_silent else 0
+        return self.silent_looks > SILENT_LOOKS_MAX
 
 
 class Supervisor:
@@ -103,7 +111,7 @@ class Supervisor:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._groups: list[list[_Watch]] = []
+        self._groups: list[list[Watch]] = []
         self._asked_to_stop = False
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._ask_to_stop)
@@ -123,7 +131,7 @@ class Supervisor:
 
         Raises `NotReadyError`, `EngineError`, or `StoppedEarlyError`.
         """
-        watches = [_Watch(of) for of in group]
+        watches = [Watch(of) for of in group]
         self._groups.append(watches)
         for watch in watches:
             self._launch(watch)
@@ -174,7 +182,7 @@ class Supervisor:
             if watch.of.process is not None:
                 send(watch.of.process, watch.of.death_signal)
 
-    def _watches(self) -> list[_Watch]:
+    def _watches(self) -> list[Watch]:
         return [watch for group in self._groups for watch in group]
 
     def _tick(self) -> None:
@@ -183,7 +191,7 @@ class Supervisor:
             self._look_at(watch)
         self._reap()
 
-    def _look_at(self, watch: _Watch) -> None:
+    def _look_at(self, watch: Watch) -> None:
         if self._asked_to_stop:
             return
         now = time.monotonic()
@@ -193,7 +201,7 @@ class Supervisor:
             self._tell_guard(watch)
             self._tell_last_words(watch)
             self._plan_restart(watch, f"ended ({_ending(process.returncode)})")
-        elif watch.restart_at is None and process is not None and _hangs(watch):
+        elif watch.restart_at is None and process is not None and watch.hangs():
             seconds = SILENT_LOOKS_MAX * TICK_SECONDS
             self._console.say(
                 "up", f"{watch.of.title} has shown no sign of life for {seconds:.0f} s; ending it"
@@ -206,11 +214,11 @@ class Supervisor:
             except EngineError as error:
                 self._plan_restart(watch, f"cannot start: {error}")
 
-    def _tell_last_words(self, watch: _Watch) -> None:
+    def _tell_last_words(self, watch: Watch) -> None:
         if isinstance(watch.of, Speaking):
             self._console.last_words(watch.of.title, watch.of.last_words())
 
-    def _plan_restart(self, watch: _Watch, why: str) -> None:
+    def _plan_restart(self, watch: Watch, why: str) -> None:
         now = time.monotonic()
         if now - watch.launched_at > WELL_SECONDS:
             watch.failures = 0
@@ -219,23 +227,23 @@ class Supervisor:
         watch.restart_at = now + delay
         self._console.say("up", f"{watch.of.title} {why}; starting it again in {delay:.1f} s")
 
-    def _launch(self, watch: _Watch) -> None:
+    def _launch(self, watch: Watch) -> None:
         watch.launched_at = time.monotonic()
         watch.silent_looks = 0
         watch.of.launch()
         watch.restart_at = None
         self._tell_guard(watch)
 
-    def _tell_guard(self, watch: _Watch) -> None:
+    def _tell_guard(self, watch: Watch) -> None:
         """Name the group that exists now, and take back the one that does not."""
         process = watch.of.process
         alive = process.pid if process and process.poll() is None else None
         lines = []
-        if watch.told is not None and watch.told != alive:
-            lines.append(f"-{watch.told}\n")
-        if alive is not None and alive != watch.told:
+        if watch.guarded is not None and watch.guarded != alive:
+            lines.append(f"-{watch.guarded}\n")
+        if alive is not None and alive != watch.guarded:
             lines.append(f"+{alive} {int(watch.of.death_signal)}\n")
-        watch.told = alive
+        watch.guarded = alive
         if lines and self._guard.stdin:
             with contextlib.suppress(OSError):  # Someone killed the guard: then without it.
                 self._guard.stdin.write("".join(lines).encode())
@@ -248,19 +256,10 @@ class Supervisor:
         own = {watch.of.process.pid for watch in self._watches() if watch.of.process}
         own.add(self._guard.pid)
         with contextlib.suppress(ChildProcessError):
-            while found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-                if found.si_pid in own:
+            while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                if ended.si_pid in own:
                     return  # Its own turn comes with the next look.
-                os.waitpid(found.si_pid, os.WNOHANG)
-
-
-def _hangs(watch: _Watch) -> bool:
-    """Whether a process shows no liveness any more; look at a steady interval."""
-    liveness = watch.of.liveness() if isinstance(watch.of, ShowsLiveness) else None
-    is_silent = liveness is not None and liveness == watch.liveness
-    watch.liveness = liveness
-    watch.silent_looks = watch.silent_looks + 1 if is_silent else 0
-    return watch.silent_looks > SILENT_LOOKS_MAX
+                os.waitpid(ended.si_pid, os.WNOHANG)
 
 
 def _ending(code: int) -> str:

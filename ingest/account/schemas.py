@@ -4,19 +4,19 @@ from marshmallow import fields, validate
 
 from domain.catalogue.plans import INTERVAL_COUNT_MAX
 from ingest.http.schemas import (
-    WHOLE_MAX,
+    SAFE_INTEGER_MAX,
     AnswerSchema,
     BodySchema,
     PageQuerySchema,
     PageSchema,
-    one_of,
+    boolean,
+    choice,
+    example_of,
+    integer,
     page_of,
-    shown,
     storable,
-    time,
-    truth,
-    whole,
-    word,
+    string,
+    timestamp,
 )
 
 PLAN_TYPES = ("full", "token")
@@ -43,7 +43,7 @@ class PlansQuerySchema(PageQuerySchema):
 class PlanSchema(AnswerSchema):
     """A plan or token package on sale."""
 
-    example = shown(
+    example = example_of(
         id=1,
         plan_type="full",
         name="Pro monthly",
@@ -56,22 +56,22 @@ class PlanSchema(AnswerSchema):
         prices={"eur": 2700, "usd": 2900},
     )
 
-    id = whole("The plan's number in the catalogue.")
-    plan_type = one_of(*PLAN_TYPES, what=_PLAN_TYPE)
-    name = word("What it is called.")
-    description = word("What is said of it; may be empty.")
-    tokens = whole("Tokens per paid period, or per purchase.")
-    interval = one_of(
+    id = integer("The plan's number in the catalogue.")
+    plan_type = choice(*PLAN_TYPES, what=_PLAN_TYPE)
+    name = string("What it is called.")
+    description = string("What is said of it; may be empty.")
+    tokens = integer("Tokens per paid period, or per purchase.")
+    interval = choice(
         *INTERVAL_COUNT_MAX,
         what="What it renews by; null where it is bought once.",
         allow_none=True,
     )
-    interval_count = whole(
+    interval_count = integer(
         "How many intervals a period has, 3 with month: quarterly; null where it is bought once.",
         allow_none=True,
     )
-    currency = word("The currency of amount; null where it has no price.", allow_none=True)
-    amount = whole("The price in minor units; null where it has none.", allow_none=True)
+    currency = string("The currency of amount; null where it has no price.", allow_none=True)
+    amount = integer("The price in minor units; null where it has none.", allow_none=True)
     prices = fields.Dict(
         keys=fields.String(),
         values=fields.Integer(),
@@ -90,25 +90,27 @@ class PlansSchema(PageSchema):
 class SubscriptionItemSchema(AnswerSchema):
     """One thing subscribed to."""
 
-    example = shown(plan_id=1, quantity=1)
+    example = example_of(plan_id=1, quantity=1)
 
-    plan_id = whole("Null while its price is not in the catalogue.", allow_none=True)
-    quantity = whole("How many; null where Stripe did not tell.", allow_none=True)
+    plan_id = integer("Null while its price is not in the catalogue.", allow_none=True)
+    quantity = integer("How many; null where Stripe did not tell.", allow_none=True)
 
 
 class PauseSchema(AnswerSchema):
     """A pause of collection."""
 
-    example = shown(behavior="void", resumes_at="2026-05-01T00:00:00+00:00")
+    example = example_of(behavior="void", resumes_at="2026-05-01T00:00:00+00:00")
 
-    behavior = word("What becomes of invoices meanwhile: keep_as_draft, mark_uncollectible, void.")
-    resumes_at = time("When collection begins again, if that is known.")
+    behavior = string(
+        "What becomes of invoices meanwhile: keep_as_draft, mark_uncollectible, void."
+    )
+    resumes_at = timestamp("When collection begins again, if that is known.")
 
 
 class SubscriptionSchema(AnswerSchema):
     """A subscription as Stripe last reported it."""
 
-    example = shown(
+    example = example_of(
         id="sub_1QkX2eLkdIwHu7ix",
         plan_id=1,
         plan_type="full",
@@ -125,19 +127,21 @@ class SubscriptionSchema(AnswerSchema):
         pause_collection=None,
     )
 
-    id = word("Stripe's sub_… id.")
-    plan_id = whole("Of the first item whose price is known, else the one named.", allow_none=True)
-    plan_type = one_of(*PLAN_TYPES, what=_PLAN_TYPE, allow_none=True)
-    status = word("As Stripe reports it; more words may come.")
-    is_active = truth("Whether the status is active, trialing or past_due.")
-    quantity = whole("Of the same item as plan_id.", allow_none=True)
+    id = string("Stripe's sub_… id.")
+    plan_id = integer(
+        "Of the first item whose price is known, else the one named.", allow_none=True
+    )
+    plan_type = choice(*PLAN_TYPES, what=_PLAN_TYPE, allow_none=True)
+    status = string("As Stripe reports it; more words may come.")
+    is_active = boolean("Whether the status is active, trialing or past_due.")
+    quantity = integer("Of the same item as plan_id.", allow_none=True)
     items = fields.List(fields.Nested(SubscriptionItemSchema))
-    current_period_start = time("When the paid period began.")
-    current_period_end = time("When the paid period ends.")
-    cancel_at_period_end = truth("Whether it ends with the paid period.")
-    cancel_at = time("When it will end, if that is known.")
-    canceled_at = time("When it was canceled.")
-    trial_end = time("When the trial ends or ended.")
+    current_period_start = timestamp("When the paid period began.")
+    current_period_end = timestamp("When the paid period ends.")
+    cancel_at_period_end = boolean("Whether it ends with the paid period.")
+    cancel_at = timestamp("When it will end, if that is known.")
+    canceled_at = timestamp("When it was canceled.")
+    trial_end = timestamp("When the trial ends or ended.")
     pause_collection = fields.Nested(
         PauseSchema, allow_none=True, metadata={"description": "Null while Stripe collects."}
     )
@@ -154,7 +158,7 @@ class SubscriptionsSchema(PageSchema):
 class PaymentSchema(AnswerSchema):
     """A payment: an invoice or a one-time purchase. Amounts are in minor units."""
 
-    example = shown(
+    example = example_of(
         id="in_1QkX2fLkdIwHu7ixZ",
         amount=2900,
         amount_refunded=0,
@@ -170,19 +174,19 @@ class PaymentSchema(AnswerSchema):
         created_at="2026-03-01T00:00:07+00:00",
     )
 
-    id = word("The invoice (in_…), else the checkout session (cs_…).")
-    amount = whole("What was paid; for an unpaid one, what is due.")
-    amount_refunded = whole("Refunds that are neither failed nor canceled, pending ones too.")
-    amount_disputed = whole("Funds withdrawn and not reinstated.")
-    currency = word("Null while it is not known.", allow_none=True)
-    status = one_of(*PAYMENT_STATUSES, what="How it stands.")
-    plan_id = whole("Null while it is not known.", allow_none=True)
-    plan_type = one_of(*PLAN_TYPES, what=_PLAN_TYPE, allow_none=True)
-    subscription_id = word("Stripe's sub_… id; null for a one-time purchase.", allow_none=True)
-    tokens = whole("What this payment stands for now.")
-    receipt_url = word("Where Stripe shows the receipt or invoice.", allow_none=True)
-    note = word("Why a paid payment is worth nothing yet, in words.", allow_none=True)
-    created_at = time("When it was made.")
+    id = string("The invoice (in_…), else the checkout session (cs_…).")
+    amount = integer("What was paid; for an unpaid one, what is due.")
+    amount_refunded = integer("Refunds that are neither failed nor canceled, pending ones too.")
+    amount_disputed = integer("Funds withdrawn and not reinstated.")
+    currency = string("Null while it is not known.", allow_none=True)
+    status = choice(*PAYMENT_STATUSES, what="How it stands.")
+    plan_id = integer("Null while it is not known.", allow_none=True)
+    plan_type = choice(*PLAN_TYPES, what=_PLAN_TYPE, allow_none=True)
+    subscription_id = string("Stripe's sub_… id; null for a one-time purchase.", allow_none=True)
+    tokens = integer("What this payment stands for now.")
+    receipt_url = string("Where Stripe shows the receipt or invoice.", allow_none=True)
+    note = string("Why a paid payment is worth nothing yet, in words.", allow_none=True)
+    created_at = timestamp("When it was made.")
 
 
 class PaymentsSchema(PageSchema):
@@ -196,16 +200,16 @@ class PaymentsSchema(PageSchema):
 class BalanceSchema(AnswerSchema):
     """A token balance."""
 
-    example = shown(balance=12000, updated_at="2026-03-01T00:00:09+00:00")
+    example = example_of(balance=12000, updated_at="2026-03-01T00:00:09+00:00")
 
-    balance = whole("May be below zero after a refund or dispute of tokens already spent.")
-    updated_at = time("When it last changed; null when it never did.")
+    balance = integer("May be below zero after a refund or dispute of tokens already spent.")
+    updated_at = timestamp("When it last changed; null when it never did.")
 
 
 class LedgerEntrySchema(AnswerSchema):
     """One line of the ledger."""
 
-    example = shown(
+    example = example_of(
         id=412,
         delta=10000,
         kind="grant",
@@ -216,14 +220,14 @@ class LedgerEntrySchema(AnswerSchema):
         created_at="2026-03-01T00:00:09+00:00",
     )
 
-    id = whole("Grows with every entry.")
-    delta = whole("By how much the balance moved.")
-    kind = one_of(*LEDGER_KINDS, what="Why it moved.")
-    balance_after = whole("The balance with this entry.")
-    payment_id = word("The payment it follows from, as it is known now.", allow_none=True)
-    event_id = word("Stripe's event that caused it.", allow_none=True)
-    reason = word("Why, for people.")
-    created_at = time("When it was posted.", allow_none=False)
+    id = integer("Grows with every entry.")
+    delta = integer("By how much the balance moved.")
+    kind = choice(*LEDGER_KINDS, what="Why it moved.")
+    balance_after = integer("The balance with this entry.")
+    payment_id = string("The payment it follows from, as it is known now.", allow_none=True)
+    event_id = string("Stripe's event that caused it.", allow_none=True)
+    reason = string("Why, for people.")
+    created_at = timestamp("When it was posted.", allow_none=False)
 
 
 class LedgerSchema(PageSchema):
@@ -237,7 +241,7 @@ class LedgerSchema(PageSchema):
 class DebitSchema(LedgerEntrySchema):
     """The ledger entry of a debit."""
 
-    example = shown(
+    example = example_of(
         id=413,
         delta=-5,
         kind="debit",
@@ -252,12 +256,12 @@ class DebitSchema(LedgerEntrySchema):
 class DebitBodySchema(BodySchema):
     """What to debit, and for what."""
 
-    example = shown(amount=5, reason="summary of document 77")
+    example = example_of(amount=5, reason="summary of document 77")
 
     amount = fields.Integer(
         required=True,
         strict=True,
-        validate=validate.Range(1, WHOLE_MAX),
+        validate=validate.Range(1, SAFE_INTEGER_MAX),
         metadata={"description": "How many tokens."},
     )
     reason = fields.String(

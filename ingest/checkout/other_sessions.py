@@ -1,7 +1,7 @@
-"""Expires at Stripe what must not be paid beside another session: a user's other full plans.
+"""Expires a user's other checkout sessions for full plans at Stripe.
 
-A session can be paid for a day, and both of two would renew. So before one for a full plan is
-handed out, every other one of that user has certainly ended. Whoever asks holds the user's
+A session can be paid for a day, and two plans would both renew. So every other session for a full
+plan has certainly ended before the receiver hands out a new one. The request holds the user's
 checkout lease.
 """
 
@@ -35,7 +35,7 @@ Session = Mapping[str, Any]
 
 
 def subscribed() -> Problem:
-    """The problem of who wants a second plan."""
+    """The problem of a user who wants a second plan."""
     return SUBSCRIBED.problem(members=SUBSCRIBED.members)
 
 
@@ -48,7 +48,7 @@ class OtherSessions:
     deadline: Deadline
 
     def expire_plans(self, lease: CheckoutLease) -> None:
-        """Leave no other session of a full plan that can be paid.
+        """End every other session of a full plan that could be paid.
 
         Raises a 409 where the user has a plan by now or paid one of them, a 503 where one cannot
         be expired yet, and `StripeUnavailable` where Stripe does not say that each has ended.
@@ -63,14 +63,14 @@ class OtherSessions:
                 raise subscribed()
 
     def expire(self, purchase: Purchase) -> str:
-        """How an open purchase that has a session ended: expired, complete or lost."""
+        """End an open purchase that has a session; says how: expired, complete or lost."""
         try:
             return self.ended(purchase, self._expired(purchase.session_id or ""))
         except StripeMissing:
             return self._end(purchase, "lost")
 
     def ended(self, purchase: Purchase, session: Session) -> str:
-        """The same, of a session that Stripe says has ended; the answer is stored as events."""
+        """Record and backfill a session that Stripe says has ended; says how, as `expire` does."""
         backfill.store(self.context.intake, session, self.gateway.api_version)
         status = session.get("status")
         return self._end(purchase, status if status in ("complete", "expired") else "lost")
@@ -79,7 +79,7 @@ class OtherSessions:
         try:
             return self.deadline.ask(lambda: self.gateway.expire_checkout_session(session_id))
         except StripeRefused as error:
-            # It is not open any more, which is all that Stripe says.
+            # Stripe says no more than that the session is not open.
             session = self.deadline.ask(
                 lambda: self.gateway.checkout_session(session_id, expand=backfill.EXPAND)
             )

@@ -1,6 +1,6 @@
-"""The customer portal: a user is told where to change what they pay for.
+"""The customer portal: the answer says where a user changes what they pay for.
 
-What is done there reaches us by events alone.
+Only events tell what the user does there.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ from ingest.http.problems import ProblemType
 from ingest.http.routes import Routes
 from stripe_gateway import StripeUnavailable
 
-Answer = dict[str, Any]
+Json = dict[str, Any]
 
 REQUEST_SECONDS = 18.0
 
@@ -63,7 +63,7 @@ routes = Routes("portal", "How users change what they pay for.", prefix="/billin
         *stripe_errors.PROBLEMS,
     ],
 )
-def create_portal_session(body: Answer) -> Answer:
+def create_portal_session(body: Json) -> Json:
     """Tell where the caller's portal is.
 
     There invoices, cards and subscriptions are looked after. flow leads straight to one task; it
@@ -85,30 +85,34 @@ def create_portal_session(body: Answer) -> Answer:
     return {"url": session["url"], "message": "Portal session created successfully"}
 
 
-def _params(context: ReceiverContext, body: Answer, return_url: str) -> Answer:
-    """What Stripe is asked for; raises a 404 or a 409 where there is nothing to manage."""
+def _params(context: ReceiverContext, body: Json, return_url: str) -> Json:
+    """The parameters of the portal session; raises a 404 or 409 without anything to manage."""
     user_id, flow = current_caller().user_id, body["flow"]
-    asked: str | None = body["subscription_id"]
+    subscription_id: str | None = body["subscription_id"]
     with context.engine.connect() as connection:
-        subscription = eligibility.subscription(connection, user_id, asked) if asked else None
-        if asked and subscription is None:
+        subscription = (
+            eligibility.subscription(connection, user_id, subscription_id)
+            if subscription_id
+            else None
+        )
+        if subscription_id and subscription is None:
             raise UNKNOWN_SUBSCRIPTION.problem()
-        customer_id = eligibility.customer(connection, user_id, asked)
+        customer_id = eligibility.customer(connection, user_id, subscription_id)
         if customer_id is None:
             raise NO_CUSTOMER.problem()
-        if not asked:
+        if not subscription_id:
             subscription = eligibility.live_subscription(connection, user_id, customer_id)
-    params: Answer = {"customer": customer_id, "return_url": return_url}
+    params: Json = {"customer": customer_id, "return_url": return_url}
     if flow:
         params["flow_data"] = _flow_data(flow, subscription, return_url)
     return params
 
 
-def _flow_data(flow: str, subscription: Subscription | None, return_url: str) -> Answer:
+def _flow_data(flow: str, subscription: Subscription | None, return_url: str) -> Json:
     """Which task the portal begins with; raises a 409 where Stripe would refuse it."""
     kind = _FLOWS[flow]
     back = {"type": "redirect", "redirect": {"return_url": return_url}}
-    task: Answer = {"type": kind, "after_completion": back}
+    task: Json = {"type": kind, "after_completion": back}
     if flow not in _OF_SUBSCRIPTION:
         return task
     if subscription is None or subscription.status not in LIVE_STATUSES:

@@ -14,7 +14,7 @@ REFUSED = ProblemType(
     {"errors": {"body": {"success_url": ["Must begin with https://."]}}},
 )
 
-# What stands in for each field of a body that names an address.
+# The setting to use where a body leaves an address out.
 _DEFAULTS = {
     "success_url": "stripe_success_url",
     "cancel_url": "stripe_cancel_url",
@@ -30,8 +30,8 @@ def checked(body: dict[str, Any], name: str, settings: Settings) -> str:
     default = _DEFAULTS[name]
     url: str = body[name] or getattr(settings, default)
     if not url:
-        wanted = f"Send it, because {variable(default)} is not set."
-        raise inputs.INVALID_INPUT.problem(errors={"body": {name: [wanted]}})
+        cure = f"Send it, because {variable(default)} is not set."
+        raise inputs.INVALID_INPUT.problem(errors={"body": {name: [cure]}})
     try:
         return _rules(settings).check(url)
     except RedirectRefusedError as error:

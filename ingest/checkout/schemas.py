@@ -3,7 +3,7 @@
 from marshmallow import ValidationError, fields, validate, validates_schema
 
 from domain.checkout.redirects import SESSION_PLACEHOLDER
-from ingest.http.schemas import AnswerSchema, BodySchema, one_of, shown, whole, word
+from ingest.http.schemas import AnswerSchema, BodySchema, choice, example_of, integer, string
 
 PLAN_ID_MAX = 2**31 - 1
 SESSION_STATUSES = ("open", "processing", "complete", "failed", "expired")
@@ -20,7 +20,7 @@ def _url(what: str) -> fields.String:
 class CheckoutBodySchema(BodySchema):
     """What to buy. Price and terms are those of the catalogue."""
 
-    example = shown(
+    example = example_of(
         plan_type="full",
         plan_id=1,
         currency="eur",
@@ -55,21 +55,21 @@ class CheckoutBodySchema(BodySchema):
 class CheckoutSchema(AnswerSchema):
     """Where to send the buyer."""
 
-    example = shown(
+    example = example_of(
         session_id=_SESSION_ID,
         url=f"https://checkout.stripe.com/c/pay/{_SESSION_ID}",
         message="Checkout session created successfully",
     )
 
-    session_id = word("Stripe's cs_… id.")
-    url = word("Stripe's page; send the buyer there.")
-    message = word("For people.")
+    session_id = string("Stripe's cs_… id.")
+    url = string("Stripe's page; send the buyer there.")
+    message = string("For people.")
 
 
 class SessionSchema(AnswerSchema):
     """What came of a checkout session."""
 
-    example = shown(
+    example = example_of(
         session_id=_SESSION_ID,
         status="complete",
         plan_id=1,
@@ -77,21 +77,23 @@ class SessionSchema(AnswerSchema):
         subscription_id="sub_1QkX2eLkdIwHu7ix",
     )
 
-    session_id = word("Stripe's cs_… id.")
-    status = one_of(
+    session_id = string("Stripe's cs_… id.")
+    status = choice(
         *SESSION_STATUSES,
         what="complete only once tokens and subscription are there; processing: paid, or on its"
         " way, and not there yet.",
     )
-    plan_id = whole("The plan that is bought; null where it is not known.", allow_none=True)
-    tokens_granted = whole("The tokens that it brought, less what was refunded; 0 until complete.")
-    subscription_id = word("Stripe's sub_… id, where it is one and known.", allow_none=True)
+    plan_id = integer("The plan that is bought; null where it is not known.", allow_none=True)
+    tokens_granted = integer(
+        "The tokens that it brought, less what was refunded; 0 until complete."
+    )
+    subscription_id = string("Stripe's sub_… id, where it is one and known.", allow_none=True)
 
 
 class PortalBodySchema(BodySchema):
     """Where in the portal to begin, and where to come back to."""
 
-    example = shown(return_url="https://app.example.com/account", flow="cancel")
+    example = example_of(return_url="https://app.example.com/account", flow="cancel")
 
     return_url = _url("Where the portal leads back to.")
     flow = fields.String(
@@ -118,10 +120,10 @@ class PortalBodySchema(BodySchema):
 class PortalSchema(AnswerSchema):
     """Where to send the customer."""
 
-    example = shown(
+    example = example_of(
         url="https://billing.stripe.com/p/session/test_YWNjdF8x",
         message="Portal session created successfully",
     )
 
-    url = word("Stripe's portal; it is short-lived, so ask anew for each visit.")
-    message = word("For people.")
+    url = string("Stripe's portal; it is short-lived, so ask anew for each visit.")
+    message = string("For people.")

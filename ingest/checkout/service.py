@@ -1,8 +1,8 @@
 """The checkout service: makes one checkout session at Stripe for an order.
 
-However many requests ask at once, one of them asks Stripe. Whatever is asked for is written down
-before, with its idempotency key, so that asking again after silence makes nothing twice. Nothing
-is asked while a transaction is open.
+Of many requests at once, one asks Stripe. It first writes down what it asks for, with the
+idempotency key, so that asking again after silence makes nothing twice. No transaction is open
+while it asks.
 """
 
 import time
@@ -35,7 +35,7 @@ from stripe_gateway import (
 
 # A frontend waits no longer than 20 s, and a checkout lease lasts longer than this.
 REQUEST_SECONDS = 18.0
-# Whoever waits for another's answer keeps enough time to ask by themselves.
+# A request that waits for another one's answer keeps enough time to ask Stripe itself.
 WAIT_SECONDS = 11.0
 POLL_SECONDS = 0.05
 
@@ -49,7 +49,7 @@ OTHER_CURRENCY = ProblemType(
     {"currency": "eur"},
 )
 
-# After one of these nothing was made, and asking the same again will not help.
+# After one of these errors Stripe made nothing, and the same request would fail again.
 _DEFINITE = (StripeRefused, StripeMissing, StripeKeyRefused)
 
 _log = telemetry.get_logger("ingest.checkout.service")

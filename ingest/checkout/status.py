@@ -1,7 +1,7 @@
-"""What came of a checkout session, for the page that the buyer comes back to.
+"""The status of a checkout session, for the page that the buyer comes back to.
 
-Only our tables say `complete`. Where their events are late, Stripe is asked once, and its answer
-goes the way of all events; this page never fails because Stripe cannot be asked.
+Only our tables say `complete`. While events are late, the receiver asks Stripe once and backfills
+the answer. The page never fails because Stripe cannot be asked.
 """
 
 import re
@@ -20,10 +20,10 @@ from ingest.http.problems import ProblemType
 from ingest.http.routes import Routes
 from stripe_gateway import StripeUnavailable
 
-# A page that asks every second has Stripe asked this rarely.
+# However often the page asks, the receiver asks Stripe no more often than this.
 ASK_EVERY_SECONDS = 5.0
 ASK_SECONDS = 6.0
-# Workers apply in milliseconds; a page that asks again soon need not be held up for longer.
+# Workers apply in milliseconds. The page asks again soon, so the request waits no longer.
 APPLY_SECONDS = 1.0
 POLL_SECONDS = 0.05
 
@@ -31,7 +31,7 @@ UNKNOWN = ProblemType(404, "session_not_found", "There is no such checkout sessi
 WAITING = ("open", "processing")
 
 _SESSION_ID = re.compile(r"cs_[A-Za-z0-9_]{1,250}")
-_log = telemetry.get_logger("ingest.checkout.views.session_status")
+_log = telemetry.get_logger("ingest.checkout.status")
 
 routes = Routes(
     "checkout_status",
@@ -55,10 +55,10 @@ def get_checkout_session(session_id: str) -> dict[str, Any]:
     """
     context, user_id = current_context(), current_caller().user_id
     session = _read(context, user_id, session_id)
-    if session.known.status in WAITING and (passing := _ask_stripe(context, session, session_id)):
+    if session.known.status in WAITING and (outdated := _ask_stripe(context, session, session_id)):
         end = time.monotonic() + APPLY_SECONDS
         session = _read(context, user_id, session_id)
-        while session.known.status in passing and time.monotonic() < end:
+        while session.known.status in outdated and time.monotonic() < end:
             time.sleep(POLL_SECONDS)
             session = _read(context, user_id, session_id)
     return {
@@ -80,7 +80,7 @@ def _read(context: ReceiverContext, user_id: str, session_id: str) -> Session:
 
 
 def _ask_stripe(context: ReceiverContext, session: Session, session_id: str) -> tuple[str, ...]:
-    """The statuses that what Stripe told, on its way into our tables, will soon end; or none."""
+    """Ask Stripe; the statuses that its answer will soon replace in our tables, or none."""
     gateway, purchase_id = context.gateway, session.purchase_id
     if gateway is None or purchase_id is None:
         return ()
@@ -100,6 +100,6 @@ def _ask_stripe(context: ReceiverContext, session: Session, session_id: str) -> 
     backfill.store(context.intake, answer, gateway.api_version)
     with context.engine.begin() as connection:
         purchases.end(connection, purchase_id, status)
-    # A bank debit is processing for days, so that is not waited out.
+    # A bank debit stays in processing for days; no request waits for that.
     is_debit = status == "complete" and answer.get("payment_status") == "unpaid"
     return ("open",) if is_debit else WAITING

@@ -1,7 +1,7 @@
-"""What Stripe's refusals and silences are to a caller: problems with codes that never change.
+"""Turns a failure of Stripe into the problem that the caller is answered.
 
-Stripe's own words go to nobody: they name parameters, objects and settings of the account. Its
-request id is told, because Stripe's support asks for it.
+No answer quotes Stripe's own text, which names parameters, objects and settings of the account. It
+carries Stripe's request id, because Stripe's support asks for that.
 """
 
 import http
@@ -38,16 +38,16 @@ PAYMENT_REFUSED = ProblemType(402, "payment_refused", "The payment was refused; 
 
 PROBLEMS = (PAYMENT_REFUSED, FAILED, REFUSED, DISABLED, UNREACHABLE, BUSY, KEY_REFUSED)
 
-_log = telemetry.get_logger("ingest.stripe")
+_log = telemetry.get_logger("ingest.checkout.stripe_errors")
 
 
 def register(app: Flask) -> None:
-    """Answer whatever Stripe does not do with a problem."""
+    """Answer every failure of Stripe with a problem."""
     app.register_error_handler(StripeUnavailable, _answer)
 
 
 def failed() -> Problem:
-    """The problem where Stripe answered with something that is no answer."""
+    """The problem where Stripe's answer lacks what was asked for."""
     return FAILED.problem(headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
@@ -56,8 +56,8 @@ def problem_of(error: StripeUnavailable) -> Problem:
     problem_type = _type_of(error)
     headers = {}
     if problem_type.status == http.HTTPStatus.SERVICE_UNAVAILABLE or problem_type is FAILED:
-        wished = error.wait_seconds if isinstance(error, StripeBusy) else None
-        headers["Retry-After"] = str(wished or RETRY_AFTER_SECONDS)
+        wait_seconds = error.wait_seconds if isinstance(error, StripeBusy) else None
+        headers["Retry-After"] = str(wait_seconds or RETRY_AFTER_SECONDS)
     members = {"stripe_request_id": error.request_id} if error.request_id else {}
     return problem_type.problem(headers=headers, members=members)
 
@@ -67,7 +67,7 @@ def _type_of(error: StripeUnavailable) -> ProblemType:
         return UNREACHABLE
     if isinstance(error, StripeKeyRefused):
         return KEY_REFUSED
-    # A conflict says that the same question is being answered at this moment.
+    # A conflict means that Stripe is handling the same request at this moment.
     if isinstance(error, StripeBusy) or error.status == http.HTTPStatus.CONFLICT:
         return BUSY
     if error.status == http.HTTPStatus.PAYMENT_REQUIRED:
@@ -79,7 +79,7 @@ def _type_of(error: StripeUnavailable) -> ProblemType:
 
 def _answer(error: StripeUnavailable) -> Response:
     problem = problem_of(error)
-    about = {
+    fields = {
         "problem": problem.code,
         "detail": error.detail,
         "stripe_code": error.code,
@@ -87,7 +87,7 @@ def _answer(error: StripeUnavailable) -> Response:
         "stripe_request_id": error.request_id,
     }
     if isinstance(error, StripeKeyRefused):
-        _log.error("stripe does not accept STRIPE_SECRET_KEY: check key and its rights", **about)
+        _log.error("stripe does not accept STRIPE_SECRET_KEY: check key and its rights", **fields)
     else:
-        _log.warning("stripe could not be asked", **about)
+        _log.warning("stripe could not be asked", **fields)
     return problem.response()

@@ -1,6 +1,6 @@
-"""Checkout: a user asks to buy a plan and is told where to pay.
+"""Checkout: a user asks to buy a plan, and the answer says where to pay.
 
-Price and terms are the catalogue's; who buys is whom the token names.
+Price and terms come from the catalogue, the buyer from the token.
 """
 
 from typing import Any
@@ -21,7 +21,7 @@ from ingest.http.auth import authenticate_with, current_caller
 from ingest.http.problems import ProblemType
 from ingest.http.routes import Routes
 
-Answer = dict[str, Any]
+Json = dict[str, Any]
 
 NO_PLAN = ProblemType(404, "plan_not_found", "There is no such plan of this type on sale.")
 NO_CURRENCY = ProblemType(
@@ -35,7 +35,7 @@ _authenticate = authenticate_with(lambda: current_context().authenticator)
 
 
 def guard() -> None:
-    """Let nobody in who is unknown, and nobody buy where Stripe is not enabled."""
+    """Refuse unauthenticated requests, and every purchase where Stripe is not enabled."""
     _authenticate()
     if request.method == "POST" and current_context().gateway is None:
         raise stripe_errors.DISABLED.problem()
@@ -62,7 +62,7 @@ routes = Routes("checkout", "How users buy.", prefix="/billing", guard=guard)
         *stripe_errors.PROBLEMS,
     ],
 )
-def create_checkout_session(body: Answer) -> Answer:
+def create_checkout_session(body: Json) -> Json:
     """Begin a purchase and tell where to pay.
 
     Asking again for the same thing answers with the same session while it can still be paid, so a
@@ -89,7 +89,7 @@ def create_checkout_session(body: Answer) -> Answer:
     return {"session_id": purchase.session_id, "url": purchase.url, "message": message}
 
 
-def _keyed(body: Answer) -> Keyed | None:
+def _keyed(body: Json) -> Keyed | None:
     key = inputs.optional_idempotency_key()
     if key is None:
         return None
@@ -98,7 +98,7 @@ def _keyed(body: Answer) -> Keyed | None:
     return Keyed(key, hash_of(*sent))
 
 
-def _offer(context: ReceiverContext, user_id: str, body: Answer) -> Offer:
+def _offer(context: ReceiverContext, user_id: str, body: Json) -> Offer:
     """The plan; raises a 404 where it is not on offer, a 409 to who has one that excludes it."""
     with context.engine.connect() as connection:
         offer = eligibility.offer(connection, body["plan_type"], body["plan_id"])
@@ -110,7 +110,7 @@ def _offer(context: ReceiverContext, user_id: str, body: Answer) -> Offer:
 
 
 def _currency(context: ReceiverContext, user_id: str, offer: Offer, asked: str | None) -> str:
-    """What is asked for, or else: what renews goes on in the currency of what renews already."""
+    """The requested currency; else, for a plan that renews, that of the user's subscriptions."""
     usual = context.settings.stripe_currency
     if not asked and offer.interval:
         with context.engine.connect() as connection:

@@ -1,4 +1,4 @@
-"""One line in the log for each request, one count for the metrics, and an id for both ends.
+"""Logs each request in one line, counts it for the metrics, gives it an id for both ends.
 
 The line says what was asked and how it went. It never holds a query, a body, a header other than
 the request's id, or who asked. A view adds to it with `add`.
@@ -19,10 +19,10 @@ HEADER = "X-Request-Id"
 PATH_LENGTH_MAX = 200
 
 _ACCEPTABLE_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
-# Asked every few seconds by machines.
+# Machines ask these every few seconds.
 _QUIET_PATHS = ("/healthz", "/readyz", "/metrics")
 _NOTHING: Mapping[str, str] = MappingProxyType({})
-_log = telemetry.get_logger("ingest.requests")
+_log = telemetry.get_logger("ingest.http.access_log")
 
 
 def register(app: Flask) -> None:
@@ -54,7 +54,7 @@ def _end(response: Response) -> Response:
 
 
 def add(fields: Mapping[str, str]) -> None:
-    """Add these to the line of the request at hand; they must hold nothing that users own."""
+    """Add these to the line of the current request; they must hold nothing that users own."""
     g.log_fields = fields
 
 
@@ -80,8 +80,8 @@ def answered(
     `code` what a problem is told apart by.
     """
     metrics.request_answered(route, status, seconds)
-    say = _log.debug if path in _QUIET_PATHS else _log.info
-    say(
+    log = _log.debug if path in _QUIET_PATHS else _log.info
+    log(
         "request answered",
         method=method,
         path=path[:PATH_LENGTH_MAX],

@@ -1,7 +1,7 @@
-"""Tells who is asking, from the JWT alone; never from a body, a query or another header.
+"""Authenticates the caller by the JWT alone, never by a body, a query or another header.
 
-Without a secret or a key set nobody gets in. Why a token was refused is never said to the
-caller.
+Without a secret or a key set it authenticates nobody. It never tells a caller why it refused a
+token.
 """
 
 import time
@@ -17,13 +17,13 @@ from ingest.http.problems import Problem, ProblemType
 from settings import Settings
 
 JWKS_TIMEOUT_SECONDS = 2
-# Keys are kept for this long, and a name that is not among them is looked up this rarely.
+# The client keeps keys for so long, and waits so long before it looks up an unknown one again.
 JWKS_LIFESPAN_SECONDS = 300
 JWKS_COOLDOWN_SECONDS = 30
-# A key set that cannot be fetched is left alone for this long.
+# After a failed fetch of the key set, the next fetch waits this long.
 JWKS_PAUSE_SECONDS = 5.0
 USER_ID_LENGTH_MAX = 255
-# Several times what issuers make; a longer one only costs time.
+# Several times what issuers make. A longer token would only cost time.
 TOKEN_LENGTH_MAX = 8192
 
 _ASYMMETRIC = {"RS256": "RSA", "ES256": "EC"}
@@ -43,7 +43,7 @@ _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="billing"'}
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is asking, and what they may do besides reading what is theirs."""
+    """The user who asks, and the scopes of their token."""
 
     user_id: str
     scopes: frozenset[str]
@@ -87,7 +87,7 @@ class Authenticator:
         return bool(self._jwks or self._settings.jwt_secret)
 
     def caller(self, authorization: str | None) -> Caller:
-        """Who an Authorization header speaks for; raises a 401, or a 503 when unconfigured."""
+        """The caller whom a header authenticates; raises a 401, or a 503 when unconfigured."""
         if not self.configured:
             raise NOT_CONFIGURED.problem()
         scheme, _, token = (authorization or "").partition(" ")
@@ -111,7 +111,7 @@ class Authenticator:
             self._jwks_failed_at = self._clock()
             raise UNAVAILABLE.problem() from error
         except (jwt.PyJWTError, ValueError, TypeError) as error:
-            # PyJWT lets some malformed tokens out as plain ValueError or TypeError.
+            # For some malformed tokens PyJWT raises a plain ValueError or TypeError.
             raise _not_authenticated() from error
 
     def _key(self, token: str) -> tuple[jwt.PyJWK | str, list[str]]:
@@ -129,13 +129,13 @@ class Authenticator:
 
 
 def current_caller() -> Caller:
-    """Who makes the request at hand; only where `authenticate_with` is in force."""
+    """The caller of the current request; for views behind `authenticate_with` only."""
     caller: Caller = g.caller
     return caller
 
 
 def authenticate_with(authenticator: Callable[[], Authenticator]) -> Callable[[], None]:
-    """A `before_request` function: no view of its blueprint runs for someone unknown."""
+    """A `before_request` function that lets no unauthenticated request reach a view."""
 
     def authenticate() -> None:
         # A browser asks what it may send before it sends the token.
@@ -146,7 +146,7 @@ def authenticate_with(authenticator: Callable[[], Authenticator]) -> Callable[[]
 
 
 def recognised(authenticator: Authenticator) -> Caller | None:
-    """Who makes the request at hand, or None for someone unknown; nobody is refused by this."""
+    """The caller of the current request, or None without a valid token; refuses nobody."""
     header = request.headers.get("Authorization")
     if header is None:
         return None

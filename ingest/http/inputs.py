@@ -1,6 +1,6 @@
 """Reads what a caller sends: a query, a JSON body, an Idempotency-Key; or says what is wrong.
 
-Nothing of what was sent is repeated in an answer, except the names of known inputs.
+An answer repeats nothing that was sent, except the names of known inputs.
 """
 
 import re
@@ -13,7 +13,7 @@ from marshmallow import Schema, ValidationError
 
 from ingest.http.problems import ProblemType
 
-# Of everything but webhooks, which have their own limit.
+# For every request but a webhook, which has its own limit.
 BODY_BYTES_MAX = 64 * 1024
 KEY_HEADER = "Idempotency-Key"
 KEY_LENGTH_MAX = 255
@@ -39,30 +39,30 @@ _KEY = re.compile(rf"[\x21-\x7e]{{1,{KEY_LENGTH_MAX}}}")
 
 
 def query(schema: Schema) -> dict[str, Any]:
-    """The checked query of the request at hand; raises a 422 that names what is wrong."""
+    """The checked query of the current request; raises a 422 that names what is wrong."""
     return _checked(schema, request.args.to_dict(), "query")
 
 
 def body(schema: Schema) -> dict[str, Any]:
-    """The checked JSON body of the request at hand; no body at all counts as an empty object.
+    """The checked JSON body of the current request; no body at all counts as an empty object.
 
     Raises a 413 when it is too large, a 415 when it is of another media type, a 400 when it is
-    not JSON and a 422 when it is not what `schema` wants.
+    not JSON and a 422 when it does not fit `schema`.
     """
-    sent = _read()
-    if not sent:
+    raw = _read()
+    if not raw:
         return _checked(schema, {}, "body")
     if not request.is_json:
         raise UNSUPPORTED_MEDIA_TYPE.problem()
     try:
-        given = orjson.loads(sent)
+        given = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise INVALID_JSON.problem() from error
     return _checked(schema, given, "body")
 
 
 def idempotency_key() -> str:
-    """The Idempotency-Key of the request at hand; raises a 400 where it is missing or malformed."""
+    """The Idempotency-Key of the current request; raises a 400 where it is missing or malformed."""
     key = optional_idempotency_key()
     if key is None:
         raise KEY_MISSING.problem()
@@ -70,7 +70,7 @@ def idempotency_key() -> str:
 
 
 def optional_idempotency_key() -> str | None:
-    """The Idempotency-Key of the request at hand, if there is one; raises a 400 as above."""
+    """The Idempotency-Key of the current request, if there is one; raises a 400 as above."""
     key = request.headers.get(KEY_HEADER)
     if key is not None and not _KEY.fullmatch(key):
         raise KEY_INVALID.problem()
@@ -91,13 +91,13 @@ def key_parameter(*, required: bool) -> dict[str, Any]:
 
 
 def _read() -> bytes:
-    # Werkzeug refuses a longer Content-Length unread, but cuts off a body that does not tell its
-    # length; one byte more than is allowed shows that it was cut.
+    # Werkzeug refuses a longer Content-Length unread, but cuts off a body that does not announce
+    # its length. One byte over the limit shows that a body was cut.
     request.max_content_length = BODY_BYTES_MAX + 1
-    sent = request.get_data(cache=False)
-    if len(sent) > BODY_BYTES_MAX:
+    raw = request.get_data(cache=False)
+    if len(raw) > BODY_BYTES_MAX:
         raise TOO_LARGE.problem()
-    return sent
+    return raw
 
 
 def _checked(schema: Schema, given: Mapping[str, Any], where: str) -> dict[str, Any]:

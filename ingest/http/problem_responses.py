@@ -46,14 +46,18 @@ def of_scope(scope: str) -> tuple[ProblemType, ...]:
     return (auth.insufficient_scope(scope),) if scope else ()
 
 
-def of_query(query: Schema) -> tuple[ProblemType, ...]:
-    """What an operation that reads a query may answer."""
+def of_query(query: type[Schema] | None) -> tuple[ProblemType, ...]:
+    """What an operation that reads this query may answer; nothing where there is none."""
+    if query is None:
+        return ()
     invalid = _invalid_input({"query": {"limit": ["Not a valid integer."]}})
-    return (invalid, INVALID_CURSOR) if "cursor" in query.fields else (invalid,)
+    return (invalid, INVALID_CURSOR) if "cursor" in query().fields else (invalid,)
 
 
-def of_body() -> tuple[ProblemType, ...]:
-    """What an operation that reads a JSON body may answer."""
+def of_body(body: type[Schema] | None) -> tuple[ProblemType, ...]:
+    """What an operation that reads this JSON body may answer; nothing where there is none."""
+    if body is None:
+        return ()
     return (
         inputs.INVALID_JSON,
         inputs.TOO_LARGE,

@@ -141,12 +141,12 @@ def _from_http(error: HTTPException) -> Response:
 
 
 def _wrong_method() -> MethodNotAllowed | None:
-    """What Werkzeug takes for unknown: a wrong method on /path where the rule is /path/."""
+    """A 405 that Werkzeug answers as a 404: a wrong method on /path where the rule is /path/."""
     adapter = current_app.create_url_adapter(request)
     methods = adapter.allowed_methods(f"{request.path}/") if adapter else []
-    # A view that takes the method has looked for something itself, and not found it.
-    is_wrong = methods and request.method not in methods
-    return MethodNotAllowed(sorted(methods)) if is_wrong else None
+    # Where the rule takes the method, the view itself answered 404.
+    is_wrong_method = methods and request.method not in methods
+    return MethodNotAllowed(sorted(methods)) if is_wrong_method else None
 
 
 def _from_database(error: DBAPIError | PoolTimeoutError) -> Response:

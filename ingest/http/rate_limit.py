@@ -1,8 +1,8 @@
-"""Holds back who asks too much: every request is counted whose routes are `limited`.
+"""Limits how many requests a caller may make in a second, on every route that is `limited`.
 
-Whoever brings a valid token is counted by user, everyone else by address. So a signed-in user
-gets what is promised whoever shares the address, and a flood of bad tokens only shuts itself out.
-Each process counts for itself: with N of them a caller may get up to N times the limit.
+A caller with a valid token is counted by user, every other caller by address. So a signed-in user
+gets the promised rate whoever shares the address, and a flood of bad tokens shuts out only itself.
+Each process counts for itself: with N processes a caller may get up to N times the limit.
 """
 
 import ipaddress
@@ -19,22 +19,22 @@ from ingest.http.problems import ProblemType
 if TYPE_CHECKING:
     from ingest.http.routes import Routes
 
-# The contract promises a user 100; a clock's second may hold a few more of a steady 100.
+# The contract promises 100. A steady 100 may put a few more into one second of the clock.
 REQUESTS_PER_SECOND = 120
 RATE_LIMITED = ProblemType(
     429,
     "rate_limited",
     f"More than {REQUESTS_PER_SECOND} requests within one second; slow down.",
 )
-# One customer of a provider has that many bits of IPv6 addresses to choose from.
+# A provider gives each customer an IPv6 network of this prefix length.
 IPV6_NETWORK_BITS = 64
 
 
-class Seconds:
-    """Counts per caller, anew with every second of the clock; threads may share one.
+class FixedWindow:
+    """Counts requests by caller and starts again with each second; threads may share one.
 
-    So what is kept is bounded by what came within one second. (Flask-Limiter was tried: its hooks
-    run on webhooks too, and cost them half as much again as all the rest of the receiver.)
+    So it keeps no more than the callers of one second. (Flask-Limiter was tried: its hooks run on
+    webhooks too, and add half of what the rest of the receiver costs.)
     """
 
     def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -44,8 +44,13 @@ class Seconds:
         self._second = 0
         self._counts: dict[str, int] = {}
 
+    @property
+    def callers(self) -> int:
+        """How many callers were counted in this second."""
+        return len(self._counts)
+
     def allows(self, caller: str) -> bool:
-        """Count one request; False when it is over the limit of this second."""
+        """Count one request; False when the caller is over the limit of this second."""
         second = int(self._clock())
         with self._lock:
             if second != self._second:
@@ -55,27 +60,27 @@ class Seconds:
 
 
 def register(app: Flask, authenticator: Authenticator, groups: Iterable["Routes"]) -> None:
-    """Count every request to `app`; over the limit it is answered 429 before anything is done.
+    """Count every request to `app`; answer 429 over the limit, before anything else is done.
 
-    Of these groups of views, those that are not `limited` are left out.
+    Requests to a group of views that is not `limited` are not counted.
     """
-    seconds = Seconds(REQUESTS_PER_SECOND)
+    window = FixedWindow(REQUESTS_PER_SECOND)
     unlimited = {group.blueprint.name for group in groups if not group.limited}
 
-    def hold_back() -> None:
+    def limit_rate() -> None:
         if request.blueprint in unlimited:
             return
         caller = recognised(authenticator)
-        asker = f"user {caller.user_id}" if caller else f"address {network(request.remote_addr)}"
-        if not seconds.allows(asker):
-            # The counts begin anew with every second.
+        key = f"user {caller.user_id}" if caller else f"address {network(request.remote_addr)}"
+        if not window.allows(key):
+            # The window starts again with the next second.
             raise RATE_LIMITED.problem(headers={"Retry-After": "1"})
 
-    app.before_request(hold_back)
+    app.before_request(limit_rate)
 
 
 def network(address: str | None) -> str:
-    """Whom an address belongs to, as far as it tells: an IPv4 address or an IPv6 network."""
+    """The IPv4 address or IPv6 network that an address is counted as."""
     try:
         ip_address = ipaddress.ip_address(address or "")
     except ValueError:

@@ -1,4 +1,4 @@
-"""Declares views: address, what they take, what they answer; for Flask and OpenAPI at once.
+"""Declares views for Flask and OpenAPI at once: addresses, inputs, answers, problems.
 
 The problems that an operation may answer with are declared with it; those of all of its kind are
 added here.
@@ -45,9 +45,9 @@ class Routes:
         limited: bool = True,
         count_refusal: Callable[[str], None] | None = None,
     ) -> None:
-        """`limited` says whether those who call too often are told to slow down.
+        """`limited` says whether requests count towards the rate limit.
 
-        `count_refusal` is called with the code of every problem that one of the views answers.
+        `count_refusal` is called with the code of every problem that a view answers.
         """
         self.blueprint = Blueprint(name, __name__, url_prefix=prefix)
         self.tag = {"name": name, "description": description}
@@ -78,12 +78,11 @@ class Routes:
         """Answer GET on `path`; the view is passed the checked query, where one is declared.
 
         `operation` is the operationId, which never changes. `answer` is OpenAPI's content where it
-        is no JSON. `statuses` are those of a good answer, each with its meaning, the usual one
-        first.
+        is no JSON. `statuses` are the successful ones, each with its meaning, the usual one first.
         """
 
         def declare(view: View) -> View:
-            general = problem_responses.of_query(query()) if query else ()
+            general = problem_responses.of_query(query)
             read = partial(inputs.query, query()) if query else None
             self._route(
                 "GET",
@@ -121,10 +120,7 @@ class Routes:
         """
 
         def declare(view: View) -> View:
-            general = (
-                *problem_responses.of_scope(scope),
-                *(problem_responses.of_body() if body else ()),
-            )
+            general = problem_responses.of_scope(scope) + problem_responses.of_body(body)
             read = partial(inputs.body, body()) if body else None
             self._route(
                 "POST",
@@ -187,9 +183,9 @@ def _handling(
     read: Callable[[], Document] | None,
     scope: str = "",
 ) -> AnyView:
-    """The view, passed what `read` finds; what it returns is made JSON, unless it is a response.
+    """The view, passed what `read` reads; its result becomes JSON, unless it is a response.
 
-    It is closed to who lacks the scope before anything of the request is read.
+    It refuses a token without the scope before it reads anything of the request.
     """
     schema = None if isinstance(answer, dict) else answer()
     usual = next(iter(statuses))

@@ -11,19 +11,19 @@ from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, validat
 
 from ingest.http.pagination import LIMIT_DEFAULT, LIMIT_MAX
 
-# What a program that counts in doubles, as JavaScript does, still tells apart.
-WHOLE_MAX = 2**53 - 1
+# The largest integer that JavaScript, which counts in doubles, holds exactly.
+SAFE_INTEGER_MAX = 2**53 - 1
 
 Example = Mapping[str, Any]
 
 
 class AnswerSchema(Schema):
-    """What we answer: every field is always there, and more may be added one day."""
+    """An answer: every field is always there, and more may be added one day."""
 
     example: ClassVar[Example] = {}
 
     class Meta:
-        """Readers must not choke on fields that are added later."""
+        """Readers must accept members that are added later."""
 
         unknown = EXCLUDE
 
@@ -34,12 +34,12 @@ class AnswerSchema(Schema):
 
 
 class BodySchema(Schema):
-    """What we are sent: a member that is not known is refused, for it may be a misspelling."""
+    """The body of a request; an unknown member is refused, because it may be misspelt."""
 
     example: ClassVar[Example] = {}
 
     class Meta:
-        """Refuse what is not known."""
+        """Refuse unknown members."""
 
         unknown = RAISE
 
@@ -48,7 +48,7 @@ class PageQuerySchema(Schema):
     """Which part of a list to answer with."""
 
     class Meta:
-        """A parameter that is not known is nothing to us."""
+        """Ignore unknown parameters."""
 
         unknown = EXCLUDE
 
@@ -78,7 +78,7 @@ class ProblemSchema(Schema):
     """An error (RFC 9457); some codes tell more members than these."""
 
     class Meta:
-        """As in answers."""
+        """Readers must accept members that are added later."""
 
         unknown = EXCLUDE
 
@@ -94,17 +94,17 @@ class ProblemSchema(Schema):
     errors = fields.Dict(metadata={"description": "Which inputs are not valid, and why."})
 
 
-def shown(**members: Any) -> Example:  # noqa: ANN401 - an example is whatever its schema wants.
+def example_of(**members: Any) -> Example:  # noqa: ANN401 - an example is whatever its schema wants.
     """An example with these members."""
     return members
 
 
 def page_of(item: Example) -> Example:
     """The example of a list, from that of an item."""
-    return shown(items=[item], next_cursor=None)
+    return example_of(items=[item], next_cursor=None)
 
 
-def time(what: str, *, allow_none: bool = True) -> fields.AwareDateTime:
+def timestamp(what: str, *, allow_none: bool = True) -> fields.AwareDateTime:
     """A field that holds a time, in UTC."""
     return fields.AwareDateTime(
         format="iso",
@@ -114,22 +114,22 @@ def time(what: str, *, allow_none: bool = True) -> fields.AwareDateTime:
     )
 
 
-def whole(what: str, *, allow_none: bool = False) -> fields.Integer:
+def integer(what: str, *, allow_none: bool = False) -> fields.Integer:
     """A field that holds a whole number."""
     return fields.Integer(allow_none=allow_none, metadata={"description": what})
 
 
-def word(what: str, *, allow_none: bool = False) -> fields.String:
+def string(what: str, *, allow_none: bool = False) -> fields.String:
     """A field that holds a text."""
     return fields.String(allow_none=allow_none, metadata={"description": what})
 
 
-def truth(what: str) -> fields.Boolean:
+def boolean(what: str) -> fields.Boolean:
     """A field that holds true or false."""
     return fields.Boolean(metadata={"description": what})
 
 
-def one_of(*words: str, what: str, allow_none: bool = False) -> fields.String:
+def choice(*words: str, what: str, allow_none: bool = False) -> fields.String:
     """A field that holds one of these words."""
     return fields.String(
         allow_none=allow_none, validate=validate.OneOf(words), metadata={"description": what}

@@ -28,12 +28,12 @@ _POLICY = (
 
 def blueprint() -> Blueprint:
     """The page and its files, out of the installed package."""
-    made: Blueprint = get_swaggerui_blueprint(PATH, openapi.PATH, config=_OPTIONS)
-    made.after_request(_fence)
-    return made
+    page: Blueprint = get_swaggerui_blueprint(PATH, openapi.PATH, config=_OPTIONS)
+    page.after_request(_add_headers)
+    return page
 
 
-def _fence(response: Response) -> Response:
+def _add_headers(response: Response) -> Response:
     response.headers["Content-Security-Policy"] = _POLICY
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response

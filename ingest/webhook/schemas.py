@@ -1,11 +1,11 @@
 """What Stripe is answered, as OpenAPI shows it."""
 
-from ingest.http.schemas import AnswerSchema, shown, truth
+from ingest.http.schemas import AnswerSchema, boolean, example_of
 
 
 class ReceivedSchema(AnswerSchema):
     """The answer to Stripe."""
 
-    example = shown(received=True)
+    example = example_of(received=True)
 
-    received = truth("Always true: the event is on durable storage.")
+    received = boolean("Always true: the event is on durable storage.")

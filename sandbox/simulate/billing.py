@@ -43,7 +43,7 @@ def whole_line(
         trial=trial,
         item_id=subscription.item_id,
         discount=sum(part for _, part in parts),
-        discount_ids=tuple(each.id for each in discounts),
+        discount_ids=tuple(discount.id for discount in discounts),
         parts=parts,
         quantity_decimal=subscription.quantity_decimal,
     )
@@ -63,9 +63,9 @@ def part_line(
     full = full_amount(subscription)
     off = off_by_discount(full, discounts)
     itemized = subscription.proration_discounts == "itemized"
-    shown = tuple((each, round(part * share)) for each, part in off)
+    shown = tuple((discount_id, round(part * share)) for discount_id, part in off)
     # Of a discount it has netted a classic contract says nothing, a flexible one that it took 0.
-    netted = tuple((each, 0) for each, _ in off) if subscription.flexible else ()
+    netted = tuple((discount_id, 0) for discount_id, _ in off) if subscription.flexible else ()
     billed = full if itemized else full - sum(part for _, part in off)
     plan = subscription.price.plan
     time = "Unused" if share < 0 else "Remaining"
@@ -81,7 +81,7 @@ def part_line(
         proration=True,
         item_id=subscription.item_id,
         discount=sum(part for _, part in shown) if itemized else 0,
-        discount_ids=tuple(each.id for each in discounts),
+        discount_ids=tuple(discount_id.id for discount_id in discounts),
         parts=shown if itemized else netted,
         share=share,
         credited=credited,

@@ -134,12 +134,12 @@ def perform(wanted: Run, loaded: settings.Settings, url: str, console: Console) 
         chosen = _offer(reader, wanted)
         for note in chosen.notes:
             console.print(f"note: {note}", highlight=False, markup=False)
-        account = _sell(wanted, chosen)
+        account = sell(wanted, chosen)
         delivered = _deliver(wanted, account, delivery, console)
         expectations = account.expected.users()
-        with meter(console, "users right", len(expectations)) as told:
+        with meter(console, "users right", len(expectations)) as progress:
             verification = verify_users(
-                reader, expectations, timeout_seconds=wanted.timeout, progress=told
+                reader, expectations, timeout_seconds=wanted.timeout, progress=progress
             )
     return make_report(
         run=wanted.run,
@@ -169,7 +169,8 @@ def _offer(reader: Reader, wanted: Run) -> Offer:
     return offer(in_file, from_listing(listed))
 
 
-def _sell(wanted: Run, chosen: Offer) -> Account:
+def sell(wanted: Run, chosen: Offer) -> Account:
+    """Let the run's customers live in a simulated account."""
     # Midnight, so that a run repeated on the same day has the same bytes.
     today = int(time.time()) // DAY * DAY
     account = Account(seed=wanted.seed, run=wanted.run, starts_at=today)
@@ -187,5 +188,5 @@ def _deliver(wanted: Run, account: Account, delivery: Delivery, console: Console
         # It decides an order, not a secret, and must repeat with the seed.
         chance=random.Random(wanted.seed),  # noqa: S311
     )
-    with meter(console, "accepted", sum(map(len, queues))) as told:
-        return delivery.send(queues, len(account.events), told)
+    with meter(console, "accepted", sum(map(len, queues))) as progress:
+        return delivery.send(queues, len(account.events), progress)

@@ -31,50 +31,50 @@ class Difference:
         return f"{self.user_id}: {self.what}: expected {self.expected!r}, found {self.found!r}"
 
 
-def compare(expected: Expectation, found: Found) -> list[Difference]:
+def compare(expected: Expectation, shown: Found) -> list[Difference]:
     """List every difference for one user; an empty list means all is right."""
     differences: list[Difference] = []
     user = expected.user_id
-    if expected.balance != found.balance:
-        differences.append(Difference(user, "balance", "balance", expected.balance, found.balance))
-    listed = {str(item["id"]): _as_times(item) for item in found.subscriptions}
+    if expected.balance != shown.balance:
+        differences.append(Difference(user, "balance", "balance", expected.balance, shown.balance))
+    listed = {str(item["id"]): _as_times(item) for item in shown.subscriptions}
     wanted = {sub.id: _subscription(sub, listed.get(sub.id, {})) for sub in expected.subscriptions}
     differences += _compare_lists(user, "subscriptions", wanted, listed)
-    sold = {sale.id: _payment(sale, found) for sale in expected.sales}
-    paid = {str(item["id"]): _with_note(item) for item in found.payments}
+    sold = {sale.id: _payment(sale, shown) for sale in expected.sales}
+    paid = {str(item["id"]): _with_note(item) for item in shown.payments}
     differences += _compare_lists(user, "payments", sold, paid)
-    if len(paid) != len(found.payments):
+    if len(paid) != len(shown.payments):
         differences.append(
-            Difference(user, "payments", "payments listed", len(paid), len(found.payments))
+            Difference(user, "payments", "payments listed", len(paid), len(shown.payments))
         )
-    return differences + list(_compare_ledger(expected, found))
+    return differences + list(_compare_ledger(expected, shown))
 
 
 def _compare_lists(
-    user: str, area: str, expected: Mapping[str, Json], found: Mapping[str, Json]
+    user: str, area: str, expected: Mapping[str, Json], shown: Mapping[str, Json]
 ) -> Iterator[Difference]:
-    for key in dict.fromkeys((*expected, *found)):
-        if key not in found:
+    for key in dict.fromkeys((*expected, *shown)):
+        if key not in shown:
             yield Difference(user, area, key, "present", "missing")
         elif key not in expected:
             yield Difference(user, area, key, "absent", "present")
         else:
             for name, value in expected[key].items():
-                if found[key].get(name, "no such field") != value:
-                    other = found[key].get(name, "no such field")
+                if shown[key].get(name, "no such field") != value:
+                    other = shown[key].get(name, "no such field")
                     yield Difference(user, area, f"{key} {name}", value, other)
 
 
-def _compare_ledger(expected: Expectation, found: Found) -> Iterator[Difference]:
+def _compare_ledger(expected: Expectation, shown: Found) -> Iterator[Difference]:
     user = expected.user_id
-    total = sum(int(entry["delta"]) for entry in found.ledger)
+    total = sum(int(entry["delta"]) for entry in shown.ledger)
     if total != expected.balance:
         yield Difference(user, "ledger", "sum of the ledger", expected.balance, total)
-    if found.ledger and found.ledger[0]["balance_after"] != expected.balance:
-        newest = found.ledger[0]["balance_after"]
+    if shown.ledger and shown.ledger[0]["balance_after"] != expected.balance:
+        newest = shown.ledger[0]["balance_after"]
         yield Difference(user, "ledger", "newest balance_after", expected.balance, newest)
     by_payment: dict[str, int] = defaultdict(int)
-    for entry in found.ledger:
+    for entry in shown.ledger:
         by_payment[str(entry["payment_id"])] += int(entry["delta"])
     worth = {sale.id: sale.tokens for sale in expected.sales}
     for key in dict.fromkeys((*worth, *by_payment)):
@@ -111,13 +111,13 @@ def _subscription(subscription: Subscription, listed: Json) -> dict[str, object]
 
 def _items(subscription: Subscription, listed: Json) -> list[dict[str, object]]:
     shown = listed.get("items")
-    found = shown if isinstance(shown, list) else []
+    shown_items = shown if isinstance(shown, list) else []
     wanted: list[dict[str, object]] = []
-    for place, item in enumerate(subscription.items):
+    for position, item in enumerate(subscription.items):
         quantity: object = item.quantity
-        if quantity is None and place < len(found):
+        if quantity is None and position < len(shown_items):
             # A metered item has no quantity, and whatever is said of it is nothing.
-            quantity = found[place].get("quantity")
+            quantity = shown_items[position].get("quantity")
         wanted.append({"plan_id": item.plan.id if item.plan else None, "quantity": quantity})
     return wanted
 
@@ -141,7 +141,7 @@ def _moment(value: object) -> object:
         return value
 
 
-def _payment(sale: Sale, found: Found) -> dict[str, object]:
+def _payment(sale: Sale, shown: Found) -> dict[str, object]:
     wanted: dict[str, object] = {
         "amount": sale.amount,
         "amount_refunded": sale.refunded,
@@ -153,7 +153,7 @@ def _payment(sale: Sale, found: Found) -> dict[str, object]:
     }
     # A change of plan bills two plans, and either may stand for the payment; what nobody knows
     # yet may go without one.
-    listed = next((item for item in found.payments if item["id"] == sale.id), {})
+    listed = next((item for item in shown.payments if item["id"] == sale.id), {})
     plan = listed.get("plan_id")
     plans = {*sale.plans, None} if sale.has_note else sale.plans
     wanted["plan_id"] = plan if plan in plans else min(sale.plans, default=None)

@@ -181,10 +181,10 @@ def _credit(account: Account, subscription: Subscription, share: Fraction, *, tr
     billed = subscription.billed
     if subscription.flexible and billed is not None:
         # A flexible contract gives back what was charged, a classic one what would be charged.
-        known = {each.id: each for each in subscription.discounts}
+        by_id = {discount.id: discount for discount in subscription.discounts}
         on = account.invoices[subscription.billed_on]
-        known |= {each.id: each for each in on.discounts}
-        discounts = [known[each] for each in billed.discount_ids]
+        by_id |= {discount.id: discount for discount in on.discounts}
+        discounts = [by_id[discount] for discount in billed.discount_ids]
     credited = (subscription.billed_on, (billed.id,)) if billed else None
     line = part_line(account, subscription, -share, discounts, credited)
     # Only the trace tells which way an amount of 0 goes.
@@ -192,10 +192,16 @@ def _credit(account: Account, subscription: Subscription, share: Fraction, *, tr
 
 
 def _end_discounts(account: Account, subscription: Subscription) -> None:
-    over = [each for each in subscription.discounts if each.end and each.end <= account.now]
+    over = [
+        discount
+        for discount in subscription.discounts
+        if discount.end and discount.end <= account.now
+    ]
     for discount in over:
         _say_discount(account, subscription, discount, "deleted")
-    subscription.discounts = [each for each in subscription.discounts if each not in over]
+    subscription.discounts = [
+        discount for discount in subscription.discounts if discount not in over
+    ]
 
 
 def _say_discount(

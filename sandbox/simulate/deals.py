@@ -109,9 +109,14 @@ def price_for(account: Account, deal: Deal, currency: str) -> Price:
         # A price of several currencies is known by its id, whatever it is paid in.
         foreign = min(plan.price_ids.values(), default="")
         price_id = plan.price_ids.get(currency, "" if currency in plan.prices else foreign)
-    known = bool(price_id)
+    is_in_catalogue = bool(price_id)
     return Price(
-        price_id or account.new_id("price"), plan, currency, unit_minor, known, account.now
+        price_id or account.new_id("price"),
+        plan,
+        currency,
+        unit_minor,
+        is_in_catalogue,
+        account.now,
     )
 
 
@@ -125,9 +130,10 @@ def redeem(account: Account, coupon: Coupon, *, promoted: bool) -> Discount:
 def use_up(account: Account, subscription: Subscription) -> None:
     """End the discounts that have been used for the last time."""
     subscription.discounts = [
-        each
-        for each in subscription.discounts
-        if each.coupon.duration != "once" and (each.end is None or each.end > account.now)
+        discount
+        for discount in subscription.discounts
+        if discount.coupon.duration != "once"
+        and (discount.end is None or discount.end > account.now)
     ]
 
 
@@ -180,7 +186,7 @@ def _contract(account: Account, session: Session, deal: Deal) -> Subscription:
         sold=deal.sold,
         lists_cut=deal.lists_cut,
         place=sum(extra.first for extra in deal.extras),
-        discounts=[redeem(account, each, promoted=deal.promoted) for each in deal.coupons],
+        discounts=[redeem(account, coupon, promoted=deal.promoted) for coupon in deal.coupons],
     )
     extras = sorted(deal.extras, key=lambda extra: not extra.first)
     subscription.more = [

@@ -74,7 +74,9 @@ def old_discount(
 def line_discounts(line: Line, invoice: Invoice) -> Json:
     """Return what a line says of its discounts: which ones, and what each took off."""
     if line.discount_ids:
-        amounts = [{"amount": amount, "discount": each} for each, amount in line.parts]
+        amounts = [
+            {"amount": amount, "discount": discount_id} for discount_id, amount in line.parts
+        ]
         return {"discount_amounts": amounts, "discounts": list(line.discount_ids)}
     if not line.discount:
         return {"discount_amounts": [], "discounts": []}
@@ -91,4 +93,6 @@ def invoice_discounts(invoice: Invoice) -> tuple[list[str], list[Json]]:
     for line in invoice.lines:
         for discount_id, amount in line.parts:
             taken[discount_id] = taken.get(discount_id, 0) + amount
-    return list(taken), [{"amount": amount, "discount": each} for each, amount in taken.items()]
+    return list(taken), [
+        {"amount": amount, "discount": discount_id} for discount_id, amount in taken.items()
+    ]

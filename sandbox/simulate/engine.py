@@ -155,15 +155,15 @@ class Engine:
 
     def price(self, plan: Plan, currency: str, *, inline: bool = False) -> Price:
         """Return the price to sell a plan at: the catalogue's id where it has one."""
-        known = currency in plan.price_ids and not inline
-        key = (plan.id, currency, known)
+        is_in_catalogue = currency in plan.price_ids and not inline
+        key = (plan.id, currency, is_in_catalogue)
         if key not in self._prices:
             self._prices[key] = Price(
-                id=plan.price_ids[currency] if known else self.new_id("price"),
+                id=plan.price_ids[currency] if is_in_catalogue else self.new_id("price"),
                 plan=plan,
                 currency=currency,
                 unit_minor=plan.prices[currency],
-                known=known,
+                known=is_in_catalogue,
                 created=self.now,
             )
         return self._prices[key]

@@ -101,11 +101,11 @@ def from_listing(items: Iterable[Mapping[str, Any]]) -> tuple[Plan, ...]:
 
 def offer(in_file: Iterable[Plan], on_server: Iterable[Plan]) -> Offer:
     """Choose what to sell; CatalogueError when the server lists nothing that can be sold."""
-    known = {plan.id: plan for plan in in_file if plan.active}
+    plans_in_file = {plan.id: plan for plan in in_file if plan.active}
     chosen: list[Plan] = []
     unconfirmed: list[str] = []
     for listed in on_server:
-        ours = known.get(listed.id)
+        ours = plans_in_file.get(listed.id)
         if ours is not None and ours.same_offer(listed):
             chosen.append(ours)
         else:

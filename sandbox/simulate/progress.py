@@ -20,8 +20,8 @@ _LINE_EVERY_SECONDS = 5.0
 def meter(console: Console, what: str, total: int) -> Iterator[Callable[[int], None]]:
     """Give a function that is told how many of `total` are done."""
     if not console.is_terminal:
-        with _lines(console, what, total) as told:
-            yield told
+        with _lines(console, what, total) as progress:
+            yield progress
         return
     columns = (
         TextColumn("{task.description}"),

@@ -124,12 +124,12 @@ def _correctness(
     users = len(expectations)
     rows = [
         Row("users", f"{users:,}", ""),
-        Row("payments", f"{sum(len(each.sales) for each in expectations):,}", ""),
-        Row("subscriptions", f"{sum(len(each.subscriptions) for each in expectations):,}", ""),
-        Row("tokens", f"{sum(each.balance for each in expectations):,}", ""),
+        Row("payments", f"{sum(len(item.sales) for item in expectations):,}", ""),
+        Row("subscriptions", f"{sum(len(item.subscriptions) for item in expectations):,}", ""),
+        Row("tokens", f"{sum(item.balance for item in expectations):,}", ""),
     ]
     for area in AREAS:
-        wrong = len({each.user_id for each in differences if each.area == area})
+        wrong = len({item.user_id for item in differences if item.area == area})
         rows.append(Row(f"right {area}, users", f"{users:,}", f"{users - wrong:,}", not wrong))
     return rows
 

@@ -104,8 +104,8 @@ class Reversals(Payments):
         # From 2025-03-31 the intent no longer names its invoice, and until `invoice_payment.paid`
         # came nothing else did.
         version, intent = charge.intent.customer.version, charge.intent
-        told = not version.basil or version.invoice_payments or intent.named_by_session
-        if intent.invoice_id and not told:
+        is_linked = not version.basil or version.invoice_payments or intent.named_by_session
+        if intent.invoice_id and not is_linked:
             self.expected.lost_sight(charge.sale_id, object_id)
 
     def _say_so(self, dispute: Dispute, what: str, previous: dict[str, str] | None = None) -> None:

@@ -64,7 +64,8 @@ class Sale:
         """What credit notes took, but for what a refund that counts took for them."""
         counted = self._seen(self.refunds)
         return sum(
-            note.amount - sum(part for each, part in note.by_refund.items() if each in counted)
+            note.amount
+            - sum(part for refund_id, part in note.by_refund.items() if refund_id in counted)
             for note in self.credits.values()
         )
 
@@ -111,4 +112,8 @@ class Sale:
         )
 
     def _seen(self, moved: Mapping[str, int]) -> dict[str, int]:
-        return {each: amount for each, amount in moved.items() if each not in self.lost_sight}
+        return {
+            object_id: amount
+            for object_id, amount in moved.items()
+            if object_id not in self.lost_sight
+        }

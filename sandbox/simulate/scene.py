@@ -69,25 +69,25 @@ def shelf(plans: Sequence[Plan], currency: str) -> Shelf:
     """Sort the plans sold in a currency by what stories need."""
     sold = [plan for plan in plans if currency in plan.prices]
     recurring = tuple(plan for plan in sold if plan.recurring)
-    known = [plan for plan in recurring if currency in plan.price_ids]
+    priced = [plan for plan in recurring if currency in plan.price_ids]
     return Shelf(
         packages=tuple(plan for plan in sold if not plan.recurring),
         recurring=recurring,
         trials=tuple(plan for plan in recurring if plan.trial_days > 0),
         changes=tuple(
-            (one, other) for one, other in _with_one_interval(known) if one.type == other.type
+            (one, other) for one, other in _with_one_interval(priced) if one.type == other.type
         ),
-        known=tuple(known),
-        known_trials=tuple(plan for plan in known if plan.trial_tokens > 0),
+        known=tuple(priced),
+        known_trials=tuple(plan for plan in priced if plan.trial_tokens > 0),
         odd=tuple(
-            plan for plan in known if plan.interval in {"day", "week"} or plan.interval_count > 1
+            plan for plan in priced if plan.interval in {"day", "week"} or plan.interval_count > 1
         ),
-        pairs=tuple(_with_one_interval(known)),
-        rises=tuple(plan for plan in known if plan.former),
+        pairs=tuple(_with_one_interval(priced)),
+        rises=tuple(plan for plan in priced if plan.former),
         steady=tuple(plan for plan in recurring if not plan.former),
         steady_pairs=tuple(
             (one, other)
-            for one, other in _with_one_interval(known)
+            for one, other in _with_one_interval(priced)
             if not one.former and not other.former
         ),
     )

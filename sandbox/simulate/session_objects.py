@@ -80,18 +80,18 @@ def _buyer(session: Session) -> Json:
         "tax_exempt": "none",
         "tax_ids": [],
     }
-    known = session.status == "complete"
+    is_complete = session.status == "complete"
     return {
-        "customer": customer.reference if known or customer.announced else None,
-        "customer_details": details if known else None,
+        "customer": customer.reference if is_complete or customer.announced else None,
+        "customer_details": details if is_complete else None,
         "customer_email": session.customer_email,
     }
 
 
 def _discounts(session: Session) -> list[Json]:
     drawn: list[Json] = [
-        {"coupon": each.coupon.id, "promotion_code": each.promotion_id}
-        for each in session.discounts
+        {"coupon": discount.coupon.id, "promotion_code": discount.promotion_id}
+        for discount in session.discounts
     ]
     if session.promotion_code:
         drawn.append({"coupon": None, "promotion_code": session.promotion_code})

@@ -38,11 +38,11 @@ def worth_by_itself(session: Session) -> Worth:
 
 def worth_by_items(session: Session) -> Worth | None:
     """Reckon from the line items; None where none of them is at a price of the catalogue."""
-    known = [pick for pick in session.picks if pick.price.known]
-    if not known:
+    picks = [pick for pick in session.picks if pick.price.known]
+    if not picks:
         return None
-    tokens = sum(pick.price.plan.tokens * pick.quantity for pick in known)
-    return Worth(tokens, tuple(pick.price.plan for pick in known))
+    tokens = sum(pick.price.plan.tokens * pick.quantity for pick in picks)
+    return Worth(tokens, tuple(pick.price.plan for pick in picks))
 
 
 def _whole_packages(subtotal: int, price: int | None) -> int:

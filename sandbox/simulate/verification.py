@@ -58,9 +58,9 @@ def verify_users(
             progress(len(expectations) - len(pending))
         ready_at = None if pending else improved
         # What was right may have been spoilt since by a late duplicate.
-        checked = pool.map(lambda each: differences(reader, each), expectations)
-        found = tuple(difference for of_user in checked for difference in of_user)
-    return Verification(ready_at, found)
+        checked = pool.map(lambda expectation: differences(reader, expectation), expectations)
+        differences_now = tuple(difference for of_user in checked for difference in of_user)
+    return Verification(ready_at, differences_now)
 
 
 def _round(
@@ -71,8 +71,8 @@ def _round(
         if len(left) >= _WRONG_PER_ROUND:
             return [*left, *pending[start:]]
         some = pending[start : start + _READERS]
-        ready: Iterable[bool] = pool.map(lambda each: _is_right(reader, each), some)
-        left += [each for each, right in zip(some, ready, strict=True) if not right]
+        ready: Iterable[bool] = pool.map(lambda expectation: _is_right(reader, expectation), some)
+        left += [expectation for expectation, right in zip(some, ready, strict=True) if not right]
     return left
 
 

@@ -32,8 +32,8 @@ def _line_worth(line: Line, plan: Plan, currency: str, *, starts: bool, credited
         return Fraction(0) if line.proration else _by_time(plan, line, Fraction(1))
     if _hides_discount(line):
         # Of nothing but zeros none tells which way it goes, unless one of them names its debit.
-        known = line.amount != 0 or credited
-        return _by_time(plan, line, _share(line)) if known else Fraction(0)
+        counts = line.amount != 0 or credited
+        return _by_time(plan, line, _share(line)) if counts else Fraction(0)
     if price is None:
         share = _share(line) if line.proration else Fraction(1)
         return _by_time(plan, line, share) if line.amount else Fraction(0)

@@ -19,9 +19,9 @@ class Shop(Contracts):
 
     def play(self, until: int) -> None:
         """Let time pass until a moment and do what falls due, in order."""
-        while (found := self._next()) and found[0] <= until:
-            self.until(found[0])
-            found[1]()
+        while (due := self._next()) and due[0] <= until:
+            self.until(due[0])
+            due[1]()
         self.until(until)
 
     @property
@@ -34,8 +34,8 @@ class Shop(Contracts):
     @property
     def next_due(self) -> int | None:
         """When something falls due next; None when nothing ever will."""
-        found = self._next()
-        return found[0] if found else None
+        due = self._next()
+        return due[0] if due else None
 
     def _next(self) -> Due | None:
         return min(self._agenda(), key=lambda due: due[0], default=None)

@@ -42,15 +42,15 @@ class Gate:
         """
         with self._changed:
             start = time.time()
-            while (found := self._current()).kind in {"hang", "slow"}:
-                patience = found.slow_seconds if found.kind == "slow" else HANG_SECONDS_MAX
+            while (answering := self._current()).kind in {"hang", "slow"}:
+                patience = answering.slow_seconds if answering.kind == "slow" else HANG_SECONDS_MAX
                 left = start + patience - time.time()
                 if left <= 0:
                     return
-                until = found.until - time.time() if found.until else left
+                until = answering.until - time.time() if answering.until else left
                 self._changed.wait(max(0.0, min(left, until)))
-        if found.kind == "errors":
-            raise _refusal(found)
+        if answering.kind == "errors":
+            raise _refusal(answering)
 
     def _current(self) -> Answering:
         if self._now.until and self._now.until <= time.time():
@@ -61,9 +61,11 @@ class Gate:
 def _refusal(answering: Answering) -> Refusal:
     status = HTTPStatus(answering.status)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        told = "Request rate limit exceeded. You can learn more about rate limits in the docs."
+        message = "Request rate limit exceeded. You can learn more about rate limits in the docs."
         return Refusal(
-            status, told, "rate_limit", retry_after_seconds=answering.retry_after_seconds
+            status, message, "rate_limit", retry_after_seconds=answering.retry_after_seconds
         )
-    told = "An error occurred with our connection to Stripe, as the offline Stripe was told to say."
-    return Refusal(status, told, kind="api_error")
+    message = (
+        "An error occurred with our connection to Stripe, as the offline Stripe was told to say."
+    )
+    return Refusal(status, message, kind="api_error")

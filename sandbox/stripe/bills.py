@@ -112,7 +112,7 @@ class Bills(Checkouts):
         subscription.proration_discounts = "included"
         subscription.lists_cut = SHOWN
         subscription.discounts = [
-            self.discount(each.coupon, each.promotion_id) for each in session.discounts
+            self.discount(discount.coupon, discount.promotion_id) for discount in session.discounts
         ]
         beside = [pick for pick in session.picks if pick.price.plan.recurring][1:]
         subscription.more = [
@@ -131,10 +131,16 @@ class Bills(Checkouts):
         return Line(line_id, pick.amount, name, pick.price, None, pick.quantity, now, now)
 
     def _end_discounts(self, subscription: Subscription) -> None:
-        over = [each for each in subscription.discounts if each.end and each.end <= self.now]
+        over = [
+            discount
+            for discount in subscription.discounts
+            if discount.end and discount.end <= self.now
+        ]
         for discount in over:
             self._say_discount(subscription, discount, "deleted")
-        subscription.discounts = [each for each in subscription.discounts if each not in over]
+        subscription.discounts = [
+            discount for discount in subscription.discounts if discount not in over
+        ]
 
     def _say_discount(self, subscription: Subscription, discount: Discount, what: str) -> None:
         customer = subscription.customer
@@ -148,7 +154,7 @@ class Bills(Checkouts):
 
 
 def _discounted(lines: Sequence[Line], discounts: Sequence[Discount]) -> list[Line]:
-    ids = tuple(each.id for each in discounts)
+    ids = tuple(discount.id for discount in discounts)
     parts = spread([line.amount for line in lines], discounts)
     return [
         replace(

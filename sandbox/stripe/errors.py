@@ -21,14 +21,14 @@ class Refusal(Exception):  # noqa: N818 - a request is refused; nothing went wro
 
     def body(self) -> dict[str, Any]:
         """The error as Stripe words it."""
-        told = {
+        fields = {
             "code": self.code,
             "decline_code": self.decline_code,
             "message": self.message,
             "param": self.param,
             "type": self.kind,
         }
-        return {"error": {name: value for name, value in told.items() if value is not None}}
+        return {"error": {name: value for name, value in fields.items() if value is not None}}
 
 
 def invalid(message: str, param: str | None = None, code: str | None = None) -> Refusal:
@@ -54,47 +54,47 @@ def no_such(kind: str, record_id: str, param: str) -> Refusal:
 
 def no_access(account_id: str) -> Refusal:
     """An account that is not the key's own."""
-    told = (
+    message = (
         f"The provided key does not have access to account '{account_id}' (or that account does "
         "not exist). Application access may have been revoked."
     )
-    return Refusal(HTTPStatus.FORBIDDEN, told, "account_invalid")
+    return Refusal(HTTPStatus.FORBIDDEN, message, "account_invalid")
 
 
 def unrecognised(method: str, path: str) -> Refusal:
     """An address that is none of the API's."""
-    told = f"Unrecognized request URL ({method}: {path})."
-    return Refusal(HTTPStatus.NOT_FOUND, told)
+    message = f"Unrecognized request URL ({method}: {path})."
+    return Refusal(HTTPStatus.NOT_FOUND, message)
 
 
-def unauthorised(told: str) -> Refusal:
+def unauthorised(message: str) -> Refusal:
     """No key, or one that cannot be right here."""
-    return Refusal(HTTPStatus.UNAUTHORIZED, told)
+    return Refusal(HTTPStatus.UNAUTHORIZED, message)
 
 
 def failed(request_id: str) -> Refusal:
     """A fault of the offline Stripe itself; its log tells more."""
-    told = f"An unknown error occurred ({request_id})."
-    return Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, told, kind="api_error")
+    message = f"An unknown error occurred ({request_id})."
+    return Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, message, kind="api_error")
 
 
 def key_misused(key: str) -> Refusal:
     """An idempotency key that came with other parameters before."""
-    told = (
+    message = (
         "Keys for idempotent requests can only be used with the same parameters they were first "
         f"used with. Try using a key other than '{key}' if you meant to execute a different "
         "request."
     )
-    return Refusal(HTTPStatus.BAD_REQUEST, told, kind="idempotency_error")
+    return Refusal(HTTPStatus.BAD_REQUEST, message, kind="idempotency_error")
 
 
 def key_in_use(key: str) -> Refusal:
     """An idempotency key whose first request is still under way."""
-    told = (
+    message = (
         "There is currently another in-progress request using this Idempotent Key "
         f"({key}). Please try again later."
     )
-    return Refusal(HTTPStatus.CONFLICT, told, "idempotency_key_in_use")
+    return Refusal(HTTPStatus.CONFLICT, message, "idempotency_key_in_use")
 
 
 def card_declined(message: str, decline_code: str) -> Refusal:

@@ -29,12 +29,12 @@ def decode(pairs: Iterable[tuple[str, str]]) -> Json:
 
 
 def _put(tree: Json, steps: list[str], value: str, name: str) -> None:
-    here = tree
+    level = tree
     for step in steps[:-1]:
-        here = here.setdefault(step or str(len(here)), {})
-        if not isinstance(here, dict):
+        level = level.setdefault(step or str(len(level)), {})
+        if not isinstance(level, dict):
             raise invalid(f"Invalid parameter, both a value and a group: {name}", name)
-    last = steps[-1] or str(len(here))
-    if isinstance(here.get(last), dict):
+    last = steps[-1] or str(len(level))
+    if isinstance(level.get(last), dict):
         raise invalid(f"Invalid parameter, both a value and a group: {name}", name)
-    here[last] = value
+    level[last] = value

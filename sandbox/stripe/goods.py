@@ -128,8 +128,8 @@ class Goods(Account):
 
     def get(self, kind: type[T], record_id: str) -> T | None:
         """The record of that id, where it is of that kind."""
-        found = self.records.get(record_id)
-        return found if isinstance(found, kind) else None
+        record = self.records.get(record_id)
+        return record if isinstance(record, kind) else None
 
     def add_product(
         self, name: str, *, product_id: str = "", description: str | None, metadata: Words
@@ -207,8 +207,8 @@ class Goods(Account):
     def code_of(self, word: str) -> Code | None:
         """The promotion code that a buyer types, where it can be used."""
         typed = word.strip().lower()
-        found = (one for one in self.every(Code) if one.redeemable)
-        return next((one for one in found if one.code.lower() == typed), None)
+        redeemable = (one for one in self.every(Code) if one.redeemable)
+        return next((one for one in redeemable if one.code.lower() == typed), None)
 
     def add_customer(
         self,
@@ -221,10 +221,10 @@ class Goods(Account):
         guest: bool = False,
     ) -> Customer:
         """Make a customer; `announce` tells of it, at once or with the first purchase."""
-        known = dict(metadata or {})
+        own_metadata = dict(metadata or {})
         customer = Customer(
             id=self.new_id("cus", 14),
-            user_id=known.get("user_id", ""),
+            user_id=own_metadata.get("user_id", ""),
             version=self.version,
             currency="",
             name=name,
@@ -235,7 +235,7 @@ class Goods(Account):
             card_last4="",
             guest=guest,
             linked=False,
-            metadata=known,
+            metadata=own_metadata,
             description=description,
             phone=phone,
         )

@@ -70,9 +70,9 @@ class Keeper:
         self.gate = Gate()
         self.log = EventLog()
         self.log.restore(store.events(), time.time())
-        found = self._saved()
-        self._state = found or self._founded()
-        if found is None:
+        saved = self._saved()
+        self._state = saved or self._founded()
+        if saved is None:
             self._store.save(self._state, ())
 
     def close(self) -> None:

@@ -93,4 +93,4 @@ def spread(amounts: Sequence[int], discounts: Iterable[Discount]) -> list[Parts]
             purse -= off
             left[place] -= off
             parts[place].append((discount.id, off))
-    return [tuple(each) for each in parts]
+    return [tuple(part) for part in parts]

@@ -65,7 +65,7 @@ def checkout(shop: Shop, session: Session) -> Checkout:
         ),
         due_minor=session.amount_total,
         discount_minor=session.discount,
-        discount_name=" and ".join(_named(each.coupon) for each in session.discounts),
+        discount_name=" and ".join(_named(discount.coupon) for discount in session.discounts),
         takes_code=bool(session.promotion_codes) and not session.discounts,
     )
 
@@ -95,14 +95,14 @@ def portal(shop: Shop, visit: Visit) -> Portal:
         flow=visit.flow,
         flow_subscription=visit.flow_subscription,
         subscriptions=tuple(
-            _subscription(shop, each)
-            for each in shop.every(Subscription)
-            if each.customer is customer
+            _subscription(shop, record)
+            for record in shop.every(Subscription)
+            if record.customer is customer
         ),
         invoices=tuple(
-            _invoice(each)
-            for each in shop.every(Invoice)
-            if each.customer is customer and each.status != "draft"
+            _invoice(record)
+            for record in shop.every(Invoice)
+            if record.customer is customer and record.status != "draft"
         ),
         card_last4=customer.card_last4 or None,
         after_flow=visit.after_flow,
@@ -111,7 +111,7 @@ def portal(shop: Shop, visit: Visit) -> Portal:
 
 def options(shop: Shop, subscription: Subscription) -> list[Price]:
     """The prices that a subscription can be switched to, cheapest first."""
-    found = [
+    options = [
         price
         for price in shop.every(Price)
         if price.active
@@ -120,7 +120,7 @@ def options(shop: Shop, subscription: Subscription) -> list[Price]:
         and price.id != subscription.price.id
         and ((product := shop.get(Product, price.product)) is None or product.active)
     ]
-    return sorted(found, key=lambda price: price.unit_minor)
+    return sorted(options, key=lambda price: price.unit_minor)
 
 
 def _subscription(shop: Shop, subscription: Subscription) -> PortalSubscription:
@@ -170,19 +170,22 @@ def payable(invoice: Invoice) -> bool:
 
 def customers(shop: Shop) -> tuple[CustomerLine, ...]:
     """The newest customers."""
-    found = [each for each in shop.every(Customer) if not each.guest and not each.deleted][:SHOWN]
+    customers = [
+        customer for customer in shop.every(Customer) if not customer.guest and not customer.deleted
+    ][:SHOWN]
     return tuple(
         CustomerLine(
-            id=each.id,
-            name=each.name,
-            email=each.email,
-            created=each.created,
-            card_last4=each.card_last4 or None,
+            id=customer.id,
+            name=customer.name,
+            email=customer.email,
+            created=customer.created,
+            card_last4=customer.card_last4 or None,
             subscriptions=sum(
-                one.customer is each and one.status in RUNNING for one in shop.every(Subscription)
+                one.customer is customer and one.status in RUNNING
+                for one in shop.every(Subscription)
             ),
         )
-        for each in found
+        for customer in customers
     )
 
 

@@ -195,18 +195,18 @@ class World(Keeper):
 
 
 def _the(shop: Shop, kind: type[K], record_id: str) -> K:
-    found = shop.get(kind, record_id)
-    if found is None:
+    record = shop.get(kind, record_id)
+    if record is None:
         raise KeyError(record_id)
-    return found
+    return record
 
 
 def _owned(shop: Shop, portal_id: str, kind: type[S], record_id: str) -> S:
     """A record of the visitor's own: the portal shows nobody else's."""
-    found = _the(shop, kind, record_id)
-    if found.customer is not _the(shop, Visit, portal_id).customer:
+    record = _the(shop, kind, record_id)
+    if record.customer is not _the(shop, Visit, portal_id).customer:
         raise KeyError(record_id)
-    return found
+    return record
 
 
 def _charge(shop: Shop, charge_or_intent: str) -> Charge:

@@ -59,17 +59,17 @@ def test_an_alert_is_about_series_and_labels_that_exist(rule: dict[str, Any]) ->
 
 @pytest.mark.parametrize("rule", RULES, ids=NAMES)
 def test_an_alert_says_how_bad_and_what(rule: dict[str, Any]) -> None:
-    """Who is woken learns in one line why, and finds its name in docs/operations.md."""
+    """Who is woken learns in one line why, and finds its name in docs/6-operations.md."""
     assert rule["labels"]["severity"] in ("page", "warn")
     assert rule["annotations"]["summary"].endswith(".")
     assert rule["expr"].count("(") == rule["expr"].count(")")
-    document = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    document = (ROOT / "docs" / "6-operations.md").read_text(encoding="utf-8")
     assert f"| `{rule['alert']}` |" in document
 
 
 def test_nothing_else_is_documented_and_nothing_wanted_is_missing() -> None:
     """The table in the documentation is the list of alerts."""
-    document = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    document = (ROOT / "docs" / "6-operations.md").read_text(encoding="utf-8")
     assert re.findall(r"^\| `(Billing\w+)` \|", document, flags=re.MULTILINE) == NAMES
     assert set(NAMES) >= WANTED
     assert len(set(NAMES)) == len(NAMES)

@@ -11,7 +11,6 @@ from sqlalchemy import text
 from werkzeug.test import TestResponse
 
 import settings
-from db.queue.stream import STREAM
 from domain.catalogue.plans import Catalogue
 from ingest.app import create_app
 from ingest.context import ReceiverContext, open_context
@@ -143,8 +142,7 @@ def swept(shop: Shop) -> Shop:
     """The same shop, where nothing has happened yet."""
     empty(shop.context.engine)
     shop.execute("TRUNCATE buyers, purchases, checkout_keys")
-    shop.context.events._client.delete(STREAM)
-    shop.context.events._client.flushdb()
+    shop.receiver.redis.flushdb()
     stripe = shop.stripe
     for known in (stripe.customers, stripe.sessions, stripe.objects, stripe.faults, stripe.keys):
         known.clear()

@@ -39,18 +39,18 @@ def audit(*, as_json: bool) -> None:
 
     Works beside a running system and changes nothing.
     """
-    found = settings.load(needs=("database_url",))
-    engine = make_engine(found.database_url, pool_size=1, application_name="fiko-audit")
+    configured = settings.load(needs=("database_url",))
+    engine = make_engine(configured.database_url, pool_size=1, application_name="fiko-audit")
     printer = _Json() if as_json else _Lines()
     try:
         with _progress() as progress:
-            own = read_own_account(found, engine)
+            own = read_own_account(configured, engine)
             verdict = run_audit(
                 engine,
                 printer.finding,
                 progress,
                 own_account=own,
-                test_mode=found.stripe_test_mode,
+                test_mode=configured.stripe_test_mode,
             )
     finally:
         engine.dispose()
@@ -154,8 +154,8 @@ class _Json:
 
     def finding(self, finding: Finding) -> None:
         """Write one row's differences."""
-        for each in _records(finding):
-            click.echo(f"{self._before}\n{json.dumps(each)}", nl=False)
+        for record in _records(finding):
+            click.echo(f"{self._before}\n{json.dumps(record)}", nl=False)
             self._before = ","
 
     def verdict(self, verdict: Verdict) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 import db.ledger.catalogue
 import settings
 from db.engine import make_engine
-from db.ledger import by_hand as known
+from db.ledger import by_hand as tables
 from db.queue.attempts import Request
 from domain.errors import BillingError
 from domain.json_values import text_of
@@ -53,7 +53,7 @@ def adjust(
         number = number or new_number()
         applied = run_adjust(engine, user_id, amount, who, number, allow_debt=allow_debt)
         with engine.connect() as connection:
-            after = known.balance(connection, user_id)
+            after = tables.balance(connection, user_id)
     except BillingError as error:
         raise click.ClickException(str(error)) from error
     finally:
@@ -99,13 +99,13 @@ def assign(
     click.echo(f"{before.id} is assigned to {what} by {who.by}.  [{PREFIX}{number}]")
     click.echo(f"before: {_told(before)}")
     click.echo(f"after:  {_told(after)}")
-    for posting in applied.settled.postings:
+    for posting in applied.derived.postings:
         click.echo(f"posted: {posting.entry.delta:+,} tokens, user {posting.entry.user_id}")
 
 
 def _engine() -> Engine:
-    found = settings.load(needs=("database_url",))
-    return make_engine(found.database_url, pool_size=1, application_name="fiko-by-hand")
+    configured = settings.load(needs=("database_url",))
+    return make_engine(configured.database_url, pool_size=1, application_name="fiko-by-hand")
 
 
 def _check_names(**names: str | None) -> None:
@@ -116,29 +116,29 @@ def _check_names(**names: str | None) -> None:
 
 def _knows(engine: Engine, user_id: str) -> bool:
     with engine.connect() as connection:
-        return known.is_known(connection, user_id)
+        return tables.is_known(connection, user_id)
 
 
 def _confirm_unknown(user_id: str) -> None:
-    told = f"Nothing is known of user {user_id}: no account, no customer, no payment"
+    warning = f"Nothing is known of user {user_id}: no account, no customer, no payment"
     if not sys.stdin.isatty():
-        raise click.ClickException(f"{told}. Nothing was changed; --yes adjusts all the same.")
-    click.confirm(f"{told}. Adjust all the same?", abort=True)
+        raise click.ClickException(f"{warning}. Nothing was changed; --yes adjusts all the same.")
+    click.confirm(f"{warning}. Adjust all the same?", abort=True)
 
 
-def _payment(engine: Engine, object_id: str) -> known.PaymentNow:
+def _payment(engine: Engine, object_id: str) -> tables.PaymentNow:
     with engine.connect() as connection:
-        found = known.payment(connection, object_id)
-    if found is None:
+        payment = tables.payment(connection, object_id)
+    if payment is None:
         raise click.ClickException(
             f"There is no payment {object_id}: no event told of it. Nothing was changed."
         )
-    if not found.listed:
+    if not payment.listed:
         raise click.ClickException(
             f"{object_id} is no payment so far: no invoice or completed checkout is known to which"
             " it belongs. Nothing was changed."
         )
-    return found
+    return payment
 
 
 def _check_plan(engine: Engine, plan_id: int) -> None:
@@ -151,7 +151,7 @@ def _check_plan(engine: Engine, plan_id: int) -> None:
         )
 
 
-def _told(found: known.PaymentNow) -> str:
-    user = f"user {found.user_id}" if found.user_id else "no user"
-    plan = "no plan" if found.plan_id is None else f"plan {found.plan_id}"
-    return f"{found.status}, {user}, {plan}, {found.tokens:,} tokens"
+def _told(payment: tables.PaymentNow) -> str:
+    user = f"user {payment.user_id}" if payment.user_id else "no user"
+    plan = "no plan" if payment.plan_id is None else f"plan {payment.plan_id}"
+    return f"{payment.status}, {user}, {plan}, {payment.tokens:,} tokens"

@@ -47,9 +47,9 @@ def load_file(database_url: str, path: Path) -> Loaded:
 def _load(engine: Engine, wanted: CatalogueFile) -> Loaded:
     with engine.begin() as connection:
         db.ledger.catalogue.lock(connection)
-        known = db.ledger.catalogue.load(connection)
-        changes = changes_between(known, wanted.plans)
-        tokenless = tokenless_between(known, wanted.prices_without_tokens)
+        current = db.ledger.catalogue.load(connection)
+        changes = changes_between(current, wanted.plans)
+        tokenless = tokenless_between(current, wanted.prices_without_tokens)
         db.ledger.catalogue.save(connection, changes)
         db.ledger.catalogue.save_tokenless(connection, tokenless)
         still_payable = db.ledger.catalogue.still_payable(connection)
@@ -71,9 +71,9 @@ def _parsed(path: Path) -> dict[str, Any]:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 def load_plans(file: Path) -> None:
     """Load the catalogue in FILE (TOML); idempotent."""
-    found = settings.load(needs=("database_url",))
+    configured = settings.load(needs=("database_url",))
     try:
-        loaded = load_file(found.database_url, file)
+        loaded = load_file(configured.database_url, file)
     except CatalogueError as error:
         raise click.ClickException(str(error)) from error
     for change in loaded.plans:
@@ -99,8 +99,8 @@ def _summary(loaded: Loaded) -> str:
         "plans": len(loaded.plans),
         "prices without tokens": len(loaded.prices_without_tokens.price_ids),
     }
-    told = [f"{count} {what} changed." for what, count in counts.items() if count]
-    return " ".join(told) or "Nothing to change."
+    parts = [f"{count} {what} changed." for what, count in counts.items() if count]
+    return " ".join(parts) or "Nothing to change."
 
 
 def _warn(payable: StillPayable) -> None:

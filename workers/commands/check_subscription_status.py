@@ -21,7 +21,7 @@ from domain.subscriptions.comparison import Mismatch, Money
 from stripe_gateway import StripeUnavailable
 from workers.commands.connected import connected
 from workers.commands.tables import console, table
-from workers.operations.catalogue_sync import told
+from workers.operations.catalogue_sync import stripe_problem
 from workers.operations.subscription_check import Checked, SubscriptionCheck
 from workers.operations.wording import per
 
@@ -38,14 +38,14 @@ def check_subscription_status(*, is_dry: bool, as_json: bool) -> None:
 
     Users who pay for two full plans are named. Exit 1 if differences or such users remain.
     """
-    found, gateway = connected()
-    engine = make_engine(found.database_url, pool_size=1, application_name="fiko-check-status")
+    configured, gateway = connected()
+    engine = make_engine(configured.database_url, pool_size=1, application_name="fiko-check-status")
     printer = _Json(is_dry=is_dry) if as_json else _Lines(is_dry=is_dry)
     moving = _Moving()
     check = SubscriptionCheck(
         engine=engine,
         gateway=gateway,
-        test_mode=found.stripe_test_mode,
+        test_mode=configured.stripe_test_mode,
         repairs=not is_dry,
         report=printer.mismatch,
         progress=moving.show,
@@ -58,7 +58,8 @@ def check_subscription_status(*, is_dry: bool, as_json: bool) -> None:
         problem = str(error)
     except StripeUnavailable as error:
         problem = (
-            f"Stripe could not be asked: {told(error)}. What is told is all that was compared."
+            f"Stripe could not be asked: {stripe_problem(error)}."
+            " What is shown is all that was compared."
         )
     else:
         with engine.connect() as connection:
@@ -106,8 +107,13 @@ class _Lines:
         word, colour = ("left", "red") if is_left else ("repaired", "green")
         end = Text("differs", style="yellow") if self._is_dry else Text(word, style=colour)
         first = (mismatch.id, mismatch.user_id or "nobody", _costs(mismatch.money))
-        for each in mismatch.differences:
-            words = (*first, each.what, each.here or "nothing", each.there or "nothing")
+        for difference in mismatch.differences:
+            words = (
+                *first,
+                difference.what,
+                difference.here or "nothing",
+                difference.there or "nothing",
+            )
             self._rows.append((*map(Text, words), end))
             # What is the same as in the row above is not repeated.
             first = ("", "", "")
@@ -117,10 +123,10 @@ class _Lines:
     def verdict(self, checked: Checked, doubles: Sequence[SecondPlan], problem: str | None) -> None:
         """Who pays for two plans, and the last line."""
         self._flush()
-        for each in doubles:
-            ids = ", ".join(each.subscription_ids)
+        for double in doubles:
+            ids = double.subscription_ids
             click.echo(
-                f"{each.user_id} pays for {len(each.subscription_ids)} full plans at once: {ids}."
+                f"{double.user_id} pays for {len(ids)} full plans at once: {', '.join(ids)}."
                 " Cancel what is not wanted at Stripe, and refund what was paid twice."
             )
         number = checked.looked_at
@@ -150,8 +156,8 @@ class _Json:
 
     def mismatch(self, mismatch: Mismatch, is_left: bool) -> None:  # noqa: FBT001 - as above.
         """Write one subscription that differs."""
-        found: dict[str, Any] = asdict(mismatch) | {"is_left": is_left}
-        click.echo(f"{self._before}\n{json.dumps(found)}", nl=False)
+        record: dict[str, Any] = asdict(mismatch) | {"is_left": is_left}
+        click.echo(f"{self._before}\n{json.dumps(record)}", nl=False)
         self._before = ","
 
     def verdict(self, checked: Checked, doubles: Sequence[SecondPlan], problem: str | None) -> None:
@@ -164,8 +170,8 @@ class _Json:
 
 def _costs(sums: Sequence[Money]) -> str:
     told_each = (
-        f"{'?' if each.amount_minor is None else money(each.amount_minor, each.currency)}"
-        f"{per(each.interval)}"
-        for each in sums
+        f"{'?' if cost.amount_minor is None else money(cost.amount_minor, cost.currency)}"
+        f"{per(cost.interval)}"
+        for cost in sums
     )
     return " + ".join(told_each) or "?"

@@ -132,9 +132,9 @@ def _advice(error: Exception) -> str | None:
 def _trace(error: Exception) -> str:
     """A bug as a trace of lines of code, without the values in its messages."""
     from telemetry import blotted  # noqa: PLC0415 - as above.
-    from telling import rendered  # noqa: PLC0415 - as above.
+    from telling import with_trace  # noqa: PLC0415 - as above.
 
-    return blotted(rendered(error))
+    return blotted(with_trace(error))
 
 
 def _first_line(error: object) -> str:

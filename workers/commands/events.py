@@ -38,8 +38,8 @@ _PIPE_WIDTH = 200
 
 @contextmanager
 def _database() -> Iterator[Connection]:
-    found = settings.load(needs=("database_url",))
-    engine = make_engine(found.database_url, pool_size=1, application_name="fiko-events")
+    configured = settings.load(needs=("database_url",))
+    engine = make_engine(configured.database_url, pool_size=1, application_name="fiko-events")
     try:
         with engine.begin() as connection:
             yield connection
@@ -81,7 +81,7 @@ def events(
             click.echo(json.dumps(_plain(row)))
         return
     _console().print(_listing(rows))
-    total = "  ".join(f"{counts.get(each.value, 0)} {each.value}" for each in EventStatus)
+    total = "  ".join(f"{counts.get(status.value, 0)} {status.value}" for status in EventStatus)
     click.echo(total)
     for kind, number in loose.items():
         if number:
@@ -105,20 +105,20 @@ def show(event_id: str, *, as_json: bool) -> None:
         tries = attempts.of(connection, event_id)
         asked = questions.of_subject(connection, row.object_id or "")
     if as_json:
-        told = {
-            "attempts_kept": [_plain(each) for each in tries],
-            "effects": [_plain(each) for each in effects],
-            "payment_effects": [_plain(each) for each in others],
+        details = {
+            "attempts_kept": [_plain(item) for item in tries],
+            "effects": [_plain(item) for item in effects],
+            "payment_effects": [_plain(item) for item in others],
             "payload": body,
             "waits_for": asked,
         }
-        click.echo(json.dumps(_plain(row) | told))
+        click.echo(json.dumps(_plain(row) | details))
         return
     _show_facts(row)
     _show_attempts(tries)
     _show_effects(effects, others)
-    for each in asked:
-        click.echo(f"{click.style('waits for', bold=True)}  {each}")
+    for item in asked:
+        click.echo(f"{click.style('waits for', bold=True)}  {item}")
     click.secho("payload", bold=True)
     _console().print_json(orjson.dumps(body).decode())
 
@@ -164,13 +164,15 @@ def _show_attempts(tries: Sequence[Row[Any]]) -> None:
     if not tries:
         return
     click.secho("attempts", bold=True)
-    for each in tries:
-        asked = f" by {each.asked_by}" if each.asked_by else ""
-        why = f" ({each.reason})" if each.reason else ""
-        click.echo(f"  {each.at:%Y-%m-%d %H:%M:%S}  {each.cause}{asked}{why}: {each.status}")
-        if each.error:
-            click.echo(f"    {each.error.splitlines()[0]}")
-        for line in (each.traceback or "").splitlines():
+    for attempt in tries:
+        asked = f" by {attempt.asked_by}" if attempt.asked_by else ""
+        why = f" ({attempt.reason})" if attempt.reason else ""
+        click.echo(
+            f"  {attempt.at:%Y-%m-%d %H:%M:%S}  {attempt.cause}{asked}{why}: {attempt.status}"
+        )
+        if attempt.error:
+            click.echo(f"    {attempt.error.splitlines()[0]}")
+        for line in (attempt.traceback or "").splitlines():
             click.echo(click.style(f"    {line}", dim=True))
 
 
@@ -184,16 +186,16 @@ def _show_effects(effects: Sequence[Row[Any]], others: Sequence[Row[Any]]) -> No
     click.secho("effects", bold=True)
     if not effects:
         click.echo("  no ledger entries" + (" of its own; its payment was" if others else ""))
-    for each in others:
-        cause = each.event_id or "no event (payments were valued anew)"
+    for effect in others:
+        cause = effect.event_id or "no event (payments were valued anew)"
         click.echo(
-            f"  {_DONE[each.kind]} with {cause}: {each.delta:+d} tokens  user {each.user_id}"
-            f"  balance {each.balance_after}  ({each.reason})"
+            f"  {_DONE[effect.kind]} with {cause}: {effect.delta:+d} tokens  user {effect.user_id}"
+            f"  balance {effect.balance_after}  ({effect.reason})"
         )
-    for each in effects:
+    for effect in effects:
         click.echo(
-            f"  {each.delta:+d} tokens  {each.kind}  user {each.user_id}"
-            f"  balance {each.balance_after}  ({each.reason})"
+            f"  {effect.delta:+d} tokens  {effect.kind}  user {effect.user_id}"
+            f"  balance {effect.balance_after}  ({effect.reason})"
         )
 
 

@@ -26,19 +26,19 @@ def explain(user_id: str, *, as_json: bool) -> None:
     kept = _kept(user_id)
     if kept.is_unknown:
         raise click.ClickException(f"Nothing is known of user {user_id}: no event names them.")
-    told = explained(kept)
+    explanation = explained(kept)
     if as_json:
-        click.echo(json.dumps(_plain(user_id, told)))
+        click.echo(json.dumps(_plain(user_id, explanation)))
     else:
-        _show(user_id, told)
-    if not told.agrees:
+        _show(user_id, explanation)
+    if not explanation.agrees:
         raise SystemExit(1)
 
 
 def _kept(user_id: str) -> Kept:
-    found = settings.load(needs=("database_url",))
+    configured = settings.load(needs=("database_url",))
     engine = make_engine(
-        found.database_url,
+        configured.database_url,
         pool_size=1,
         statement_timeout_ms=STATEMENT_TIMEOUT_MS,
         application_name="fiko-explain",
@@ -51,21 +51,25 @@ def _kept(user_id: str) -> Kept:
         engine.dispose()
 
 
-def _show(user_id: str, told: Explanation) -> None:
+def _show(user_id: str, explanation: Explanation) -> None:
     click.secho(f"user {user_id}", bold=True)
-    for step in told.steps:
+    for step in explanation.steps:
         _show_step(step)
-    if told.loose_ends:
+    if explanation.loose_ends:
         click.secho("loose ends", bold=True)
-    for sentence in told.loose_ends:
+    for sentence in explanation.loose_ends:
         click.echo(f"  {sentence}")
-    number = sum(len(step.movements) for step in told.steps)
+    number = sum(len(step.movements) for step in explanation.steps)
     click.secho("the balance", bold=True)
-    entries = f"{number:,} {'entry sums' if number == 1 else 'entries sum'} to {told.total:,}"
-    if told.agrees:
-        click.echo(f"  {entries}, and the balance is {told.balance:,}.")
+    entries = (
+        f"{number:,} {'entry sums' if number == 1 else 'entries sum'} to {explanation.total:,}"
+    )
+    if explanation.agrees:
+        click.echo(f"  {entries}, and the balance is {explanation.balance:,}.")
     else:
-        wrong = f"  {entries}, but the balance is {told.balance:,}: `audit` shows what is wrong."
+        wrong = (
+            f"  {entries}, but the balance is {explanation.balance:,}: `audit` shows what is wrong."
+        )
         click.secho(wrong, fg="red")
 
 
@@ -90,14 +94,14 @@ def _movement(movement: Movement) -> str:
     return f"{moved}: {movement.reason}; balance {entry.balance_after:,}  [{entry.kind} {entry.id}]"
 
 
-def _plain(user_id: str, told: Explanation) -> dict[str, Any]:
+def _plain(user_id: str, explanation: Explanation) -> dict[str, Any]:
     return {
         "user_id": user_id,
-        "steps": [_plain_step(step) for step in told.steps],
-        "loose_ends": list(told.loose_ends),
-        "sum": told.total,
-        "balance": told.balance,
-        "agrees": told.agrees,
+        "steps": [_plain_step(step) for step in explanation.steps],
+        "loose_ends": list(explanation.loose_ends),
+        "sum": explanation.total,
+        "balance": explanation.balance,
+        "agrees": explanation.agrees,
     }
 
 

@@ -29,14 +29,14 @@ class When(click.ParamType[datetime]):
         word = str(value)
         seconds = settings.seconds_of(word)
         try:
-            found = (
+            moment = (
                 datetime.fromisoformat(word)
                 if seconds is None
                 else datetime.now(UTC) - timedelta(seconds=seconds)
             )
         except (ValueError, OverflowError):
             self.fail(f"{word!r} is neither a time ago such as 3d or 12h nor a date.", param, ctx)
-        aware = found if found.tzinfo else found.replace(tzinfo=UTC)
+        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         if not _EARLIEST <= aware <= datetime.now(UTC):
             self.fail(f"{word!r} is not in the past, or before Stripe began.", param, ctx)
         return aware

@@ -33,8 +33,8 @@ def worker(concurrency: int, liveness_file: Path | None) -> None:
     """Run one worker: drains the queue, sweeps, retries. SIGTERM ends it within seconds."""
     if liveness_file:
         touch_regularly(liveness_file)
-    found = settings.load(needs=NEEDS)
-    telemetry.configure(found.log_format, "worker", level=found.log_level)
+    configured = settings.load(needs=NEEDS)
+    telemetry.configure(configured.log_format, "worker", level=configured.log_level)
     telemetry.catch_uncaught()
     wait_for_redis(drain_without_redis)
     from celery.platforms import SecurityWarning  # noqa: PLC0415 - slow, and only needed here.
@@ -92,21 +92,21 @@ def show_liveness_of_scheduler(path: Path) -> None:
 @click.command()
 def migrate() -> None:
     """Bring the database to the newest schema; a no-op when it is there."""
-    found = settings.load(needs=("database_url",))
+    configured = settings.load(needs=("database_url",))
     from db.migrate import upgrade  # noqa: PLC0415 - as for the worker.
 
-    upgrade(found.database_url)
+    upgrade(configured.database_url)
     click.echo("The schema is the newest one.")
 
 
 @click.command(hidden=True)
 def drain_inbox() -> None:
     """Apply what waits until Redis takes writes again. Workers run this by themselves."""
-    found = settings.load(needs=NEEDS)
-    telemetry.configure(found.log_format, "worker", level=found.log_level)
+    configured = settings.load(needs=NEEDS)
+    telemetry.configure(configured.log_format, "worker", level=configured.log_level)
     from workers.context import context  # noqa: PLC0415 - as above.
     from workers.pipeline.drain import drain  # noqa: PLC0415 - as for the worker.
 
-    ports = context()
+    worker_context = context()
     # Without wake-ups nobody helps out: this process goes on until nothing is left.
-    until_back(ports.events.takes_writes, lambda: drain(ports, lambda: None))
+    until_back(worker_context.events.takes_writes, lambda: drain(worker_context, lambda: None))

@@ -70,13 +70,13 @@ def rebuild(user_id: str | None, *, is_dry: bool, yes: bool, as_json: bool) -> N
 
 
 def _run(user_id: str | None, agree: Callable[[Proposal], bool]) -> Rebuilt:
-    found = settings.load(needs=("database_url",))
-    engine = make_engine(found.database_url, pool_size=2, application_name="fiko-rebuild")
+    configured = settings.load(needs=("database_url",))
+    engine = make_engine(configured.database_url, pool_size=2, application_name="fiko-rebuild")
     bars = _Bars()
     try:
         steps = Steps(bars.shown("recomputing"), bars.shown("rebuilding"), bars.without(agree))
-        read = partial(prepare, own_account=own_account.read(found, engine))
-        mode = found.stripe_test_mode
+        read = partial(prepare, own_account=own_account.read(configured, engine))
+        mode = configured.stripe_test_mode
         return run_rebuild(engine, steps, user_id=user_id, read=read, test_mode=mode)
     except BillingError as error:
         raise click.ClickException(str(error)) from error
@@ -121,13 +121,13 @@ class _Bars:
 
 def _show(proposal: Proposal) -> None:
     for name, kind in _SHOWN.items():
-        changes = [each for each in proposal.changes if each.table == name]
+        changes = [change for change in proposal.changes if change.table == name]
         if changes:
             _show_kind(kind, changes)
-    rest = Counter(each.table for each in proposal.changes if each.table not in _SHOWN)
+    rest = Counter(change.table for change in proposal.changes if change.table not in _SHOWN)
     if rest:
-        told = ", ".join(f"{name} {number:,}" for name, number in sorted(rest.items()))
-        click.echo(f"behind these, rows that differ: {told}")
+        counts = ", ".join(f"{name} {number:,}" for name, number in sorted(rest.items()))
+        click.echo(f"behind these, rows that differ: {counts}")
     if proposal.rows:
         click.echo(f"{proposal.rows:,} rows would be written, also those that only differ inside.")
     for event_id, reason in list(proposal.ignored.items())[:ROWS_SHOWN_MAX]:
@@ -147,9 +147,9 @@ def _show(proposal: Proposal) -> None:
 
 def _show_kind(kind: str, changes: Sequence[Difference]) -> None:
     shown = table((kind, "what", "before", "after"), wrapped=("before", "after"))
-    for each in changes[:ROWS_SHOWN_MAX]:
-        for what, (before, after) in each.columns.items():
-            shown.add_row(each.id, _what(what), _value(before), _value(after))
+    for change in changes[:ROWS_SHOWN_MAX]:
+        for what, (before, after) in change.columns.items():
+            shown.add_row(change.id, _what(what), _value(before), _value(after))
     console().print(shown)
     if len(changes) > ROWS_SHOWN_MAX:
         click.echo(f"and {len(changes) - ROWS_SHOWN_MAX:,} more")
@@ -162,8 +162,8 @@ def _what(column: str) -> str:
 def _value(value: object) -> str:
     if value is None:
         return "nothing"
-    told = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return told if len(told) <= _LENGTH_MAX else f"{told[:_LENGTH_MAX]}…"
+    shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return shown if len(shown) <= _LENGTH_MAX else f"{shown[:_LENGTH_MAX]}…"
 
 
 def _verdict(rebuilt: Rebuilt, *, is_dry: bool) -> str:
@@ -186,9 +186,15 @@ def _plain(rebuilt: Rebuilt, *, is_dry: bool) -> dict[str, Any]:
     return {
         "dry_run": is_dry,
         "changes": [
-            {"table": each.table, "id": each.id, "column": what or None, "before": b, "after": a}
-            for each in rebuilt.proposal.changes
-            for what, (b, a) in each.columns.items()
+            {
+                "table": change.table,
+                "id": change.id,
+                "column": what or None,
+                "before": b,
+                "after": a,
+            }
+            for change in rebuilt.proposal.changes
+            for what, (b, a) in change.columns.items()
         ],
         "rows": rebuilt.proposal.rows,
         "ignored": dict(rebuilt.proposal.ignored),

@@ -40,38 +40,38 @@ def reconcile(
 
     Stripe lists 30 days. Without --since it is read back to where the last reading began.
     """
-    found, gateway = connected()
+    configured, gateway = connected()
     start = int(since.timestamp()) if since else None
     if start is not None and start < datetime.now(UTC).timestamp() - LISTED_SECONDS:
         click.echo("Stripe lists no more than the last 30 days.", err=True)
-    told = _Told(as_json=as_json)
-    engine = make_engine(found.database_url, pool_size=1, application_name="fiko-reconcile")
+    printer = _Printer(as_json=as_json)
+    engine = make_engine(configured.database_url, pool_size=1, application_name="fiko-reconcile")
     who = None if is_dry else request(by, reason)
     try:
-        look_back(engine, gateway, told.page, since=start, request=who)
+        look_back(engine, gateway, printer.page, since=start, request=who)
     except StripeUnavailable as error:
-        told.summary(is_dry=is_dry)
+        printer.summary(is_dry=is_dry)
         raise click.ClickException(f"{error} What is told above is all that was read.") from error
     finally:
         engine.dispose()
-        told.close()
-        if told.so_far.missing and not is_dry:
-            _send_wake_up(found)
-    told.summary(is_dry=is_dry)
+        printer.close()
+        if printer.so_far.missing and not is_dry:
+            _send_wake_up(configured)
+    printer.summary(is_dry=is_dry)
 
 
-def _send_wake_up(found: Settings) -> None:
-    if not found.celery_broker_url:
+def _send_wake_up(configured: Settings) -> None:
+    if not configured.celery_broker_url:
         return
-    app = celery_config.make_app(found, publisher=True)
+    app = celery_config.make_app(configured, publisher=True)
     try:
         app.send_task(celery_config.DRAIN, ignore_result=True)
     except (CeleryError, KombuError, OSError):
         click.echo("The broker does not answer: the next sweep applies them.", err=True)
 
 
-class _Told:
-    """Tells what is found as it is found; `so_far` is all of it."""
+class _Printer:
+    """Prints missing events page by page; `so_far` holds all of them."""
 
     def __init__(self, *, as_json: bool) -> None:
         self.so_far = LookedBack()
@@ -87,8 +87,8 @@ class _Told:
         if self._status:
             self._status.update(f"{so_far.looked_at:,} events looked at")
         if not self._as_json:
-            for each in missing:
-                click.echo(f"{each.id}  {_when(each):%Y-%m-%d %H:%M:%S}  {each.type}")
+            for event in missing:
+                click.echo(f"{event.id}  {_when(event):%Y-%m-%d %H:%M:%S}  {event.type}")
 
     def close(self) -> None:
         """Take the moving line away."""
@@ -105,7 +105,7 @@ class _Told:
         head = f"{number:,} of {so_far.looked_at:,} listed events had never arrived"
         types = ", ".join(
             f"{count:,} {name}"
-            for name, count in Counter(each.type for each in so_far.missing).most_common()
+            for name, count in Counter(event.type for event in so_far.missing).most_common()
         )
         end = "nothing was changed" if is_dry or not number else "they are stored, to be applied"
         click.echo(f"{head}{f' ({types})' if types else ''}; {end}.")
@@ -120,7 +120,7 @@ def _plain(so_far: LookedBack, *, is_dry: bool) -> dict[str, Any]:
         "dry_run": is_dry,
         "looked_at": so_far.looked_at,
         "missing": [
-            {"id": each.id, "type": each.type, "created": _when(each).isoformat()}
-            for each in so_far.missing
+            {"id": event.id, "type": event.type, "created": _when(event).isoformat()}
+            for event in so_far.missing
         ],
     }

@@ -101,9 +101,9 @@ def _run(
     output: _Output,
     events_per_second: float | None,
 ) -> tuple[Replayed, list[Change]]:
-    found = settings.load(needs=("database_url",))
+    configured = settings.load(needs=("database_url",))
     engine = make_engine(
-        found.database_url,
+        configured.database_url,
         pool_size=2,
         statement_timeout_ms=STATEMENT_TIMEOUT_MS,
         application_name="fiko-replay",
@@ -120,10 +120,10 @@ def _run(
         _check_ids(engine, selection)
         work = Replay(
             engine,
-            can_ask=found.stripe_enabled and bool(found.stripe_secret_key),
-            test_mode=found.stripe_test_mode,
-            own_account=own_account.read(found, engine),
-            retry_delays_seconds=found.retry_delays_seconds,
+            can_ask=configured.stripe_enabled and bool(configured.stripe_secret_key),
+            test_mode=configured.stripe_test_mode,
+            own_account=own_account.read(configured, engine),
+            retry_delays_seconds=configured.retry_delays_seconds,
         )
         who = request(by, reason)
         with progress("rehearsing" if output.is_dry else "replaying") as show:
@@ -136,8 +136,8 @@ def _run(
 
 def _check_ids(engine: Engine, selection: Selection) -> None:
     with engine.connect() as connection:
-        known = inbox.known(connection, selection.event_ids)
-    unknown = [each for each in selection.event_ids if each not in known]
+        stored = inbox.known(connection, selection.event_ids)
+    unknown = [event_id for event_id in selection.event_ids if event_id not in stored]
     if unknown:
         raise click.ClickException(f"Not in the inbox: {', '.join(unknown)}. Nothing was replayed.")
 
@@ -168,8 +168,8 @@ def _plain(done: Replayed, changes: list[Change], output: _Output) -> dict[str, 
     }
     if output.is_dry:
         plain["changes"] = [
-            {"kind": each.kind, "id": each.id, "before": each.before, "after": each.after}
-            for each in changes
+            {"kind": change.kind, "id": change.id, "before": change.before, "after": change.after}
+            for change in changes
         ]
     return plain
 
@@ -190,8 +190,8 @@ def _line(change: Change) -> str:
 
 
 def _values(shown: Mapping[str, Any]) -> str:
-    known = {name: value for name, value in shown.items() if value not in (None, False, [])}
-    return ", ".join(f"{name} {_value(value)}" for name, value in known.items())
+    set_values = {name: value for name, value in shown.items() if value not in (None, False, [])}
+    return ", ".join(f"{name} {_value(value)}" for name, value in set_values.items())
 
 
 def _value(value: object) -> str:

@@ -19,7 +19,7 @@ from domain.stripe_catalogue.actions import Action, Do, SyncPlan
 from stripe_gateway import StripeUnavailable
 from workers.commands.connected import connected
 from workers.commands.tables import console, table
-from workers.operations.catalogue_sync import CatalogueSync, Done, told
+from workers.operations.catalogue_sync import CatalogueSync, Done, stripe_problem
 from workers.operations.wording import per
 
 _MARKS = {
@@ -40,9 +40,11 @@ def sync_stripe_products(plan_type: str, *, is_dry: bool, as_json: bool) -> None
 
     A second run changes nothing. Exit 1 when something could not be done; run again then.
     """
-    found, gateway = connected()
-    engine = make_engine(found.database_url, pool_size=1, application_name="fiko-sync-products")
-    sync = CatalogueSync(engine, gateway, found.stripe_test_mode)
+    configured, gateway = connected()
+    engine = make_engine(
+        configured.database_url, pool_size=1, application_name="fiko-sync-products"
+    )
+    sync = CatalogueSync(engine, gateway, configured.stripe_test_mode)
     printer = _Json(is_dry=is_dry) if as_json else _Lines(is_dry=is_dry)
     try:
         planned = sync.plan(None if plan_type == "all" else plan_type)
@@ -52,7 +54,9 @@ def sync_stripe_products(plan_type: str, *, is_dry: bool, as_json: bool) -> None
     except WrongModeError as error:
         raise click.ClickException(f"{error} No further change was made.") from error
     except StripeUnavailable as error:
-        raise click.ClickException(f"Stripe could not be asked: {told(error)}.") from error
+        raise click.ClickException(
+            f"Stripe could not be asked: {stripe_problem(error)}."
+        ) from error
     finally:
         engine.dispose()
     printer.summary()

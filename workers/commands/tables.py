@@ -17,7 +17,7 @@ def console() -> Console:
 
 def table(headings: Sequence[str], wrapped: Collection[str] = ()) -> Table:
     """An empty table; columns that are not to be `wrapped` keep each row on one line."""
-    found = Table(box=None, pad_edge=False, header_style="bold")
+    empty = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
-        found.add_column(heading, no_wrap=heading not in wrapped)
-    return found
+        empty.add_column(heading, no_wrap=heading not in wrapped)
+    return empty

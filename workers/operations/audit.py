@@ -107,5 +107,5 @@ class _Run:
 
 def _unusable(event_id: str, error: str) -> Finding:
     reason = error.split("\n", 1)[0]
-    told = {WHOLE_ROW: ("applied", f"can no longer be applied: {reason}")}
-    return Finding(Difference("webhook_events", event_id, told), [event_id], 1)
+    columns = {WHOLE_ROW: ("applied", f"can no longer be applied: {reason}")}
+    return Finding(Difference("webhook_events", event_id, columns), [event_id], 1)

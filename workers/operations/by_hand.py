@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
-from db.ledger import by_hand as known
+from db.ledger import by_hand as tables
 from db.ledger.catalogue import CatalogueCache
 from db.queue.attempts import Request
 from db.queue.deliveries import as_delivery
@@ -45,8 +45,8 @@ def adjust(
 
     def check(connection: Connection, applied: Applied) -> None:
         # The account is ours until the commit, so nobody spends in between.
-        after = known.balance(connection, user_id)
-        if applied.settled.postings and amount < 0 and after < 0 and not allow_debt:
+        after = tables.balance(connection, user_id)
+        if applied.derived.postings and amount < 0 and after < 0 and not allow_debt:
             raise BelowZeroError(
                 f"The balance of {user_id} is {after - amount:,}: {amount:+,} would leave a debt"
                 f" of {-after:,}. Nothing was changed; --allow-debt allows it."

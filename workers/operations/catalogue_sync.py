@@ -69,25 +69,25 @@ class CatalogueSync:
         prices = retry_while_busy(lambda: list(self._prices(bound)))
         named = {price.product_id for price in prices}
         products = retry_while_busy(lambda: list(self._products(named)))
-        return Account({each.id: each for each in products}, {each.id: each for each in prices})
+        return Account({item.id: item for item in products}, {item.id: item for item in prices})
 
     def _prices(self, bound: Collection[str]) -> Iterator[Price]:
         """Prices that may matter: an account has many more, one for each inline price sold."""
-        for found in self._checked(self.gateway.prices()):
-            price = price_of(found)
+        for listed in self._checked(self.gateway.prices()):
+            price = price_of(listed)
             if price.active or price.id in bound or price.plan_id is not None or price.lookup_key:
                 yield price
 
     def _products(self, named: Collection[str]) -> Iterator[Product]:
-        for found in self._checked(self.gateway.products()):
-            product = product_of(found)
+        for listed in self._checked(self.gateway.products()):
+            product = product_of(listed)
             if product.id in named or product.plan_id is not None:
                 yield product
 
     def _checked(self, listed: Iterable[Json]) -> Iterator[Json]:
-        for found in listed:
-            require_mode(found, test_mode=self.test_mode)
-            yield found
+        for item in listed:
+            require_mode(item, test_mode=self.test_mode)
+            yield item
 
 
 @dataclass(slots=True)
@@ -118,7 +118,7 @@ class _Run:
             return Done(action, id=self._carried_out(action))
         except StripeUnavailable as error:
             self.is_silent = error.status is None
-            return Done(action, problem=told(error))
+            return Done(action, problem=stripe_problem(error))
         except CatalogueError as error:
             return Done(action, problem=str(error))
 
@@ -150,7 +150,7 @@ class _Run:
         for attempt in range(1, ATTEMPTS_MAX + 1):
             key = idempotency_key(action, params, attempt)
             try:
-                found = retry_while_busy(partial(self._create, action.do, params, key))
+                answer = retry_while_busy(partial(self._create, action.do, params, key))
             except StripeUnavailable as error:
                 # Without an answer the first question may be under way: only its own key is safe.
                 if error.status is None or not error.indeterminate:
@@ -159,8 +159,8 @@ class _Run:
                 if made is None and attempt == ATTEMPTS_MAX:
                     raise
             else:
-                require_mode(found, test_mode=self.sync.test_mode)
-                made = text_of(found.get("id"))
+                require_mode(answer, test_mode=self.sync.test_mode)
+                made = text_of(answer.get("id"))
             if made is not None:
                 return made
         raise CatalogueError("Stripe answered without an id; run again.")
@@ -174,11 +174,11 @@ class _Run:
         """What was made although Stripe answered with an error."""
         if action.do is Do.CREATE_PRODUCT:
             products = retry_while_busy(
-                lambda: [product_of(each) for each in self.sync.gateway.products()]
+                lambda: [product_of(item) for item in self.sync.gateway.products()]
             )
-            return next((each.id for each in products if each.plan_id == action.plan.id), None)
-        prices = retry_while_busy(lambda: [price_of(each) for each in self.sync.gateway.prices()])
-        return next((each.id for each in prices if _is_made_with(each, params)), None)
+            return next((item.id for item in products if item.plan_id == action.plan.id), None)
+        prices = retry_while_busy(lambda: [price_of(item) for item in self.sync.gateway.prices()])
+        return next((item.id for item in prices if _is_made_with(item, params)), None)
 
     def _link(self, action: Action, price_id: str) -> None:
         """Make a price the one at which a plan's version is sold in its currency."""
@@ -203,15 +203,15 @@ def _is_same(holder: Plan | None, plan: Plan) -> bool:
 
 
 def _is_made_with(price: Price, params: Mapping[str, Any]) -> bool:
-    found = (price.product_id, price.currency, price.amount_minor, price.period, price.active)
+    actual = (price.product_id, price.currency, price.amount_minor, price.period, price.active)
     wanted = (params["product"], params["currency"], params["unit_amount"])
-    return found == (*wanted, period_in(params), True) and not missing(
+    return actual == (*wanted, period_in(params), True) and not missing(
         params["metadata"], price.metadata
     )
 
 
-def told(error: StripeUnavailable) -> str:
-    """An error of Stripe's for a person, with the name by which Stripe's support finds it."""
+def stripe_problem(error: StripeUnavailable) -> str:
+    """An error of Stripe in one line, with the request id that Stripe's support asks for."""
     about = f" for {error.param}" if error.param else ""
     code = f", {error.code}{about}" if error.code or about else ""
     request = f"; request {error.request_id}" if error.request_id else ""

@@ -138,13 +138,16 @@ def _redis(client: redis.Redis, settings: Settings) -> list[Finding]:
 
 def _subscriptions(engine: Engine) -> list[Finding]:
     with engine.connect() as connection:
-        found = second_plans(connection)
-    if not found:
+        doubles = second_plans(connection)
+    if not doubles:
         return []
-    told = [f"{each.user_id} ({', '.join(each.subscription_ids)})" for each in found[:_NAMED_MAX]]
-    more = f" and {len(found) - _NAMED_MAX} more" if len(found) > _NAMED_MAX else ""
+    examples = [
+        f"{double.user_id} ({', '.join(double.subscription_ids)})"
+        for double in doubles[:_NAMED_MAX]
+    ]
+    more = f" and {len(doubles) - _NAMED_MAX} more" if len(doubles) > _NAMED_MAX else ""
     cure = "cancel one of them at Stripe, refund what was paid twice"
-    says = f"{len(found)} user(s) pay for two full plans: {'; '.join(told)}{more}"
+    says = f"{len(doubles)} user(s) pay for two full plans: {'; '.join(examples)}{more}"
     return [Finding("subscriptions", Level.WARN, says, cure)]
 
 
@@ -235,26 +238,26 @@ def _foreign_events(engine: Engine) -> list[Finding]:
 def _scheduler(client: redis.Redis) -> list[Finding]:
     last = Heartbeat(client).last()
     if last is None:
-        return [Finding("scheduler", Level.FAIL, "has never swept", "start `beat` and a worker")]
+        return [Finding("scheduler", Level.FAIL, "has never run", "start `beat` and a worker")]
     age = time.time() - last
     level = Level.OK if age <= HEARTBEAT_SECONDS_MAX else Level.FAIL
-    return [Finding("scheduler", level, f"swept {age:.0f} s ago", "start `beat` and a worker")]
+    return [Finding("scheduler", level, f"last run {age:.0f} s ago", "start `beat` and a worker")]
 
 
 def _account(settings: Settings) -> list[Finding]:
-    gateway, told = open_gateway(settings), settings.stripe_account
+    gateway, setting = open_gateway(settings), settings.stripe_account
     if gateway is None:
-        return [Finding("account", Level.OK, f"{told}, by STRIPE_ACCOUNT")] if told else []
+        return [Finding("account", Level.OK, f"{setting}, by STRIPE_ACCOUNT")] if setting else []
     try:
         account_id = gateway.account().get("id")
     except StripeUnavailable as error:
         says = f"whose the key is cannot be told: {error.detail}"
-        if told:
-            return [Finding("account", Level.OK, f"{told}, by STRIPE_ACCOUNT; {says}")]
+        if setting:
+            return [Finding("account", Level.OK, f"{setting}, by STRIPE_ACCOUNT; {says}")]
         says += "; every event that names an account is left alone"
         return [Finding("account", Level.WARN, says, "set STRIPE_ACCOUNT to your acct_… id")]
-    if told and told != account_id:
-        says = f"the key is of {account_id}, and STRIPE_ACCOUNT names {told}"
+    if setting and setting != account_id:
+        says = f"the key is of {account_id}, and STRIPE_ACCOUNT names {setting}"
         return [Finding("account", Level.WARN, says, "unset STRIPE_ACCOUNT, or change the key")]
     return [Finding("account", Level.OK, f"{account_id}, by the key")]
 

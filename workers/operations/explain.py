@@ -71,9 +71,9 @@ def explained(kept: Kept) -> Explanation:
         else:
             steps.append(Step(entry.created_at, None, "", (), (movement,)))
     for event in kept.events:
-        found = movements.get(event.id, [])
+        of_event = movements.get(event.id, [])
         changes = teller.changes(event)
-        steps.append(Step(event.created_at, event, sayings[event.id].text, changes, found))
+        steps.append(Step(event.created_at, event, sayings[event.id].text, changes, of_event))
     return Explanation(
         steps=sorted(steps, key=lambda step: step.at),
         total=sum(entry.delta for entry in kept.entries),
@@ -96,17 +96,19 @@ class _Teller:
         """What the event changed besides the balance."""
         user = self._kept.user_id
         customers = self._kept.working_set.customers.values()
-        told = [
-            f"links customer {each.id} to this user"
-            for each in customers
-            if each.stamp and each.stamp.event_id == event.id and each.user_id == user
+        sentences = [
+            f"links customer {customer.id} to this user"
+            for customer in customers
+            if customer.stamp and customer.stamp.event_id == event.id and customer.user_id == user
         ]
         if event.status in ("received", "failed", "dead"):
             waits = "needs a person" if event.status == "dead" else "will be tried again"
-            told.append(f"is {event.status} and {waits}" + (f": {event.error}" * bool(event.error)))
+            sentences.append(
+                f"is {event.status} and {waits}" + (f": {event.error}" * bool(event.error))
+            )
         if event.note:
-            told.append(f"note: {event.note}")
-        return told
+            sentences.append(f"note: {event.note}")
+        return sentences
 
     def reason(self, entry: Row[Any]) -> str:
         """Why an entry was posted; call once for each, in their order."""
@@ -122,14 +124,14 @@ class _Teller:
         facts = self._sayings[entry.event_id].facts if entry.event_id in self._sayings else ()
         standing = before + entry.delta
         if entry.kind == "grant":
-            told = self._of_grant(entry.delta, cluster, payment)
+            reason = self._of_grant(entry.delta, cluster, payment)
         elif entry.kind == "reversal":
-            told = self._of_reversal(standing, -entry.delta, cluster, payment, facts)
+            reason = self._of_reversal(standing, -entry.delta, cluster, payment, facts)
         elif entry.kind == "restore":
-            told = self._of_restore(entry.delta, cluster, payment)
+            reason = self._of_restore(entry.delta, cluster, payment)
         else:
-            told = self._of_adjustment(before, entry.delta, cluster, payment)
-        return told if entry.event_id else f"{told} (found when payments were valued anew)"
+            reason = self._of_adjustment(before, entry.delta, cluster, payment)
+        return reason if entry.event_id else f"{reason} (found when payments were valued anew)"
 
     def _of_grant(self, delta: int, cluster: Cluster, payment: Payment) -> str:
         gross = self._gross(cluster)
@@ -151,17 +153,17 @@ class _Teller:
         """Name what was taken: by the event, else what no entry has been explained by yet."""
         gross = self._gross(cluster)
         of_cluster = _takings((*cluster.refunds, *cluster.disputes))
-        untold = [each for each in of_cluster if each.id not in self._told]
+        untold = [item for item in of_cluster if item.id not in self._told]
         for taking in (*_takings(facts), *untold):
             accounted = gross - standing if taking.is_total else lost
             if _accounts(taking, accounted, gross, payment):
                 self._told.add(taking.id)
                 return f"{_share(taking.amount_minor, payment)} was {taking.done} ({taking.id})"
-        each = ", ".join(f"{one.id} {money(one.amount_minor, payment.currency)}" for one in untold)
-        told = f"money of {_name(payment)} was refunded or disputed"
-        if not each:
-            return f"{told}: {money(payment.taken_minor, payment.currency)} in all"
-        return f"{told} ({each})"
+        parts = ", ".join(f"{one.id} {money(one.amount_minor, payment.currency)}" for one in untold)
+        sentence = f"money of {_name(payment)} was refunded or disputed"
+        if not parts:
+            return f"{sentence}: {money(payment.taken_minor, payment.currency)} in all"
+        return f"{sentence} ({parts})"
 
     def _of_restore(self, gained: int, cluster: Cluster, payment: Payment) -> str:
         """Name the refund or dispute whose money returned, if it accounts for the tokens."""
@@ -184,8 +186,10 @@ class _Teller:
     def _gross(self, cluster: Cluster) -> int:
         """What the payment is worth while nothing is taken back."""
         members = [
-            replace(each, intent=replace(each.intent, refunded=None)) if each.intent else each
-            for each in cluster.members
+            replace(member, intent=replace(member.intent, refunded=None))
+            if member.intent
+            else member
+            for member in cluster.members
         ]
         untouched = replace(cluster, members=members, refunds=(), disputes=(), credit_notes=())
         return derive(untouched, self._kept.catalogue).tokens
@@ -197,14 +201,14 @@ class _Teller:
             if not payment.listed:
                 continue
             amount = money(payment.amount_minor, payment.currency)
-            told = f"{_name(payment)} ({amount}, {payment.status})"
+            subject = f"{_name(payment)} ({amount}, {payment.status})"
             if payment.user_id is None:
-                yield f"{told} belongs to no user yet"
+                yield f"{subject} belongs to no user yet"
             elif payment.user_id != self._kept.user_id:
-                yield f"{told} belongs to user {payment.user_id}"
+                yield f"{subject} belongs to user {payment.user_id}"
             if payment.lacks_plan:
                 why = "; ".join(unvalued(cluster, self._kept.catalogue))
-                yield f"{told} is not worth its full tokens yet: {why}"
+                yield f"{subject} is not worth its full tokens yet: {why}"
         for customer_id, owner in sorted(self._kept.disputed_customers.items()):
             yield f"customer {customer_id} was claimed for this user too, but belongs to {owner}"
         for customer_id in self._kept.customer_ids:
@@ -219,21 +223,23 @@ def _clusters(kept: Kept) -> dict[str, Cluster]:
     for object_id, root in kept.working_set.roots.items():
         if root in kept.working_set.payments:
             members.setdefault(root, []).append(kept.working_set.objects[object_id])
-    return {root: _cluster(kept, root, found) for root, found in members.items()}
+    return {root: _cluster(kept, root, objects) for root, objects in members.items()}
 
 
 def _cluster(kept: Kept, root: str, members: Sequence[MoneyObject]) -> Cluster:
     ids = {member.id for member in members}
-    known = kept.working_set.subscriptions.get(kept.working_set.objects[root].subscription_id or "")
+    subscription = kept.working_set.subscriptions.get(
+        kept.working_set.objects[root].subscription_id or ""
+    )
     return Cluster(
         root_id=root,
         members=members,
-        refunds=[each for each in kept.working_set.refunds.values() if each.target_id in ids],
-        disputes=[each for each in kept.working_set.disputes.values() if each.target_id in ids],
+        refunds=[item for item in kept.working_set.refunds.values() if item.target_id in ids],
+        disputes=[item for item in kept.working_set.disputes.values() if item.target_id in ids],
         credit_notes=[
-            each for each in kept.working_set.credit_notes.values() if each.target_id in ids
+            item for item in kept.working_set.credit_notes.values() if item.target_id in ids
         ],
-        sold=known.sold if known else Sold(),
+        sold=subscription.sold if subscription else Sold(),
     )
 
 

@@ -117,17 +117,17 @@ def rebuild(
     """
     run = _Run(engine, steps, user_id, read, test_mode=test_mode)
     with _snapshot(engine) as connection:
-        found = run.find(connection)
-        rebuilt = Rebuilt(found.proposal, is_done=found.is_nothing, remaining=found.remaining)
-        if found.is_nothing or not steps.agree(found.proposal):
+        planned = run.find(connection)
+        rebuilt = Rebuilt(planned.proposal, is_done=planned.is_nothing, remaining=planned.remaining)
+        if planned.is_nothing or not steps.agree(planned.proposal):
             return rebuilt
-        run.mend(connection, found, rebuilt)
+        run.mend(connection, planned, rebuilt)
     while not rebuilt.is_done and rebuilt.rounds < ROUNDS_MAX:
         with _snapshot(engine) as connection:
-            found = run.find(connection)
-            rebuilt.is_done, rebuilt.remaining = found.is_nothing, found.remaining
-            if not found.is_nothing:
-                run.mend(connection, found, rebuilt)
+            planned = run.find(connection)
+            rebuilt.is_done, rebuilt.remaining = planned.is_nothing, planned.remaining
+            if not planned.is_nothing:
+                run.mend(connection, planned, rebuilt)
     return rebuilt
 
 
@@ -187,31 +187,31 @@ class _Run:
         reasons = {key: why for key, why in ignored.items() if key in events}
         outcomes = {key: outcome for key, outcome in heard.items() if key in events}
         proposal = _proposal(connection, ours, reasons, outcomes, self._user_id)
-        return _Found(ours, [each for each in balances if each == self._user_id], proposal)
+        return _Found(ours, [user_id for user_id in balances if user_id == self._user_id], proposal)
 
-    def mend(self, connection: Connection, found: _Found, rebuilt: Rebuilt) -> None:
+    def mend(self, connection: Connection, planned: _Found, rebuilt: Rebuilt) -> None:
         """Write what one round found; `connection` still sees the snapshot."""
         rebuilt.rounds += 1
-        total = sum(len(unit.places) for unit in found.units)
+        total = sum(len(unit.places) for unit in planned.units)
         done = 0
         self._steps.mending(done, total)
-        for units in batches(found.units, BATCH_ROWS):
+        for units in batches(planned.units, BATCH_ROWS):
             rebuilt.entries += self._mend_apart(connection, units)
             done += sum(len(unit.places) for unit in units)
             self._steps.mending(done, total)
-        for user_id in found.balances:
+        for user_id in planned.balances:
             with self._engine.begin() as writer:
                 live.mend_balance(writer, user_id)
-        reasons = sorted(found.proposal.ignored.items())
+        reasons = sorted(planned.proposal.ignored.items())
         for start in range(0, len(reasons), _EVENTS_A_STATEMENT):
             with self._engine.begin() as writer:
                 part = dict(reasons[start : start + _EVENTS_A_STATEMENT])
                 rebuilt.ignored += live.ignore(writer, part)
-        heard = sorted(found.proposal.heard)
+        heard = sorted(planned.proposal.heard)
         for start in range(0, len(heard), _EVENTS_A_STATEMENT):
             with self._engine.begin() as writer:
                 ids = heard[start : start + _EVENTS_A_STATEMENT]
-                outcomes = {each: found.proposal.heard[each] for each in ids}
+                outcomes = {event_id: planned.proposal.heard[event_id] for event_id in ids}
                 rebuilt.heard += live.hear(writer, outcomes)
 
     def _mend_apart(self, connection: Connection, units: Sequence[Unit]) -> int:
@@ -255,25 +255,25 @@ def _proposal(
     users = {user_id}
     changes: list[Difference] = []
     lasting = 0
-    for each in differences(connection):
-        if "balance_after" in each.columns:
+    for difference in differences(connection):
+        if "balance_after" in difference.columns:
             lasting += user_id is None
             continue
-        is_account = each.table == "token_accounts"
-        is_ours = each.user_id in users if is_account else each.id in names
+        is_account = difference.table == "token_accounts"
+        is_ours = difference.user_id in users if is_account else difference.id in names
         if user_id is None or is_ours:
-            changes.append(each)
-            users.add(each.user_id)
+            changes.append(difference)
+            users.add(difference.user_id)
     rows = sum(len(unit.places) for unit in units)
     return Proposal(changes, rows, ignored, heard, lasting)
 
 
-def _unreadable(found: Sequence[tuple[str, str]]) -> UnreadableEventsError:
-    told = "; ".join(
-        f"{event_id}: {error.splitlines()[0]}" for event_id, error in found[:_EVENTS_TOLD_MAX]
+def _unreadable(errors: Sequence[tuple[str, str]]) -> UnreadableEventsError:
+    examples = "; ".join(
+        f"{event_id}: {error.splitlines()[0]}" for event_id, error in errors[:_EVENTS_TOLD_MAX]
     )
-    more = f" and {len(found) - _EVENTS_TOLD_MAX:,} more" * (len(found) > _EVENTS_TOLD_MAX)
+    more = f" and {len(errors) - _EVENTS_TOLD_MAX:,} more" * (len(errors) > _EVENTS_TOLD_MAX)
     return UnreadableEventsError(
-        f"{len(found):,} applied events can no longer be applied ({told}{more}). A rebuild would"
-        " take back what they did. Nothing was changed: mend the code first."
+        f"{len(errors):,} applied events can no longer be applied ({examples}{more}). A rebuild"
+        " would take back what they did. Nothing was changed: mend the code first."
     )

@@ -39,7 +39,7 @@ class Batch:
         """Lock, check, write, derive and post; returns how many entries were posted."""
         locked = locks.acquire(connection, subjects)
         same = live.is_as_it_was(connection, self.rows.values())
-        units = [unit for unit in self.units if all(_is_same(each, same) for each in unit.places)]
+        units = [unit for unit in self.units if all(_is_same(place, same) for place in unit.places)]
         places = {place for unit in units for place in unit.places}
         rows = [row for place, row in self.rows.items() if place in places]
         unheard = [
@@ -53,12 +53,12 @@ class Batch:
         postings = live.reversals(connection, unheard) + live.corrections(connection, adjusted)
         live.replace(connection, rows)
         live.post(connection, postings)
-        # Names that are no money objects are settled by nothing.
+        # Names that are no money objects have nothing derived from them.
         names = {name for unit in units for name in unit.names} - set(unheard)
-        settled = unit_of_work.apply(
+        derived = unit_of_work.apply(
             connection, (), catalogue, locked, again=dict.fromkeys(sorted(names), "")
         )
-        return len(postings) + len(settled.postings)
+        return len(postings) + len(derived.postings)
 
 
 def _is_same(place: Place, same: set[Place]) -> bool:

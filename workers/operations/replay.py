@@ -62,7 +62,7 @@ class Replayed:
 
     def count(self, applied: Applied) -> None:
         """Add one batch."""
-        self.entries += len(applied.settled.postings)
+        self.entries += len(applied.derived.postings)
         for work in applied.works:
             self.statuses[work.outcome.status.value] += 1
             if work.outcome.error and len(self.failures) < FAILURES_TOLD_MAX:
@@ -154,7 +154,7 @@ class Replay:
         return [
             replace(
                 prepare(
-                    _delivery(found),
+                    _delivery(stored),
                     is_stored=True,
                     test_mode=self.test_mode,
                     can_ask=self.can_ask,
@@ -162,7 +162,7 @@ class Replay:
                 ),
                 request=request,
             )
-            for found in page
+            for stored in page
         ]
 
     def _reconsider(self, works: Sequence[PreparedEvent]) -> None:
@@ -178,27 +178,29 @@ class Replay:
                 statuses = ({"status": work.was.value}, {"status": work.outcome.status.value})
                 report(Change("event", work.delivery.event_id, *statuses))
         wanted = {
-            "payment_ids": applied.settled.roots.keys() | applied.settled.payments.keys(),
+            "payment_ids": applied.derived.roots.keys() | applied.derived.payments.keys(),
             "subscription_ids": {
                 fact.id
                 for work in applied.works
                 for fact in work.facts
                 if isinstance(fact, Subscription)
             },
-            "user_ids": {posting.entry.user_id for posting in applied.settled.postings},
+            "user_ids": {posting.entry.user_id for posting in applied.derived.postings},
         }
         after = stored.state(connection, **wanted)
         # Another connection still sees what was there before.
         with self.engine.connect() as other:
             before = stored.state(other, **wanted)
-        for kind, each in sorted(before.keys() | after.keys()):
-            change = Change(kind, each, before.get((kind, each)), after.get((kind, each)))
+        for kind, object_id in sorted(before.keys() | after.keys()):
+            change = Change(
+                kind, object_id, before.get((kind, object_id)), after.get((kind, object_id))
+            )
             if change.before != change.after:
                 report(change)
 
 
-def _delivery(found: Found) -> Delivery:
-    return Delivery(found.id, found.type, found.created, found.received_ms, found.body)
+def _delivery(stored: Found) -> Delivery:
+    return Delivery(stored.id, stored.type, stored.created, stored.received_ms, stored.body)
 
 
 class _Pace:

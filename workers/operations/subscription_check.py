@@ -1,8 +1,8 @@
 """Compares every subscription of Stripe's with ours, both ways, and repairs ours.
 
 A repair is what Stripe says, as one more event, through the same pipeline; what Stripe does not
-know is told and left. Memory holds one page and the ids of one window, however many there are.
-Nothing is asked of Stripe inside a transaction.
+know is reported and not changed. Memory holds one page and the ids of one window, however many
+there are. Nothing is asked of Stripe inside a transaction.
 """
 
 import time
@@ -91,7 +91,7 @@ class SubscriptionCheck:
         ceiling: int | None = None
         for page in self._pages():
             self._compare_page(page)
-            seen.update((each["id"], integer_of(each.get("created")) or 0) for each in page)
+            seen.update((listed["id"], integer_of(listed.get("created")) or 0) for listed in page)
             if len(seen) >= WINDOW:
                 floor = min(seen.values()) + 1
                 self._look_for_unseen(seen, floor, ceiling)
@@ -106,7 +106,7 @@ class SubscriptionCheck:
         after = ""
         while True:
             page = retry_while_busy(partial(self._page, after))
-            named = [each for each in page if text_of(each.get("id"))]
+            named = [listed for listed in page if text_of(listed.get("id"))]
             if not named or named[-1]["id"] == after:
                 return
             yield named
@@ -130,24 +130,24 @@ class SubscriptionCheck:
             if not ours:
                 return
             after = ours[-1].id
-            for here in ours:
-                if here.id not in seen:
-                    self._ask_about(here)
+            for own in ours:
+                if own.id not in seen:
+                    self._ask_about(own)
 
-    def _ask_about(self, here: Here) -> None:
-        found = self._now(here.id)
-        if found:
-            self._compare_page([found])
+    def _ask_about(self, own: Here) -> None:
+        answer = self._now(own.id)
+        if answer:
+            self._compare_page([answer])
         else:
             self.checked.looked_at += 1
-            self._tell(unknown_there(here, self._catalogue()), is_left=True)
+            self._tell(unknown_there(own, self._catalogue()), is_left=True)
 
     def _compare_page(self, page: Sequence[Answer]) -> None:
-        for found in page:
-            require_mode(found, test_mode=self.test_mode)
+        for listed in page:
+            require_mode(listed, test_mode=self.test_mode)
         first = self._compared(page)
         if first:
-            differing = [each for each in page if each["id"] in first]
+            differing = [listed for listed in page if listed["id"] in first]
             left = self._settled(differing, first)
             for name, mismatch in first.items():
                 if name in left:
@@ -163,15 +163,15 @@ class SubscriptionCheck:
         first: Mapping[str, Mismatch],
     ) -> Mapping[str, Mismatch]:
         """What still differs once it is repaired, or once events on their way have arrived."""
-        stamps = {each["id"]: each.answered_created for each in differing}
+        stamps = {answer["id"]: answer.answered_created for answer in differing}
         left = self._repaired(differing, stamps, first) if self.repairs else first
         for _ in range(ROUNDS if self.repairs else 1):
             if not left:
                 break
             time.sleep(GRACE_SECONDS)
             newest = self._newest_reports(left)
-            fresh = [self._fresh(each) for each in differing if each["id"] in left]
-            stamps = {each["id"]: _stamp(each, newest.get(each["id"])) for each in fresh}
+            fresh = [self._fresh(answer) for answer in differing if answer["id"] in left]
+            stamps = {answer["id"]: _stamp(answer, newest.get(answer["id"])) for answer in fresh}
             left = self._compared(fresh)
             if self.repairs and left:
                 left = self._repaired(fresh, stamps, left)
@@ -190,9 +190,9 @@ class SubscriptionCheck:
     ) -> dict[str, Mismatch]:
         events = {
             event["id"]: event
-            for found in differing
-            if found["id"] in mismatches
-            for event in self._events(found, mismatches[found["id"]], stamps[found["id"]])
+            for answer in differing
+            if answer["id"] in mismatches
+            for event in self._events(answer, mismatches[answer["id"]], stamps[answer["id"]])
         }
         works = [
             prepare(as_delivery(event), source="fetch", test_mode=self.test_mode)
@@ -205,14 +205,14 @@ class SubscriptionCheck:
     def _apply(self, works: Sequence[PreparedEvent]) -> Applied:
         return apply(self.engine, works, self.cache)
 
-    def _events(self, found: Json, mismatch: Mismatch, stamp: int) -> Iterator[Json]:
+    def _events(self, subscription: Json, mismatch: Mismatch, stamp: int) -> Iterator[Json]:
         """What Stripe says, as events that are older than whatever happened since it said so."""
         event = partial(as_event, api_version=self.gateway.api_version)
-        invoice, customer_id = latest_invoice(found), customer_of(found)
+        invoice, customer_id = latest_invoice(subscription), customer_of(subscription)
         if any(map(is_of_state, mismatch.differences)):
             folded = {"latest_invoice": invoice["id"]} if invoice else {}
             name = f"{mismatch.id}_{stamp}"
-            whole = {**self._whole(found), **folded}
+            whole = {**self._whole(subscription), **folded}
             yield event("customer.subscription.updated", whole, event_id=name, created=stamp)
         if any(map(is_of_invoice, mismatch.differences)):
             # Only `payments` tells which intent paid, which later refunds name.
@@ -227,15 +227,15 @@ class SubscriptionCheck:
                 name = f"{customer_id}_{stamp}"
                 yield event("customer.updated", customer, event_id=name, created=stamp)
 
-    def _whole(self, found: Json) -> Json:
+    def _whole(self, answer: Json) -> Json:
         """The same with its whole list; where that is too long, as it is, which its event notes."""
         try:
-            return retry_while_busy(partial(with_whole_list, found, self.gateway))
+            return retry_while_busy(partial(with_whole_list, answer, self.gateway))
         except StripeListTooLong:
-            return found
+            return answer
 
-    def _fresh(self, found: Answer) -> Answer:
-        return self._now(found["id"]) or found
+    def _fresh(self, answer: Answer) -> Answer:
+        return self._now(answer["id"]) or answer
 
     def _now(self, subscription_id: str) -> Answer | None:
         return _asked(
@@ -244,13 +244,13 @@ class SubscriptionCheck:
 
     def _compared(self, page: Sequence[Json]) -> dict[str, Mismatch]:
         """The mismatches of a page, by subscription."""
-        invoices = [text_of(latest_invoice(found).get("id")) or "" for found in page]
+        invoices = [text_of(latest_invoice(answer).get("id")) or "" for answer in page]
         with self.engine.connect() as connection:
-            here = tables.by_id(connection, [found["id"] for found in page])
+            ours = tables.by_id(connection, [answer["id"] for answer in page])
             paid = tables.invoices_paid(connection, invoices)
             catalogue = self.cache.get(connection)
-        found = (compare(each, here.get(each["id"]), catalogue, paid) for each in page)
-        return {each.id: each for each in found if each is not None}
+        compared = (compare(answer, ours.get(answer["id"]), catalogue, paid) for answer in page)
+        return {mismatch.id: mismatch for mismatch in compared if mismatch is not None}
 
     def _catalogue(self) -> Catalogue:
         with self.engine.connect() as connection:
@@ -262,8 +262,8 @@ class SubscriptionCheck:
         self.report(mismatch, is_left)
 
 
-def _stamp(found: Answer, newest_report: int | None) -> int:
-    return answer_time(found.answered_created, newest_report, skew_seconds=SKEW_SECONDS_MAX)
+def _stamp(answer: Answer, newest_report: int | None) -> int:
+    return answer_time(answer.answered_created, newest_report, skew_seconds=SKEW_SECONDS_MAX)
 
 
 def _asked(ask: Callable[[], Answer]) -> Answer | None:

@@ -26,7 +26,7 @@ from domain.payments.sold import Sold
 from domain.subscriptions.states import state_of
 from domain.subscriptions.versions import Subscription
 from domain.synthetic_events import by_hand
-from telling import told
+from telling import in_one_line
 
 # What is said of each type; the words in braces are those of `_words`.
 SENTENCES: Mapping[str, str] = {
@@ -109,17 +109,17 @@ def said(row: Row[Any], catalogue: Catalogue) -> Saying:
         event = parse(orjson.loads(decompress(bytes(row.body))))
         facts = decode(event).facts
     except Exception as error:  # noqa: BLE001 - whatever is stored, the rest must be told.
-        return Saying(f"cannot be read: {told(error)}", ())
+        return Saying(f"cannot be read: {in_one_line(error)}", ())
     sentence = SENTENCES.get(event.type) or OWN_SENTENCES.get(event.type)
     if sentence is None:
         return Saying(f"about {text_of(event.object.get('id')) or 'something'}; not handled", facts)
     return Saying(sentence.format_map(_words(event, facts, catalogue)), facts)
 
 
-def money_in(found: object) -> set[str]:
+def money_in(stored: object) -> set[str]:
     """The money objects that a stored event tells of; none where it cannot be read."""
     try:
-        facts = decode(parse(found)).facts
+        facts = decode(parse(stored)).facts
     except Exception:  # noqa: BLE001 - as above.
         return set()
     own = {fact.id for fact in facts if isinstance(fact, MoneyObject)}
@@ -129,43 +129,48 @@ def money_in(found: object) -> set[str]:
 
 
 def _words(event: Event, facts: Sequence[Fact], catalogue: Catalogue) -> dict[str, str]:
-    found = event.object
+    stripe_object = event.object
     key = next(key for start, key in _AMOUNTS if event.type.startswith(start))
-    payment = mapping_of(found.get("payment"))
+    payment = mapping_of(stripe_object.get("payment"))
     payer = reference_of(payment.get("payment_intent")) or reference_of(payment.get("charge"))
     what = _what(facts, catalogue)
     return {
-        "id": text_of(found.get("id")) or "without an id",
+        "id": text_of(stripe_object.get("id")) or "without an id",
         "amount": money(
-            integer_of(found.get(key)) or 0, (text_of(found.get("currency")) or "").lower()
+            integer_of(stripe_object.get(key)) or 0,
+            (text_of(stripe_object.get("currency")) or "").lower(),
         ),
-        "status": text_of(found.get("status")) or "in no known status",
-        "payment_status": (text_of(found.get("payment_status")) or "unpaid").replace("_", " "),
-        "invoice": reference_of(found.get("invoice")) or "unknown",
+        "status": text_of(stripe_object.get("status")) or "in no known status",
+        "payment_status": (text_of(stripe_object.get("payment_status")) or "unpaid").replace(
+            "_", " "
+        ),
+        "invoice": reference_of(stripe_object.get("invoice")) or "unknown",
         "payer": f"payment {payer}" if payer else "money from outside Stripe",
         "what": f" for {what}" if what else "",
-        "trial_end": _day(found.get("trial_end")),
-        "ending": _ending(found),
-        **_words_of_people(found),
+        "trial_end": _day(stripe_object.get("trial_end")),
+        "ending": _ending(stripe_object),
+        **_words_of_people(stripe_object),
     }
 
 
-def _words_of_people(found: Mapping[str, Any]) -> dict[str, str]:
-    user_id, plan_id = text_of(found.get("user_id")), integer_of(found.get("plan_id"))
+def _words_of_people(stripe_object: Mapping[str, Any]) -> dict[str, str]:
+    user_id = text_of(stripe_object.get("user_id"))
+    plan_id = integer_of(stripe_object.get("plan_id"))
     named = (user_id and f"user {user_id}", None if plan_id is None else f"plan {plan_id}")
     return {
-        "by": text_of(found.get("by")) or "somebody",
-        "tokens": f"{integer_of(found.get('amount')) or 0:+,}",
-        "payment": reference_of(found.get("payment")) or "a payment",
+        "by": text_of(stripe_object.get("by")) or "somebody",
+        "tokens": f"{integer_of(stripe_object.get('amount')) or 0:+,}",
+        "payment": reference_of(stripe_object.get("payment")) or "a payment",
         "whom": " and ".join(filter(None, named)),
-        "why": text_of(found.get("reason")) or "no reason was given",
+        "why": text_of(stripe_object.get("reason")) or "no reason was given",
     }
 
 
-def _ending(found: Mapping[str, Any]) -> str:
-    if found.get("cancel_at_period_end") is True:
+def _ending(subscription: Mapping[str, Any]) -> str:
+    if subscription.get("cancel_at_period_end") is True:
         return ", to end with its period"
-    return f", to end on {_day(found['cancel_at'])}" if time_of(found.get("cancel_at")) else ""
+    cancel_at = subscription.get("cancel_at")
+    return f", to end on {_day(cancel_at)}" if time_of(cancel_at) else ""
 
 
 def _day(value: object) -> str:
@@ -184,9 +189,9 @@ def _what(facts: Sequence[Fact], catalogue: Catalogue) -> str:
     return ""
 
 
-def _subscribed(known: Subscription, catalogue: Catalogue) -> str:
-    version = known.versions[0]
-    claimed = known.plan_claim.plan_id if known.plan_claim else None
+def _subscribed(subscription: Subscription, catalogue: Catalogue) -> str:
+    version = subscription.versions[0]
+    claimed = subscription.plan_claim.plan_id if subscription.plan_claim else None
     names = []
     for item in state_of(version).items:
         plan = catalogue.by_price(item.price_id) or catalogue.by_id(claimed, version.created)
@@ -200,28 +205,28 @@ def bought(cluster: Cluster, catalogue: Catalogue) -> str:
     by_person = [member.assigned_plan for member in members if member.assigned_plan]
     if by_person and (plan := catalogue.current(int(max(by_person).value))):
         return f"{plan.name}, as a person said"
-    told = (_of_object(each, cluster.sold, catalogue) for each in members)
-    return next((what for what in told if what), "")
+    descriptions = (_of_object(member, cluster.sold, catalogue) for member in members)
+    return next((what for what in descriptions if what), "")
 
 
-def _of_object(known: MoneyObject, sold: Sold, catalogue: Catalogue) -> str:
-    created = known.created or 0
-    if known.session and known.session.plan_id is not None:
-        plan = catalogue.by_id(known.session.plan_id, created)
+def _of_object(paid: MoneyObject, sold: Sold, catalogue: Catalogue) -> str:
+    created = paid.created or 0
+    if paid.session and paid.session.plan_id is not None:
+        plan = catalogue.by_id(paid.session.plan_id, created)
         return _times(1, plan.name if plan else None)
-    if known.invoice is None:
+    if paid.invoice is None:
         return ""
-    invoiced = Invoiced(known.invoice.lines, known.invoice.currency, created, catalogue, sold)
+    invoiced = Invoiced(paid.invoice.lines, paid.invoice.currency, created, catalogue, sold)
     return ", ".join(_line(line, invoiced) for line in invoiced.lines)
 
 
 def _line(line: Line, invoiced: Invoiced) -> str:
     plan = invoiced.plan_of(line).plan
-    told = _times(line.quantity, plan.name if plan else None)
+    description = _times(line.quantity, plan.name if plan else None)
     if line.is_proration:
         takes = line.credits or line.amount_minor < 0
-        return f"{told} ({'credit for' if takes else 'for'} a part of the period)"
-    return told
+        return f"{description} ({'credit for' if takes else 'for'} a part of the period)"
+    return description
 
 
 def _times(quantity: int | Fraction, name: str | None) -> str:

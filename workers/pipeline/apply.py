@@ -33,7 +33,7 @@ class Applied:
 
     works: Sequence[PreparedEvent]
     new: Collection[str]
-    settled: Derived
+    derived: Derived
 
 
 def apply(
@@ -98,8 +98,8 @@ def _apply(
         if work.delivery.event_id in new
         for fact in work.facts
     ]
-    settled = unit_of_work.apply(connection, facts, cache, subjects)
+    derived = unit_of_work.apply(connection, facts, cache, subjects)
     inbox.annotate(
-        connection, {event_id: "; ".join(notes) for event_id, notes in settled.notes.items()}
+        connection, {event_id: "; ".join(notes) for event_id, notes in derived.notes.items()}
     )
-    return Applied(ours, new, settled)
+    return Applied(ours, new, derived)

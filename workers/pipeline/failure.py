@@ -80,7 +80,7 @@ def _state(error: exc.DBAPIError) -> str | None:
 
 def described(error: Exception) -> str:
     """An error as the inbox keeps it: for people, without a value of a row, parameter or body."""
-    return telling.told(error).replace("\0", "\\0").strip()[:_ERROR_LENGTH_MAX]
+    return telling.in_one_line(error).replace("\0", "\\0").strip()[:_ERROR_LENGTH_MAX]
 
 
 def traced(error: Exception) -> str | None:

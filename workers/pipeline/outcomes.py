@@ -38,18 +38,18 @@ def _again(work: PreparedEvent, row: LockedRow | None) -> PreparedEvent:
 
 def record(connection: Connection, works: Iterable[PreparedEvent]) -> set[str]:
     """Write what becomes of the events; returns the ids whose facts are to be applied."""
-    known = {work.delivery.event_id: work for work in works}
-    recorded = _to_inbox(connection, known)
-    noted = [_attempt(known[key]) for key in sorted(recorded) if _is_noted(known[key])]
+    by_id = {work.delivery.event_id: work for work in works}
+    recorded = _to_inbox(connection, by_id)
+    noted = [_attempt(by_id[key]) for key in sorted(recorded) if _is_noted(by_id[key])]
     attempts.note(connection, noted)
     return recorded
 
 
-def _to_inbox(connection: Connection, known: Mapping[str, PreparedEvent]) -> set[str]:
-    stored = {key: work for key, work in known.items() if work.is_stored}
+def _to_inbox(connection: Connection, by_id: Mapping[str, PreparedEvent]) -> set[str]:
+    stored = {key: work for key, work in by_id.items() if work.is_stored}
     changed = {key: work.outcome for key, work in stored.items() if not work.keeps_status}
     inbox.finish(connection, changed, {key: stored[key].attempts + 1 for key in changed})
-    new = {key: work for key, work in known.items() if not work.is_stored}
+    new = {key: work for key, work in by_id.items() if not work.is_stored}
     outcomes = {key: work.outcome for key, work in new.items()}
     sources = {key: work.source for key, work in new.items()}
     deliveries = [work.delivery for work in new.values()]

@@ -53,9 +53,9 @@ def _without_known(
 ) -> list[StreamMessage]:
     """Drop what the inbox has, whatever became of it: a poison message is not decoded again."""
     with context.engine.begin() as connection:
-        known = inbox.known(connection, [entry.delivery.event_id for entry in entries])
-    duplicates = [entry.entry_id for entry in entries if entry.delivery.event_id in known]
+        stored = inbox.known(connection, [entry.delivery.event_id for entry in entries])
+    duplicates = [entry.entry_id for entry in entries if entry.delivery.event_id in stored]
     done.duplicates += len(duplicates)
     metrics.duplicates_met(len(duplicates))
     context.events.acknowledge(duplicates)
-    return [entry for entry in entries if entry.delivery.event_id not in known]
+    return [entry for entry in entries if entry.delivery.event_id not in stored]

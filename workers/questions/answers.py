@@ -38,9 +38,9 @@ def _subscription(
     subscription_id: str, gateway: StripeGateway, newest_report: int | None
 ) -> Answered:
     """The subscription as it is now, with all its items."""
-    found = gateway.subscription(subscription_id)
-    created = answer_time(found.answered_created, newest_report)
-    whole = with_whole_list(found, gateway)
+    subscription = gateway.subscription(subscription_id)
+    created = answer_time(subscription.answered_created, newest_report)
+    whole = with_whole_list(subscription, gateway)
     event = answers.as_event(
         "customer.subscription.updated",
         whole,
@@ -48,27 +48,27 @@ def _subscription(
         created=created,
         api_version=gateway.api_version,
     )
-    return Answered((event,), f"Stripe says that it is {found.get('status')}")
+    return Answered((event,), f"Stripe says that it is {subscription.get('status')}")
 
 
 def _line_items(session_id: str, gateway: StripeGateway) -> Answered:
     """A checkout session with everything that was bought in it."""
-    found = gateway.checkout_session(session_id, expand=("line_items",))
+    session = gateway.checkout_session(session_id, expand=("line_items",))
     event = answers.event_of_line_items(
-        with_whole_list(found, gateway), found.answered_created, gateway.api_version
+        with_whole_list(session, gateway), session.answered_created, gateway.api_version
     )
     if event is None:
-        return Answered((), f"Stripe says that the session is {found.get('status')}")
+        return Answered((), f"Stripe says that the session is {session.get('status')}")
     return Answered((event,), "Stripe told all line items")
 
 
 def _invoice_lines(invoice_id: str, gateway: StripeGateway) -> Answered:
     """An invoice with all its lines; only `payments` tells which intent paid it."""
-    found = gateway.invoice(invoice_id, expand=("payments",))
+    invoice = gateway.invoice(invoice_id, expand=("payments",))
     event = answers.event_of_whole_invoice(
-        with_whole_list(found, gateway), found.answered_created, gateway.api_version
+        with_whole_list(invoice, gateway), invoice.answered_created, gateway.api_version
     )
-    return Answered((event,), f"Stripe told all lines; the invoice is {found.get('status')}")
+    return Answered((event,), f"Stripe told all lines; the invoice is {invoice.get('status')}")
 
 
 def _payment_of(subject_id: str, gateway: StripeGateway) -> Answered:
@@ -77,15 +77,17 @@ def _payment_of(subject_id: str, gateway: StripeGateway) -> Answered:
     intent_id = subject_id
     if subject_id.startswith(_CHARGES):
         charge = gateway.charge(subject_id)
-        found = text_of(charge.get("payment_intent"))
-        if found is None:
+        of_charge = text_of(charge.get("payment_intent"))
+        if of_charge is None:
             return Answered((), f"Stripe names no payment intent of {subject_id}")
-        intent_id = found
+        intent_id = of_charge
         events.append(answers.event_of_charge(charge, charge.answered_created, gateway.api_version))
     links = [
-        answers.event_of_invoice_payment(each, each.answered_created, gateway.api_version)
-        for each in gateway.invoice_payments_of(intent_id)
-        if each.get("status") in ("paid", None) and text_of(each.get("id"))
+        answers.event_of_invoice_payment(
+            invoice_payment, invoice_payment.answered_created, gateway.api_version
+        )
+        for invoice_payment in gateway.invoice_payments_of(intent_id)
+        if invoice_payment.get("status") in ("paid", None) and text_of(invoice_payment.get("id"))
     ]
     if links:
         return Answered((*events, *links), f"Stripe names {len(links)} invoice(s) of {intent_id}")

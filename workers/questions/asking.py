@@ -101,8 +101,8 @@ class _Run:
 
     def run(self) -> None:
         """Ask until nothing is due, the budget is spent, or Stripe does not answer."""
-        while found := self._due():
-            for question in found:
+        while due := self._due():
+            for question in due:
                 if time.monotonic() > self._end or not self._one(question):
                     return
 

@@ -33,16 +33,16 @@ def within(seconds: float, question: Callable[[], A]) -> A:
     )
     thread.start()
     try:
-        found = outcome.get(timeout=seconds)
+        result = outcome.get(timeout=seconds)
     except Empty as error:
         _stuck.add(thread)
         raise StripeSilent from error
-    return found()
+    return result()
 
 
 def _outcome(question: Callable[[], A]) -> Callable[[], A]:
     try:
-        found = question()
+        result = question()
     except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for.
         reason = error
 
@@ -50,4 +50,4 @@ def _outcome(question: Callable[[], A]) -> Callable[[], A]:
             raise reason
 
         return fail
-    return lambda: found
+    return lambda: result

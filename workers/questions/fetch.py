@@ -16,27 +16,27 @@ Json = dict[str, Any]
 _LISTS = {"subscription": "items", "invoice": "lines", "checkout.session": "line_items"}
 
 
-def is_cut(found: Mapping[str, Any]) -> bool:
+def is_cut(answer: Mapping[str, Any]) -> bool:
     """Whether Stripe told only the beginning of an object's list."""
-    key = _LISTS.get(str(found.get("object")), "")
-    return mapping_of(found.get(key)).get("has_more") is True
+    key = _LISTS.get(str(answer.get("object")), "")
+    return mapping_of(answer.get(key)).get("has_more") is True
 
 
-def with_whole_list(found: Mapping[str, Any], gateway: StripeGateway) -> Json:
+def with_whole_list(answer: Mapping[str, Any], gateway: StripeGateway) -> Json:
     """The same object with its whole list, for which Stripe is asked only where it is cut.
 
     Raises `StripeUnavailable`.
     """
-    if not is_cut(found):
-        return dict(found)
-    name, key = found["id"], _LISTS[found["object"]]
+    if not is_cut(answer):
+        return dict(answer)
+    name, key = answer["id"], _LISTS[answer["object"]]
     if key == "items":
         entries = gateway.subscription_items(name)
     elif key == "lines":
         entries = gateway.invoice_lines(name)
     else:
         entries = gateway.checkout_session_line_items(name)
-    return {**found, key: {"object": "list", "data": entries, "has_more": False}}
+    return {**answer, key: {"object": "list", "data": entries, "has_more": False}}
 
 
 def answer_time(answered_created: int, newest_report: int | None, *, skew_seconds: int = 0) -> int:

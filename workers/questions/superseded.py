@@ -34,9 +34,9 @@ def expire_superseded(context: WorkerContext) -> int:
         payable = superseded.taken(connection, PAYABLE_MAX)
     with context.engine.connect() as connection:
         ruled_out = [
-            each
-            for each in payable
-            if superseded.is_superseded(connection, each, one_trial=context.trials == "once")
+            item
+            for item in payable
+            if superseded.is_superseded(connection, item, one_trial=context.trials == "once")
         ]
     if not ruled_out:
         return 0
@@ -50,18 +50,18 @@ def _ended(
     context: WorkerContext, gateway: StripeGateway, mine: Turn, ruled_out: Sequence[Payable]
 ) -> Iterator[bool]:
     """Ask for the end of one session after the other, while Stripe answers."""
-    for each in ruled_out:
+    for payable in ruled_out:
         with context.engine.begin() as connection:
             if not mine.prolong(connection):
                 return
-            superseded.count_try(connection, each)
+            superseded.count_try(connection, payable)
         try:
-            state = within(QUESTION_SECONDS, partial(_end_of, each, gateway))
+            state = within(QUESTION_SECONDS, partial(_end_of, payable, gateway))
         except StripeUnavailable as error:
             mine.failed(error.detail)
             return
         mine.succeeded()
-        yield _noted(context, each, state)
+        yield _noted(context, payable, state)
 
 
 def _end_of(payable: Payable, gateway: StripeGateway) -> str | None:

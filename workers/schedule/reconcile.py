@@ -118,7 +118,7 @@ class _Reading:
         # Without an event of its own the cursor moves to where it was to move.
         newest = window.newest if window else oldest
         for page in _pages(self._gateway.events, oldest, window.after if window else ""):
-            ripe = [each for each in page.events if _age_seconds(each, page) > GRACE_SECONDS]
+            ripe = [event for event in page.events if _age_seconds(event, page) > GRACE_SECONDS]
             newest = max([newest, *map(_created, ripe)])
             self._keep(ripe, Window(oldest, newest, page.events[-1]["id"]))
             if page.has_more and time.monotonic() - started > SECONDS_MAX:
@@ -160,10 +160,10 @@ def look_back(
             missing = _missing(connection, page.events)
             if request is not None:
                 _store(connection, missing, request)
-        found = [Missing(each["id"], each["type"], each["created"]) for each in missing]
+        new = [Missing(event["id"], event["type"], event["created"]) for event in missing]
         so_far.looked_at += len(page.events)
-        so_far.missing += found
-        report(so_far, found)
+        so_far.missing += new
+        report(so_far, new)
     # A reading that began above the cursor leaves a gap that is still to be read.
     if (
         request is not None
@@ -200,12 +200,12 @@ def _pages(ask: Ask, oldest: int, after: str = "") -> Iterator[EventPage]:
         after = whole[-1]["id"]
 
 
-def _is_event(found: Mapping[str, Any]) -> bool:
-    event_id, event_type = found.get("id"), found.get("type")
+def _is_event(item: Mapping[str, Any]) -> bool:
+    event_id, event_type = item.get("id"), item.get("type")
     return (
         isinstance(event_id, str)
         and isinstance(event_type, str)
-        and isinstance(found.get("created"), int)
+        and isinstance(item.get("created"), int)
         and not is_ours(event_id, event_type)
     )
 

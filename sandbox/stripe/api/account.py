@@ -18,25 +18,26 @@ def _events(call: Call) -> Found:
         raise invalid("You may only specify one of these parameters: type, types.")
     wanted = params.get("types") or ([params["type"]] if params.get("type") else [])
     delivered = params.get("delivery_success")
-    found = [
+    events = [
         one
         for one in reversed(call.log.posted)
         if _fits(one.event.type, wanted) and delivered in (None, one.delivery == "delivered")
     ]
-    return call.page(call.dated(found, lambda one: one.event.created), lambda one: one.event.id)
+    return call.page(call.dated(events, lambda one: one.event.created), lambda one: one.event.id)
 
 
 def _fits(kind: str, wanted: Sequence[str]) -> bool:
     return not wanted or any(
-        kind == each or (each.endswith("*") and kind.startswith(each[:-1])) for each in wanted
+        kind == pattern or (pattern.endswith("*") and kind.startswith(pattern[:-1]))
+        for pattern in wanted
     )
 
 
 def _event(call: Call) -> Posted:
-    found = call.log.get(call.id)
-    if found is None:
+    posted = call.log.get(call.id)
+    if posted is None:
         raise no_such("event", call.id, "id")
-    return found
+    return posted
 
 
 def _endpoint(call: Call) -> Json:
@@ -56,8 +57,8 @@ def _endpoint(call: Call) -> Json:
 
 
 def _endpoints(call: Call) -> Found:
-    found = [_endpoint(call)] if call.webhook_url else []
-    return call.page(found, lambda each: str(each["id"]))
+    endpoints = [_endpoint(call)] if call.webhook_url else []
+    return call.page(endpoints, lambda endpoint: str(endpoint["id"]))
 
 
 def _the_endpoint(call: Call) -> Found:

@@ -65,8 +65,8 @@ def _subscriptions(call: Call) -> Found:
 def _running(call: Call) -> Subscription:
     subscription = _subscription(call)
     if subscription.status not in RUNNING:
-        told = f"This subscription is {subscription.status} and can no longer be changed."
-        raise invalid(told, None, "resource_missing")
+        message = f"This subscription is {subscription.status} and can no longer be changed."
+        raise invalid(message, None, "resource_missing")
     return subscription
 
 
@@ -98,8 +98,8 @@ def _move(call: Call, subscription: Subscription, item: Mapping[str, Any]) -> No
     if not price.plan.recurring or price.currency != subscription.price.currency:
         raise invalid("The price must renew, in the subscription's currency.", "items[0][price]")
     if call.params.get("proration_behavior") != "always_invoice":
-        told = "The offline Stripe bills a change at once: pass `always_invoice`."
-        raise invalid(told, "proration_behavior")
+        message = "The offline Stripe bills a change at once: pass `always_invoice`."
+        raise invalid(message, "proration_behavior")
     said = call.shop.move_to(subscription, price, item.get("quantity", subscription.quantity))
     if said:
         raise card_declined(said.message, said.code)
@@ -108,8 +108,8 @@ def _move(call: Call, subscription: Subscription, item: Mapping[str, Any]) -> No
 def _cancel(call: Call) -> Found:
     subscription = _subscription(call)
     if subscription.ended_at is not None:
-        told = f"No such subscription: '{subscription.id}'"
-        raise invalid(told, "id", "resource_missing")
+        message = f"No such subscription: '{subscription.id}'"
+        raise invalid(message, "id", "resource_missing")
     call.shop.close(subscription)
     return subscription
 
@@ -142,8 +142,8 @@ def _pay(call: Call) -> Found:
     if invoice.status == "paid":
         raise invalid("Invoice is already paid", None, "invoice_already_paid")
     if invoice.status != "open":
-        told = f"Invoices with status {invoice.status} cannot be paid."
-        raise invalid(told, None, "invoice_not_editable")
+        message = f"Invoices with status {invoice.status} cannot be paid."
+        raise invalid(message, None, "invoice_not_editable")
     card = card_of(invoice.customer.card_number)
     if card is None or card.fails_later:
         call.shop.refuse(invoice, retry_at=invoice.next_attempt, code="generic_decline")

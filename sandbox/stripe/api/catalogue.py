@@ -79,11 +79,11 @@ def period_of(recurring: Mapping[str, Any] | None, param: str) -> Period | None:
         return None
     interval, count = str(recurring["interval"]), recurring.get("interval_count", 1)
     if count < 1:
-        told = "This value must be greater than or equal to 1."
-        raise invalid(told, f"{param}[interval_count]", "parameter_invalid_integer")
+        message = "This value must be greater than or equal to 1."
+        raise invalid(message, f"{param}[interval_count]", "parameter_invalid_integer")
     if count > _INTERVALS_MAX[interval]:
-        told = f"A billing period of {count} {interval}s is too long: at most three years."
-        raise invalid(told, f"{param}[interval_count]")
+        message = f"A billing period of {count} {interval}s is too long: at most three years."
+        raise invalid(message, f"{param}[interval_count]")
     return Period(interval, count)
 
 
@@ -163,8 +163,8 @@ def _lookup_key(call: Call, own: Price | None) -> str | None:
         None,
     )
     if holder and not call.params.get("transfer_lookup_key"):
-        told = f"A price (`{holder.id}`) already uses that lookup key."
-        raise invalid(told, "lookup_key", "resource_already_exists")
+        message = f"A price (`{holder.id}`) already uses that lookup key."
+        raise invalid(message, "lookup_key", "resource_already_exists")
     if holder:
         call.shop.change_price(holder, {"lookup_key": None})
     return str(key) if key else None
@@ -176,10 +176,10 @@ def _update_price(call: Call) -> Found:
     if changes.get("active") is False:
         for product in call.shop.every(Product):
             if product.default_price == price.id:
-                told = (
+                message = (
                     "This price cannot be archived because it is the default price of its product."
                 )
-                raise invalid(told, "active")
+                raise invalid(message, "active")
     if "lookup_key" in changes:
         changes["lookup_key"] = _lookup_key(call, price)
     if "metadata" in changes:

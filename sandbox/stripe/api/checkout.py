@@ -91,8 +91,8 @@ def _create(call: Call) -> Found:
     recurring = price.plan.recurring
     discounts = params.get("discounts", [])
     if len(discounts) > 1 or (discounts and "allow_promotion_codes" in params):
-        told = "You may specify one discount, or `allow_promotion_codes`, not both."
-        raise invalid(told, "discounts")
+        message = "You may specify one discount, or `allow_promotion_codes`, not both."
+        raise invalid(message, "discounts")
     if customer and recurring:
         _check_currency(call, customer, price.currency)
     trial = params.get("subscription_data", {}).get("trial_period_days", 0)
@@ -130,12 +130,12 @@ def _check_mode(params: Mapping[str, Any]) -> None:
     for other, names in _ONLY.items():
         for name in names:
             if other != mode and name in params:
-                told = f"You can not pass `{name}` in `{mode}` mode."
-                raise invalid(told, name)
+                message = f"You can not pass `{name}` in `{mode}` mode."
+                raise invalid(message, name)
     days = params.get("subscription_data", {}).get("trial_period_days")
     if days is not None and days < 1:
-        told = "The minimum number of trial period days is 1."
-        raise invalid(told, "subscription_data[trial_period_days]")
+        message = "The minimum number of trial period days is 1."
+        raise invalid(message, "subscription_data[trial_period_days]")
 
 
 def _lines(call: Call, lines: Sequence[Mapping[str, Any]]) -> tuple[tuple[Price, int], ...]:
@@ -144,8 +144,8 @@ def _lines(call: Call, lines: Sequence[Mapping[str, Any]]) -> tuple[tuple[Price,
         if line.get("quantity") is None:
             raise missing_parameter(where)
         if line["quantity"] < 1:
-            told = "This value must be greater than or equal to 1."
-            raise invalid(told, where, "parameter_invalid_integer")
+            message = "This value must be greater than or equal to 1."
+            raise invalid(message, where, "parameter_invalid_integer")
     return tuple(
         (_price_of(call, line, f"line_items[{place}]"), line["quantity"])
         for place, line in enumerate(lines)
@@ -155,13 +155,13 @@ def _lines(call: Call, lines: Sequence[Mapping[str, Any]]) -> tuple[tuple[Price,
 def _price_of(call: Call, line: Mapping[str, Any], where: str) -> Price:
     named, data = line.get("price"), line.get("price_data")
     if bool(named) == bool(data):
-        told = "You must specify either `price` or `price_data` for each line item."
-        raise invalid(told, where)
+        message = "You must specify either `price` or `price_data` for each line item."
+        raise invalid(message, where)
     if named:
         price = call.find(Price, named, "price", f"{where}[price]")
         if not price.active:
-            told = "The price specified is inactive. This field only accepts active prices."
-            raise invalid(told, f"{where}[price]", "price_inactive")
+            message = "The price specified is inactive. This field only accepts active prices."
+            raise invalid(message, f"{where}[price]", "price_inactive")
         return price
     return _inline_price(call, data or {}, f"{where}[price_data]")
 
@@ -176,11 +176,11 @@ def _inline_price(call: Call, data: Mapping[str, Any], where: str) -> Price:
     if named:
         product = call.find(Product, named, "product", f"{where}[product]")
     else:
-        told = made or {}
+        given = made or {}
         product = call.shop.add_product(
-            told["name"],
-            description=told.get("description"),
-            metadata=merged(None, told.get("metadata", {})),
+            given["name"],
+            description=given.get("description"),
+            metadata=merged(None, given.get("metadata", {})),
         )
         # Stripe's inline products and prices are made inactive, so no list of offers has them.
         product.active = False
@@ -211,19 +211,21 @@ def _check_prices(params: Mapping[str, Any], prices: Sequence[Price]) -> Price:
 
 def _check_price(params: Mapping[str, Any], price: Price) -> None:
     if price.plan.recurring and params["mode"] == "payment":
-        told = "You specified `payment` mode but passed a recurring price."
-        raise invalid(f"{told} Either switch to `subscription` mode or use only one-time prices.")
+        message = "You specified `payment` mode but passed a recurring price."
+        raise invalid(
+            f"{message} Either switch to `subscription` mode or use only one-time prices."
+        )
     if not price.plan.recurring and params["mode"] == "subscription":
         raise invalid("You must provide at least one recurring price in `subscription` mode.")
     if params.get("currency") not in (None, price.currency):
-        told = f"The price specified is in {price.currency}, not in {params['currency']}."
-        raise invalid(told, "currency")
+        message = f"The price specified is in {price.currency}, not in {params['currency']}."
+        raise invalid(message, "currency")
 
 
 def _check_currency(call: Call, customer: Customer, wanted: str) -> None:
-    for each in call.shop.every(Subscription):
-        other = each.price.currency
-        if each.customer is customer and each.status in RUNNING and other != wanted:
+    for subscription in call.shop.every(Subscription):
+        other = subscription.price.currency
+        if subscription.customer is customer and subscription.status in RUNNING and other != wanted:
             raise invalid(
                 "You cannot combine currencies on a single customer. This customer has an active "
                 f"subscription with currency {other}."
@@ -237,8 +239,8 @@ def _lifetime(call: Call) -> int:
     # The asker goes by the wall clock, which this account's own may be ahead of.
     lives = int(at) - call.wall_now
     if not LIFETIME_SECONDS_MIN - _SLACK_SECONDS <= lives <= LIFETIME_SECONDS + _SLACK_SECONDS:
-        told = "The `expires_at` timestamp must be between 30 minutes and 24 hours from now."
-        raise invalid(told, "expires_at")
+        message = "The `expires_at` timestamp must be between 30 minutes and 24 hours from now."
+        raise invalid(message, "expires_at")
     return lives
 
 
@@ -259,8 +261,8 @@ def _the_session(call: Call) -> Session:
 def _expire(call: Call) -> Found:
     session = _the_session(call)
     if session.status != "open":
-        told = 'Only Checkout Sessions with a status in ["open"] can be expired.'
-        raise invalid(f"{told} This Checkout Session has a status of {session.status}.")
+        message = 'Only Checkout Sessions with a status in ["open"] can be expired.'
+        raise invalid(f"{message} This Checkout Session has a status of {session.status}.")
     call.shop.expire(session, by_stripe=False)
     return session
 

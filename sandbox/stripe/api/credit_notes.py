@@ -22,8 +22,8 @@ _NOTE = Group(
 def _create(call: Call) -> Found:
     invoice = call.find(Invoice, call.params["invoice"], "invoice", "invoice")
     if invoice.status not in {"open", "paid"}:
-        told = "Credit notes can only be issued on open or paid invoices; this one is"
-        raise invalid(f"{told} {invoice.status}.", "invoice")
+        message = "Credit notes can only be issued on open or paid invoices; this one is"
+        raise invalid(f"{message} {invoice.status}.", "invoice")
     note = _on_open(call, invoice) if invoice.status == "open" else _on_paid(call, invoice)
     if call.params.get("memo"):
         note.memo = call.params["memo"]
@@ -51,8 +51,8 @@ def _on_paid(call: Call, invoice: Invoice) -> CreditNote:
     balance, outside = params.get("credit_amount", 0), params.get("out_of_band_amount", 0)
     whole = refund + balance + outside
     if params.get("amount", whole) != whole:
-        told = "The sum of credit amount, refund amount and out of band amount must equal the"
-        raise invalid(f"{told} credit note amount.", "amount")
+        message = "The sum of credit amount, refund amount and out of band amount must equal the"
+        raise invalid(f"{message} credit note amount.", "amount")
     _check(whole, invoice.amount_paid - invoice.post_credited)
     charge = invoice.intent.charge if invoice.intent else None
     if refund and (charge is None or charge.intent.amount - charge.amount_refunded < refund):
@@ -62,8 +62,10 @@ def _on_paid(call: Call, invoice: Invoice) -> CreditNote:
 
 def _check(wanted: int, left: int) -> None:
     if not 0 < wanted <= left:
-        told = f"The amount of the credit note must be from 1 to {left}, what the invoice has left."
-        raise invalid(told, "amount")
+        message = (
+            f"The amount of the credit note must be from 1 to {left}, what the invoice has left."
+        )
+        raise invalid(message, "amount")
 
 
 def _void(call: Call) -> Found:

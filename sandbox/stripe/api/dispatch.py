@@ -104,26 +104,28 @@ class Dispatch:
         """Check the key, do some work, and give what it refuses the shape of Stripe's errors."""
         request_id = f"req_{secrets.token_hex(7)}"
         version = asked.headers.get("stripe-version") or NEWEST.name
-        known = {"Request-Id": request_id, "Stripe-Version": version}
+        headers = {"Request-Id": request_id, "Stripe-Version": version}
         try:
             self._world.gate.enter()
             _check_key(asked.headers.get("authorization", ""))
             _check_version(version)
-            found = work(request_id)
+            answered = work(request_id)
         except Refusal as refusal:
-            found = _refused(refusal)
+            answered = _refused(refusal)
         except Exception:  # noqa: BLE001 - whatever broke, a client is owed an error it can read.
             _log.exception("the offline Stripe failed", path=asked.path, request_id=request_id)
-            found = _refused(failed(request_id))
-        return Answered(found.status, found.body, {**self._dated(), **known, **found.headers})
+            answered = _refused(failed(request_id))
+        return Answered(
+            answered.status, answered.body, {**self._dated(), **headers, **answered.headers}
+        )
 
     def _answer(self, endpoint: Endpoint, asked: Asked, request_id: str) -> Answered:
         key = asked.headers.get("idempotency-key") if asked.method == "POST" else None
         if not key:
             return self._do(endpoint, asked, request_id, None, "")
         if len(key) > _KEY_CHARACTERS_MAX:
-            told = f"Idempotency keys can have up to {_KEY_CHARACTERS_MAX} characters."
-            raise invalid(told)
+            message = f"Idempotency keys can have up to {_KEY_CHARACTERS_MAX} characters."
+            raise invalid(message)
         print_ = _fingerprint(asked)
         with self._alone(key):
             before = self._world.answer(key)
@@ -189,11 +191,11 @@ class Dispatch:
             webhook_url=world.webhook_url,
             wall_now=int(time.time()),
         )
-        found = endpoint.run(call)
+        result = endpoint.run(call)
         version = asked.headers.get("stripe-version") or NEWEST.name
         drawer = Drawer(shop, world.base_url, ApiVersion(version))
         with speaking(shop, ApiVersion(version)):
-            drawn = drawer.draw(found)
+            drawn = drawer.draw(result)
             for path in expand:
                 drawer.expand(drawn, path)
         return orjson.dumps(drawn, option=orjson.OPT_INDENT_2)
@@ -222,8 +224,8 @@ def _check_version(version: str) -> None:
 
 
 def _fingerprint(asked: Asked) -> str:
-    told = repr((asked.method, asked.path, sorted(asked.pairs)))
-    return hashlib.sha256(told.encode()).hexdigest()
+    request = repr((asked.method, asked.path, sorted(asked.pairs)))
+    return hashlib.sha256(request.encode()).hexdigest()
 
 
 def _refused(refusal: Refusal) -> Answered:

@@ -84,11 +84,11 @@ class Drawer:
             Visit: self._visit,
         }
 
-    def draw(self, found: object) -> Json:
+    def draw(self, thing: object) -> Json:
         """Draw a record, an event, a page of them, or what is drawn already."""
-        if isinstance(found, dict):
-            return found
-        return self._ways[type(found)](found)
+        if isinstance(thing, dict):
+            return thing
+        return self._ways[type(thing)](thing)
 
     def expand(self, drawn: Json, path: str) -> None:
         """Tell whole what a path such as `data.customer` names."""
@@ -106,9 +106,9 @@ class Drawer:
             value = drawn[head] = self._included(drawn, head, path)
         if head == "discounts" and isinstance(value, list):
             value = drawn[head] = self._discounts(drawn, value)
-        for each in value if isinstance(value, list) else [value]:
-            if rest and isinstance(each, dict):
-                self._expand(each, rest, path)
+        for inner in value if isinstance(value, list) else [value]:
+            if rest and isinstance(inner, dict):
+                self._expand(inner, rest, path)
 
     def _named(self, object_id: str) -> str | Json:
         """What an id names, told whole; the id itself where that is not known."""
@@ -128,12 +128,12 @@ class Drawer:
         of = record.subscription if isinstance(record, Invoice) else record
         return [
             discount_object(
-                each,
+                discount,
                 record.customer.version,
                 customer_id=record.customer.reference,
                 subscription_id=of.id if of else None,
             )
-            for each in record.discounts
+            for discount in record.discounts
         ]
 
     def _included(self, drawn: Json, name: str, path: str) -> Json | None:
@@ -162,7 +162,7 @@ class Drawer:
     def _page(self, page: Page) -> Json:
         kind = "search_result" if page.search else "list"
         more = {"next_page": None} if page.search else {}
-        items = [self.draw(each) for each in page.items]
+        items = [self.draw(item) for item in page.items]
         return {"object": kind, "data": items, "has_more": page.has_more, "url": page.url, **more}
 
     def _session(self, session: Session) -> Json:

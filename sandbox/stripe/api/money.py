@@ -46,8 +46,8 @@ def _charge(call: Call) -> Charge:
         raise missing_parameter("payment_intent")
     intent = call.find(Intent, params["payment_intent"], "payment_intent", "payment_intent")
     if intent.charge is None:
-        told = f"This PaymentIntent ({intent.id}) does not have a successful charge to refund."
-        raise invalid(told, "payment_intent")
+        message = f"This PaymentIntent ({intent.id}) does not have a successful charge to refund."
+        raise invalid(message, "payment_intent")
     return intent.charge
 
 
@@ -57,18 +57,18 @@ def _refund(call: Call) -> Found:
     if charge.status != "succeeded":
         raise invalid(f"Charge {charge.id} has not succeeded, so it cannot be refunded.")
     if charge.disputed:
-        told = f"Charge {charge.id} has been charged back; cannot issue a refund."
-        raise invalid(told, None, "charge_disputed")
+        message = f"Charge {charge.id} has been charged back; cannot issue a refund."
+        raise invalid(message, None, "charge_disputed")
     if left == 0:
-        told = f"Charge {charge.id} has already been refunded."
-        raise invalid(told, None, "charge_already_refunded")
+        message = f"Charge {charge.id} has already been refunded."
+        raise invalid(message, None, "charge_already_refunded")
     amount = params.get("amount", left)
     if amount < 1:
-        told = "Invalid positive integer"
-        raise invalid(told, "amount", "parameter_invalid_integer")
+        message = "Invalid positive integer"
+        raise invalid(message, "amount", "parameter_invalid_integer")
     if amount > left:
-        told = f"Refund amount ({amount}) is greater than unrefunded amount on charge ({left})"
-        raise invalid(told, "amount")
+        message = f"Refund amount ({amount}) is greater than unrefunded amount on charge ({left})"
+        raise invalid(message, "amount")
     return call.shop.refund(
         charge,
         amount,

@@ -50,7 +50,7 @@ _CODE = Group(
 
 def discounts_of(call: Call, wanted: Sequence[Mapping[str, Any]]) -> tuple[Discount, ...]:
     """The discounts that a parameter asks for, put to use."""
-    return tuple(_discount(call, each, f"discounts[{n}]") for n, each in enumerate(wanted))
+    return tuple(_discount(call, named, f"discounts[{n}]") for n, named in enumerate(wanted))
 
 
 def _discount(call: Call, named: Mapping[str, Any], param: str) -> Discount:
@@ -79,8 +79,8 @@ def _create_coupon(call: Call) -> Found:
         raise missing_parameter("currency")
     duration, months = params.get("duration", "once"), params.get("duration_in_months")
     if (duration == "repeating") != bool(months):
-        told = "`duration_in_months` belongs to the duration `repeating`, and only there."
-        raise invalid(told, "duration_in_months")
+        message = "`duration_in_months` belongs to the duration `repeating`, and only there."
+        raise invalid(message, "duration_in_months")
     coupon_id = params.get("id") or call.shop.new_id("co", 8)
     taken = params.get("currency") or ""
     offer = Offer(
@@ -99,8 +99,8 @@ def _create_code(call: Call) -> Found:
     offer = call.find(Offer, params["promotion"]["coupon"], "coupon", "promotion[coupon]")
     word = params.get("code") or call.shop.new_id("c", 8)[2:].upper()
     if call.shop.code_of(word):
-        told = "An active promotion code with `code: "
-        raise invalid(f"{told}{word}` already exists.", "code", "resource_already_exists")
+        message = "An active promotion code with `code: "
+        raise invalid(f"{message}{word}` already exists.", "code", "resource_already_exists")
     code = Code(
         call.shop.new_id("promo"),
         word,

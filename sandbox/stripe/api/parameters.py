@@ -32,7 +32,9 @@ class Group:
             return {}
         if not isinstance(value, dict):
             raise invalid("Invalid object", name or None)
-        checked = {key: self._checked(_within(name, key), key, each) for key, each in value.items()}
+        checked = {
+            key: self._checked(_within(name, key), key, given) for key, given in value.items()
+        }
         for key in self.required:
             if checked.get(key) in (None, "", [], {}):
                 raise missing_parameter(_within(name, key))
@@ -76,18 +78,18 @@ def text(name: str, value: Any) -> str | None:  # noqa: ANN401 - as decoded.
     if not isinstance(value, str):
         raise invalid("Invalid string", name)
     if len(value) > longest:
-        told = f"Invalid string: must be at most {longest} characters"
-        raise invalid(told, name, "parameter_invalid_string_too_long")
+        message = f"Invalid string: must be at most {longest} characters"
+        raise invalid(message, name, "parameter_invalid_string_too_long")
     return value or None
 
 
 def short_text(name: str, value: Any) -> str | None:  # noqa: ANN401 - as decoded.
     """A string of at most 200 characters."""
     longest = 200
-    found = text(name, value)
-    if found is not None and len(found) > longest:
+    words = text(name, value)
+    if words is not None and len(words) > longest:
         raise invalid(f"Invalid string: must be at most {longest} characters", name)
-    return found
+    return words
 
 
 def whole(name: str, value: Any) -> int:  # noqa: ANN401 - as decoded.
@@ -100,11 +102,11 @@ def whole(name: str, value: Any) -> int:  # noqa: ANN401 - as decoded.
 
 def amount(name: str, value: Any) -> int:  # noqa: ANN401 - as decoded.
     """Money in minor units, not below zero."""
-    found = whole(name, value)
-    if found < 0:
-        told = "This value must be greater than or equal to 0."
-        raise invalid(told, name, "parameter_invalid_integer")
-    return found
+    number = whole(name, value)
+    if number < 0:
+        message = "This value must be greater than or equal to 0."
+        raise invalid(message, name, "parameter_invalid_integer")
+    return number
 
 
 def flag(name: str, value: Any) -> bool:  # noqa: ANN401 - as decoded.
@@ -128,18 +130,18 @@ def one_of(*words: str) -> Rule:
 def currency(name: str, value: Any) -> str:  # noqa: ANN401 - as decoded.
     """A currency's three letters; they are kept small."""
     letters = 3
-    found = value.lower() if isinstance(value, str) else ""
-    if not (found.isascii() and found.isalpha() and len(found) == letters):
+    code = value.lower() if isinstance(value, str) else ""
+    if not (code.isascii() and code.isalpha() and len(code) == letters):
         raise invalid(f"Invalid currency: {value}.", name)
-    return found
+    return code
 
 
 def web_url(name: str, value: Any) -> str | None:  # noqa: ANN401 - as decoded.
     """An address of the web."""
-    found = text(name, value)
-    if found is not None and not found.startswith(("http://", "https://")):
+    url = text(name, value)
+    if url is not None and not url.startswith(("http://", "https://")):
         raise invalid("Not a valid URL", name, "url_invalid")
-    return found
+    return url
 
 
 def metadata(name: str, value: Any) -> dict[str, str]:  # noqa: ANN401 - as decoded.
@@ -152,11 +154,11 @@ def metadata(name: str, value: Any) -> dict[str, str]:  # noqa: ANN401 - as deco
         if not isinstance(word, str):
             raise invalid("Invalid value type: must be a string", f"{name}[{key}]")
         if len(key) > METADATA_KEY_CHARACTERS_MAX or len(word) > METADATA_VALUE_CHARACTERS_MAX:
-            told = (
+            message = (
                 f"Metadata keys can have up to {METADATA_KEY_CHARACTERS_MAX} characters and "
                 f"values up to {METADATA_VALUE_CHARACTERS_MAX} characters."
             )
-            raise invalid(told, f"{name}[{key}]")
+            raise invalid(message, f"{name}[{key}]")
     if len(value) > METADATA_KEYS_MAX:
         raise invalid(f"Metadata can have up to {METADATA_KEYS_MAX} keys.", name)
     return dict(value)

@@ -76,8 +76,8 @@ def _check_flow(call: Call, customer: Customer, kind: str, named: str) -> None:
     where = f"flow_data[{kind}][subscription]"
     subscription = call.find(Subscription, named, "subscription", where)
     if subscription.customer is not customer:
-        told = f"The subscription {named} does not belong to the customer {customer.id}."
-        raise invalid(told, where)
+        message = f"The subscription {named} does not belong to the customer {customer.id}."
+        raise invalid(message, where)
     if subscription.status not in RUNNING:
         raise invalid(f"The subscription {named} is {subscription.status}.", where)
     if kind == "subscription_cancel" and subscription.cancel_at is not None:

@@ -28,16 +28,16 @@ def search(
             raise invalid(f"Field `{name}` is an unsupported search field here.", "query")
 
     def fits(one: T, name: str, key: str, wanted: str) -> bool:
-        found = (metadata(one) or {}).get(key) if key else fields[name](one)
-        return found == wanted
+        value = (metadata(one) or {}).get(key) if key else fields[name](one)
+        return value == wanted
 
-    found = [one for one in items if all(fits(one, *clause) for clause in clauses)]
+    matches = [one for one in items if all(fits(one, *clause) for clause in clauses)]
     limit = call.params.get("limit", _LIMIT)
-    return Page(found[:limit], len(found) > limit, call.path, search=True)
+    return Page(matches[:limit], len(matches) > limit, call.path, search=True)
 
 
 def _clause(part: str) -> tuple[str, str, str]:
-    found = _CLAUSE.fullmatch(part.strip())
-    if found is None or (found[1] == "metadata") != bool(found[3]):
+    match = _CLAUSE.fullmatch(part.strip())
+    if match is None or (match[1] == "metadata") != bool(match[3]):
         raise invalid("We were unable to parse your search query.", "query")
-    return found[1], found[3] or "", re.sub(r"\\(.)", r"\1", found[5])
+    return match[1], match[3] or "", re.sub(r"\\(.)", r"\1", match[5])

@@ -64,10 +64,10 @@ def what_is_wrong(form: Mapping[str, str], now: int) -> dict[str, str]:
 
 
 def _expiry_problem(text: str, now: int) -> str:
-    found = _EXPIRY.fullmatch(text.strip())
-    month = int(found[1]) if found else 0
-    if not found or not 1 <= month <= _MONTHS:
+    match = _EXPIRY.fullmatch(text.strip())
+    month = int(match[1]) if match else 0
+    if not match or not 1 <= month <= _MONTHS:
         return "Enter month and year, such as 12 / 40."
-    year = int(found[2]) if len(found[2]) > 2 else _CENTURY + int(found[2])  # noqa: PLR2004 - two digits leave out the century.
+    year = int(match[2]) if len(match[2]) > 2 else _CENTURY + int(match[2])  # noqa: PLR2004 - two digits leave out the century.
     today = datetime.fromtimestamp(now, UTC)
     return "This card has expired." if (year, month) < (today.year, today.month) else ""

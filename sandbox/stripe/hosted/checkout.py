@@ -132,15 +132,15 @@ class CheckoutPages:
 def _terms(checkout: Checkout, now: int) -> dict[str, Any]:
     """What the page says of the money: the price, what is due, and what the button promises."""
     price = money(checkout.amount_minor, checkout.currency)
-    each = per(checkout.interval)
+    per_period = per(checkout.interval)
     begins = date(now + checkout.trial_days * DAY_SECONDS)
     if checkout.trial_days:
         heading, button = f"Try {checkout.product_name}", "Start the trial"
-        terms = f"After the trial, {price} {each} from {begins} until you cancel."
+        terms = f"After the trial, {price} {per_period} from {begins} until you cancel."
     elif checkout.interval:
         heading, button = f"Subscribe to {checkout.product_name}", "Subscribe"
         before = " before discounts," if checkout.discount_name else ""
-        terms = f"{price} {each}{before} until you cancel, which you can do at any time."
+        terms = f"{price} {per_period}{before} until you cancel, which you can do at any time."
     else:
         due = money(checkout.due_minor, checkout.currency)
         heading, button, terms = checkout.product_name, f"Pay {due}", ""
@@ -149,7 +149,7 @@ def _terms(checkout: Checkout, now: int) -> dict[str, Any]:
         "button": button,
         "terms": terms,
         "price": f"{checkout.trial_days} days free" if checkout.trial_days else price,
-        "per": f"then {price} {each}" if checkout.trial_days else each,
+        "per": f"then {price} {per_period}" if checkout.trial_days else per_period,
         "full_price": price,
         "trial_until": begins,
         "due_today": money(checkout.due_minor, checkout.currency),

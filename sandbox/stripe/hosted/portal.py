@@ -221,8 +221,8 @@ class PortalPages:
 
     def _page(self, name: str, portal_id: str, portal: Portal, **values: Any) -> str:  # noqa: ANN401 - what each template names.
         # A deep link leads back to the shop, everything else to the portal's first page.
-        here = url_for("hosted.portal", portal_id=portal_id)
-        back = portal.return_url if portal.flow else here
+        portal_url = url_for("hosted.portal", portal_id=portal_id)
+        back = portal.return_url if portal.flow else portal_url
         return render_template(
             f"hosted/{name}.html", portal=portal, portal_id=portal_id, back=back, **values
         )

@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
 def machine_with_node(monkeypatch: pytest.MonkeyPatch) -> None:
     """These tests need no Node; they only must not be told that it is missing."""
     monkeypatch.setattr("dev.checks.node.shutil.which", lambda tool: f"/somewhere/{tool}")
-    monkeypatch.setattr("dev.checks.node._version", lambda: node.VERSION_MIN)
+    monkeypatch.setattr("dev.checks.node.machine_version", lambda: node.VERSION_MIN)
 
 
 def test_what_is_installed_is_not_installed_again(folder: Path) -> None:
@@ -62,7 +62,7 @@ def test_a_machine_without_node_is_no_failure(monkeypatch: pytest.MonkeyPatch) -
 
 def test_an_old_node_is_no_failure(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The tools of today would fail in it one way or another."""
-    monkeypatch.setattr("dev.checks.node._version", lambda: 18)
+    monkeypatch.setattr("dev.checks.node.machine_version", lambda: 18)
     with pytest.raises(NodeUnavailableError, match="Node 20 or newer is needed, this is 18"):
         node.install(folder, saying("", 0))
 
@@ -75,10 +75,10 @@ def test_a_tool_that_fails_is_quoted(folder: Path) -> None:
 
 def test_types_that_are_not_the_apis_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the command that mends them."""
-    monkeypatch.setattr(clients, "_generated", lambda: "other types")
+    monkeypatch.setattr(clients, "generated_types", lambda: "other types")
     monkeypatch.setattr(node, "install", lambda _folder: None)
-    [found] = check().found
-    assert "run: python -m dev.checks.clients --write" in found
+    [finding] = check().found
+    assert "run: python -m dev.checks.clients --write" in finding
 
 
 def test_the_document_names_the_operations_that_the_client_calls() -> None:
@@ -101,6 +101,8 @@ def test_the_document_is_not_what_a_machine_makes_of_it(
 def test_locks_name_no_registry(lock: Path) -> None:
     """Whoever installs uses the registry of their own machine; every package has its checksum."""
     packages = json.loads(lock.read_text())["packages"]
-    outside = {name: told for name, told in packages.items() if name.startswith("node_modules/")}
-    assert all("resolved" not in told or told.get("link") for told in outside.values())
-    assert all("integrity" in told or told.get("link") for told in outside.values())
+    outside = {
+        name: package for name, package in packages.items() if name.startswith("node_modules/")
+    }
+    assert all("resolved" not in package or package.get("link") for package in outside.values())
+    assert all("integrity" in package or package.get("link") for package in outside.values())

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from dev.checks import checks, vulnerabilities
+from dev.checks import steps, vulnerabilities
 from dev.checks.vulnerabilities import Audit, audit
 
 
@@ -58,6 +58,6 @@ def test_a_missing_tool_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_only_findings_fail_the_test_command(found: Audit, status: int, verdict: str) -> None:
     """And the table never calls a check that was skipped ok."""
-    step = checks._looked("audit", lambda: found)
+    step = steps.look("audit", lambda: found)
     assert (step.status, step.verdict) == (status, verdict)
-    assert verdict in checks._table([step])
+    assert verdict in steps.table([step])

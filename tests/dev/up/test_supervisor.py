@@ -186,11 +186,11 @@ class Still:
 def test_only_an_unbroken_silence_counts() -> None:
     """One sign of life begins the count again; what shows none at all is not judged."""
     still = Still()
-    watch = watching._Watch(still)
-    assert not any(watching._hangs(watch) for _ in range(2 * watching.SILENT_LOOKS_MAX))
+    watch = watching.Watch(still)
+    assert not any(watch.hangs() for _ in range(2 * watching.SILENT_LOOKS_MAX))
     for still.shown in (1.0, 2.0):
-        assert not any(watching._hangs(watch) for _ in range(watching.SILENT_LOOKS_MAX + 1))
-    assert watching._hangs(watch)
+        assert not any(watch.hangs() for _ in range(watching.SILENT_LOOKS_MAX + 1))
+    assert watch.hangs()
 
 
 def test_a_process_in_the_background_is_told_its_liveness_file(tmp_path: Path) -> None:
@@ -199,12 +199,12 @@ def test_a_process_in_the_background_is_told_its_liveness_file(tmp_path: Path) -
     with closing(Console()) as console:
         process = Background("worker 2", ["worker"], {}, console, tmp_path)
         assert process.liveness() is None
-        assert process._command[-3:] == [
+        assert process.command[-3:] == [
             "worker",
             "--liveness-file",
             str(tmp_path / "worker-2.alive"),
         ]
-        process._command[1:3] = ["-c", script]
+        process.command[1:3] = ["-c", script]
         process.launch()
         try:
             first = process.liveness()

@@ -18,7 +18,7 @@ from werkzeug.test import TestResponse
 import settings
 from db.engine import make_engine
 from ingest.app import create_app
-from ingest.context import open_context
+from ingest.context import ReceiverContext, open_context
 from tests.ingest.builders import ENVIRONMENT, a_token
 from tests.pipeline import a_worker_context, empty, sell, work
 from tests.play import CATALOGUE
@@ -43,6 +43,7 @@ class Till:
     """The receiver and the pipeline on one database."""
 
     app: Flask
+    receiver: ReceiverContext
     context: WorkerContext
 
     def send(self, body: object, *, user: str = "user_1", **changes: Any) -> TestResponse:
@@ -99,7 +100,7 @@ def opened(database_url: str, redis_url: str) -> Iterator[Till]:
         app = create_app(found, opened=receiver)
     context = a_worker_context(database_url, redis_url)
     sell(context.engine, CATALOGUE)
-    yield Till(app, context)
+    yield Till(app, receiver, context)
     context.engine.dispose()
     receiver.engine.dispose()
 
@@ -108,7 +109,7 @@ def opened(database_url: str, redis_url: str) -> Iterator[Till]:
 def till(opened: Till) -> Till:
     """The same, with nothing in it."""
     empty(opened.context.engine)
-    opened.context.events._client.flushdb()
+    opened.receiver.redis.flushdb()
     return opened
 
 

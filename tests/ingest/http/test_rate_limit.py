@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from ingest.http import rate_limit
-from ingest.http.rate_limit import REQUESTS_PER_SECOND, Seconds, network
+from ingest.http.rate_limit import REQUESTS_PER_SECOND, FixedWindow, network
 from tests.ingest.builders import a_body, a_signature, as_user
 
 CONFIG = "/billing/config/"
@@ -16,7 +16,9 @@ CONFIG = "/billing/config/"
 @pytest.fixture(autouse=True)
 def _one_long_second(monkeypatch: pytest.MonkeyPatch) -> None:
     """However slow the machine, all requests of a test fall into one second."""
-    monkeypatch.setattr(rate_limit, "Seconds", lambda limit: Seconds(limit, clock=lambda: 7.0))
+    monkeypatch.setattr(
+        rate_limit, "FixedWindow", lambda limit: FixedWindow(limit, clock=lambda: 7.0)
+    )
 
 
 def statuses_of(
@@ -100,12 +102,12 @@ def test_only_a_trusted_proxy_says_who_is_behind_it(
 def test_a_new_second_begins_with_nothing_counted() -> None:
     """And what was counted before is forgotten, so memory stays bounded."""
     now = [0.0]
-    seconds = Seconds(2, clock=lambda: now[0])
-    assert [seconds.allows("a") for _ in range(3)] == [True, True, False]
-    assert seconds.allows("b")
+    window = FixedWindow(2, clock=lambda: now[0])
+    assert [window.allows("a") for _ in range(3)] == [True, True, False]
+    assert window.allows("b")
     now[0] = 1.0
-    assert seconds.allows("a")
-    assert seconds._counts == {"a": 1}
+    assert window.allows("a")
+    assert window.callers == 1
 
 
 @pytest.mark.parametrize(

@@ -169,13 +169,13 @@ def serving(receiver: Receiver) -> Iterator[str]:
 def receiver(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Receiver:
     """A receiver that knows the expected account, and settings that fit it."""
     made = Receiver()
-    sell = command._sell
+    sell = command.sell
 
     def remembered(*arguments: Any) -> Account:
         made.account = sell(*arguments)
         return made.account
 
-    monkeypatch.setattr(command, "_sell", remembered)
+    monkeypatch.setattr(command, "sell", remembered)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("STRIPE_WEBHOOK_SECRET", SECRET)
     monkeypatch.setenv("JWT_SECRET", JWT_SECRET)

@@ -239,16 +239,16 @@ def test_a_load_settles_what_its_prices_without_tokens_concern(
 ) -> None:
     """The same price once when it comes and once when it goes, and not in between."""
     del context
-    settled: list[set[str]] = []
+    derived: list[set[str]] = []
     monkeypatch.setattr(
         "workers.commands.catalogue.derive_after",
-        lambda *_, price_ids: settled.append(set(price_ids)),
+        lambda *_, price_ids: derived.append(set(price_ids)),
     )
     load(PACK)
     with_fee = f'prices_without_tokens = ["price_fee"]{PACK}'
     for catalogue in (with_fee, with_fee, PACK, PACK):
         load(catalogue)
-    assert settled == [set(), {"price_fee"}, {"price_fee"}]
+    assert derived == [set(), {"price_fee"}, {"price_fee"}]
 
 
 def test_changes_of_prices_without_tokens_are_told(run: Run) -> None:

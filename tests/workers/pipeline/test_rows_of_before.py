@@ -65,7 +65,7 @@ def test_what_the_new_rules_leave_as_it_was_is_no_finding(context: WorkerContext
     before = balances(context.engine)
     forget_what_is_new(context)
     assert findings(context) == []
-    # A new report of the subscription settles its payments again, from what the rows say.
+    # A new report of the subscription derives its payments again, from what the rows say.
     again = a_subscription(**TRIAL | {"trial_end": 1_702_592_001})
     work(context, [an_event("customer.subscription.updated", again, created=200)])
     assert balances(context.engine) == before == {"user_1": 1_500}

@@ -45,7 +45,7 @@ def shop(database_url: str, redis_url: str, stripe_server: StripeServer) -> Iter
 
 
 def subscriptions(context: WorkerContext, stripe: StripeServer, number: int) -> None:
-    """So many ties, each of which Stripe can derive."""
+    """So many ambiguous orders, each of which Stripe can decide."""
     for each in range(number):
         name = f"sub_{each}"
         stripe.answers[f"/v1/subscriptions/{name}"] = a_subscription(id=name)
@@ -146,8 +146,8 @@ def test_only_one_worker_asks_at_a_time(context: WorkerContext, stripe: StripeSe
             assert other is None
         with context.engine.begin() as connection:
             connection.execute(text("UPDATE stripe_turn SET held_until = now()"))
-        with turn(context) as heir:
-            assert heir is not None
+        with turn(context) as successor:
+            assert successor is not None
             with context.engine.begin() as connection:
                 assert not mine.prolong(connection)
     assert stripe.asked == []

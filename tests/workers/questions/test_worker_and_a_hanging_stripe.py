@@ -74,7 +74,7 @@ def bought(context: WorkerContext, number: int) -> int:
 
 
 def seconds_until_applied(
-    context: WorkerContext, app: Celery, number: int, patience: float
+    context: WorkerContext, app: Celery, number: int, timeout_seconds: float
 ) -> float:
     """How long a purchase takes from the stream to its tokens, once the worker is woken."""
     user, session = f"user_{number}", f"cs_{number}"
@@ -89,7 +89,7 @@ def seconds_until_applied(
     app.send_task(celery_config.DRAIN, ignore_result=True)
     began = time.monotonic()
     while not bought(context, number):
-        assert time.monotonic() - began < patience, "it was never applied"
+        assert time.monotonic() - began < timeout_seconds, "it was never applied"
         time.sleep(0.01)
     return time.monotonic() - began
 
@@ -105,7 +105,7 @@ def test_purchases_are_applied_at_once_while_stripe_hangs(
         want(context, Kind.SUBSCRIPTION, f"sub_{number}")
         want(context, Kind.INVOICE_LINES, f"in_{number}")
     with a_worker(context, redis_url, stripe) as app:
-        seconds_until_applied(context, app, 0, patience=60.0)
+        seconds_until_applied(context, app, 0, timeout_seconds=60.0)
         for _ in range(4):
             app.send_task(celery_config.ASK, ignore_result=True)
             app.send_task(celery_config.RECONCILE, ignore_result=True)
@@ -116,7 +116,7 @@ def test_purchases_are_applied_at_once_while_stripe_hangs(
         took = []
         for number in range(1, PURCHASES):
             app.send_task(celery_config.ASK, ignore_result=True)
-            took.append(seconds_until_applied(context, app, number, patience=30.0))
+            took.append(seconds_until_applied(context, app, number, timeout_seconds=30.0))
             app.send_task(celery_config.RECONCILE, ignore_result=True)
             time.sleep(0.5)
         assert max(took) < DELAY_SECONDS_MAX, took
