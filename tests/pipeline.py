@@ -2,9 +2,11 @@
 
 import time
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import orjson
+import pytest
 from sqlalchemy import Engine, text
 
 import db.ledger.catalogue
@@ -36,6 +38,12 @@ def a_worker_context(database_url: str, redis_url: str, consumer: str = "test") 
         events=EventStream(connect(redis_url, timeout_seconds=3.0)),
         consumer=consumer,
     )
+
+
+def let_leases_run_out(context: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on every consumer's lease on an entry of the stream has run out."""
+    take_over_stale = partial(context.events.take_over_stale, lease_ms=0)
+    monkeypatch.setattr(context.events, "take_over_stale", take_over_stale)
 
 
 def put(context: WorkerContext, events: Iterable[Mapping[str, Any]]) -> None:

@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
+import redis
 
+from db.queue.stream import connect
 from tests.pipeline import a_worker_context, empty, sell
 from tests.play import CATALOGUE
 from workers.context import WorkerContext
@@ -18,9 +20,17 @@ def shop(database_url: str, redis_url: str) -> Iterator[WorkerContext]:
     context.engine.dispose()
 
 
+@pytest.fixture(scope="module")
+def redis_client(redis_url: str) -> Iterator[redis.Redis]:
+    """A client of the tests' own, on the Redis of the worker."""
+    client = connect(redis_url)
+    yield client
+    client.close()
+
+
 @pytest.fixture
-def context(shop: WorkerContext) -> WorkerContext:
+def context(shop: WorkerContext, redis_client: redis.Redis) -> WorkerContext:
     """The same, with nothing in it."""
     empty(shop.engine)
-    shop.events._client.flushdb()
+    redis_client.flushdb()
     return shop

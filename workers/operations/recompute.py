@@ -19,7 +19,7 @@ from workers.pipeline.failure import described, is_away
 
 BATCH = 1_000
 # The planner is told of the tables' growth when this many events are in, and at every tenfold.
-_FIRST_STATISTICS = 1_000
+FIRST_STATISTICS = 1_000
 
 Progress = Callable[[int, int], None]
 Prepare = Callable[..., PreparedEvent]
@@ -52,7 +52,7 @@ class Recomputation:
 
     def run(self, connection: Connection, total: int, progress: Progress) -> None:
         """Apply every stored event; `progress` is told how many of `total` are done."""
-        done, statistics_at = 0, _FIRST_STATISTICS
+        done, statistics_at = 0, FIRST_STATISTICS
         progress(done, total)
         for rows in tables.applied_events(connection, BATCH):
             self._apply(connection, [work for row in rows if (work := self._read(row))])

@@ -134,7 +134,7 @@ def test_many_batches_make_no_difference(
 ) -> None:
     """One event a batch is as clean, and a difference is found all the same."""
     monkeypatch.setattr(module, "BATCH", 1)
-    monkeypatch.setattr(module, "_FIRST_STATISTICS", 2)
+    monkeypatch.setattr(module, "FIRST_STATISTICS", 2)
     work(context, an_account())
     assert audited(context)[0].is_clean
     tamper("UPDATE token_accounts SET balance = 1")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
+import redis
 from click.testing import CliRunner, Result
 from sqlalchemy import text
 
@@ -36,9 +37,11 @@ def stripe() -> Iterator[StripeServer]:
 
 
 @pytest.fixture
-def context(context: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> WorkerContext:
+def context(
+    context: WorkerContext, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> WorkerContext:
     """An installation where everything has just been swept, on a disk that is waited for."""
-    Heartbeat(context.events._client).beat()
+    Heartbeat(redis_client).beat()
     ask = health.ask
     # The engine of the tests does not wait for its disk, which is what a test below is about.
     monkeypatch.setattr(
@@ -93,9 +96,9 @@ def test_a_database_that_may_lose_commits_fails(
     assert {finding["level"] for finding in findings["database"]} == {"ok", "fail"}
 
 
-def test_a_silent_scheduler_fails(context: WorkerContext, run: Run) -> None:
+def test_a_silent_scheduler_fails(redis_client: redis.Redis, run: Run) -> None:
     """Nobody sweeps: retries and lost wake-ups would wait for ever."""
-    context.events._client.set("billing:heartbeat", int(time.time()) - 300)
+    redis_client.set("billing:heartbeat", int(time.time()) - 300)
     result, findings = run()
     assert result.exit_code == 1
     assert findings["scheduler"][0]["level"] == "fail"

@@ -13,7 +13,16 @@ from db.queue import inbox
 from domain.payments.derivation import Payment
 from tests.domain.test_convergence import account_stories, shuffled
 from tests.examples import examples
-from tests.pipeline import a_delivery, a_worker_context, balances, empty, put, statuses, work
+from tests.pipeline import (
+    a_delivery,
+    a_worker_context,
+    balances,
+    empty,
+    let_leases_run_out,
+    put,
+    statuses,
+    work,
+)
 from tests.play import play
 from tests.stripe_objects import a_line, a_refund, a_session, an_event, an_intent, an_invoice
 from workers.context import WorkerContext
@@ -155,7 +164,7 @@ def test_what_a_dead_consumer_held_is_taken_over(
     context.events.create_group()
     assert len(context.events.read("a worker that died", 10)) == 2
     assert drain(context, lambda: None).applied == 0
-    monkeypatch.setattr("db.queue.stream.EventStream.take_over_stale.__defaults__", (0,))
+    let_leases_run_out(context, monkeypatch)
     assert drain(context, lambda: None).applied == 2
     assert balances(context.engine) == {"user_1": 1_000}
 
@@ -167,7 +176,7 @@ def test_a_poison_message_of_the_stream_is_recorded_in_the_end(
     put(context, package()[1:])
     context.events.create_group()
     context.events.read("a worker that died", 10)
-    monkeypatch.setattr("db.queue.stream.EventStream.take_over_stale.__defaults__", (0,))
+    let_leases_run_out(context, monkeypatch)
     for _ in range(9):
         context.events.take_over_stale("another that died", 10)
     drain(context, lambda: None)

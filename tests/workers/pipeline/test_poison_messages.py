@@ -12,7 +12,7 @@ from db.queue.leases import KILLED, UNDER_WAY
 from domain.decode import DECODERS
 from domain.decode.facts import Fact
 from domain.decode.source import Source
-from tests.pipeline import a_delivery, balances, put, statuses, work
+from tests.pipeline import a_delivery, balances, let_leases_run_out, put, statuses, work
 from tests.stripe_objects import a_session, an_event, an_invoice
 from workers.context import WorkerContext
 from workers.operations.audit import audit
@@ -31,7 +31,7 @@ from db.queue import leases
 from domain.decode import DECODERS
 from domain.decode.facts import Fact
 from domain.decode.source import Source
-from tests.pipeline import a_worker_context
+from tests.pipeline import a_worker_context, let_leases_run_out
 from workers.pipeline.drain import drain
 
 DECODERS["invoice.paid"] = lambda _source: os.kill(os.getpid(), signal.SIGKILL)
@@ -230,7 +230,7 @@ def test_what_the_stream_gave_up_is_in_quarantine_in_the_inbox(
     put(context, packages(1))
     context.events.create_group()
     context.events.read("a worker that died", 10)
-    monkeypatch.setattr("db.queue.stream.EventStream.take_over_stale.__defaults__", (0,))
+    let_leases_run_out(context, monkeypatch)
     for _ in range(POISON_DELIVERIES - 1):
         context.events.take_over_stale("another that died", 10)
     drain(context, lambda: None)
@@ -249,7 +249,7 @@ def test_a_poison_message_that_stripe_sends_again_is_not_decoded_after_the_first
 ) -> None:
     """The inbox has it, so who takes over from the dead drops it; its neighbours are applied."""
     keep(context, a_poison_message())
-    monkeypatch.setattr("db.queue.stream.EventStream.take_over_stale.__defaults__", (0,))
+    let_leases_run_out(context, monkeypatch)
     with context.engine.begin() as connection:
         connection.execute(
             text("UPDATE webhook_events SET status = 'dead', next_attempt_at = NULL")

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import redis
 from sqlalchemy import create_engine, exc
 
 from db.queue.stream import GROUP, LEASE_MS, STREAM, WAKE_UP, EventStream, connect
@@ -45,16 +46,16 @@ def held_by(context: WorkerContext, consumer: str, count: int = 2) -> None:
     assert len(context.events.read(consumer, 10_000)) == count
 
 
-def consumers(context: WorkerContext) -> set[str]:
+def consumers(redis_client: redis.Redis) -> set[str]:
     """Everyone the group knows of."""
-    found: Any = context.events._client.xinfo_consumers(STREAM, GROUP)
-    return {about["name"].decode() for about in found}
+    members: Any = redis_client.xinfo_consumers(STREAM, GROUP)
+    return {about["name"].decode() for about in members}
 
 
-def times_handed_out(context: WorkerContext) -> set[int]:
+def times_handed_out(redis_client: redis.Redis) -> set[int]:
     """How often the entries that are in hand have been handed out."""
-    found: Any = context.events._client.xpending_range(STREAM, GROUP, "-", "+", 10_000)
-    return {row["times_delivered"] for row in found}
+    pending: Any = redis_client.xpending_range(STREAM, GROUP, "-", "+", 10_000)
+    return {row["times_delivered"] for row in pending}
 
 
 def nobody() -> None:
@@ -62,13 +63,13 @@ def nobody() -> None:
 
 
 def test_what_a_process_held_that_is_certainly_dead_is_applied_at_once(
-    context: WorkerContext,
+    context: WorkerContext, redis_client: redis.Redis
 ) -> None:
     """Nobody waits for a lease of the dead, and their names do not pile up."""
     held_by(context, DEAD)
     assert drain(context, nobody).applied == 2
     assert context.events.length() == 0
-    assert DEAD not in consumers(context)
+    assert DEAD not in consumers(redis_client)
 
 
 def test_more_than_one_batch_is_taken_over(context: WorkerContext) -> None:
@@ -95,7 +96,7 @@ def test_what_a_drain_of_this_process_left_is_taken_up_by_its_next(context: Work
 
 
 def test_while_the_database_is_away_entries_are_given_back_and_nobody_is_blamed(
-    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch, redis_client: redis.Redis
 ) -> None:
     """Anyone may take them as soon as it is back, however often that was in vain."""
     put(context, packages(2))
@@ -108,20 +109,20 @@ def test_while_the_database_is_away_entries_are_given_back_and_nobody_is_blamed(
         patch.setattr("workers.pipeline.batch.TRANSIENT_WAITS_SECONDS", ())
         for _ in range(QUARANTINE_DELIVERIES + 2):
             assert drain(context, nobody).applied == 0
-            assert times_handed_out(context) == {0}
+            assert times_handed_out(redis_client) == {0}
     another = replace(context, consumer="another")
     assert drain(another, nobody).applied == 2
     assert set(statuses(context.engine).values()) == {"applied"}
 
 
 def test_a_drain_that_finds_no_database_is_asked_for_again_within_a_second(
-    context: WorkerContext,
+    context: WorkerContext, redis_client: redis.Redis
 ) -> None:
     """A wake-up of that time was in vain, and must not keep the next from being sent."""
     nowhere = create_engine("postgresql+psycopg2://127.0.0.1:1/none")
     assert context.events.request_wake_up()
     drain(replace(context, engine=nowhere), nobody)
-    left: Any = context.events._client.pttl(WAKE_UP)
+    left: Any = redis_client.pttl(WAKE_UP)
     assert 0 < left <= 1_000
 
 
@@ -133,10 +134,12 @@ def test_a_drain_without_database_and_redis_ends_quietly(context: WorkerContext)
     assert drain(context, nobody).batches == 0
 
 
-def test_what_was_acknowledged_halfway_is_nobodys_burden(context: WorkerContext) -> None:
+def test_what_was_acknowledged_halfway_is_nobodys_burden(
+    context: WorkerContext, redis_client: redis.Redis
+) -> None:
     """A Redis that died between the two halves leaves nothing that waits for ever."""
     held_by(context, LIVING)
-    client: Any = context.events._client
+    client: Any = redis_client
     client.xdel(STREAM, *(key for key, _ in client.xrange(STREAM)))
     assert context.events.length() == 0
     assert context.events.take_over_stale("another", 10, lease_ms=0) == []

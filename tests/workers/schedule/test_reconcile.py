@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+import redis
 import stripe
 from click.testing import CliRunner, Result
 from sqlalchemy import text
@@ -449,11 +450,13 @@ def ids(events: Sequence[Mapping[str, Any]]) -> set[str]:
     return {event["id"] for event in events}
 
 
-def test_a_lost_stream_is_made_good(context: WorkerContext, listed: Listed) -> None:
+def test_a_lost_stream_is_made_good(
+    context: WorkerContext, listed: Listed, redis_client: redis.Redis
+) -> None:
     """Fault 14: Redis lost its disk with accepted events in it; Stripe still lists them."""
     for number in range(5):
         context.events.put(a_delivery(listed.sell(number)))
-    context.events._client.flushdb()
+    redis_client.flushdb()
     drain(context, lambda: None)
     assert statuses(context.engine) == {}
     caught_up(context)

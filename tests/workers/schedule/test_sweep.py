@@ -1,11 +1,14 @@
 """The sweep: whatever waits that nobody works on is found within seconds."""
 
+from typing import Any
+
 import pytest
+import redis
 from sqlalchemy import text
 
 import celery_config
 from db.queue import inbox, stream
-from tests.pipeline import a_delivery, balances, put, statuses, work
+from tests.pipeline import a_delivery, balances, let_leases_run_out, put, statuses, work
 from tests.stripe_objects import a_session, an_event
 from workers import tasks
 from workers.context import WorkerContext
@@ -46,7 +49,7 @@ def test_what_a_killed_worker_held_is_found_and_applied(
     context.events.create_group()
     context.events.read("a worker that died", 10)
     context.events.clear_wake_up()
-    monkeypatch.setattr("db.queue.stream.EventStream.take_over_stale.__defaults__", (0,))
+    let_leases_run_out(context, monkeypatch)
     sweep(context, lambda: drain(context, lambda: None))
     assert balances(context.engine) == {"user_1": 1_000}
 
@@ -60,7 +63,7 @@ def test_a_worker_killed_between_commit_and_acknowledgement_costs_nothing(
         patched.setattr(context.events, "acknowledge", lambda _ids: None)
         drain(context, lambda: None)
     assert context.events.length() == 1
-    monkeypatch.setattr("db.queue.stream.EventStream.take_over_stale.__defaults__", (0,))
+    let_leases_run_out(context, monkeypatch)
     sweep(context, lambda: drain(context, lambda: None))
     assert context.events.length() == 0
     assert balances(context.engine) == {"user_1": 1_000}
@@ -74,26 +77,28 @@ def test_the_lease_and_the_sweep_together_are_half_a_minute() -> None:
     assert lease_seconds > celery_config.TIME_LIMIT_SECONDS
 
 
-def test_consumers_that_are_gone_are_deleted(context: WorkerContext) -> None:
+def test_consumers_that_are_gone_are_deleted(
+    context: WorkerContext, redis_client: redis.Redis
+) -> None:
     """Those that hold nothing; one that holds an entry keeps it, or the entry would be lost."""
     put(context, [EVENT])
     context.events.create_group()
     context.events.read("holds an entry", 10)
     context.events.read("is gone", 10)
     assert context.events.delete_idle_consumers(idle_ms=0) == 1
-    left = context.events._client.xinfo_consumers(stream.STREAM, stream.GROUP)
+    left: Any = redis_client.xinfo_consumers(stream.STREAM, stream.GROUP)
     assert [(found["name"], found["pending"]) for found in left] == [(b"holds an entry", 1)]
 
 
 def test_a_consumer_that_may_come_back_is_kept_and_the_question_is_rare(
-    context: WorkerContext,
+    context: WorkerContext, redis_client: redis.Redis
 ) -> None:
     """Once an hour, and only those that were silent for as long."""
     context.events.create_group()
     context.events.read("rests", 10)
     assert context.events.delete_idle_consumers() == 0
     assert context.events.delete_idle_consumers(idle_ms=0) == 0
-    left = context.events._client.xinfo_consumers(stream.STREAM, stream.GROUP)
+    left: Any = redis_client.xinfo_consumers(stream.STREAM, stream.GROUP)
     assert [found["name"] for found in left] == [b"rests"]
 
 
