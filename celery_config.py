@@ -1,7 +1,7 @@
-"""Builds the Celery app: the task that wakes a worker, and the clock that sweeps.
+"""Builds the Celery app: the tasks that wake a worker, and the schedule of the periodic tasks.
 
-No event ever travels in a Celery message, so a message that is lost costs seconds. No task is
-sent with a countdown, because Redis would deliver it again and again.
+No Celery message carries an event, so a lost message costs seconds. No task is sent with a
+countdown, because Redis would deliver it again and again.
 
 `celery_config:app` is the app of the worker and the scheduler.
 """
@@ -28,16 +28,16 @@ SWEEP = "workers.tasks.sweep"
 SWEEP_SECONDS = 2.0
 ASK = "workers.tasks.ask"
 ASK_SECONDS = 2.0
-# It holds no entry of the stream either; it begins no question after 6 s, and one takes up to 12.
+# It has no stream entry in hand; it begins no question after 6 s, and one takes up to 12 s.
 ASK_SOFT_TIME_LIMIT_SECONDS = 25
 ASK_TIME_LIMIT_SECONDS = 30
 
 ACCOUNT = "workers.tasks.account"
-# What is known already costs one look at the database.
+# Once the account is known, the task is one query.
 ACCOUNT_SECONDS = 60.0
 
 RECONCILE = "workers.tasks.reconcile"
-# It holds no entry of the stream, and may wait for Stripe; but under the visibility timeout.
+# It has no stream entry in hand and may wait for Stripe, for less than the visibility timeout.
 RECONCILE_SOFT_TIME_LIMIT_SECONDS = 35
 RECONCILE_TIME_LIMIT_SECONDS = 40
 
@@ -46,9 +46,9 @@ RECONCILE_TIME_LIMIT_SECONDS = 40
 SOFT_TIME_LIMIT_SECONDS = 10
 TIME_LIMIT_SECONDS = 15
 SOFT_SHUTDOWN_SECONDS = 5
-# A sweep that nobody fetched for this long is dropped: the next one does the same work.
+# A sweep that no worker fetched for this long expires: the next one does the same work.
 SWEEP_EXPIRES_SECONDS = 60
-# A beat that was killed leaves its lock behind for this long.
+# The lock of a scheduler that was killed ends after this long.
 BEAT_LOCK_SECONDS = 10
 
 _REDIS_SCHEMES = ("redis", "rediss", "unix")
@@ -85,7 +85,7 @@ def _task_options() -> dict[str, Any]:
 
 def _worker_options() -> dict[str, Any]:
     return {
-        # One may wait for Stripe (whoever asks it takes turns); the other goes on applying events.
+        # One process may wait for Stripe, if it has the turn; the other goes on applying events.
         "worker_concurrency": 2,
         # With late acknowledgement no message lies behind a task that is under way.
         "worker_prefetch_multiplier": 1,
@@ -178,9 +178,10 @@ def serve_metrics(**_sender: object) -> None:
     try:
         metrics.serve(settings.host, settings.metrics_port)
     except OSError as error:
-        # A worker that nobody watches is better than none.
+        # A worker without metrics is better than none.
         log = telemetry.get_logger("metrics")
-        log.error("metrics port not to be had", port=settings.metrics_port, reason=error.strerror)  # noqa: TRY400 - it is one line for a person.
+        # It is one line for a person, so no traceback.
+        log.error("metrics port not opened", port=settings.metrics_port, reason=error.strerror)  # noqa: TRY400 - as said.
 
 
 def count_sent(sender: str = "unknown", **_message: object) -> None:

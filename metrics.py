@@ -1,8 +1,8 @@
-"""Counts what the product does, for Prometheus: every number of every role is defined here.
+"""Counts what the product does, for Prometheus: every counter of every role is defined here.
 
 Labels are event types, statuses, routes and task names; never an id, a user or an address. What
-is a state rather than a count (how much waits, how old it is) is read from the stores when
-somebody asks, by `ingest.ops.metrics`.
+is a state rather than a count (how much waits, how old it is) is read from the stores by
+`ingest.ops.metrics`, when Prometheus asks.
 
 Where PROMETHEUS_MULTIPROC_DIR names a directory, every process that shares it is counted in one
 sum. Prometheus' client reads that variable by itself, when this module is first imported.
@@ -30,7 +30,7 @@ _DELAYS_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3_600, 86_4
 _BATCHES = (1, 2, 5, 10, 25, 50, 100, 250, 500)
 _REQUESTS_SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 
-# When a series began is of no use here, and would double what is told.
+# The time when a series began is not needed, and would double the output.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # The client types half.
 
 _received = Counter(
@@ -45,35 +45,37 @@ _refused = Counter(
 )
 _finished = Counter(
     "billing_events_finished",
-    "Tries that ended, by event type and by what became of it: applied, ignored, failed, dead.",
+    "Attempts that ended, by event type and outcome: applied, ignored, failed, dead.",
     ["type", "status"],
 )
 _ignored = Counter(
     "billing_events_ignored",
-    "Events that were left alone, by why: foreign_account, other_mode, type (it means nothing).",
+    "Events that were ignored, by reason: foreign_account, other_mode, type (not handled).",
     ["reason"],
 )
-# An increase is only seen of a series that was there before.
+# Prometheus sees an increase only in a series that existed before.
 for _reason in ("foreign_account", "other_mode", "type"):
     _ignored.labels(_reason)
 _duplicates = Counter(
     "billing_event_duplicates", "Deliveries of an event that the inbox had already."
 )
-_retries = Counter("billing_event_retries", "Events that were tried again after a failure.")
+_retries = Counter("billing_event_retries", "Events that were retried after a failure.")
 _batch = Histogram("billing_batch_events", "Events in one committed transaction.", buckets=_BATCHES)
 _delay = Histogram(
     "billing_receive_to_applied_seconds",
-    "From the moment an event was received to the commit of its effect.",
+    "Time from the receipt of an event to the commit of its effect.",
     buckets=_DELAYS_SECONDS,
 )
 _requests = Histogram(
     "billing_http_request_duration_seconds",
-    "Requests answered, by route and class of status.",
+    "Time to answer a request, by route and class of status.",
     ["route", "status"],
     buckets=_REQUESTS_SECONDS,
 )
 _sent = Counter(
-    "billing_tasks_sent", "Celery tasks sent: wake-ups by the receiver, ticks by beat.", ["task"]
+    "billing_tasks_sent",
+    "Celery tasks sent: wake-ups by the receiver, periodic tasks by beat.",
+    ["task"],
 )
 
 

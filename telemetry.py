@@ -1,8 +1,8 @@
 """Sets up the logs: one line an event, for machines (json) or people (console), on stderr.
 
-A log event is a constant phrase with key=value fields. Secrets are never logged on purpose; what
-looks like one is blotted out all the same, because libraries log their connection strings. Errors
-are told by `telling` alone, whoever logs them, because their messages hold what users own.
+A log event is a constant phrase with key=value fields. No code of ours logs a secret; what looks
+like one is blotted out all the same, because libraries log their connection strings. `telling`
+renders every error, whoever logs it, because messages hold values of users.
 """
 
 import logging
@@ -27,7 +27,7 @@ _SECRETS = re.compile(
 _MARKS = ("sk_", "rk_", "whsec_", "eyJ", "://")
 _BLOT = "[hidden]"
 
-# Libraries that say at level info what our own lines say better.
+# Libraries that log at level info what our own lines say already.
 _QUIET = ("alembic.runtime.plugins", "celery.worker.strategy", "celery.app.trace", "celery.beat")
 
 
@@ -51,7 +51,7 @@ def configure(log_format: str, process: str, *, level: str = "info") -> None:
 
 
 def catch_uncaught() -> None:
-    """Log what ends this process or one of its threads like any other error."""
+    """Log an error that ends this process or one of its threads like any other error."""
     sys.excepthook = _log_uncaught
     threading.excepthook = lambda about: _log_uncaught(about.exc_type, about.exc_value, None)
     sys.unraisablehook = lambda about: _log_uncaught(about.exc_type, about.exc_value, None)
@@ -90,7 +90,7 @@ def _add_origin(_logger: WrappedLogger, _method: str, event: EventDict) -> Event
 
 
 def _tell_errors(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Render what was raised, and every error that is a field, without the values in it."""
+    """Render the error of a line, and every field that is an error, without the values in it."""
     error = _raised(event.pop("exc_info", None))
     if error is not None:
         event["exception"] = telling.with_trace(error)
@@ -110,7 +110,7 @@ def _raised(exc_info: object) -> BaseException | None:
 
 
 def _clean_foreign(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Take the text of errors out of what libraries say."""
+    """Replace the text of errors in what libraries log."""
     positional = event.pop("positional_args", ())
     found = positional.values() if isinstance(positional, dict) else positional
     errors = [each for each in found if isinstance(each, BaseException)]
@@ -144,7 +144,7 @@ def _to_json(event: EventDict, default: Any = None, **_options: object) -> str: 
 
 def blotted(line: str) -> str:
     """The text without what looks like a secret."""
-    # Looking for these first spares most lines the search.
+    # Most lines have none of these marks, and need no search.
     return _SECRETS.sub(_BLOT, line) if any(mark in line for mark in _MARKS) else line
 
 

@@ -1,10 +1,10 @@
-"""Tells errors without the values in them: the only renderer of exceptions, for every process.
+"""Renders errors without the values in them: the only renderer of exceptions, for every process.
 
-A message may quote a row, a parameter or a body, which are what users own, or a key. So of an
-error's message only that is told which is known to hold none: of our own errors, of servers that
-do not answer, of what PostgreSQL says its own names and no values. Lines of code are told always.
+A message may quote a row, a parameter or a body of a user, or a key. So a message is shown only
+where it is known to hold none: of our own errors, of servers that do not answer, and the part of
+PostgreSQL's messages that names tables and no values. Lines of code are always shown.
 
-No library is imported here: errors are known by the modules they come from.
+No library is imported here: an error is recognised by the module that its class comes from.
 """
 
 import re
@@ -14,7 +14,7 @@ from typing import Any
 
 HIDDEN = "[hidden]"
 
-# What is raised by these modules is written by us, and names places and not values.
+# Messages of errors of these modules are our own; they name places and no values.
 _OURS = frozenset(
     {"bench", "db", "dev", "domain", "ingest", "settings", "stripe_gateway", "workers"}
 )
@@ -34,7 +34,7 @@ _PLAIN = (
 )
 # Classes of SQLSTATE whose messages name tables and constraints, or no more than what happened.
 _SAFE_STATES = ("08", "23", "25", "40", "53", "55", "57", "58")
-# In other classes what follows one of these is quoted from somewhere.
+# In other classes, what follows one of these characters is a quotation.
 _QUOTED = re.compile(r"[\"':(].*", re.DOTALL)
 _REDIS_CODE = re.compile(r"[A-Z]{2,}\b")
 
@@ -46,9 +46,9 @@ _CONTEXT = "During handling of the above exception, another exception occurred:"
 
 
 def in_one_line(error: BaseException) -> str:
-    """An error in one line: its class, and what of its message holds no value.
+    """An error in one line: its class, and the part of its message that holds no value.
 
-    For people; `[hidden]` stands where there is more that must not be told.
+    `[hidden]` stands for a part that must not be shown.
     """
     shown = _of_driver(error) or error
     said = _said(shown)
@@ -56,7 +56,7 @@ def in_one_line(error: BaseException) -> str:
 
 
 def with_trace(error: BaseException) -> str:
-    """An error with the lines of code it came by and all that led to it, oldest first."""
+    """An error with its traceback and the errors that led to it, oldest first."""
     parts = []
     for each, link in reversed(_chain(error)):
         frames = "".join(traceback.format_tb(each.__traceback__))
@@ -67,7 +67,7 @@ def with_trace(error: BaseException) -> str:
 
 
 def without_error(text: str, error: BaseException) -> str:
-    """A text of somebody else's, with what it quotes of an error told as it is told here."""
+    """A text of a library, with each quoted error rendered as here."""
     for each, _ in _chain(error):
         for quoted in (repr(each), str(each)):
             # Short ones are words, or nothing.
@@ -77,7 +77,7 @@ def without_error(text: str, error: BaseException) -> str:
 
 
 def without_traces(text: str) -> str:
-    """A text of somebody else's, with no more than classes and lines of code of its traces."""
+    """A text of a library, with only the classes and lines of code of its tracebacks."""
     before, found, trace = text.partition(_TRACE)
     if not found:
         return text

@@ -1,4 +1,4 @@
-"""Builds what a worker process needs, once and after the fork: pool, stream client, catalogue."""
+"""The worker's context: what its tasks need, made once a process, after the fork."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -24,19 +24,19 @@ REDIS_TIMEOUT_SECONDS = 3.0
 
 
 def _nothing() -> None:
-    """What is done where nobody listens."""
+    """Do nothing: the default where no sweep is to be noted."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerContext:
-    """The ports of one worker process; `consumer` is its name in the stream's group.
+    """The connections and settings of one worker process.
 
-    Without a `gateway` (no Stripe key) nothing is asked of Stripe. `test_mode` is the mode whose
-    events are applied; None takes both. Events of another account than `own` are not. `beat` notes
-    that a sweep runs. A failed event is tried again after `retry_delays_seconds`. `trials` is the
-    setting: what a user tries once. `is_gone` says of a consumer's name whether it has certainly
-    ended. `size` is how much is taken at once. `left` are stored events that this process took and
-    could not try.
+    `consumer` is its name in the stream's group. Without a `gateway` (no Stripe key) the worker
+    asks Stripe nothing. `test_mode` is the mode whose events it applies; None applies both. It
+    applies no event of another account than `own`. `beat` notes that a sweep runs. A failed event
+    is retried after `retry_delays_seconds`. `trials` is the setting: what a user tries once.
+    `is_gone` says whether the process of a consumer's name has certainly ended. `size` is how many
+    events are taken at once. `left` are leased events that this process could not try.
     """
 
     engine: Engine
@@ -55,7 +55,7 @@ class WorkerContext:
 
     @property
     def can_ask(self) -> bool:
-        """Whether Stripe can be asked about what its events leave open."""
+        """Whether this worker can ask Stripe about what its events leave open."""
         return self.gateway is not None
 
 

@@ -1,4 +1,4 @@
-"""The Celery tasks: one line each, everything else is called."""
+"""The Celery tasks. Each one calls a function of another module with the worker's context."""
 
 from functools import partial
 
@@ -22,7 +22,7 @@ log = telemetry.get_logger("tasks")
 
 
 def send_wake_up() -> None:
-    """Ask for a drain. A broker that does not take it is no matter: the sweep asks again."""
+    """Ask for a drain. Where the broker does not take the message, the sweep sends it again."""
     _send(celery_config.DRAIN)
 
 
@@ -35,13 +35,13 @@ def _send(task: str, **arguments: bool) -> None:
 
 @app.task(name=celery_config.DRAIN)  # type: ignore[untyped-decorator]  # Celery has no types.
 def drain() -> None:
-    """Apply everything that waits."""
+    """Apply every event that waits in the stream and the inbox."""
     drain_all(context(), send_wake_up)
 
 
 @app.task(name=celery_config.SWEEP)  # type: ignore[untyped-decorator]  # As above.
 def sweep() -> None:
-    """Ask again for what was asked for in vain."""
+    """Send a wake-up where events wait and no worker is at them."""
     sweep_once(context(), send_wake_up)
 
 
@@ -51,9 +51,9 @@ def sweep() -> None:
     time_limit=celery_config.ASK_TIME_LIMIT_SECONDS,
 )
 def ask() -> None:
-    """Ask Stripe to end what must not be paid, and about what its events leave open.
+    """Ask Stripe to expire superseded sessions, then the open questions.
 
-    Then let a reading that waits have its turn.
+    Then send the reading of Stripe's list that waits for its turn, if there is one.
     """
     expire_superseded(context())
     ask_stripe(context())
@@ -64,7 +64,7 @@ def ask() -> None:
 
 @app.task(name=celery_config.ACCOUNT)  # type: ignore[untyped-decorator]  # As above.
 def account() -> None:
-    """Ask Stripe which account is ours, until it has said."""
+    """Ask Stripe which account is ours, until it has answered once."""
     worker_context = context()
     if own_account.is_wanted(worker_context.engine, worker_context.own):
         turn.in_turn(
@@ -78,16 +78,16 @@ def account() -> None:
     time_limit=celery_config.RECONCILE_TIME_LIMIT_SECONDS,
 )
 def reconcile(*, after_outage: bool = False, goes_on: bool = False) -> None:
-    """Fetch what never arrived; `after_outage` only if nothing did for a while."""
+    """Fetch events that never arrived; `after_outage`, only if none has come in for a while."""
     if catch_up(context(), send_wake_up, after_outage=after_outage, goes_on=goes_on):
-        # Questions have their turn between two parts of a long reading.
+        # Between two parts of a long reading, questions are asked.
         turn.leave_reading(context(), goes_on=True)
         _send(celery_config.ASK)
 
 
 @worker_ready.connect  # type: ignore[untyped-decorator]  # As above.
 def make_up(**_sender: object) -> None:
-    """Look for what was missed while no worker ran, without waiting for the scheduler."""
+    """Look for what happened while no worker ran, without waiting for the scheduler."""
     _send(celery_config.SWEEP)
     _send(celery_config.RECONCILE, after_outage=True)
     _send(celery_config.ACCOUNT)
@@ -95,6 +95,6 @@ def make_up(**_sender: object) -> None:
 
 @worker_ready.connect  # type: ignore[untyped-decorator]  # As above.
 def begin_watching(**_sender: object) -> None:
-    """Watch Redis, and Celery itself, from the main process of a worker."""
+    """Watch Redis and Celery from the main process of a worker."""
     start_watch()
     celery_watchdog.start_watch()

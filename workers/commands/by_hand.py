@@ -1,4 +1,4 @@
-"""`adjust` and `assign`: what a person mends by hand, with who did it and why."""
+"""`adjust` and `assign`: corrections by hand, with who made them and why."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""`doctor`: one line for each thing an installation stands on, with its cure."""
+"""`doctor`: one line for each thing that an installation needs, and how to mend it."""
 
 import json
 from dataclasses import asdict

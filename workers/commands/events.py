@@ -1,4 +1,4 @@
-"""`events`: the inbox as an operator reads it, and the types of events that are to wait."""
+"""`events`: lists and shows the inbox, and pauses types of events."""
 
 import difflib
 import json

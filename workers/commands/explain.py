@@ -1,4 +1,4 @@
-"""`explain`: a user's story, and why the balance is what it is."""
+"""`explain`: what happened to a user, and why the balance is what it is."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Options that several commands share: a point in time, and who asks for what and why."""
+"""Options that several commands share: a point in time, and who asks and why."""
 
 import getpass
 import os

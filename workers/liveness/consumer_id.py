@@ -1,8 +1,8 @@
 """Names a process so that others on its machine can tell for certain when it has ended.
 
-A name holds what the system never gives twice: the boot, the namespace in which processes are
-numbered, the user, the number and the moment of the start. Of a process that cannot be seen from
-here nothing is ever said to be certain.
+A name holds what the system never gives twice: the boot, the process namespace, the user, the
+process id and the moment of the start. A process that cannot be seen from here is never said to
+have ended.
 """
 
 import os
@@ -40,7 +40,7 @@ def is_gone(name: str) -> bool:
 
 @cache
 def _place() -> str:
-    """Where a number means one process only; empty where the system does not tell.
+    """The space in which a process id means one process; empty where the system does not tell.
 
     The user is part of it, because some systems hide the processes of other users.
     """

@@ -1,4 +1,4 @@
-"""What operators run, with the stores and Stripe in hand."""
+"""What operators' commands do: they get the stores and Stripe's client as arguments."""
 
 __all__ = [
     "audit",

@@ -1,4 +1,4 @@
-"""Looks at everything an installation stands on; each finding is one line with its cure."""
+"""Checks everything that an installation needs; each finding says in one line how to mend it."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,7 +1,7 @@
-"""A user's story in words: what each event said, what it changed, and why the balance moved.
+"""Explains a user's balance in sentences: what each event said, changed and moved.
 
-Pure: it reads what `db.operations.explain` found, and makes sentences. It decides nothing that the
-ledger has not decided; where it cannot tell the exact reason of an entry, it says what it knows.
+Pure: it makes sentences of what `db.operations.explain` read, and decides nothing itself. Where it
+cannot tell the exact reason of an entry, it says what it knows.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

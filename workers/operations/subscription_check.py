@@ -1,8 +1,8 @@
 """Compares every subscription of Stripe's with ours, both ways, and repairs ours.
 
-A repair is what Stripe says, as one more event, through the same pipeline; what Stripe does not
-know is reported and not changed. Memory holds one page and the ids of one window, however many
-there are. Nothing is asked of Stripe inside a transaction.
+A repair is one more event with what Stripe says, applied by the same pipeline. A subscription that
+Stripe does not know is reported and not changed. Memory holds one page and the ids of one window.
+Nothing is asked of Stripe inside a transaction.
 """
 
 import time

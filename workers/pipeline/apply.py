@@ -1,7 +1,6 @@
 """Applies a batch of events in one transaction: the only way from an event to the tables.
 
-Webhooks, retries and replays all come through here. Nothing in here talks to the network but
-the database.
+Webhooks, retries and replays all come through here. Nothing here calls Stripe.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -29,7 +28,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """A committed batch: what was in it, and the ids that had an effect or were recorded."""
+    """A committed batch: its events, the ids that were recorded, and what was derived."""
 
     works: Sequence[PreparedEvent]
     new: Collection[str]
@@ -69,7 +68,7 @@ def rehearse(
     cache: CatalogueCache,
     look: Callable[[Connection, Applied], None],
 ) -> Applied:
-    """Do what `apply` does, let `look` see it, then undo all of it."""
+    """Do what `apply` does, let `look` read the result, then roll everything back."""
 
     def run(subjects: Collection[str]) -> Applied:
         with engine.connect() as connection:

@@ -1,7 +1,7 @@
 """Applies a batch so that one bad event harms only itself.
 
-Passing trouble is waited out; any other failure splits the batch, and the culprits are recorded
-as failed while everything else is committed.
+A passing failure is retried. Any other failure splits the batch: the events that fail are recorded
+as failed, and all others are committed.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -29,16 +29,16 @@ Attempt = Callable[[Sequence[PreparedEvent]], Applied]
 
 @dataclass(slots=True)
 class BatchSize:
-    """How many events a process takes at once: less after it ran out of time, then more again."""
+    """How many events a process takes at once: fewer after it ran out of time, then more again."""
 
     events: int = BATCH
 
     def cut(self, tried: int) -> None:
-        """So many events could not be finished in time."""
+        """Take fewer: so many events could not be finished in time."""
         self.events = max(1, min(self.events, tried) // _CUT)
 
     def grow(self) -> None:
-        """A batch was finished."""
+        """Take more: a batch was finished."""
         self.events = min(BATCH, self.events * 2)
 
 
@@ -81,9 +81,9 @@ def apply_each(works: Sequence[PreparedEvent], attempt: Attempt) -> Iterator[App
 def _in_parts(
     works: Sequence[PreparedEvent], error: Exception, attempt: Attempt
 ) -> Iterator[Applied]:
-    """Halves find one culprit among hundreds in a few tries.
+    """Apply halves of a batch that failed: a few attempts find one bad event among hundreds.
 
-    Where a try takes the whole time of a lock or a statement, only one that is alone may take it.
+    After a timeout each event is applied alone, because every attempt may take that long again.
     """
     if is_timeout(error):
         log.warning("batch taken apart", events=len(works), error=type(error).__name__)

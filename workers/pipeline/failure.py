@@ -1,6 +1,6 @@
-"""Which failures are worth another try at once, and what is kept of an error.
+"""Which failures are retried at once, and what is stored of an error.
 
-What is kept of an error names places in our code and never a value of a variable.
+What is stored of an error names lines of our code and never a value of a variable.
 """
 
 import traceback
@@ -36,9 +36,9 @@ _ROOMS = frozenset({"db", "domain", "ingest", "workers"})
 
 
 def is_away(error: Exception) -> bool:
-    """Whether the failure is no event's fault: no database to work on, or no time left.
+    """Whether no event caused the failure: the database is away, or the task has no time left.
 
-    Everything then waits where it is, and no attempt is counted.
+    All events then wait where they are, and no attempt is counted.
     """
     if isinstance(error, exc.TimeoutError | SoftTimeLimitExceeded):
         return True  # The pool had no connection to give, or the task must end.
@@ -56,8 +56,8 @@ def is_away(error: Exception) -> bool:
 def is_worth_waiting(error: Exception) -> bool:
     """Whether the same work may succeed in a moment, on a fresh connection.
 
-    Not so a lock or a statement that timed out: that was waited for already, and a batch that is
-    split finds out whose it is.
+    A lock or statement that timed out is not: it was waited for already, and splitting the batch
+    finds the event that caused it.
     """
     is_collision = isinstance(error, exc.DBAPIError) and _state(error) in _COLLISIONS
     return is_collision or (is_away(error) and not isinstance(error, SoftTimeLimitExceeded))

@@ -1,4 +1,4 @@
-"""Claims events in the inbox and writes what became of them, inside an open transaction."""
+"""Locks the rows of stored events and writes the outcomes, inside an open transaction."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -13,10 +13,10 @@ from workers.pipeline.prepared_event import PreparedEvent
 
 
 def claimed(connection: Connection, works: Sequence[PreparedEvent]) -> Sequence[PreparedEvent]:
-    """Those of the works that are ours until the commit.
+    """The events that this transaction may apply; their rows are locked until the commit.
 
-    Left out is what is stored and has passed into other hands since it was taken, or no longer
-    waits, unless a person asked for it; then it is waited for.
+    A stored event is left out when another worker has leased it since, or when it waits no longer.
+    An event that a person asked for is never left out; this waits for its lock.
     """
     stored = [work for work in works if work.is_stored]
     if not stored:
@@ -57,7 +57,7 @@ def _to_inbox(connection: Connection, by_id: Mapping[str, PreparedEvent]) -> set
 
 
 def _is_noted(work: PreparedEvent) -> bool:
-    """Whether a row of its own tells of this attempt; the inbox itself tells of a first success."""
+    """Whether this attempt gets a row of its own; a first success is in the inbox alone."""
     is_failure = work.outcome.status in (EventStatus.FAILED, EventStatus.DEAD)
     return is_failure or work.attempts > 0 or work.request is not None
 

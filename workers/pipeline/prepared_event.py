@@ -1,4 +1,4 @@
-"""An event on its way to the tables: decoded, failed or put off. Nothing here touches a store."""
+"""A prepared event: decoded, failed or scheduled for a retry. Nothing here reads a store."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -29,10 +29,9 @@ CUT_FOR_GOOD = (
 class PreparedEvent:
     """An event ready to be applied: its facts, and what is to be recorded of it.
 
-    `attempts` counts earlier tries; `is_stored` says that the inbox has it already. `source` is who
-    brought it. With a `request` the event
-    is run whatever its status is; `was` is the status it had when it was claimed for that.
-    `stranger` says why an event that is none of ours was not looked into.
+    `attempts` counts earlier attempts. `is_stored` says that the inbox has the event already.
+    `source` is the way by which it came. With a `request` of a person it is applied whatever its
+    status is; `was` is that status. `stranger` says why an event that is not ours was not decoded.
     """
 
     delivery: Delivery
@@ -47,7 +46,7 @@ class PreparedEvent:
 
     @property
     def keeps_status(self) -> bool:
-        """Whether it had its effect before and has none now: nothing new is to be said of it."""
+        """Whether the event had its effect before and has none now, so that its status stays."""
         return self.was is EventStatus.APPLIED and self.outcome.status is not EventStatus.APPLIED
 
 
@@ -79,7 +78,7 @@ def prepare(
             return replace(unread, outcome=outcome, stranger=odd.reason)
         decoded = decode(event)
     except SoftTimeLimitExceeded:
-        raise  # The task must end; the event is not to blame.
+        raise  # The task must end; the event did not cause it.
     except Exception as error:  # noqa: BLE001 - a bug in one decoder must not stop the batch.
         return failed(unread, error)
     return replace(unread, facts=decoded.facts, outcome=_outcome(decoded, can_ask=can_ask))

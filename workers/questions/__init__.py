@@ -1,3 +1,3 @@
-"""Asking Stripe what its events leave open: in tasks of their own, never inside a drain."""
+"""Questions to Stripe about what its events leave open: asked by own tasks, never by a drain."""
 
 __all__ = ["asking", "busy_retry", "fetch", "own_account", "superseded", "turn"]

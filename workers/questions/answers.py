@@ -1,7 +1,7 @@
 """Each kind of question: what Stripe is asked, and its answer as events.
 
-The answers enter by the door of all events, so replays and audits need no network. Nothing here
-runs inside a transaction; everything raises `StripeUnavailable`.
+The answers become events and are stored and applied like any other, so replays and audits need no
+network. Nothing here runs inside a transaction. Every function may raise `StripeUnavailable`.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ _CHARGES = ("ch_", "py_")
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What Stripe said: as events, the oldest first, and in words for people."""
+    """An answer of Stripe: as events, the oldest first, and as a sentence for people."""
 
     events: tuple[Json, ...]
     says: str
@@ -28,7 +28,7 @@ class Answered:
 def ask(
     kind: Kind, subject_id: str, gateway: StripeGateway, newest_report: int | None = None
 ) -> Answered:
-    """Ask one question. `newest_report` is Stripe's last report of a subscription known before."""
+    """Ask one question. `newest_report` is the time of the newest report of a subscription."""
     if kind is Kind.SUBSCRIPTION:
         return _subscription(subject_id, gateway, newest_report)
     return _ASK[kind](subject_id, gateway)

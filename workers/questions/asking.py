@@ -1,8 +1,8 @@
-"""One run of asking: a few questions, one at a time, for all workers together.
+"""One run of asking Stripe: a few questions, one at a time, for all workers together.
 
-A question that decides nothing is asked again less and less often and then left to a person. While
-Stripe does not answer, a single question is tried after each pause; that it failed is no
-question's fault, so none is ever given up for it. Nothing is asked inside a transaction.
+A question whose answer decides nothing is asked again after growing pauses, and then left to a
+person. While Stripe does not answer, the worker tries a single question after each pause; no
+question is given up because of that. Nothing is asked inside a transaction.
 """
 
 import time
@@ -37,7 +37,7 @@ from workers.questions.answers import Answered, ask
 from workers.questions.deadline import within
 from workers.questions.turn import TURN_SECONDS, Turn, turn
 
-# A run begins so many questions, in so many seconds; what is left is for the next.
+# A run begins so many questions, in so many seconds; the next run asks the rest.
 QUESTIONS_MAX = 50
 SECONDS_MAX = 6.0
 # One question may take so long, whatever it takes to read its whole list.
@@ -46,7 +46,7 @@ QUESTION_SECONDS = 12.0
 GRACE_SECONDS: Mapping[Kind, float] = {Kind.PAYMENT_OF: 30.0}
 # After answers that decide nothing; after the last it is left to a person.
 PAUSES_SECONDS: Sequence[float] = (10, 60, 600, 3_600, 21_600, 86_400, 86_400)
-# Stripe's silence is no answer: it is waited out by the same steps, up to this one.
+# While Stripe does not answer, the same pauses are used, up to this one.
 SILENCE_SECONDS_MAX = 600.0
 
 log = telemetry.get_logger("questions")
@@ -54,7 +54,7 @@ log = telemetry.get_logger("questions")
 
 @dataclass(slots=True)
 class Asked:
-    """What a run came to, in questions."""
+    """How many questions a run began, and what became of them."""
 
     begun: int = 0
     decided: int = 0
@@ -66,7 +66,10 @@ class Asked:
 def ask_stripe(
     context: WorkerContext, *, grace_seconds: Mapping[Kind, float] = GRACE_SECONDS
 ) -> Asked:
-    """Ask what is due. Nothing without a key, nor while another worker asks, nor in a pause."""
+    """Ask the questions that are due.
+
+    Does nothing without a key, while another worker asks, and in a pause.
+    """
     asked = Asked()
     if context.gateway is None:
         return asked
@@ -100,7 +103,7 @@ class _Run:
         self._end = time.monotonic() + SECONDS_MAX
 
     def run(self) -> None:
-        """Ask until nothing is due, the budget is spent, or Stripe does not answer."""
+        """Ask until no question is due, the budget is spent, or Stripe does not answer."""
         while due := self._due():
             for question in due:
                 if time.monotonic() > self._end or not self._one(question):
@@ -134,7 +137,7 @@ class _Run:
             return self._unanswered(question, error)
         except Exception as error:
             if is_away(error):
-                raise  # The task must end; the question is not to blame.
+                raise  # The task must end; the question did not cause it.
             self._odd(question, error)
         else:
             self._turn.succeeded()

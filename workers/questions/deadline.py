@@ -1,4 +1,4 @@
-"""Waits for an answer of Stripe no longer than one question may take, however it drips in.
+"""Waits for an answer of Stripe no longer than one question may take.
 
 The client's own timeouts bound one silence of one request; several requests, or an answer that
 comes byte by byte, would outlast them.
@@ -13,14 +13,14 @@ from stripe_gateway import StripeSilent
 
 A = TypeVar("A")
 
-# Threads that still wait for an answer nobody wants any more; it ends them when it comes.
+# So many threads may still wait for an answer that nobody wants any more; then none is started.
 STUCK_MAX = 4
 
 _stuck: set[threading.Thread] = set()
 
 
 def within(seconds: float, question: Callable[[], A]) -> A:
-    """What `question` returns or raises; `StripeSilent` when it takes longer.
+    """What `question` returns or raises; raises `StripeSilent` when it takes longer.
 
     It runs in a thread of its own, so it must use nothing that this thread holds.
     """

@@ -1,4 +1,4 @@
-"""What an answer of Stripe needs to become an event: all of its lists, and a time.
+"""Completes an answer of Stripe so that it can become an event: its whole list, and a time.
 
 The event is stored in the inbox like any other (source `fetch`), so replays and audits need no
 network. Nothing here runs inside a transaction.
@@ -17,7 +17,7 @@ _LISTS = {"subscription": "items", "invoice": "lines", "checkout.session": "line
 
 
 def is_cut(answer: Mapping[str, Any]) -> bool:
-    """Whether Stripe told only the beginning of an object's list."""
+    """Whether Stripe sent only the beginning of an object's list."""
     key = _LISTS.get(str(answer.get("object")), "")
     return mapping_of(answer.get(key)).get("has_more") is True
 

@@ -1,6 +1,6 @@
-"""Knows which Stripe account is ours, so that events of others are left alone.
+"""Which Stripe account is ours; the worker ignores events of others.
 
-Stripe is asked by a task of its own and never while events are applied; those read what is known.
+A task of its own asks Stripe, never a drain. A drain reads the answer that is stored.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ log = telemetry.get_logger("account")
 
 @dataclass(slots=True)
 class OwnAccount:
-    """Our account: that of the key, and where that is not known the one of the settings.
+    """Our account: that of the key; where Stripe has not told it, the one of the settings.
 
     `setting` is STRIPE_ACCOUNT, `key_hash` stands for the key; None where there is none.
     """
@@ -68,7 +68,7 @@ def ask(engine: Engine, own: OwnAccount, gateway: StripeGateway) -> None:
     except (StripeKeyRefused, StripeMissing, StripeRefused) as error:
         # A restricted key may not be allowed to ask.
         cure = "set STRIPE_ACCOUNT"
-        log.warning("stripe does not say whose the key is", detail=error.detail, cure=cure)
+        log.warning("stripe does not tell the account of the key", detail=error.detail, cure=cure)
         account_id = None
     with engine.begin() as connection:
         tables.keep(connection, own.key_hash, account_id)

@@ -1,7 +1,8 @@
 """Has Stripe expire the sessions that nobody may pay any more: a second plan, a second trial.
 
-Checkout leaves no two open before it hands one out. This is for what comes afterwards and by other
-ways: a plan bought by a payment link or in the dashboard, a trial begun there, sessions of before.
+The checkout service expires a buyer's other sessions before it hands one out. This module is for
+what happens later or elsewhere: a plan bought by a payment link or in the dashboard, a trial begun
+there, sessions of earlier releases.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,7 @@ from workers.context import WorkerContext
 from workers.questions.deadline import within
 from workers.questions.turn import Turn, turn
 
-# Looked at in one run, and of these so many asked about: a question may take seconds.
+# A run looks at so many sessions and asks Stripe about so few, as a question may take seconds.
 PAYABLE_MAX = 200
 QUESTIONS_MAX = 5
 QUESTION_SECONDS = 6.0
@@ -24,7 +25,7 @@ log = telemetry.get_logger("superseded")
 
 
 def expire_superseded(context: WorkerContext) -> int:
-    """Expire a few sessions; returns how many have ended. None without a key.
+    """Expire a few sessions; returns how many have ended. Does nothing without a key.
 
     Nothing is asked inside a transaction, and whatever is not done is found again by the next run.
     """
@@ -49,7 +50,7 @@ def expire_superseded(context: WorkerContext) -> int:
 def _ended(
     context: WorkerContext, gateway: StripeGateway, mine: Turn, ruled_out: Sequence[Payable]
 ) -> Iterator[bool]:
-    """Ask for the end of one session after the other, while Stripe answers."""
+    """Ask Stripe to expire one session after the other, until it does not answer."""
     for payable in ruled_out:
         with context.engine.begin() as connection:
             if not mine.prolong(connection):

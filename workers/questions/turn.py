@@ -1,7 +1,7 @@
-"""Turns at asking Stripe, shared by everything in a worker that asks it.
+"""The turn at asking Stripe: one worker process at a time has it.
 
-Only one asks at a time, and after two failures in a row nobody does for a while: a Stripe that
-hangs takes at most one process of a worker, and mostly none.
+After two failures in a row no process asks for a while. So a Stripe that hangs blocks at most one
+process of all workers, and mostly none.
 """
 
 import uuid
@@ -27,7 +27,7 @@ log = telemetry.get_logger("questions")
 
 
 class Turn:
-    """A turn that was had; `failures` in a row came before. While it `is_paused`, do not ask."""
+    """The turn in this process, after `failures` in a row; while it `is_paused`, do not ask."""
 
     def __init__(self, engine: Engine, holder: str, had: stripe_turn.Turn) -> None:
         self._engine = engine
@@ -36,11 +36,11 @@ class Turn:
         self.is_paused = had.is_paused
 
     def prolong(self, connection: Connection) -> bool:
-        """Have it for the whole time from now on; False if it ran out and is another's."""
+        """Extend the turn to its whole time from now; False if it ran out and another has it."""
         return stripe_turn.take(connection, self._holder, lease_seconds=TURN_SECONDS) is not None
 
     def succeeded(self) -> None:
-        """Stripe answered; whatever waited only for that is due."""
+        """Note that Stripe answered; questions that waited only for that are due."""
         if not self.failures:
             return
         was_paused = self.failures >= FAILURES_MAX
@@ -52,7 +52,7 @@ class Turn:
             log.info("stripe answers again", questions=hastened)
 
     def failed(self, detail: str, *, wished_seconds: float | None = None) -> bool:
-        """Stripe did not answer; returns whether another question may be tried now."""
+        """Note that Stripe did not answer; returns whether another question may be tried now."""
         self.failures += 1
         pause = BACKOFF.pause_seconds(self.failures - FAILURES_MAX + 1)
         goes_on = self.failures < FAILURES_MAX and wished_seconds is None
@@ -66,7 +66,7 @@ class Turn:
 
 @contextmanager
 def turn(context: WorkerContext) -> Iterator[Turn | None]:
-    """The turn for as long as the block runs; None while another has it."""
+    """The turn for as long as the block runs; None while another process has it."""
     holder = uuid.uuid4().hex
     with context.engine.begin() as connection:
         had = stripe_turn.take(connection, holder, lease_seconds=TURN_SECONDS)
@@ -81,9 +81,9 @@ def turn(context: WorkerContext) -> Iterator[Turn | None]:
 
 
 def in_turn(context: WorkerContext, ask: Callable[[StripeGateway], None]) -> None:
-    """Ask Stripe something when it is our turn; nothing without a key, nor in a pause.
+    """Call `ask` in this process's turn; does nothing without a key, and in a pause.
 
-    `ask` may raise `StripeUnavailable`: then nobody asks for a while, as after any other question.
+    `ask` may raise `StripeUnavailable`; that counts as a failure like any other.
     """
     if context.gateway is None:
         return
@@ -101,13 +101,13 @@ def in_turn(context: WorkerContext, ask: Callable[[StripeGateway], None]) -> Non
 def leave_reading(
     context: WorkerContext, *, after_outage: bool = False, goes_on: bool = False
 ) -> None:
-    """Remember a reading of Stripe's list for when it may have its turn; options are the task's."""
+    """Store that a reading of Stripe's list waits for its turn; the options are the task's."""
     cause = "goes_on" if goes_on else "after_outage" if after_outage else "tick"
     with context.engine.begin() as connection:
         stripe_turn.wait(connection, cause)
 
 
 def next_reading(context: WorkerContext) -> str | None:
-    """The cause of a reading that waits and may have its turn now; it waits no longer then."""
+    """The cause of a reading that waits and may begin now; None where none waits."""
     with context.engine.begin() as connection:
         return stripe_turn.next_waiting(connection)

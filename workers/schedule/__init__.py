@@ -1,3 +1,3 @@
-"""What runs by the clock: the sweep, and the reading of Stripe's list."""
+"""What the scheduler starts: the sweep, and the reading of Stripe's list of events."""
 
 __all__ = ["reconcile", "sweep"]

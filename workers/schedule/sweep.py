@@ -1,7 +1,7 @@
-"""The safety net: every few seconds, asks for a drain if anything waits that nobody works on.
+"""The sweep: every few seconds, sends a wake-up if anything waits that no worker is at.
 
 It finds lost wake-ups, events stored while Redis was away, retries that are due, and entries whose
-worker died; and now and then it deletes consumers that are long gone.
+worker died. Once an hour it deletes consumers that have long ended.
 """
 
 from collections.abc import Callable
