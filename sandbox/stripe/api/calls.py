@@ -28,6 +28,7 @@ class Page:
     has_more: bool
     url: str
     search: bool = False
+    next_page: str | None = None
 
     def drawn_by(self, draw: Callable[[Any], Json]) -> "Page":
         """The same page, its items drawn."""

@@ -4,6 +4,7 @@ Every answer has a request id and the date of the account's own clock, errors ha
 and what was answered under an idempotency key is answered again.
 """
 
+import base64
 import hashlib
 import re
 import secrets
@@ -214,8 +215,20 @@ def _check_key(header: str) -> None:
             "You did not provide an API key. You need to provide your API key in the "
             "Authorization header, using Bearer auth (e.g. 'Authorization: Bearer sk_test_…')."
         )
-    if not _KEY.fullmatch(header):
+    if not _KEY.fullmatch(_as_bearer(header)):
         raise unauthorised("Invalid API Key provided: the offline Stripe takes sk_test_… keys.")
+
+
+def _as_bearer(header: str) -> str:
+    """What `curl -u sk_test_…:` sends, as a bearer of the same key; anything else as it is."""
+    scheme, _, encoded = header.partition(" ")
+    if scheme.lower() != "basic":
+        return header
+    try:
+        key, _, _ = base64.b64decode(encoded, validate=True).decode("ascii").partition(":")
+    except ValueError:
+        return header
+    return f"Bearer {key}"
 
 
 def _check_version(version: str) -> None:

@@ -161,7 +161,7 @@ class Drawer:
 
     def _page(self, page: Page) -> Json:
         kind = "search_result" if page.search else "list"
-        more = {"next_page": None} if page.search else {}
+        more = {"next_page": page.next_page} if page.search else {}
         items = [self.draw(item) for item in page.items]
         return {"object": kind, "data": items, "has_more": page.has_more, "url": page.url, **more}
 

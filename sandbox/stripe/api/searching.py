@@ -21,7 +21,10 @@ def search(
     metadata: Callable[[T], Mapping[str, str] | None],
     fields: Mapping[str, Callable[[T], str]],
 ) -> Page:
-    """The first page of those that fit every clause of the request's query, newest first."""
+    """The page asked for of those that fit every clause of the request's query, newest first.
+
+    A page is named by how many come before it, which is nothing that a client may rely on.
+    """
     clauses = [_clause(part) for part in re.split(r"\s+AND\s+", call.params["query"])]
     for name, key, _ in clauses:
         if not key and name not in fields:
@@ -32,8 +35,13 @@ def search(
         return value == wanted
 
     matches = [one for one in items if all(fits(one, *clause) for clause in clauses)]
-    limit = call.params.get("limit", _LIMIT)
-    return Page(matches[:limit], len(matches) > limit, call.path, search=True)
+    limit, page = call.params.get("limit", _LIMIT), call.params.get("page") or "0"
+    if not page.isdecimal():
+        raise invalid("Invalid page token.", "page")
+    end = int(page) + limit
+    has_more = len(matches) > end
+    next_page = str(end) if has_more else None
+    return Page(matches[int(page) : end], has_more, call.path, search=True, next_page=next_page)
 
 
 def _clause(part: str) -> tuple[str, str, str]:

@@ -1,5 +1,6 @@
 """The offline Stripe's API, asked by the real SDK: objects, errors, idempotency, pages."""
 
+import base64
 import http.client
 import json
 import threading
@@ -278,6 +279,25 @@ def test_customers_are_found_by_their_metadata(offline: Offline) -> None:
     prices = offline.client.v1.prices.search
     found = prices({"query": "metadata['plan_id']:'1' AND active:'true' AND lookup_key:'a'"})
     assert [one.id for one in found.data] == [price]
+
+
+def test_a_search_is_paged_to_its_end(offline: Offline) -> None:
+    """The SDK's own pages: each customer once, and then no more."""
+    made = {offline.customer() for _ in range(5)}
+    query: Any = {"query": "metadata['user_id']:'user'", "limit": 2}
+    found = [one.id for one in offline.client.v1.customers.search(query).auto_paging_iter()]
+    assert (len(found), set(found)) == (5, made)
+    with pytest.raises(stripe.InvalidRequestError, match="Invalid page"):
+        offline.client.v1.customers.search(query | {"page": "x"})
+
+
+def test_a_key_may_come_as_the_reference_writes_it(offline: Offline) -> None:
+    """`curl -u sk_test_…:` is basic authentication; what is none is refused."""
+    key = base64.b64encode(f"{KEY}:".encode()).decode()
+    assert asked(offline, "GET", "/v1/balance", Authorization=f"Basic {key}")[0] == 200
+    live = base64.b64encode(b"sk_live_x:").decode()
+    for wrong in (live, "no base64", "/w=="):
+        assert asked(offline, "GET", "/v1/balance", Authorization=f"Basic {wrong}")[0] == 401
 
 
 def test_a_lookup_key_moves_only_when_told_to(offline: Offline) -> None:
