@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from functools import partial
 from typing import Any
 
@@ -80,6 +81,12 @@ def empty(engine: Engine) -> None:
             )
         )
         connection.execute(text("ALTER TABLE ledger_entries ENABLE TRIGGER USER"))
+
+
+def empty_redis(redis_url: str) -> None:
+    """Forget the stream and every flag."""
+    with closing(connect(redis_url, timeout_seconds=3.0)) as client:
+        client.flushdb()
 
 
 def balances(engine: Engine) -> dict[str, int]:

@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 import settings
 from ingest.app import create_app
 from tests.ingest.builders import ENVIRONMENT, a_signature, as_user
-from tests.pipeline import a_worker_context, empty, sell
+from tests.pipeline import a_worker_context, empty, empty_redis, sell
 from tests.play import CATALOGUE
 from tests.stripe_objects import (
     NEW,
@@ -72,7 +72,7 @@ def make_shop(database_url: str, redis_url: str) -> Iterator[Callable[[], Shop]]
 
     def make() -> Shop:
         empty(context.engine)
-        context.events._client.flushdb()
+        empty_redis(redis_url)
         return Shop(app.test_client(), context)
 
     yield make

@@ -26,7 +26,7 @@ from sandbox.simulate.plans import SAMPLE_PLANS, read_file
 from sandbox.simulate.play import play
 from sandbox.simulate.versions import BY_CHOICE
 from tests.ingest.builders import ENVIRONMENT, SECRET
-from tests.pipeline import a_delivery, a_worker_context, balances, empty
+from tests.pipeline import a_delivery, a_worker_context, balances, empty, empty_redis
 from tests.stripe_objects import a_refund, a_session, an_event
 from workers.commands.catalogue import load_file
 from workers.context import WorkerContext
@@ -180,7 +180,7 @@ def test_three_orders_of_two_hundred_customers_end_in_identical_tables(
     ends = {}
     for name, order in orders.items():
         empty(context.engine)
-        context.events._client.flushdb()
+        empty_redis(redis_url)
         sent = order(with_duplicates(events, chance))
         with receiver(database_url, redis_url) as url, workers(database_url, redis_url):
             # Fifty lanes carry the same event at once, eight more everything else.
