@@ -10,7 +10,6 @@ from db.ledger import locks, unit_of_work
 from db.ledger.catalogue import CatalogueCache
 from db.ledger.locks import StaleLocks
 from domain.decode import Fact, decode, parse
-from domain.errors import BillingError
 from domain.working_set import Derived
 from tests.pipeline import a_worker_context, balances, empty, sell
 from tests.play import CATALOGUE
@@ -85,16 +84,3 @@ def test_a_subject_found_while_loading_is_locked_in_a_second_round(engine: Engin
     assert SOLD["data"]["object"]["customer"] in stale.value.subjects
     _, rounds = applied(engine, again)
     assert rounds == 2
-
-
-def test_subjects_that_grow_for_ever_are_a_bug() -> None:
-    """It ends with an error and not in an endless loop."""
-    rounds: list[int] = []
-
-    def run(subjects: frozenset[str]) -> None:
-        rounds.append(len(subjects))
-        raise StaleLocks(frozenset({f"cus_{len(subjects)}"}))
-
-    with pytest.raises(BillingError, match="still grow"):
-        locks.with_locks(run)
-    assert rounds == list(range(len(rounds)))
