@@ -109,9 +109,9 @@ def _keep_walking_right() -> None:
             continue
         with contextlib.suppress(OSError):
             # Else access(2), by which PostgreSQL looks for its parts, disregards capabilities.
-            _hold(library, permitted & 1 << CAP_SETPCAP, permitted)
+            _set_capability(library, permitted & 1 << CAP_SETPCAP, permitted)
             prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP)
-        _hold(library, 1 << capability, 1 << capability)
+        _set_capability(library, 1 << capability, 1 << capability)
         prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability)
         return
 
@@ -124,7 +124,7 @@ def _permitted(library: ctypes.CDLL) -> int:
     return int(halves[0].permitted) if is_known else 0
 
 
-def _hold(library: ctypes.CDLL, effective: int, permitted: int) -> None:
+def _set_capability(library: ctypes.CDLL, effective: int, permitted: int) -> None:
     """Hold exactly these capabilities; what is in effect may also be inherited."""
     halves = (_Half * 2)(_Half(effective, permitted, effective), _Half(0, 0, 0))
     header = _Header(CAPABILITY_VERSION_3, 0)

@@ -74,7 +74,7 @@ def up(port: int | None, workers: int, *, show_logs: bool) -> None:
         live=sys.stdout.isatty() and not show_logs,
     )
     try:
-        with _held(plan.directory):
+        with _locked(plan.directory):
             _require_port(plan)
             _run(plan, started_at)
     except StoppedEarlyError:
@@ -118,8 +118,8 @@ def _show_status(addresses: Addresses, console: Console) -> Watch:
 
 
 @contextmanager
-def _held(directory: Path) -> Iterator[None]:
-    """Hold a data directory for this run. Raises `EngineError` where another run holds it."""
+def _locked(directory: Path) -> Iterator[None]:
+    """Lock a data directory for this run. Raises `EngineError` where another run has it."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
         # The engines' user passes through; what is private in here is so by its own mode.

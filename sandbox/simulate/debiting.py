@@ -52,13 +52,13 @@ def _invoice_first(scene: Scene) -> None:
 
 def _captured(scene: Scene) -> None:
     session = scene.account.open_session(scene.customer, some_package(scene))
-    scene.account.hold_card(session)
+    scene.account.authorize_card(session)
     scene.account.capture(session)
     give_back_a_part(scene, session)
 
 
 def _held(scene: Scene) -> None:
-    scene.account.hold_card(scene.account.open_session(scene.customer, some_package(scene)))
+    scene.account.authorize_card(scene.account.open_session(scene.customer, some_package(scene)))
 
 
 DEBITING: dict[str, Story] = {

@@ -11,7 +11,7 @@ from sandbox.simulate.packages import DEBIT_SECONDS
 from sandbox.simulate.payment_objects import charge_object, intent_object
 from sandbox.simulate.records import Invoice, Session
 
-# A hold on a card lasts about a week.
+# An authorization lasts about a week.
 CAPTURE_SECONDS = 3 * 86400
 
 
@@ -65,8 +65,8 @@ class Debits(Links):
         self.expected.charged(invoice)
         self.emit("invoice.paid", invoice_object(invoice), invoice.customer)
 
-    def hold_card(self, session: Session) -> None:
-        """Complete a session whose amount is only held on the card."""
+    def authorize_card(self, session: Session) -> None:
+        """Complete a session whose amount is only authorized on the card."""
         session.manual_capture = True
         self._arrive(session)
         intent = self.open_intent(session)
@@ -80,13 +80,13 @@ class Debits(Links):
         self.expected.completed(session)
 
     def capture(self, session: Session) -> Charge:
-        """Take the whole held amount; the session is not reported again."""
+        """Take the whole authorized amount; the session is not reported again."""
         self.wait(CAPTURE_SECONDS)
         intent = self._intent(session)
         intent.status = "succeeded"
         charge = intent.charge
         if charge is None:
-            raise ValueError(f"{intent.id} has nothing held to capture")
+            raise ValueError(f"{intent.id} has nothing authorized to capture")
         charge.sale_id = session.id
         self.emit("charge.captured", charge_object(charge), session.customer)
         self.emit("payment_intent.succeeded", intent_object(intent), session.customer)

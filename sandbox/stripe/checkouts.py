@@ -214,7 +214,7 @@ class Checkouts(Goods):
 
     def _settle_in(self, session: Session, card: Card) -> None:
         customer = session.customer
-        self.hold(customer, card)
+        self.set_card(customer, card)
         customer.currency = customer.currency or session.price.currency
         self.announce(customer)
 

@@ -100,14 +100,14 @@ class Contracts(Bills):
             return Declined(card.message, card.decline_code)
         if card.authenticates and not authenticated:
             return NeedsAuthentication()
-        self.hold(invoice.customer, card)
+        self.set_card(invoice.customer, card)
         self.receive(invoice)
         return None
 
     def replace_card(self, customer: Customer, card: Card) -> None:
         """Make another card the one that renewals are collected from."""
         before = customer_object(customer)
-        self.hold(customer, card)
+        self.set_card(customer, card)
         after = customer_object(customer)
         self.emit("payment_method.attached", card_object(customer, self.now), customer)
         if after != before:

@@ -261,7 +261,7 @@ class Goods(Account):
         customer.deleted = True
         self.emit("customer.deleted", customer_object(customer), customer)
 
-    def hold(self, customer: Customer, card: Card) -> None:
+    def set_card(self, customer: Customer, card: Card) -> None:
         """Make a card the customer's means of payment."""
         if customer.card_number == card.number:
             return

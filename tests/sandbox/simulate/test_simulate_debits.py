@@ -130,7 +130,7 @@ def test_a_captured_intent_pays_for_a_session_that_is_not_reported_again(
     """Held, the payment is pending; captured, it is worth 1,000; half refunded, 500."""
     account = an_account()
     session = account.open_session(account.customer("user", version), PACK)
-    account.hold_card(session)
+    account.authorize_card(session)
     assert figures(account) == ("pending", 500, 0)
     (held,) = told(account, "payment_intent.amount_capturable_updated")
     assert (held["capture_method"], held["status"]) == ("manual", "requires_capture")
