@@ -22,6 +22,9 @@ STANDS_FOR = {"README.md": HOME, "docs/decisions": "decisions/README.md"}
 LINK = re.compile(r"\[(?P<text>[^\]\n]+)\]\((?![a-z]+:|#)(?P<path>[^)#\s]+)(?P<anchor>#[^)\s]*)?\)")
 FENCE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 DIAGRAM = re.compile(r'<pre class="mermaid">.*?</pre>', re.DOTALL)
+# The name of an event or test in a table: where it cannot break it pushes all else aside.
+LONG_NAME = re.compile(r"(?<=<code>)[^<\n]{20,}(?=</code>)")
+BREAKS = re.compile(r"(::|[/_.])")
 MERMAID = "assets/vendor/mermaid.tiny.js"
 
 
@@ -54,8 +57,9 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Give each diagram a frame, in which it may be wider than the page."""
+    """Give each diagram a frame, in which it may be wider than the page; let long names break."""
     del page, config, files
+    html = LONG_NAME.sub(lambda name: BREAKS.sub(r"\1<wbr>", name[0]), html)
     return DIAGRAM.sub(r'<div class="diagram" tabindex="0">\g<0></div>', html)
 
 
