@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from bench import corpus
 from bench.figures import Findings, percentile, ratios
 from bench.load import Aim, Volley, fire
+from bench.place import Place, StandError
 from bench.scale import Scale
-from bench.stand import SECRET, Place, Stand, StandError
+from bench.stand import SECRET, Stand
 from bench.trees import CpuMeter, Tree, two_cores
 from dev.up.ports import free_port
 from sandbox.simulate.engine import Event
@@ -43,11 +44,11 @@ class Shot:
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """One kind of receiver: two processes of it, the first of which runs alone on one core."""
+    """One kind of receiver: processes of it, the first of which runs alone on one core."""
 
     name: str
-    trees: tuple[Tree, Tree]
-    ports: tuple[int, int]
+    trees: tuple[Tree, ...]
+    ports: tuple[int, ...]
     place: Place | None = None
 
 
@@ -61,7 +62,7 @@ def measure(stand: Stand, scale: Scale) -> Findings:
     both: dict[str, list[Shot]] = defaultdict(list)
     for each in receivers:
         _alone(stand, each, chosen, WARM_SECONDS)
-        _on_both(stand, each, chosen, WARM_SECONDS)
+        on_all_cores(stand, each, chosen, WARM_SECONDS)
     for _ in range(scale.rounds):
         for each in receivers:
             alone[each.name].append(_alone(stand, each, chosen, scale.shot_seconds))
@@ -69,7 +70,7 @@ def measure(stand: Stand, scale: Scale) -> Findings:
             paced[each.name].append(_alone(stand, each, chosen, scale.paced_seconds, PACED_RATE))
     for _ in range(scale.rounds):
         for each in receivers:
-            both[each.name].append(_on_both(stand, each, chosen, scale.shot_seconds))
+            both[each.name].append(on_all_cores(stand, each, chosen, scale.shot_seconds))
     _tell_rates(found, "one_core", "one core", alone)
     _tell_rates(found, "two_cores", "two cores, two receivers", both)
     _tell_paced(found, paced)
@@ -135,13 +136,19 @@ def _alone(
     return _fire(stand, receiver, chosen, Aim(receiver.ports[:1], seconds, rate, driver))
 
 
-def _on_both(stand: Stand, receiver: Receiver, chosen: Sequence[Event], seconds: float) -> Shot:
-    """Two receivers, and everything free to run anywhere."""
+def on_all_cores(
+    stand: Stand,
+    receiver: Receiver,
+    chosen: Sequence[Event],
+    seconds: float,
+    rate: float | None = None,
+) -> Shot:
+    """All receivers of a kind, and everything free to run anywhere."""
     cores = two_cores()
     if cores:
         for tree in (*receiver.trees, stand.postgres, stand.valkey):
             tree.pin(cores[0] | cores[1])
-    return _fire(stand, receiver, chosen, Aim(receiver.ports, seconds))
+    return _fire(stand, receiver, chosen, Aim(receiver.ports, seconds, rate))
 
 
 def _fire(stand: Stand, receiver: Receiver, chosen: Sequence[Event], aim: Aim) -> Shot:

@@ -18,18 +18,18 @@ from bench.backlog import (
     drained,
     fill_inbox,
     fill_stream,
-    require_applied,
     warm,
 )
 from bench.celery_form import CeleryForm
 from bench.figures import Findings, ratios
 from bench.hot import measure_hot
+from bench.place import Place
 from bench.replaying import NAME as REPLAY
 from bench.replaying import replayed
 from bench.scale import SECONDS_MAX, Scale
 from bench.split import MEANINGS
 from bench.splitting import split
-from bench.stand import START_SECONDS_MAX, Place, Stand
+from bench.stand import START_SECONDS_MAX, Stand
 from bench.trees import CpuMeter, Tree
 from sandbox.simulate.engine import Event
 
@@ -91,7 +91,7 @@ class _Bench:
 
     def _checked(self, done: Drained) -> Drained:
         if done.events == len(self.events):
-            require_applied(self.place, done.events)
+            self.place.require_applied(self.events)
         return done
 
 

@@ -15,7 +15,8 @@ from sqlalchemy import create_engine
 
 import celery_config
 from bench import corpus
-from bench.stand import Place, StandError, product_settings
+from bench.place import Place, StandError
+from bench.stand import product_settings
 from bench.trees import CpuMeter, Tree
 from db.bodies import compress
 from db.queue import inbox
@@ -149,15 +150,6 @@ def drained(
     if remaining == before:
         raise StandError(f"none of {before} events were applied in {seconds:.0f} s")
     return Drained(before - remaining, seconds, used)
-
-
-def require_applied(place: Place, events: int) -> None:
-    """Raise `StandError` unless the inbox has so many events and every one had its effect."""
-    with place.cursor() as cursor:
-        cursor.execute("SELECT status, count(*) FROM webhook_events GROUP BY status")
-        found = {str(status): int(count) for status, count in cursor.fetchall()}
-    if found != {"applied": events}:
-        raise StandError(f"{events} events should be applied; the inbox has {found}")
 
 
 def warm(place: Place, worker: Tree, chosen: Sequence[Event], seconds_max: float) -> None:

@@ -39,13 +39,6 @@ class CeleryForm:
         self._stand.await_answer(tree, port)
         return tree, port
 
-    def applied(self) -> int:
-        """How many events are in the tables."""
-        with self.place.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM webhook_events")
-            found = cursor.fetchone()
-            return int(found[0]) if found else 0
-
     def drained(self, chosen: Sequence[Event]) -> Drained:
         """Fill the queue while nobody takes from it, then measure."""
         self.place.empty()
@@ -54,7 +47,7 @@ class CeleryForm:
             for event in chosen:
                 self._app.send_task(TASK, (event.body.decode(),), connection=connection, queue=HELD)
         return drained(
-            lambda: len(chosen) - self.applied(),
+            lambda: len(chosen) - self.place.applied(),
             self._release,
             meter,
             seconds_max=SECONDS_MAX,

@@ -43,23 +43,32 @@ _WORDS = _TEXT.split()
 
 def events(count: int, run: str) -> list[Event]:
     """So many events in the order they happened; another `run` has other ids throughout."""
-    account = Account(seed=SEED, run=run, starts_at=TODAY)
-    customers = max(30, count // EVENTS_A_CUSTOMER)
-    play(
-        account,
-        read_file(SAMPLE_PLANS),
-        BY_CHOICE["mixed"],
-        customers=customers,
-        today=TODAY,
-        stories=STORIES,
-    )
+    account = _played(count, run)
     handled = sorted(
         (event for event in account.events if event.type in DECODERS),
         key=lambda event: event.created,
     )
     if len(handled) < count:
-        raise ValueError(f"{customers} customers cause only {len(handled)} of {count} events")
+        raise ValueError(f"there are only {len(handled)} of {count} events to handle")
     return [_filled(event) for event in handled[:count]]
+
+
+def ignored(count: int, run: str) -> list[Event]:
+    """So many events of the types that the product has no use for, in order, of the same weight."""
+    # A customer causes fewer of them.
+    account = _played(2 * count, run)
+    others = sorted(
+        (event for event in account.events if event.type not in DECODERS),
+        key=lambda event: event.created,
+    )
+    if len(others) < count:
+        raise ValueError(f"there are only {len(others)} of {count} events to ignore")
+    return [_filled(event) for event in others[:count]]
+
+
+def without(chosen: Sequence[Event], types: frozenset[str]) -> list[Event]:
+    """The events that are of no such type."""
+    return [event for event in chosen if event.type not in types]
 
 
 def chunks(count: int, run: str) -> Iterator[list[Event]]:
@@ -86,6 +95,20 @@ def requests(chosen: Sequence[Event], secret: str) -> list[bytes]:
 def mean_bytes(chosen: Sequence[Event]) -> float:
     """How large an event is on average."""
     return sum(len(event.body) for event in chosen) / len(chosen)
+
+
+def _played(count: int, run: str) -> Account:
+    """An account with customers enough for so many handled events."""
+    account = Account(seed=SEED, run=run, starts_at=TODAY)
+    play(
+        account,
+        read_file(SAMPLE_PLANS),
+        BY_CHOICE["mixed"],
+        customers=max(30, count // EVENTS_A_CUSTOMER),
+        today=TODAY,
+        stories=STORIES,
+    )
+    return account
 
 
 def _request(body: bytes, signature: str) -> bytes:

@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 
 import psycopg2.extensions
 
-from bench.backlog import Drained, Waiting, drained, fill_stream, require_applied, warm
+from bench.backlog import Drained, Waiting, drained, fill_stream, warm
 from bench.figures import Findings, ratios
+from bench.place import Place
 from bench.scale import SECONDS_MAX, Scale
-from bench.stand import START_SECONDS_MAX, Place, Stand
+from bench.stand import START_SECONDS_MAX, Stand
 from bench.trees import CpuMeter, Tree
 from sandbox.simulate.engine import Event
 
@@ -94,7 +95,7 @@ def _contended(stand: Stand, place: Place, worker: Tree, events: Sequence[Event]
         )
         deadlocks = _number(cursor, _DEADLOCKS) - before
     if done.events == len(events):
-        require_applied(place, done.events)
+        place.require_applied(events)
     return _Contended(done, sum(looks) / max(1, len(looks)), deadlocks)
 
 

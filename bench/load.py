@@ -25,6 +25,7 @@ CONNECTIONS = 32
 LAST_ANSWERS_SECONDS = 10.0
 RECEIVE_BYTES = 65_536
 NO_ANSWER = 0
+SUCCESS = 200
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
@@ -51,7 +52,7 @@ class Aim:
 class Volley:
     """What came of a load.
 
-    `latencies` are seconds for each answer, `answered` the Unix time of each answer by the number
+    `latencies` are seconds for each answer, `answered` the Unix time of each success by the number
     of its request, `driver_seconds` the CPU time of the driver.
     """
 
@@ -65,7 +66,7 @@ class Volley:
     @property
     def rate(self) -> float:
         """Answers of success a second."""
-        return self.statuses[200] / self.seconds if self.seconds else 0.0
+        return self.statuses[SUCCESS] / self.seconds if self.seconds else 0.0
 
     @property
     def driver_share(self) -> float:
@@ -74,7 +75,7 @@ class Volley:
 
     def require_success(self, what: str) -> None:
         """Raise `LoadError` where anything was not answered 200: such a rate means nothing."""
-        if set(self.statuses) != {200}:
+        if set(self.statuses) != {SUCCESS}:
             raise LoadError(f"{what} answered {dict(self.statuses)}; only 200 was expected")
 
 
@@ -220,7 +221,8 @@ class _Driver:
             raise OSError("an answer came without a question")
         volley = self._volley
         volley.latencies.append(time.perf_counter() - lane.began)
-        volley.answered[lane.number] = time.time()
+        if status == SUCCESS:
+            volley.answered[lane.number] = time.time()
         volley.statuses[status] += 1
         lane.number = None
         self._free.append(lane)

@@ -7,7 +7,7 @@ from multiprocessing.connection import Connection
 import psutil  # type: ignore[import-untyped]  # It ships no types.
 
 from bench.backlog import Drained
-from bench.stand import Place, StandError
+from bench.place import Place, StandError
 from bench.trees import CpuMeter, Tree, begin_child
 from db.engine import make_engine
 from db.operations.replay import Selection

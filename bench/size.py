@@ -1,8 +1,8 @@
-"""`size`: what it all takes, in memory and on disk, and whether that stays so as it grows.
+"""`size`: what it all takes, in memory and on disk.
 
 Memory of every process, idle and under load; a backlog drained whole by two worker processes, and
-from it the bytes of an event in Redis while it waits and in PostgreSQL once it is applied; and what
-an event costs when the tables hold many. A backlog is the one thing that may take longer than 20 s.
+from it the bytes of an event in Redis while it waits and in PostgreSQL once it is applied. A
+backlog may take longer than 20 s.
 """
 
 import time
@@ -10,13 +10,13 @@ from collections.abc import Iterable, Sequence
 
 from bench import corpus
 from bench.backlog import Drained, Waiting, drained, fill_stream, warm
+from bench.contestants import start_product
 from bench.figures import Findings
-from bench.growth import grow
 from bench.load import Aim, fire
+from bench.place import Place
 from bench.scale import SECONDS_MAX, Scale
-from bench.stand import SECRET, START_SECONDS_MAX, Place, Stand
+from bench.stand import SECRET, START_SECONDS_MAX, Stand
 from bench.trees import CpuMeter, Tree
-from bench.whole import Whole, start_product
 from sandbox.simulate.engine import Event
 
 WORKER_PROCESSES = 2
@@ -28,7 +28,7 @@ TABLES = "webhook_events", "payments", "subscriptions", "customers", "ledger_ent
 
 
 def measure(stand: Stand, scale: Scale) -> Findings:
-    """Memory first, then bytes, then growth."""
+    """Memory first, then bytes."""
     found = Findings("size")
     chosen = corpus.events(scale.events, "size")
     _memory(found, stand, scale, chosen)
@@ -36,21 +36,19 @@ def measure(stand: Stand, scale: Scale) -> Findings:
     worker = stand.worker(place, processes=WORKER_PROCESSES)
     warm(place, worker, corpus.events(scale.warm_events, "warm"), START_SECONDS_MAX)
     for events in scale.backlogs:
+        stand.progress.step(f"a backlog of {events:,}")
         place.empty()
         _backlog(found, stand, place, worker, events)
-    place.empty()
-    for rows in scale.table_rows:
-        grow(place, rows)
-        _tell_cost(found, rows, _costs(stand, place, worker, rows, scale))
     return found
 
 
 def _memory(found: Findings, stand: Stand, scale: Scale, chosen: Sequence[Event]) -> None:
     """What each process holds before and during a load that saturates."""
-    product = start_product(stand, scale)
+    place = stand.place()
+    product = start_product(stand, place, scale)
     trees = {tree.name: tree for tree in product.trees if tree.name in ROLES}
     _tell_memory(found, "idle", trees.values())
-    most = _under_load(product, chosen, trees)
+    most = _under_load(place, product.ports, chosen, trees)
     for name, peak in most.items():
         title = f"{name} under load: largest process"
         found.add(f"{name}.resident", title, "MB", (peak,))
@@ -60,7 +58,7 @@ def _memory(found: Findings, stand: Stand, scale: Scale, chosen: Sequence[Event]
 
 
 def _under_load(
-    product: Whole, chosen: Sequence[Event], trees: dict[str, Tree]
+    place: Place, ports: tuple[int, ...], chosen: Sequence[Event], trees: dict[str, Tree]
 ) -> dict[str, float]:
     """The most that any process of each role held while events came in and were applied."""
     most = dict.fromkeys(trees, 0.0)
@@ -69,10 +67,10 @@ def _under_load(
         for name, tree in trees.items():
             most[name] = max(most[name], *tree.resident())
 
-    product.place.empty()
-    fire(corpus.requests(chosen, SECRET), Aim(product.ports, SECONDS_MAX / 2))
+    place.empty()
+    fire(corpus.requests(chosen, SECRET), Aim(ports, SECONDS_MAX / 2))
     look()
-    with Waiting(product.place) as waiting:
+    with Waiting(place) as waiting:
         deadline = time.monotonic() + SECONDS_MAX
         while waiting.in_stream() and time.monotonic() < deadline:
             look()
@@ -161,23 +159,3 @@ def _tell_backlog(found: Findings, events: int, done: Drained, held: Sequence[fl
     found.add(f"{key}.growth", f"{title}: {what}", "MB", (growth,))
     if done.events < events:
         found.note(f"size: of {events:,} queued events {done.events:,} were applied in time")
-
-
-def _costs(stand: Stand, place: Place, worker: Tree, rows: int, scale: Scale) -> list[Drained]:
-    """New events applied when so many are stored already, several rounds."""
-    rounds = []
-    for number in range(scale.rounds):
-        fill_stream(place, corpus.events(scale.growth_events, f"rows{rows}-{number}"))
-        meter = CpuMeter((worker, stand.postgres, stand.valkey))
-        with Waiting(place) as waiting:
-            done = drained(waiting.in_stream, waiting.send_wake_up, meter, seconds_max=SECONDS_MAX)
-        rounds.append(done)
-    return rounds
-
-
-def _tell_cost(found: Findings, rows: int, rounds: Sequence[Drained]) -> None:
-    title, key = f"with {rows:,} events stored", f"rows_{rows}"
-    of_postgres = [each.cpu_us("PostgreSQL") for each in rounds]
-    found.add(f"{key}.cpu", f"{title}: CPU", "µs/event", (each.cpu_us() for each in rounds))
-    found.add(f"{key}.postgres", f"{title}: CPU of PostgreSQL", "µs/event", of_postgres)
-    found.add(f"{key}.rate", f"{title}: rate", "events/s", (each.rate for each in rounds))

@@ -8,8 +8,8 @@ from multiprocessing.connection import Connection
 
 import telemetry
 from bench.backlog import fill_stream
+from bench.place import Place, StandError
 from bench.split import watched
-from bench.stand import Place, StandError
 from bench.trees import CpuMeter, Tree, begin_child
 from db.engine import make_engine
 from db.queue.stream import EventStream, connect

@@ -13,9 +13,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Self
 
@@ -23,9 +23,10 @@ import psutil  # type: ignore[import-untyped]  # It ships no types.
 import psycopg2
 import redis
 
+from bench.place import ROOT, Place, StandError
+from bench.progress import Progress
 from bench.trees import Tree
 from db.migrate import upgrade
-from db.queue.stream import STREAM, WAKE_UP
 from dev.up.engines import PostgresEngine, ValkeyEngine
 from dev.up.ports import free_port
 from dev.up.processes import Steps, end, spawn
@@ -33,16 +34,13 @@ from sandbox.simulate.plans import SAMPLE_PLANS
 from settings import Settings, variable
 from workers.commands.catalogue import load_file
 
-ROOT = Path(__file__).resolve().parents[1]
 SECRET = "whsec_bench"  # noqa: S105 - it guards an account that does not exist.
 START_SECONDS_MAX = 60.0
 POLL_SECONDS = 0.02
+# Another checkout may make its environment first.
+COMMAND_SECONDS_MAX = 300.0
 # A backlog of millions; it is what an operator would set for one.
 REDIS_MEMORY = "8gb"
-
-
-class StandError(Exception):
-    """What is measured did not start or did not do its work; the text is for a person."""
 
 
 class Postgres(PostgresEngine):
@@ -52,45 +50,23 @@ class Postgres(PostgresEngine):
         return [*super()._command(), "-c", "track_commit_timestamp=on"]
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A database with our tables and the sample catalogue, and a Redis of the same owner."""
-
-    database_url: str
-    redis_url: str
-
-    @contextmanager
-    def cursor(self) -> Iterator[psycopg2.extensions.cursor]:
-        """A cursor whose statements each stand alone."""
-        plain = self.database_url.replace("+psycopg2", "", 1)
-        with closing(psycopg2.connect(plain)) as connection:
-            connection.autocommit = True
-            with connection.cursor() as cursor:
-                yield cursor
-
-    @contextmanager
-    def redis(self) -> Iterator[redis.Redis]:
-        """A client with time enough for anything."""
-        with closing(redis.Redis.from_url(self.redis_url, socket_timeout=60)) as client:
-            yield client
-
-    def empty(self) -> None:
-        """Forget every event and effect; the catalogue stays."""
-        with self.cursor() as cursor:
-            cursor.execute(_EMPTY)
-        with self.redis() as client:
-            # Not all of it: the scheduler's lock and Celery's own lists are to stay.
-            client.delete(*_QUEUES)
-
-
 class Stand:
     """One PostgreSQL, one Valkey and the processes that were asked for; a context manager."""
 
-    def __init__(self, directory: Path) -> None:
-        """`directory` is on the disk that is to be measured; all of it is taken away again."""
+    def __init__(
+        self, directory: Path, *, other: Path | None = None, progress: Progress | None = None
+    ) -> None:
+        """`directory` is on the disk that is to be measured; all of it is taken away again.
+
+        `other` is a checkout of the product that is measured beside this one.
+        """
         self._parent = directory
+        self.other = other
+        self.progress = progress or Progress()
         self._stack = ExitStack()
         self._made = 0
+        self._logs: dict[int, Path] = {}
+        self._processes: dict[int, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Self:
         with self._stack:
@@ -119,17 +95,45 @@ class Stand:
             # Ours to take away, unless somebody else has put something there by then.
             self._stack.callback(_remove_if_empty, self._parent)
 
-    def place(self) -> Place:
-        """Another empty database with the newest schema, and another logical Redis."""
+    def place(self, root: Path = ROOT) -> Place:
+        """Another empty database with a checkout's newest schema, and another logical Redis."""
         self._made += 1
         name = f"bench{self._made}"
         with closing(psycopg2.connect(self._postgres.url)) as connection:
             connection.autocommit = True
             connection.cursor().execute(f'CREATE DATABASE "{name}"')
         url = self._postgres.url_of(name).replace("postgresql", "postgresql+psycopg2", 1)
-        upgrade(url)
-        load_file(url, SAMPLE_PLANS)
-        return Place(url, self._valkey.url_of(self._made))
+        place = Place(url, self._valkey.url_of(self._made), root)
+        if root == ROOT:
+            upgrade(url)
+            load_file(url, SAMPLE_PLANS)
+        else:
+            for words in (("migrate",), ("load_plans", str(SAMPLE_PLANS))):
+                self.finish(self.product(words[0], words, place))
+        return place
+
+    def twin(self, place: Place) -> Place:
+        """The same database with a Redis of its own, in which nobody works."""
+        self._made += 1
+        return replace(place, redis_url=self._valkey.url_of(self._made))
+
+    def copied(self, place: Place) -> Place:
+        """A place with all that is in the tables of another, to which nobody is connected."""
+        self._made += 1
+        name = f"bench{self._made}"
+        source = place.database_url.rpartition("/")[2]
+        with closing(psycopg2.connect(self._postgres.url)) as connection:
+            connection.autocommit = True
+            statement = f'CREATE DATABASE "{name}" TEMPLATE "{source}" STRATEGY file_copy'
+            connection.cursor().execute(statement)
+        url = self._postgres.url_of(name).replace("postgresql", "postgresql+psycopg2", 1)
+        return Place(url, self._valkey.url_of(self._made), place.root)
+
+    def finish(self, tree: Tree) -> None:
+        """Wait for a command's end. Raises `StandError` where it failed."""
+        code = self._processes[tree.root.pid].wait(COMMAND_SECONDS_MAX)
+        if code:
+            raise StandError(f"{tree.name} ended with {code}: {self._last_words(tree)}")
 
     def require_durable(self) -> str:
         """What the engines say of how they keep things. Raises `StandError` if they might not."""
@@ -163,17 +167,22 @@ class Stand:
 
     def product(self, name: str, words: Sequence[str], place: Place, **more: str) -> Tree:
         """A process of the product, on production's settings."""
-        return self.start(name, (str(ROOT / "manage.py"), *words), product_settings(place) | more)
+        command = (sys.executable, str(place.root / "manage.py"), *words)
+        settings = {**product_settings(place), **more, "PYTHONPATH": str(place.root)}
+        return self.run(name, command, settings)
 
     def start(self, name: str, words: Sequence[str], settings: Mapping[str, str]) -> Tree:
-        """A Python program until the stand is left; its output goes to a file of its own."""
-        log = self._stack.enter_context((self.directory / f"{name}.log").open("ab"))
-        process = spawn(
-            [sys.executable, *words],
-            output=log,
-            environment={**_plain_environment(), **settings, "PYTHONPATH": str(ROOT)},
-        )
+        """A Python program of this checkout."""
+        return self.run(name, (sys.executable, *words), {**settings, "PYTHONPATH": str(ROOT)})
+
+    def run(self, name: str, command: Sequence[str], settings: Mapping[str, str]) -> Tree:
+        """A program until the stand is left; its output goes to a file of its own."""
+        path = self.directory / f"{name}-{len(self._logs)}.log"
+        log = self._stack.enter_context(path.open("ab"))
+        process = spawn(command, output=log, environment={**_plain_environment(), **settings})
         self._stack.callback(end, process, _STOP_STEPS)
+        self._logs[process.pid] = path
+        self._processes[process.pid] = process
         return Tree(name, psutil.Process(process.pid))
 
     def stop(self, tree: Tree) -> None:
@@ -192,11 +201,11 @@ class Stand:
         while not is_so():
             is_gone = not tree.root.is_running() or tree.root.status() == psutil.STATUS_ZOMBIE
             if is_gone or time.monotonic() > deadline:
-                raise StandError(f"no {tree.name} {what}: {self._last_words(tree.name)}")
+                raise StandError(f"no {tree.name} {what}: {self._last_words(tree)}")
             time.sleep(POLL_SECONDS)
 
-    def _last_words(self, name: str) -> str:
-        lines = (self.directory / f"{name}.log").read_text(errors="replace").splitlines()
+    def _last_words(self, tree: Tree) -> str:
+        lines = self._logs[tree.root.pid].read_text(errors="replace").splitlines()
         return " / ".join(lines[-3:]) or "it said nothing"
 
 
@@ -217,14 +226,7 @@ _DURABLE = {
     "appendonly": "yes",
     "appendfsync": "always",
 }
-_QUEUES = (STREAM, WAKE_UP, "celery")
 _STOP_STEPS: Steps = ((signal.SIGTERM, 12.0),)
-_EMPTY = """
-ALTER TABLE ledger_entries DISABLE TRIGGER USER;
-TRUNCATE webhook_events, customers, subscriptions, payments, refunds, disputes, token_accounts,
-         ledger_entries, event_attempts;
-ALTER TABLE ledger_entries ENABLE TRIGGER USER
-"""
 
 
 def _plain_environment() -> dict[str, str]:

@@ -30,7 +30,6 @@ TARGETS: Mapping[str, Target] = {
     "apply.stream.rate": at_least(3_000, 6_000),
     "apply.stream.cpu": at_most(330, 170),
     "apply.duplicates.against_new": at_least(1.0, 1.0),
-    "forms.product.against_celery": at_least(8, 16),
     "whole.rate": at_least(2_200, 4_500),
     "whole.at_500.p50": at_most(50, 20),
     "whole.at_500.p99": at_most(250, 100),
@@ -41,6 +40,23 @@ TARGETS: Mapping[str, Target] = {
     "size.backlog_1000000.minutes": at_most(8, 4),
     # No bound was given for flat; this is what a person would still call so.
     "size.backlog_1000000.growth": at_most(20, 5),
+    # Ratios inside one run, ours over the other's: a host's speed doubles from day to day.
+    "against.accept.rate": at_least(2.0, 2.4),
+    "against.accept.cpu": at_most(0.5, 0.42),
+    "against.accept.at_500.p99": at_most(1.0, 1.0),
+    "against.accept.p99": at_most(0.6, 0.45),
+    "against.apply.new.cpu": at_most(0.8, 0.65),
+    "against.duplicates.against_new": at_least(2.0, 3.0),
+    "against.ignored.against_new": at_least(2.0, 3.0),
+    "against.backlog.time": at_most(0.8, 0.6),
+    "against.memory.receiver": at_most(1.0, 1.0),
+    # As much as then, up to what an allocator makes of the same program twice.
+    "against.memory.worker": at_most(1.03, 1.0),
+    "whole.against_then.cpu": at_most(0.7, 0.55),
+    "whole.against_then.at_500.p50": at_most(1.0, 1.0),
+    "whole.against_sync_engine": at_least(2.3, 3.0),
+    "whole.against_celery": at_least(14, 18),
+    "growth.dearest": at_most(1.15, 1.15),
 }
 
 

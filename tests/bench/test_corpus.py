@@ -28,6 +28,22 @@ def test_events_are_of_handled_types_and_weigh_five_kilobytes() -> None:
     assert len({event.customer_id for event in chosen[1_000:1_500]}) > 50
 
 
+def test_events_to_ignore_are_of_other_types_and_weigh_as_much() -> None:
+    """A receiver has as much to do with them, a worker only to say that it ignores them."""
+    useless = corpus.ignored(COUNT, "a")
+    assert len(useless) == COUNT
+    assert not {event.type for event in useless} & DECODERS.keys()
+    assert 3_000 < corpus.mean_bytes(useless) < 7_000
+
+
+def test_types_that_one_side_has_no_use_for_are_left_out() -> None:
+    """Both sides of a comparison get the same events."""
+    chosen = corpus.events(COUNT, "a")
+    left = corpus.without(chosen, frozenset({"invoice.paid"}))
+    assert {event.type for event in left} == {event.type for event in chosen} - {"invoice.paid"}
+    assert corpus.without(chosen, frozenset()) == chosen
+
+
 def test_requests_carry_a_signature_that_the_receiver_accepts() -> None:
     """What is measured is the checking of real signatures."""
     (event,) = corpus.events(1, "a")

@@ -5,9 +5,9 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from bench import corpus
+from bench.place import Place, StandError
 from bench.growth import grow
 from bench.rivals import usual
-from bench.stand import Place
 from sandbox.simulate.plans import SAMPLE_PLANS
 from workers.commands.catalogue import load_file
 
@@ -64,3 +64,16 @@ def test_grown_tables_keep_their_shape_links_and_indexes(place: Place) -> None:
     assert count(place, "ledger_entries", orphans) == 0
     grow(place, COUNT * 10)
     assert count(place, "webhook_events") == COUNT * 10
+
+
+def test_a_place_tells_what_came_of_events_and_forgets_them(place: Place) -> None:
+    """All but the catalogue, by names that any checkout's tables may have."""
+    chosen = corpus.events(COUNT, "usual")
+    assert place.applied() == count(place, "webhook_events")
+    with pytest.raises(StandError, match="the inbox has"):
+        place.require_applied(chosen)
+    plans = count(place, "plans")
+    place.empty()
+    assert place.applied() == 0
+    assert count(place, "ledger_entries") == 0
+    assert count(place, "plans") == plans > 0
