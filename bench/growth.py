@@ -1,89 +1,116 @@
-"""Makes the tables large in minutes: rows that were applied for real, copied under other ids.
+"""`growth`: what an event costs when many are stored already.
 
-Copies keep their shape, their links and the spread of their ids, so indexes grow as they would;
-nothing is decoded for them. Indexes are made anew at the end, which is what takes minutes less.
+Databases of every size stand side by side, each with a worker of two processes, and are visited in
+turn, several times: a slow stretch of the host falls on all of them. A first visit to each, which
+warms worker and pages, does not count.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
 
-import psycopg2.extensions
+from bench import corpus
+from bench.backlog import Drained, Waiting, drained, fill_stream
+from bench.figures import Findings, ratios
+from bench.place import Place
+from bench.prefill import grow
+from bench.scale import SECONDS_MAX, Scale
+from bench.stand import Stand
+from bench.trees import CpuMeter, Tree
+from sandbox.simulate.engine import Event
 
-from bench.stand import Place
-
-# Table → columns that hold ids, which the copies have their own of.
-IDS = {
-    "webhook_events": ("id", "object_id", "customer_id", "user_id"),
-    "customers": ("id", "user_id", "claimed_event_id"),
-    "subscriptions": ("id", "customer_id", "user_id", "claimed_plan_event_id"),
-    "payments": ("id", "root_id", "customer_id", "subscription_id", "user_id"),
-    "refunds": ("id", "target_id"),
-    "disputes": ("id", "target_id"),
-    "token_accounts": ("user_id",),
-    "ledger_entries": ("user_id", "payment_id", "event_id"),
-}
-# One statement may take as long as this: millions of rows are not copied in a moment.
-STATEMENT_SECONDS_MAX = 3_600
-
-_COLUMNS = """
-SELECT column_name FROM information_schema.columns
-WHERE table_schema = 'public' AND table_name = %s AND is_identity = 'NO'
-ORDER BY ordinal_position
-"""
-_INDEXES = """
-SELECT indexdef, indexrelid::regclass::text
-FROM pg_index JOIN pg_indexes ON indexname = indexrelid::regclass::text
-WHERE tablename = ANY(%s) AND NOT indisunique
-"""
-_SOURCE = "CREATE TEMPORARY TABLE source_{table} AS SELECT * FROM {table}"
+WORKER_PROCESSES = 2
 
 
-def grow(place: Place, rows: int) -> None:
-    """Copy what is in the tables until there are about so many events."""
-    with place.cursor() as cursor:
-        cursor.execute(f"SET statement_timeout = '{STATEMENT_SECONDS_MAX}s'")
-        cursor.execute("SELECT count(*) FROM webhook_events")
-        have = _number(cursor)
-        copies = max(0, (rows - have) // max(1, have))
-        if copies:
-            _copy(cursor, copies, have)
-            cursor.execute("VACUUM ANALYZE")
+@dataclass(frozen=True, slots=True)
+class _Size:
+    """A database that holds so many events, and who applies more."""
+
+    rows: int
+    place: Place
+    worker: Tree
 
 
-def _copy(cursor: psycopg2.extensions.cursor, copies: int, salt: int) -> None:
-    cursor.execute(_INDEXES, (list(IDS),))
-    indexes = cursor.fetchall()
-    for _, name in indexes:
-        cursor.execute(f"DROP INDEX {name}")
-    for table, ids in IDS.items():
-        cursor.execute(_COLUMNS, (table,))
-        columns = [str(row[0]) for row in cursor.fetchall()]
-        cursor.execute(_SOURCE.format(table=table))
-        cursor.execute(_statement(table, columns, ids, copies, salt))
-        cursor.execute(f"DROP TABLE source_{table}")
-    for definition, _ in indexes:
-        cursor.execute(str(definition))
+def measure(stand: Stand, scale: Scale) -> Findings:
+    """Fill them all, then visit them in turn."""
+    found = Findings("growth")
+    sizes = _sizes(stand, scale)
+    done: dict[int, list[Drained]] = {size.rows: [] for size in sizes}
+    for number in range(scale.whole_rounds):
+        # The order turns round, so that none always comes after the same other.
+        for size in sizes if number % 2 else reversed(sizes):
+            stand.progress.step(f"round {number + 1} of {scale.whole_rounds}: {size.rows:,} rows")
+            chosen = corpus.events(scale.growth_events, f"rows{size.rows}-{number}-")
+            done[size.rows].append(_visited(stand, size, chosen))
+    for rows, rounds in done.items():
+        _tell(found, rows, rounds)
+    _tell_growth(found, done)
+    for size in sizes:
+        events = size.place.number("SELECT count(*) FROM webhook_events")
+        gigabytes = size.place.number("SELECT pg_database_size(current_database())") / 1e9
+        found.note(f"growth: {size.rows:,} stored: {events:,} at the end, {gigabytes:.2f} GB")
+    return found
 
 
-def _statement(
-    table: str, columns: Sequence[str], ids: Sequence[str], copies: int, salt: int
-) -> str:
-    shown = [_other(name, salt) if name in ids else f'"{name}"' for name in columns]
-    names = ", ".join(f'"{name}"' for name in columns)
-    return (
-        f"INSERT INTO {table} ({names}) SELECT {', '.join(shown)}"  # noqa: S608 - names are our own tables'.
-        f" FROM source_{table}, generate_series(1, {copies}) AS copy"
-    )
+def _sizes(stand: Stand, scale: Scale) -> list[_Size]:
+    """The databases, small to large; each begins as a copy of the one before it."""
+    places = {0: stand.place()}
+    source = _seed(stand, scale)
+    for rows in sorted(filter(None, scale.table_rows)):
+        stand.progress.step(f"{rows:,} rows are written")
+        # Nobody may be connected to what is copied, so workers start when all are written.
+        source = places[rows] = stand.copied(source)
+        grow(source, rows)
+    sizes = []
+    warming = corpus.events(scale.warm_events, "warm")
+    for rows, place in places.items():
+        stand.progress.step(f"a worker starts beside {rows:,} rows")
+        worker = stand.worker(place, processes=WORKER_PROCESSES)
+        sizes.append(_Size(rows, place, worker))
+        _visited(stand, sizes[-1], warming)
+    return sizes
 
 
-def _other(name: str, salt: int) -> str:
-    """An id of the same kind and length, another one for each copy."""
-    return (
-        f"split_part(\"{name}\", '_', 1) || '_1' ||"
-        f" left(translate(md5(\"{name}\" || '{salt}.' || copy), 'abc', 'XYZ'),"
-        f' greatest(12, length("{name}") - length(split_part("{name}", \'_\', 1)) - 2))'
-    )
+def _seed(stand: Stand, scale: Scale) -> Place:
+    """A database with events that were applied for real, for the others to be grown from."""
+    place = stand.place()
+    worker = stand.worker(place, processes=WORKER_PROCESSES)
+    size = _Size(0, place, worker)
+    stand.progress.step("the events to be copied are applied")
+    _visited(stand, size, corpus.events(scale.growth_events, "seed"))
+    stand.stop(worker)
+    return place
 
 
-def _number(cursor: psycopg2.extensions.cursor) -> int:
-    row = cursor.fetchone()
-    return int(row[0]) if row else 0
+def _visited(stand: Stand, size: _Size, chosen: Sequence[Event]) -> Drained:
+    """New events, applied beside what is stored."""
+    if not size.rows:
+        size.place.empty()
+    fill_stream(size.place, chosen)
+    meter = CpuMeter((size.worker, stand.postgres, stand.valkey))
+    with Waiting(size.place) as waiting:
+        return drained(waiting.in_stream, waiting.send_wake_up, meter, seconds_max=SECONDS_MAX)
+
+
+def _tell(found: Findings, rows: int, rounds: Sequence[Drained]) -> None:
+    title, key = f"with {rows:,} events stored", f"rows_{rows}"
+    of_postgres = [each.cpu_us("PostgreSQL") for each in rounds]
+    found.add(f"{key}.cpu", f"{title}: CPU", "µs/event", (each.cpu_us() for each in rounds))
+    found.add(f"{key}.postgres", f"{title}: CPU of PostgreSQL", "µs/event", of_postgres)
+    found.add(f"{key}.rate", f"{title}: rate", "events/s", (each.rate for each in rounds))
+
+
+def _tell_growth(found: Findings, done: Mapping[int, Sequence[Drained]]) -> None:
+    """Each size over the empty tables, round by round; then the size that is dearest so."""
+    empty = [each.cpu_us() for each in done[0]]
+    by_rows = {
+        rows: ratios((each.cpu_us() for each in rounds), empty)
+        for rows, rounds in done.items()
+        if rows
+    }
+    for rows, values in by_rows.items():
+        title = f"{rows:,} events stored : none stored, CPU"
+        found.add(f"rows_{rows}.against_none", title, "x", values)
+    if by_rows:
+        dearest = max(by_rows.values(), key=median)
+        found.add("dearest", "the dearest size : none stored, CPU", "x", dearest)

@@ -6,7 +6,7 @@ from sqlalchemy import create_engine, text
 
 from bench import corpus
 from bench.place import Place, StandError
-from bench.growth import grow
+from bench.prefill import grow
 from bench.rivals import usual
 from sandbox.simulate.plans import SAMPLE_PLANS
 from workers.commands.catalogue import load_file
