@@ -40,7 +40,7 @@ NAMES_NO_ROW = frozenset(
 INTRODUCTION = f"""\
 # Data model
 
-Written by `{WRITE}` from [db/tables.py](../db/tables.py); a test fails when it is stale.
+Written by `{WRITE}` from [db/tables/](../db/tables/); a test fails when it is stale.
 
 A whole line is a foreign key. A dotted line is a name without one: events come in any order, so a
 row may name another that is not there yet. A user (`user_id`) is the `sub` of a token; users are

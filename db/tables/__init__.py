@@ -1,0 +1,67 @@
+"""Every table, as SQLAlchemy Core sees it.
+
+The migrations are what makes them; a test compares the two. Constraints hold the laws that a
+single row can hold; the append-only law of the ledger is a trigger in the first migration.
+"""
+
+from db.tables.catalogue import (
+    catalogue_revision,
+    plan_prices,
+    plans,
+    prices_without_tokens,
+    stripe_prices,
+)
+from db.tables.checkout import (
+    buyers,
+    checkout_keys,
+    purchases,
+)
+from db.tables.columns import metadata
+from db.tables.ledger import (
+    credit_notes,
+    customers,
+    disputes,
+    ledger_entries,
+    payments,
+    refunds,
+    subscriptions,
+    token_accounts,
+)
+from db.tables.questions import (
+    own_account,
+    questions,
+    stripe_turn,
+)
+from db.tables.queues import (
+    event_attempts,
+    paused_types,
+    reconcile_progress,
+    webhook_events,
+)
+
+__all__ = [
+    "buyers",
+    "catalogue_revision",
+    "checkout_keys",
+    "credit_notes",
+    "customers",
+    "disputes",
+    "event_attempts",
+    "ledger_entries",
+    "metadata",
+    "own_account",
+    "paused_types",
+    "payments",
+    "plan_prices",
+    "plans",
+    "prices_without_tokens",
+    "purchases",
+    "questions",
+    "reconcile_progress",
+    "refunds",
+    "stripe_prices",
+    "stripe_turn",
+    "subscriptions",
+    "token_accounts",
+    "webhook_events",
+]
