@@ -3,6 +3,7 @@
 import contextlib
 import signal
 import time
+from collections.abc import Iterator
 
 from dev.faults.product import ProductError
 from dev.faults.stage import FaultError, Stage
@@ -66,6 +67,39 @@ def receiver_before_its_answer(stage: Stage) -> None:
     for process in stage.product.children("receiver"):
         process.kill()
     stage.product.signal("redis", signal.SIGCONT)
+
+
+def receiver_amid_packets(stage: Stage) -> None:
+    """Kill the receiver, three times, while Redis has just begun to answer packets of many."""
+    for _ in range(3):
+        with packets_under_way(stage):
+            for process in stage.product.children("receiver"):
+                process.kill()
+        stage.product.await_whole()
+
+
+def redis_amid_packets(stage: Stage) -> None:
+    """Kill Redis, three times, when it has just begun to answer packets of many."""
+    for _ in range(3):
+        with packets_under_way(stage):
+            stage.product.main("redis").kill()
+        stage.product.await_whole()
+
+
+@contextlib.contextmanager
+def packets_under_way(stage: Stage) -> Iterator[None]:
+    """A burst fills packets while Redis stands still; the block runs as it goes through them.
+
+    Redis stands still for less than the receiver waits for it, and is then let go for a moment
+    that follows from the seed: some entries are on disk, some answers sent.
+    """
+    with stage.load.burst():
+        time.sleep(0.1)
+        stage.product.signal("redis", signal.SIGSTOP)
+        time.sleep(0.15)
+        stage.product.signal("redis", signal.SIGCONT)
+        stage.pause(0, 0.003)
+        yield
 
 
 def receiver(stage: Stage) -> None:

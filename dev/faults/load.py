@@ -3,11 +3,12 @@
 It remembers when each event was first answered 2xx: that is the promise the product is held to.
 """
 
+import contextlib
 import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from sandbox.simulate.delivery import PATH, Pace, plan_lanes, signature_header
 from sandbox.simulate.engine import Event
@@ -68,6 +69,15 @@ class Load:
     def is_sending(self) -> bool:
         """Whether anything is left to be sent or accepted."""
         return any(thread.is_alive() for thread in self._threads)
+
+    @contextlib.contextmanager
+    def burst(self) -> Iterator[None]:
+        """Send without keeping to the rate until the block ends, so that packets fill."""
+        rate, self._pace.rate = self._pace.rate, None
+        try:
+            yield
+        finally:
+            self._pace.rate = rate
 
     def finish(self, timeout_seconds: float) -> bool:
         """Send the rest as fast as it goes; whether all of it was accepted in time."""

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals process
 
 SEED = int(os.environ.get("FAULTS_SEED", "20261123"))
 MID_TRANSACTION = next(each for each in KILLS if each.title.endswith("killed mid-transaction"))
+AMID_PACKETS = next(each for each in KILLS if each.title == "receiver killed amid packets")
 
 
 def explained(outcome: Outcome) -> str:
@@ -67,6 +68,16 @@ def test_a_stripe_in_trouble_delays_nobody_else(tmp_path: Path) -> None:
     assert outcome.verdict.accepted > 100
 
 
+def broken_build(tmp_path: Path, file: str, has: str, more: str) -> Path:
+    """A copy of the product in which a file, which has this text, ends with this code."""
+    copy = tmp_path / "broken"
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "__pycache__"))
+    source = (copy / file).read_text()
+    assert has in source
+    (copy / file).write_text(source + more)
+    return copy
+
+
 BROKEN = """
 
 _careful = _apply_entries
@@ -82,16 +93,37 @@ def _apply_entries(context, entries, done):
 @pytest.mark.timeout(240)
 def test_a_build_that_acknowledges_before_it_commits_fails_the_same_driver(tmp_path: Path) -> None:
     """The judges can tell: a build that may lose events is found out within half a minute."""
-    copy = tmp_path / "broken"
-    hidden = shutil.ignore_patterns(".*", "__pycache__")
-    shutil.copytree(ROOT, copy, ignore=hidden)
-    drain = copy / "workers" / "pipeline" / "drain.py"
-    source = drain.read_text()
-    assert "\ndef _apply_entries(" in source
-    drain.write_text(source + BROKEN)
+    copy = broken_build(tmp_path, "workers/pipeline/drain.py", "\ndef _apply_entries(", BROKEN)
     # Several, because a duplicate that comes later would make up for one.
     faults = [MID_TRANSACTION] * 6
     outcome = run(Plan(faults, SEED, root=copy, log_path=tmp_path / "product.log"))
     assert outcome.verdict.lost > 0, explained(outcome)
     assert outcome.verdict.wrong_users > 0
+    assert not outcome.verdict.is_clean
+
+
+HASTY = """
+
+_careful = GroupCommit.accept
+_under_way = set()
+
+
+async def accept(self, delivery):
+    task = asyncio.ensure_future(_careful(self, delivery))
+    _under_way.add(task)
+    task.add_done_callback(_under_way.discard)
+    return "stream"
+
+
+GroupCommit.accept = accept
+"""
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(240)
+def test_a_build_that_answers_before_the_disk_does_fails_the_same_driver(tmp_path: Path) -> None:
+    """A receiver killed amid packets has then promised what nobody has."""
+    copy = broken_build(tmp_path, "ingest/intake/group_commit.py", "async def accept(", HASTY)
+    outcome = run(Plan([AMID_PACKETS] * 2, SEED, root=copy, log_path=tmp_path / "product.log"))
+    assert outcome.verdict.lost > 0, explained(outcome)
     assert not outcome.verdict.is_clean
