@@ -80,10 +80,10 @@ def broken_build(tmp_path: Path, file: str, has: str, more: str) -> Path:
 
 BROKEN = """
 
-_careful = _apply_entries
+_careful = apply_entries
 
 
-def _apply_entries(context, entries, done):
+def apply_entries(context, entries, done):
     context.events.acknowledge([entry.entry_id for entry in entries])
     _careful(context, entries, done)
 """
@@ -93,7 +93,7 @@ def _apply_entries(context, entries, done):
 @pytest.mark.timeout(240)
 def test_a_build_that_acknowledges_before_it_commits_fails_the_same_driver(tmp_path: Path) -> None:
     """The judges can tell: a build that may lose events is found out within half a minute."""
-    copy = broken_build(tmp_path, "workers/pipeline/drain.py", "\ndef _apply_entries(", BROKEN)
+    copy = broken_build(tmp_path, "workers/pipeline/drain.py", "import apply_entries", BROKEN)
     # Several, because a duplicate that comes later would make up for one.
     faults = [MID_TRANSACTION] * 6
     outcome = run(Plan(faults, SEED, root=copy, log_path=tmp_path / "product.log"))
