@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import orjson
 from sqlalchemy import Connection, text
 
 from db.ledger.locks import CATALOGUE_LOCK
 from db.ledger.rows import seconds
+from domain.catalogue.features import STATES, Policies, Policy
 from domain.catalogue.plans import Catalogue, CatalogueChange, Plan, TokenlessChange
 from domain.payments.details import SESSION_RANK
 
@@ -47,7 +49,7 @@ def revision(connection: Connection) -> int:
 
 
 def load(connection: Connection) -> Catalogue:
-    """Every version of every plan, and the prices that sell no tokens."""
+    """Every version of every plan, the prices that sell no tokens, and the policies."""
     prices: dict[tuple[int, int], dict[str, int]] = {}
     off_sale: dict[tuple[int, int], set[str]] = {}
     for row in connection.execute(_PRICES):
@@ -71,13 +73,20 @@ def load(connection: Connection) -> Catalogue:
             trial_days=row.trial_days,
             trial_tokens=row.trial_tokens,
             active=row.active,
+            features=row.features,
             prices=prices.get((row.id, row.version), {}),
             stripe_price_ids=price_ids.get((row.id, row.version), {}),
             effective_from=seconds(row.effective_from) or 0,
         )
         for row in connection.execute(_PLANS)
     ]
-    return Catalogue.of(plans, connection.execute(_WITHOUT_TOKENS).scalars())
+    without_tokens = connection.execute(_WITHOUT_TOKENS).scalars()
+    return Catalogue.of(plans, without_tokens, _policies(connection))
+
+
+def _policies(connection: Connection) -> Policies:
+    rows = connection.execute(_POLICIES)
+    return Policies(**{row.status: Policy(row.allows, row.grace_seconds) for row in rows})
 
 
 def current_price_ids(connection: Connection) -> set[str]:
@@ -135,6 +144,17 @@ def save_tokenless(connection: Connection, change: TokenlessChange) -> None:
         connection.execute(_REVISE)
 
 
+def save_policies(connection: Connection, policies: Policies) -> None:
+    """Write what holds while money is missing; call `lock` before reading what was there."""
+    rows = [
+        {"status": status, "allows": policy.allows, "grace_seconds": policy.grace_seconds}
+        for status in STATES
+        for policy in [getattr(policies, status)]
+    ]
+    connection.execute(_SAVE_POLICY, rows)
+    connection.execute(_REVISE)
+
+
 def _plan_columns(plan: Plan) -> dict[str, object]:
     return {
         "id": plan.id,
@@ -148,6 +168,7 @@ def _plan_columns(plan: Plan) -> dict[str, object]:
         "trial_days": plan.trial_days,
         "trial_tokens": plan.trial_tokens,
         "active": plan.active,
+        "features": orjson.dumps(dict(plan.features)).decode(),
     }
 
 
@@ -158,6 +179,13 @@ _ADD_WITHOUT_TOKENS = text(
     "INSERT INTO prices_without_tokens (price_id) VALUES (:price_id) ON CONFLICT DO NOTHING"
 )
 _REMOVE_WITHOUT_TOKENS = text("DELETE FROM prices_without_tokens WHERE price_id = :price_id")
+_POLICIES = text("SELECT status, allows, grace_seconds FROM access_policies")
+_SAVE_POLICY = text(
+    "INSERT INTO access_policies (status, allows, grace_seconds)"
+    " VALUES (:status, :allows, :grace_seconds)"
+    " ON CONFLICT (status) DO UPDATE"
+    " SET allows = EXCLUDED.allows, grace_seconds = EXCLUDED.grace_seconds"
+)
 _PLANS = text("SELECT * FROM plans ORDER BY id, version")
 _PRICES = text("SELECT * FROM plan_prices")
 _PRICE_IDS = text("SELECT * FROM stripe_prices")
@@ -169,12 +197,13 @@ _RETIRE = text("UPDATE plans SET is_current = false WHERE id = :id")
 _SAVE_PLAN = text(
     """
     INSERT INTO plans (id, version, type, name, description, tokens, interval,
-                       interval_count, trial_days, trial_tokens, active)
+                       interval_count, trial_days, trial_tokens, active, features)
     VALUES (:id, :version, :type, :name, :description, :tokens, :interval,
-            :interval_count, :trial_days, :trial_tokens, :active)
+            :interval_count, :trial_days, :trial_tokens, :active, CAST(:features AS jsonb))
     ON CONFLICT (id, version) DO UPDATE
     SET name = EXCLUDED.name, description = EXCLUDED.description,
-        trial_days = EXCLUDED.trial_days, active = EXCLUDED.active
+        trial_days = EXCLUDED.trial_days, active = EXCLUDED.active,
+        features = EXCLUDED.features
     """
 )
 _SAVE_PRICE = text(

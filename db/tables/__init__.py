@@ -4,6 +4,7 @@ The migrations are what makes them; a test compares the two. Constraints hold th
 single row can hold; the append-only law of the ledger is a trigger in the first migration.
 """
 
+from db.tables.access import access_policies, access_states
 from db.tables.catalogue import (
     catalogue_revision,
     plan_prices,
@@ -40,6 +41,8 @@ from db.tables.queues import (
 )
 
 __all__ = [
+    "access_policies",
+    "access_states",
     "buyers",
     "catalogue_revision",
     "checkout_keys",

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Text,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 from db.tables.columns import metadata, time_column
 
@@ -32,6 +33,7 @@ plans = Table(
     Column("is_current", Boolean, nullable=False, server_default="true"),
     Column("interval_count", Integer, nullable=False, server_default="1"),
     time_column("effective_from", nullable=False, default_now=True),
+    Column("features", JSONB, nullable=False, server_default="{}"),
     PrimaryKeyConstraint("id", "version"),
     CheckConstraint("type IN ('full', 'token')", name="plans_type_known"),
     CheckConstraint("interval IN ('day', 'week', 'month', 'year')", name="plans_interval_known"),
@@ -43,6 +45,7 @@ plans = Table(
     CheckConstraint(
         "tokens >= 0 AND trial_tokens >= 0 AND trial_days >= 0", name="plans_not_negative"
     ),
+    CheckConstraint("jsonb_typeof(features) = 'object'", name="plans_features_are_named"),
     Index("plans_one_current", "id", unique=True, postgresql_where=text("is_current")),
     comment="The catalogue; changed terms make a new version, what was sold keeps its own.",
 )

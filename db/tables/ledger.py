@@ -60,6 +60,7 @@ subscriptions = Table(
     Column("versions", LargeBinary),
     Column("undecided", Boolean, nullable=False, server_default="false"),
     time_column("updated_at", nullable=False, default_now=True),
+    time_column("status_since"),
     Index("subscriptions_customer_id", "customer_id"),
     Index("subscriptions_user_id", "user_id", postgresql_where=text("user_id IS NOT NULL")),
     Index("subscriptions_undecided", "id", postgresql_where=text("undecided")),

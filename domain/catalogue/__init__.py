@@ -1,3 +1,3 @@
 """What is sold: plans and their versions, the file they come from, what a new file changes."""
 
-__all__ = ["changes", "file", "plans"]
+__all__ = ["changes", "features", "file", "plans"]

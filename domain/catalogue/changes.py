@@ -110,8 +110,13 @@ def _differences(before: Plan | None, after: Plan, bound: Mapping[str, str]) -> 
         differences.append((f"price {currency}", old, after.sale_prices.get(currency, _OFF_SALE)))
     for price_id, currency in sorted(bound.items()):
         differences.append((f"stripe price {currency}", None, price_id))
+    for name in sorted(before.features.keys() | after.features.keys()):
+        unlocked = (before.features.get(name), after.features.get(name))
+        differences.append((f"feature {name}", *unlocked))
     return tuple(
-        f"{name}: {_shown(old)} -> {_shown(new)}" for name, old, new in differences if old != new
+        f"{name}: {_shown(old)} -> {_shown(new)}"
+        for name, old, new in differences
+        if _shown(old) != _shown(new)
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from domain.catalogue.features import Features, Policies, read_features, read_policies
 from domain.catalogue.plans import INTERVAL_COUNT_MAX, Plan, PlanType
 from domain.errors import CatalogueError
 
@@ -17,7 +18,8 @@ _ID_MAX = 2**31 - 1
 _NO_ID = -1
 _AMOUNT_MAX = 10**15
 _WITHOUT_TOKENS = "prices_without_tokens"
-_TOP_KEYS = frozenset({"plans", _WITHOUT_TOKENS})
+_POLICIES = "policies"
+_TOP_KEYS = frozenset({"plans", _POLICIES, _WITHOUT_TOKENS})
 _KEYS = frozenset(
     {
         "id",
@@ -31,6 +33,7 @@ _KEYS = frozenset(
         "stripe_price_ids",
         "trial_days",
         "trial_tokens",
+        "features",
         "active",
     }
 )
@@ -101,16 +104,25 @@ class _Reader:
             return interval, 1
         return interval, count
 
+    def features(self) -> Features:
+        """What the plan unlocks."""
+        wrong: list[str] = []
+        read = read_features(self.table.get("features", {}), wrong)
+        for why in wrong:
+            self.refuse("features", why)
+        return read
+
     def refuse(self, key: str, why: str) -> None:
         self.problems.append(f"{self.place}: {key} {why}.")
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogueFile:
-    """What a file says: plans, each as its version 1, and prices that sell no tokens."""
+    """What a file says: plans, each as its version 1, prices that sell no tokens, policies."""
 
     plans: tuple[Plan, ...]
     prices_without_tokens: frozenset[str] = frozenset()
+    policies: Policies = field(default_factory=Policies)
 
 
 def _is_sane(value: int | str) -> bool:
@@ -133,10 +145,13 @@ def read_catalogue(document: Mapping[str, Any]) -> CatalogueFile:
         raise CatalogueError("\n".join([*problems, "The file has no [[plans]] tables."]))
     plans = [_read_plan(table, number, problems) for number, table in enumerate(tables, start=1)]
     without_tokens = _read_tokenless(document, problems)
+    wrong: list[str] = []
+    policies = read_policies(document.get(_POLICIES, {}), wrong)
+    problems.extend(f"The file: {_POLICIES} {why}." for why in wrong)
     problems.extend(_clashes(plans, without_tokens))
     if problems:
         raise CatalogueError("\n".join(problems))
-    return CatalogueFile(tuple(plans), without_tokens)
+    return CatalogueFile(tuple(plans), without_tokens, policies)
 
 
 def _read_tokenless(document: Mapping[str, Any], problems: list[str]) -> frozenset[str]:
@@ -181,6 +196,7 @@ def _read_plan(table: object, number: int, problems: list[str]) -> Plan:
         interval_count=interval_count,
         trial_days=reader.whole("trial_days", 0, maximum=730),
         trial_tokens=reader.whole("trial_tokens", 0),
+        features=reader.features(),
         active=bool(fields.get("active", True)),
         prices=prices,
         stripe_price_ids={price_id: currency for currency, price_id in price_ids.items()},

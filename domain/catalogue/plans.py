@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
+from domain.catalogue.features import Features, Policies
+
 PlanType = Literal["full", "token"]
 
 # The intervals that Stripe renews by, each with how many of them one period may have at most:
@@ -30,7 +32,8 @@ class Plan:
     `tokens` are granted per paid period, or per purchase where `interval` is None. A period is
     `interval_count` intervals long. `prices` maps a currency to minor units for one unit of the
     plan: it says what a sale is worth, also in `off_sale_currencies`, in which nobody can buy any
-    more. `stripe_price_ids` maps every Stripe price id bound to this version to its currency.
+    more. `features` are what it unlocks; those of the newest version hold, whatever was bought.
+    `stripe_price_ids` maps every Stripe price id bound to this version to its currency.
     `effective_from` is seconds since 1970.
     """
 
@@ -49,6 +52,7 @@ class Plan:
     effective_from: int = 0
     interval_count: int = 1
     off_sale_currencies: frozenset[str] = frozenset()
+    features: Features = field(default_factory=dict)
 
     @property
     def sale_prices(self) -> dict[str, int]:
@@ -75,17 +79,23 @@ class Catalogue:
     """Every version of every plan, ready to be asked.
 
     `prices_without_tokens` are Stripe price ids of other things that are sold: a setup fee, use
-    beyond what is included.
+    beyond what is included. `policies` say what holds while money is missing.
     """
 
     plans: tuple[Plan, ...] = ()
     prices_without_tokens: frozenset[str] = frozenset()
+    policies: Policies = field(default_factory=Policies)
 
     @classmethod
-    def of(cls, plans: Iterable[Plan], prices_without_tokens: Iterable[str] = ()) -> "Catalogue":
+    def of(
+        cls,
+        plans: Iterable[Plan],
+        prices_without_tokens: Iterable[str] = (),
+        policies: Policies | None = None,
+    ) -> "Catalogue":
         """A catalogue of these versions, in a fixed order."""
         in_order = sorted(plans, key=lambda plan: (plan.id, plan.version))
-        return cls(tuple(in_order), frozenset(prices_without_tokens))
+        return cls(tuple(in_order), frozenset(prices_without_tokens), policies or Policies())
 
     @cached_property
     def _by_price(self) -> dict[str, Plan]:

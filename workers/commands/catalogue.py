@@ -27,6 +27,7 @@ class Loaded:
 
     plans: Sequence[CatalogueChange]
     prices_without_tokens: TokenlessChange
+    policies: Sequence[str]
     still_payable: Sequence[StillPayable]
 
 
@@ -52,10 +53,13 @@ def _load(engine: Engine, wanted: CatalogueFile) -> Loaded:
         tokenless = tokenless_between(current, wanted.prices_without_tokens)
         db.ledger.catalogue.save(connection, changes)
         db.ledger.catalogue.save_tokenless(connection, tokenless)
+        policies = current.policies.differences(wanted.policies)
+        if policies:
+            db.ledger.catalogue.save_policies(connection, wanted.policies)
         still_payable = db.ledger.catalogue.still_payable(connection)
     if changes or tokenless.price_ids:
         derive_after(engine, changes, CatalogueCache(), price_ids=tokenless.price_ids)
-    return Loaded(changes, tokenless, still_payable)
+    return Loaded(changes, tokenless, policies, still_payable)
 
 
 def _parsed(path: Path) -> dict[str, Any]:
@@ -78,7 +82,7 @@ def load_plans(file: Path) -> None:
         raise click.ClickException(str(error)) from error
     for change in loaded.plans:
         _show(change)
-    for difference in loaded.prices_without_tokens.differences:
+    for difference in (*loaded.prices_without_tokens.differences, *loaded.policies):
         click.echo(f"{click.style('~', fg='yellow')} {difference}")
     for payable in loaded.still_payable:
         _warn(payable)
@@ -98,6 +102,7 @@ def _summary(loaded: Loaded) -> str:
     counts = {
         "plans": len(loaded.plans),
         "prices without tokens": len(loaded.prices_without_tokens.price_ids),
+        "policies": len(loaded.policies),
     }
     parts = [f"{count} {what} changed." for what, count in counts.items() if count]
     return " ".join(parts) or "Nothing to change."

@@ -261,7 +261,7 @@ def test_a_key_that_the_file_does_not_have_is_refused(document: dict[str, Any]) 
     """A misspelt one would do nothing, silently."""
     with pytest.raises(CatalogueError) as caught:
         read_catalogue(document | {"price_without_tokens": ["p"], "plan": []})
-    known = "is not known; at its top there are plans, prices_without_tokens."
+    known = "is not known; at its top there are plans, policies, prices_without_tokens."
     assert str(caught.value).splitlines()[:2] == [
         f"The file: plan {known}",
         f"The file: price_without_tokens {known}",

@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 import db.ledger.catalogue
 from db.ledger.rederiving import derive_after
+from domain.catalogue.features import ALLOW, Policies, Policy
 from tests.pipeline import a_worker_context, balances, empty, work
 from tests.stripe_objects import a_line, a_session, an_event, an_invoice
 from workers.commands.catalogue import load_file, load_plans
@@ -60,7 +61,7 @@ def context(shop: WorkerContext) -> WorkerContext:
         connection.execute(
             text(
                 "TRUNCATE plans, plan_prices, stripe_prices, prices_without_tokens,"
-                " purchases, checkout_keys"
+                " access_policies, purchases, checkout_keys"
             )
         )
         connection.execute(text("UPDATE catalogue_revision SET revision = revision + 1"))
@@ -262,6 +263,37 @@ def test_changes_of_prices_without_tokens_are_told(run: Run) -> None:
     assert run(with_fee + PACK.replace("id = 4", "id = 5")).endswith(
         "1 plans changed. 1 prices without tokens changed.\n"
     )
+
+
+def test_features_and_policies_are_told_and_make_no_new_version(
+    context: WorkerContext, run: Run
+) -> None:
+    """They hold for everybody who has the plan, so what was sold needs no version of its own."""
+    plain = PRO.format(tokens=10_000, price="price_1")
+    run(plain)
+    catalogue = f"""
+    [policies]
+    past_due = {{ grace = "7d" }}
+    unpaid = "allow"
+    {plain}features = {{ api = true, seats = 5 }}
+    """
+    assert run(catalogue) == (
+        "~ plan 2 version 1  Pro\n"
+        "    feature api: none -> yes\n"
+        "    feature seats: none -> 5\n"
+        "~ policy past_due: allow -> grace of 7d\n"
+        "~ policy unpaid: refuse -> allow\n"
+        "1 plans changed. 2 policies changed.\n"
+    )
+    assert run(catalogue) == "Nothing to change.\n"
+    with context.engine.connect() as connection:
+        kept = db.ledger.catalogue.load(connection)
+    assert [(plan.version, plan.features) for plan in kept.plans] == [
+        (1, {"api": True, "seats": 5})
+    ]
+    assert kept.policies == Policies(past_due=Policy(True, 604_800), unpaid=ALLOW)  # noqa: FBT003 - a row.
+    assert "    feature seats: 5 -> none\n" in run(catalogue.replace(", seats = 5", ""))
+    assert "~ policy unpaid: allow -> refuse\n" in run(plain)
 
 
 def test_every_problem_of_a_file_is_named_at_once(
