@@ -108,7 +108,7 @@ class Stand:
             upgrade(url)
             load_file(url, SAMPLE_PLANS)
         else:
-            for words in (("migrate",), ("load_plans", str(SAMPLE_PLANS))):
+            for words in (("migrate",), ("load_plans", str(sample_plans(root)))):
                 self.finish(self.product(words[0], words, place))
         return place
 
@@ -219,6 +219,18 @@ def product_settings(place: Place) -> dict[str, str]:
         "LOG_LEVEL": "info",
         "HOST": "127.0.0.1",
     }
+
+
+def sample_plans(root: Path) -> Path:
+    """The catalogue that another checkout ships: ours may say what it does not know yet.
+
+    It sells the same plans at the same prices. Raises `StandError` where there is none.
+    """
+    found = [root / room / SAMPLE_PLANS.name for room in ("sandbox", "dev")]
+    for path in found:
+        if path.is_file():
+            return path
+    raise StandError(f"{root} has no {SAMPLE_PLANS.name}, neither in sandbox nor in dev")
 
 
 _DURABLE = {

@@ -14,6 +14,7 @@ from bench.against.memory import idle_connections
 from bench.against.sides import OURS, THEN, Side, compare
 from bench.figures import Findings
 from bench.place import Place, StandError
+from bench.stand import sample_plans
 from bench.trees import Tree
 
 
@@ -98,3 +99,12 @@ def test_another_checkout_is_told_by_its_folder(tmp_path: Path) -> None:
     """A place works with the code of its own root."""
     assert Place("", "").root == Path(__file__).parents[2]
     assert Place("", "", tmp_path).root == tmp_path
+
+
+def test_another_checkout_sells_by_its_own_catalogue(tmp_path: Path) -> None:
+    """Wherever it kept it then."""
+    with pytest.raises(StandError, match="has no sample_plans"):
+        sample_plans(tmp_path)
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev" / "sample_plans.toml").touch()
+    assert sample_plans(tmp_path) == tmp_path / "dev" / "sample_plans.toml"
