@@ -79,7 +79,7 @@ def merge_parties(
             after = working_set.subscriptions[fact.id].sold
             if before.terms != after.terms:
                 touched.plans[fact.id] = event_id
-            elif before != after:
+            elif before.items != after.items:
                 touched.periods[fact.id] = event_id
 
 

@@ -61,6 +61,7 @@ subscriptions = Table(
     Column("undecided", Boolean, nullable=False, server_default="false"),
     time_column("updated_at", nullable=False, default_now=True),
     time_column("status_since"),
+    time_column("paused_since"),
     Index("subscriptions_customer_id", "customer_id"),
     Index("subscriptions_user_id", "user_id", postgresql_where=text("user_id IS NOT NULL")),
     Index("subscriptions_undecided", "id", postgresql_where=text("undecided")),

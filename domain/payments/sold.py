@@ -12,6 +12,7 @@ from domain.events import Stamp
 from domain.payments.claims import PlanClaim
 
 K = TypeVar("K", int, str)
+COLLECTION_PAUSED = "pause_collection"
 # From when to when, in seconds since 1970.
 Span = tuple[int, int]
 
@@ -59,12 +60,14 @@ class Sold:
 
     `claims` maps each plan that its metadata, or that of its checkout session, ever named to the
     first report that did. `trials` are pairs of a trial's start and end, either None where the
-    report did not say.
+    report did not say. `entered` maps each status, and `COLLECTION_PAUSED`, to the newest second at
+    which a report said that it had just begun.
     """
 
     claims: Mapping[int, Stamp] = field(default_factory=dict)
     trials: frozenset[tuple[int | None, int | None]] = frozenset()
     items: Mapping[str, SoldItem] = field(default_factory=dict)
+    entered: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def claim(self) -> PlanClaim | None:
@@ -82,6 +85,19 @@ class Sold:
         """When a report first named a plan, in seconds since 1970."""
         stamp = self.claims.get(plan_id)
         return stamp.created if stamp else None
+
+    def status_since(self, status: str | None, reported: int) -> int:
+        """When a status began that was last reported at a time, in seconds since 1970.
+
+        It is the time of that report where none says more, or where another status began later.
+        """
+        statuses = {state: at for state, at in self.entered.items() if state != COLLECTION_PAUSED}
+        began = statuses.get(status or "", -1)
+        return began if began >= max(statuses.values(), default=0) else reported
+
+    def paused_since(self, reported: int) -> int:
+        """When a pause of collection began that was last reported at a time, likewise."""
+        return self.entered.get(COLLECTION_PAUSED, reported)
 
     def had_trial(self, start: int | None, end: int | None) -> bool:
         """Whether a trial began at this start, or ended at this end."""
@@ -102,6 +118,10 @@ class Sold:
                     other.items.get(item_id, SoldItem())
                 )
                 for item_id in _keys(self.items, other.items)
+            },
+            entered={
+                state: max(self.entered.get(state, 0), other.entered.get(state, 0))
+                for state in _keys(self.entered, other.entered)
             },
         )
 

@@ -3,7 +3,7 @@
 A report is read in the shape before or since API version 2025-03-31.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from domain.json_values import (
     text_of,
     time_of,
 )
-from domain.payments.sold import ItemPrice, Sold, SoldItem
+from domain.payments.sold import COLLECTION_PAUSED, ItemPrice, Sold, SoldItem
 
 FINAL_STATUSES = frozenset({"canceled", "incomplete_expired"})
 STATUSES = FINAL_STATUSES | {"incomplete", "trialing", "active", "past_due", "unpaid", "paused"}
@@ -128,7 +128,16 @@ def sold_of(version: Version) -> Sold:
         claims={} if state.plan_id is None else {state.plan_id: stamp},
         trials=frozenset({trial} if any(trial) else ()),
         items={item.id: _sold_item(item) for item in state.items if item.id},
+        entered=dict(_entered(version, state)),
     )
+
+
+def _entered(version: Version, state: SubscriptionState) -> Iterator[tuple[str, int]]:
+    """What a report says has just begun: its status, a pause of collection."""
+    if state.status and (version.is_first or version.is_deleted or "status" in version.previous):
+        yield state.status, version.created
+    if state.pause and (version.is_first or COLLECTION_PAUSED in version.previous):
+        yield COLLECTION_PAUSED, version.created
 
 
 def _sold_item(item: Item) -> SoldItem:

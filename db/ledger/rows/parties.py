@@ -73,14 +73,16 @@ def subscription_row(subscription: Subscription) -> Row:
         "items": [],
         "cancel_at_period_end": False,
     }
-    return row | (_state_columns(version) if version else {})
+    return row | (_state_columns(version, subscription.sold) if version else {})
 
 
-def _state_columns(version: Version) -> Row:
+def _state_columns(version: Version, sold: Sold) -> Row:
     state = state_of(version)
     return {
         "user_id": state.user_id,
         "status": state.status,
+        "status_since": when(sold.status_since(state.status, version.created)),
+        "paused_since": when(sold.paused_since(version.created)) if state.pause else None,
         "items": [_ITEM.row(item) for item in state.items],
         "cancel_at_period_end": state.cancel_at_period_end,
         "cancel_at": when(state.cancel_at),
@@ -107,6 +109,7 @@ def _sold_kept(sold: Sold) -> Row:
             ]
             for item_id, item in sold.items.items()
         },
+        "entered": dict(sold.entered),
     }
     return {key: value for key, value in kept.items() if value}
 
@@ -122,6 +125,7 @@ def _sold_from(kept: Mapping[str, Any]) -> Sold:
             )
             for item_id, (prices, periods) in kept.get("items", {}).items()
         },
+        entered=kept.get("entered", {}),
     )
 
 

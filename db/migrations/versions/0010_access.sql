@@ -11,7 +11,9 @@ CREATE TABLE access_policies (
 );
 COMMENT ON TABLE access_policies IS 'Whether features stay while money is missing, and for how long; no row is the default.';
 
-ALTER TABLE subscriptions ADD COLUMN status_since TIMESTAMP WITH TIME ZONE;
+ALTER TABLE subscriptions
+    ADD COLUMN status_since TIMESTAMP WITH TIME ZONE,
+    ADD COLUMN paused_since TIMESTAMP WITH TIME ZONE;
 
 CREATE TABLE access_states (
     user_id TEXT NOT NULL,
