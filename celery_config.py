@@ -36,6 +36,9 @@ ACCOUNT = "workers.tasks.account"
 # Once the account is known, the task is one query.
 ACCOUNT_SECONDS = 60.0
 
+ACCESS = "workers.tasks.access"
+ACCESS_SECONDS = 2.0
+
 RECONCILE = "workers.tasks.reconcile"
 # It has no stream entry in hand and may wait for Stripe, for less than the visibility timeout.
 RECONCILE_SOFT_TIME_LIMIT_SECONDS = 35
@@ -138,6 +141,11 @@ def _beat_options(settings: product.Settings) -> dict[str, Any]:
             "account": {
                 "task": ACCOUNT,
                 "schedule": ACCOUNT_SECONDS,
+                "options": {"expires": SWEEP_EXPIRES_SECONDS},
+            },
+            "access": {
+                "task": ACCESS,
+                "schedule": ACCESS_SECONDS,
                 "options": {"expires": SWEEP_EXPIRES_SECONDS},
             },
             "reconcile": {

@@ -77,7 +77,7 @@ def empty(engine: Engine) -> None:
             text(
                 "TRUNCATE webhook_events, customers, subscriptions, payments, refunds, disputes,"
                 " credit_notes, token_accounts, ledger_entries, event_attempts, paused_types,"
-                " reconcile_progress, questions, stripe_turn"
+                " access_states, reconcile_progress, questions, stripe_turn"
             )
         )
         connection.execute(text("ALTER TABLE ledger_entries ENABLE TRIGGER USER"))

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import Connection
 
+from db.access import states
 from db.ledger import loading, locks, writing
 from db.ledger.catalogue import CatalogueCache
 from db.ledger.writing import post
@@ -51,9 +52,14 @@ def apply(
     loading.load_money(connection, working_set, touched, plain, locked)
     merge_money(working_set, touched, facts)
     loading.load_owners(connection, working_set, locked)
-    derived = derive_touched(working_set, touched, catalogue.get(connection))
+    plans = catalogue.get(connection)
+    derived = derive_touched(working_set, touched, plans)
     derived.postings += loading.lacking_adjustments(connection, plain)
-    writing.save(connection, working_set, touched, derived)
+    if is_alone:
+        writing.save(connection, working_set, touched, derived)
+        return derived
+    with states.watching(connection, working_set, touched, derived, plans):
+        writing.save(connection, working_set, touched, derived)
     return derived
 
 
