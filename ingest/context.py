@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 import celery_config
 from db.engine import make_engine
+from db.queue.copies import WAIT_SECONDS_MAX
 from db.queue.stream import EventStream, connect
 from ingest.http.auth import Authenticator
 from ingest.intake.durability import DurabilityCheck
@@ -52,10 +53,13 @@ def open_context(
     engine = make_engine(
         settings.database_url, pool_size=DATABASE_CONNECTIONS, application_name="fiko-billing web"
     )
-    client = connect(settings.redis_url, timeout_seconds=REDIS_TIMEOUT_SECONDS)
-    durability = DurabilityCheck(client, settings.intake)
+    copies = settings.redis_copies
+    # A packet with too few copies must be answered so, not be cut off.
+    timeout_seconds = REDIS_TIMEOUT_SECONDS + (WAIT_SECONDS_MAX if copies else 0.0)
+    client = connect(settings.redis_url, timeout_seconds=timeout_seconds)
+    durability = DurabilityCheck(client, settings.intake, copies=copies)
     intake = Intake(
-        stream=EventStream(client),
+        stream=EventStream(client, copies=copies),
         durability=durability,
         engine=engine,
         send_wake_up=send_wake_up or BackgroundWakeUp(_broker_wake_up(settings)),

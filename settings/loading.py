@@ -25,6 +25,7 @@ class Settings:
     database_url: str = field(repr=False)
     redis_url: str = field(repr=False)
     celery_broker_url: str = field(repr=False)
+    redis_copies: int
     intake: str
     stripe_enabled: bool
     stripe_test_mode: bool
@@ -118,6 +119,7 @@ def _read(reader: Reader) -> Settings:
         database_url=reader.database("DATABASE_URL"),
         redis_url=redis_url,
         celery_broker_url=broker_url or redis_url,
+        redis_copies=reader.number("REDIS_COPIES", "from 0 to 9", default=0, highest=9),
         intake=reader.choice("INTAKE", "auto", "stream", "inbox"),
         stripe_enabled=reader.flag("STRIPE_ENABLED", default=True),
         stripe_test_mode=test_mode,

@@ -3,6 +3,7 @@
 __all__ = [
     "attempts",
     "backlog",
+    "copies",
     "deliveries",
     "durability",
     "heartbeat",
