@@ -7,9 +7,11 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
+from settings import sentinel
 from settings.reader import EXAMPLES, Reader
 
-_BROKER_SCHEMES = ("redis", "rediss", "unix", "amqp", "amqps")
+_REDIS_SCHEMES = ("redis", "rediss", "unix", sentinel.SCHEME)
+_BROKER_SCHEMES = (*_REDIS_SCHEMES, "amqp", "amqps")
 
 _VARIABLES = {"stripe_webhook_secrets": "STRIPE_WEBHOOK_SECRET", "data_dir": "BILLING_DATA"}
 
@@ -112,7 +114,7 @@ def _require(
 
 
 def _read(reader: Reader) -> Settings:
-    redis_url = reader.connection("REDIS_URL", "redis", "rediss", "unix")
+    redis_url = reader.connection("REDIS_URL", *_REDIS_SCHEMES)
     broker_url = reader.connection("CELERY_BROKER_URL", *_BROKER_SCHEMES)
     test_mode = reader.flag("STRIPE_TEST_MODE", default=True)
     return Settings(

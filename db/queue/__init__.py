@@ -11,5 +11,6 @@ __all__ = [
     "inbox_reads",
     "leases",
     "pauses",
+    "servers",
     "stream",
 ]

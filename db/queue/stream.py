@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from db.queue.copies import Copies
 from db.queue.redis_connection import RedisLine, packed
+from db.queue.servers import open_client
 from domain.events import Delivery
 
 STREAM = "billing:events"
@@ -87,16 +86,9 @@ class Appended:
 def connect(redis_url: str, *, timeout_seconds: float = 0.5) -> redis.Redis:
     """A client that gives up after `timeout_seconds` and never retries by itself.
 
-    redis-py 8 would wait 5 s and retry ten times, which a receiver must not.
+    Where the URL names Sentinels, it is connected to the server that they call the primary.
     """
-    return redis.Redis.from_url(
-        redis_url,
-        socket_timeout=timeout_seconds,
-        socket_connect_timeout=timeout_seconds,
-        socket_keepalive=True,
-        retry=Retry(NoBackoff(), 0),
-        protocol=2,
-    )
+    return open_client(redis_url, timeout_seconds)
 
 
 class EventStream:
