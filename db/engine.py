@@ -14,11 +14,13 @@ def make_engine(
     pool_size: int = 4,
     statement_timeout_ms: int = STATEMENT_TIMEOUT_MS,
     application_name: str = "fiko-billing",
+    low_balance: float = 0.1,
 ) -> Engine:
     """A pool of at most `pool_size` connections; make it after fork, one a process.
 
     Every connection has the timeouts named above and TCP keepalives, so a dead peer is noticed
-    within seconds. A pooled connection is tested before use (`pool_pre_ping`).
+    within seconds. A pooled connection is tested before use (`pool_pre_ping`). Users are told of
+    a low balance below this share of their last grant, whoever moves it.
     """
     options = (
         f"-c statement_timeout={statement_timeout_ms} -c lock_timeout={LOCK_TIMEOUT_MS}"
@@ -33,6 +35,7 @@ def make_engine(
         pool_pre_ping=True,
         # Parameters are users and amounts, and errors end in logs.
         hide_parameters=True,
+        execution_options={"low_balance": low_balance},
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
             "keepalives_idle": 10,

@@ -37,6 +37,8 @@ GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO billing_app;
 
 -- Entries are added, never changed.
 REVOKE UPDATE, DELETE ON ledger_entries FROM billing_app;
+-- What was told is not told otherwise later; it is deleted once everybody has it.
+REVOKE UPDATE ON outbox FROM billing_app;
 -- Balances move, they do not vanish.
 REVOKE DELETE ON token_accounts FROM billing_app;
 -- What users set out to buy stays known, and so does whose customer was made for it.

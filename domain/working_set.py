@@ -152,12 +152,14 @@ class Derived:
     """What must be written: the root of every object looked at, payments, ledger entries.
 
     `notes` say, by the event that led to it, what is worth nothing yet or hangs in the air.
+    `told` are the users whom whoever wrote it tells of it.
     """
 
     roots: dict[str, str] = field(default_factory=dict)
     payments: dict[str, Payment] = field(default_factory=dict)
     postings: list[Posting] = field(default_factory=list)
     notes: dict[str, list[str]] = field(default_factory=dict)
+    told: set[str] = field(default_factory=set)
 
 
 def derive_touched(working_set: WorkingSet, touched: Touched, catalogue: Catalogue) -> Derived:

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 import celery_config
 from db.engine import make_engine
-from db.queue.copies import WAIT_SECONDS_MAX
+from db.outbox.hints import Hints
 from db.queue.stream import EventStream, connect
 from ingest.http.auth import Authenticator
 from ingest.intake.durability import DurabilityCheck
@@ -40,6 +40,7 @@ class ReceiverContext:
     durability: DurabilityCheck
     intake: Intake
     authenticator: Authenticator
+    hints: Hints
     gateway: StripeGateway | None = None
 
 
@@ -51,15 +52,15 @@ def open_context(
     `send_wake_up` asks for a drain in another way than by the broker.
     """
     engine = make_engine(
-        settings.database_url, pool_size=DATABASE_CONNECTIONS, application_name="fiko-billing web"
+        settings.database_url,
+        pool_size=DATABASE_CONNECTIONS,
+        application_name="fiko-billing web",
+        low_balance=settings.low_balance,
     )
-    copies = settings.redis_copies
-    # A packet with too few copies must be answered so, not be cut off.
-    timeout_seconds = REDIS_TIMEOUT_SECONDS + (WAIT_SECONDS_MAX if copies else 0.0)
-    client = connect(settings.redis_url, timeout_seconds=timeout_seconds)
-    durability = DurabilityCheck(client, settings.intake, copies=copies)
+    client = connect(settings.redis_url, timeout_seconds=REDIS_TIMEOUT_SECONDS)
+    durability = DurabilityCheck(client, settings.intake)
     intake = Intake(
-        stream=EventStream(client, copies=copies),
+        stream=EventStream(client),
         durability=durability,
         engine=engine,
         send_wake_up=send_wake_up or BackgroundWakeUp(_broker_wake_up(settings)),
@@ -71,6 +72,7 @@ def open_context(
         durability=durability,
         intake=intake,
         authenticator=Authenticator(settings),
+        hints=Hints(client),
         gateway=open_gateway(settings),
     )
 

@@ -7,11 +7,9 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from settings import sentinel
 from settings.reader import EXAMPLES, Reader
 
-_REDIS_SCHEMES = ("redis", "rediss", "unix", sentinel.SCHEME)
-_BROKER_SCHEMES = (*_REDIS_SCHEMES, "amqp", "amqps")
+_BROKER_SCHEMES = ("redis", "rediss", "unix", "amqp", "amqps")
 
 _VARIABLES = {"stripe_webhook_secrets": "STRIPE_WEBHOOK_SECRET", "data_dir": "BILLING_DATA"}
 
@@ -27,7 +25,6 @@ class Settings:
     database_url: str = field(repr=False)
     redis_url: str = field(repr=False)
     celery_broker_url: str = field(repr=False)
-    redis_copies: int
     intake: str
     stripe_enabled: bool
     stripe_test_mode: bool
@@ -41,6 +38,8 @@ class Settings:
     stripe_cancel_url: str
     stripe_portal_return_url: str
     trials: str
+    low_balance: float
+    destinations_allow_private: bool
     jwt_secret: str = field(repr=False)
     jwt_jwks_url: str
     jwt_audience: str
@@ -114,14 +113,13 @@ def _require(
 
 
 def _read(reader: Reader) -> Settings:
-    redis_url = reader.connection("REDIS_URL", *_REDIS_SCHEMES)
+    redis_url = reader.connection("REDIS_URL", "redis", "rediss", "unix")
     broker_url = reader.connection("CELERY_BROKER_URL", *_BROKER_SCHEMES)
     test_mode = reader.flag("STRIPE_TEST_MODE", default=True)
     return Settings(
         database_url=reader.database("DATABASE_URL"),
         redis_url=redis_url,
         celery_broker_url=broker_url or redis_url,
-        redis_copies=reader.number("REDIS_COPIES", "from 0 to 9", default=0, highest=9),
         intake=reader.choice("INTAKE", "auto", "stream", "inbox"),
         stripe_enabled=reader.flag("STRIPE_ENABLED", default=True),
         stripe_test_mode=test_mode,
@@ -135,6 +133,8 @@ def _read(reader: Reader) -> Settings:
         stripe_cancel_url=reader.web_url("STRIPE_CANCEL_URL"),
         stripe_portal_return_url=reader.web_url("STRIPE_PORTAL_RETURN_URL"),
         trials=reader.choice("TRIALS", "once", "per_plan"),
+        low_balance=reader.share("LOW_BALANCE", default="0.1"),
+        destinations_allow_private=reader.flag("DESTINATIONS_ALLOW_PRIVATE", default=False),
         jwt_secret=reader.jwt_secret("JWT_SECRET"),
         jwt_jwks_url=reader.trusted_url("JWT_JWKS_URL"),
         jwt_audience=reader.text("JWT_AUDIENCE"),

@@ -1,6 +1,6 @@
 """The worker's context: what its tasks need, made once a process, after the fork."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 import settings
 from db.engine import make_engine
 from db.ledger.catalogue import CatalogueCache
+from db.outbox.hints import Hints
 from db.queue import stream
 from db.queue.heartbeat import Heartbeat
 from db.queue.leases import Leased
@@ -23,8 +24,8 @@ from workers.questions.own_account import OwnAccount, configured
 REDIS_TIMEOUT_SECONDS = 3.0
 
 
-def _nothing() -> None:
-    """Do nothing: the default where no sweep is to be noted."""
+def _nothing(*_: object) -> None:
+    """Do nothing: the default where no sweep is to be noted, and nobody listens to hints."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,8 @@ class WorkerContext:
 
     `consumer` is its name in the stream's group. Without a `gateway` (no Stripe key) the worker
     asks Stripe nothing. `test_mode` is the mode whose events it applies; None applies both. It
-    applies no event of another account than `own`. `beat` notes that a sweep runs. A failed event
+    applies no event of another account than `own`. `beat` notes that a sweep runs, `hint` says whom
+    there are new messages for. A failed event
     is retried after `retry_delays_seconds`. `trials` is the setting: what a user tries once.
     `is_gone` says whether the process of a consumer's name has certainly ended. `size` is how many
     events are taken at once. `left` are leased events that this process could not try.
@@ -47,6 +49,7 @@ class WorkerContext:
     test_mode: bool | None = None
     own: OwnAccount = field(default_factory=OwnAccount)
     beat: Callable[[], object] = _nothing
+    hint: Callable[[Collection[str]], object] = _nothing
     retry_delays_seconds: Sequence[float] = RETRY_DELAYS_SECONDS
     trials: str = "once"
     is_gone: Callable[[str], bool] = consumer_id.is_gone
@@ -65,13 +68,19 @@ def context() -> WorkerContext:
     config = settings.load(needs=("database_url", "redis_url"))
     client = stream.connect(config.redis_url, timeout_seconds=REDIS_TIMEOUT_SECONDS)
     return WorkerContext(
-        engine=make_engine(config.database_url, pool_size=2, application_name="fiko-worker"),
+        engine=make_engine(
+            config.database_url,
+            pool_size=2,
+            application_name="fiko-worker",
+            low_balance=config.low_balance,
+        ),
         events=EventStream(client),
         consumer=consumer_id.own_name(),
         gateway=open_gateway(config),
         test_mode=config.stripe_test_mode,
         own=configured(config),
         beat=Heartbeat(client).beat,
+        hint=Hints(client).publish,
         retry_delays_seconds=config.retry_delays_seconds,
         trials=config.trials,
     )

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, RowMapping, text
 
+from db.outbox import changes, messages
+from db.outbox.changes import Moved
 from db.queries import LedgerEntry
 from domain.errors import BillingError, KeyReusedError
 
@@ -37,7 +39,8 @@ def debit(
     pipeline's postings queue with them. Raises `KeyReusedError` or `InsufficientTokensError`.
     """
     # A user without an account has nothing to lock, nothing to spend and no entry to repeat.
-    balance = connection.execute(_LOCK, {"user_id": user_id}).scalar_one_or_none() or 0
+    account = connection.execute(_LOCK, {"user_id": user_id}).one_or_none()
+    balance = account.balance if account else 0
     # Looked for under the lock: what was posted before it was granted is visible now.
     posted = (
         connection.execute(_POSTED, {"user_id": user_id, "key": idempotency_key})
@@ -61,7 +64,11 @@ def debit(
         .mappings()
         .one()
     )
-    return Debited(LedgerEntry(**entry), is_new=True)
+    debited = LedgerEntry(**entry)
+    last_grant = account.last_grant if account else None
+    moved = Moved(user_id, balance, balance - amount, last_grant, debited.created_at)
+    messages.write(connection, list(changes.of_tokens(connection, [moved])))
+    return Debited(debited, is_new=True)
 
 
 def _repeated(posted: RowMapping, amount: int, reason: str) -> LedgerEntry:
@@ -72,7 +79,7 @@ def _repeated(posted: RowMapping, amount: int, reason: str) -> LedgerEntry:
 
 
 _COLUMNS = "id, delta, kind, balance_after, payment_id, event_id, reason, created_at"
-_LOCK = text("SELECT balance FROM token_accounts WHERE user_id = :user_id FOR UPDATE")
+_LOCK = text("SELECT balance, last_grant FROM token_accounts WHERE user_id = :user_id FOR UPDATE")
 _POSTED = text(
     f"SELECT {_COLUMNS} FROM ledger_entries"  # noqa: S608 - the names are our own.
     " WHERE user_id = :user_id AND idempotency_key = :key"

@@ -1,8 +1,8 @@
 """Who may write what: the subjects of facts, locked in one order, and more of them when need be.
 
 Order of locks, the same in every transaction: inbox rows, subjects (advisory, sorted), token
-accounts (sorted by user). Statements run at READ COMMITTED, so what is read after a lock is
-fresh.
+accounts (sorted by user), the users' numbers of messages (sorted by user). Statements run at READ
+COMMITTED, so what is read after a lock is fresh.
 """
 
 import hashlib

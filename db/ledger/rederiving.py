@@ -22,7 +22,8 @@ def derive_after(
 
     Those are payments that wait for a plan, that were bought by a price id which now has one, or
     that are younger than the new versions. `price_ids` are further ones whose worth has changed:
-    they got into the prices without tokens, or out of them.
+    they got into the prices without tokens, or out of them. Users of subscriptions that may now
+    be shown with another plan are told.
     """
     bound = [price_id for change in changes for price_id in change.bound_price_ids]
     concerned = {
@@ -34,9 +35,26 @@ def derive_after(
         with engine.connect() as connection:
             rows = connection.execute(_CONCERNED, concerned | {"after": last, "limit": batch}).all()
         if not rows:
+            _tell_subscriptions(engine, concerned, cache, batch)
             return looked_at
         _derive_again(engine, dict.fromkeys([row.id for row in rows]), cache)
         last, looked_at = rows[-1].id, looked_at + len(rows)
+
+
+def _tell_subscriptions(
+    engine: Engine, concerned: Mapping[str, object], cache: CatalogueCache, batch: int
+) -> None:
+    last = ""
+    while True:
+        with engine.begin() as connection:
+            rows = connection.execute(
+                _SUBSCRIPTIONS_CONCERNED, {**concerned, "after": last, "limit": batch}
+            ).all()
+            if not rows:
+                return
+            subjects = [row.customer_id or row.id for row in rows]
+            unit_of_work.tell_subscriptions(connection, [row.id for row in rows], subjects, cache)
+        last = rows[-1].id
 
 
 def _derive_again(engine: Engine, ids: Mapping[str, str | None], cache: CatalogueCache) -> None:
@@ -64,6 +82,16 @@ _CONCERNED = text(
                             jsonb_array_elements(item.value -> 0) AS price
                 WHERE subscriptions.id = payments.subscription_id
                   AND price ->> 0 = ANY(CAST(:price_ids AS text[])))))
+    ORDER BY id LIMIT :limit
+    """
+)
+_SUBSCRIPTIONS_CONCERNED = text(
+    """
+    SELECT id, customer_id FROM subscriptions
+    WHERE id > :after AND status IS NOT NULL
+      AND (coalesce(named_plan_id, claimed_plan_id) = ANY(CAST(:plan_ids AS integer[]))
+           OR EXISTS (SELECT FROM jsonb_array_elements(items) AS item
+                      WHERE item ->> 'price_id' = ANY(CAST(:price_ids AS text[]))))
     ORDER BY id LIMIT :limit
     """
 )

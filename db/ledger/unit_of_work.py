@@ -8,14 +8,16 @@ from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import Connection
 
-from db.access import states
+from db import queries
 from db.ledger import loading, locks, writing
 from db.ledger.catalogue import CatalogueCache
-from db.ledger.writing import post
+from db.outbox import changes, messages
+from db.outbox.changes import Before
 from domain.decode.facts import Fact
 from domain.payments.claims import Customer
 from domain.working_set import (
     Derived,
+    Posting,
     Touched,
     WorkingSet,
     derive_touched,
@@ -47,20 +49,45 @@ def apply(
         return Derived()
     locked = None if is_alone else locks.acquire(connection, names)
     working_set = loading.load_parties(connection, plain, locked)
+    before = Before(dict(working_set.customers), dict(working_set.subscriptions))
     touched = Touched(objects=dict(again or {}))
     merge_parties(working_set, touched, facts)
     loading.load_money(connection, working_set, touched, plain, locked)
+    before.objects = dict(working_set.objects)
     merge_money(working_set, touched, facts)
     loading.load_owners(connection, working_set, locked)
     plans = catalogue.get(connection)
     derived = derive_touched(working_set, touched, plans)
     derived.postings += loading.lacking_adjustments(connection, plain)
-    if is_alone:
-        writing.save(connection, working_set, touched, derived)
-        return derived
-    with states.watching(connection, working_set, touched, derived, plans):
-        writing.save(connection, working_set, touched, derived)
+    moved = writing.save(connection, working_set, touched, derived)
+    if not is_alone:
+        told = [
+            *changes.of_payments(before, working_set, derived, plans),
+            *changes.of_subscriptions(
+                connection, before, working_set, touched, facts=plain, catalogue=plans
+            ),
+            *changes.of_tokens(connection, moved),
+        ]
+        derived.told = messages.write(connection, told)
     return derived
+
+
+def post(connection: Connection, postings: Sequence[Posting]) -> None:
+    """Append ledger entries that nothing was derived for, move the balances, and tell of them."""
+    moved = writing.post(connection, postings)
+    messages.write(connection, list(changes.of_tokens(connection, moved)))
+
+
+def tell_subscriptions(
+    connection: Connection, ids: Sequence[str], subjects: Collection[str], catalogue: CatalogueCache
+) -> None:
+    """Tell the users of these subscriptions what the catalogue of now makes of them.
+
+    `subjects` are who they belong to: these are locked, so nothing newer was told before.
+    """
+    locks.acquire(connection, subjects)
+    rows = queries.subscriptions_shown(connection, ids, (), catalogue.get(connection))
+    messages.write(connection, list(changes.between((), rows)))
 
 
 def loaded(connection: Connection, customer_ids: Collection[str], touched: Touched) -> WorkingSet:

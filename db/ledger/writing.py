@@ -1,20 +1,21 @@
 """Writes what changed: one statement a table, ledger entries and balances together."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import orjson
 from sqlalchemy import Connection, text
 
 from db.ledger import rows
 from db.ledger.upsert import Upsert
+from db.outbox.changes import Moved
 from db.tables import credit_notes, customers, disputes, payments, refunds, subscriptions
 from domain.working_set import Derived, Posting, Touched, WorkingSet
 
 
 def save(
     connection: Connection, working_set: WorkingSet, touched: Touched, derived: Derived
-) -> None:
-    """Write what the merge touched and what was derived from it."""
+) -> list[Moved]:
+    """Write what the merge touched and what was derived from it; returns the balances moved."""
     _CUSTOMER_ROWS.run(
         connection,
         [
@@ -45,7 +46,7 @@ def save(
             for note_id in touched.credit_notes
         ],
     )
-    post(connection, derived.postings)
+    return post(connection, derived.postings)
 
 
 def _changed_payment_rows(
@@ -64,17 +65,19 @@ def _changed_payment_rows(
     return changed
 
 
-def post(connection: Connection, postings: Sequence[Posting]) -> None:
-    """Append ledger entries and move the balances with them."""
+def post(connection: Connection, postings: Sequence[Posting]) -> list[Moved]:
+    """Append ledger entries and move the balances with them; returns the accounts moved."""
     if not postings:
-        return
+        return []
     sums: dict[str, int] = {}
+    grants: dict[str, int] = {}
     for posting in postings:
         sums[posting.entry.user_id] = sums.get(posting.entry.user_id, 0) + posting.entry.delta
-    users = sorted(sums)
-    moved = connection.execute(_MOVE, {"users": users, "deltas": [sums[user] for user in users]})
+        if posting.entry.kind == "grant":
+            grants[posting.entry.user_id] = posting.entry.delta
+    moved = _move(connection, sums, grants)
     # The balances returned are those after the whole batch; entries count up to them.
-    running = {row.user_id: row.balance - sums[row.user_id] for row in moved}
+    running = {account.user_id: account.before for account in moved}
     entries = []
     for posting in postings:
         entry = posting.entry
@@ -92,16 +95,35 @@ def post(connection: Connection, postings: Sequence[Posting]) -> None:
             }
         )
     connection.execute(_POST, {"rows": orjson.dumps(entries).decode()})
+    return moved
+
+
+def _move(
+    connection: Connection, sums: Mapping[str, int], grants: Mapping[str, int]
+) -> list[Moved]:
+    users = sorted(sums)
+    rows = connection.execute(
+        _MOVE,
+        {
+            "users": users,
+            "deltas": [sums[user] for user in users],
+            "grants": [grants.get(user) for user in users],
+        },
+    )
+    return [Moved(row.user_id, row.balance - sums[row.user_id], *row[1:]) for row in rows]
 
 
 _MOVE = text(
     """
-    INSERT INTO token_accounts (user_id, balance)
-    SELECT user_id, delta
-    FROM unnest(CAST(:users AS text[]), CAST(:deltas AS bigint[])) AS new (user_id, delta)
+    INSERT INTO token_accounts (user_id, balance, last_grant)
+    SELECT user_id, delta, granted
+    FROM unnest(CAST(:users AS text[]), CAST(:deltas AS bigint[]), CAST(:grants AS bigint[]))
+         AS new (user_id, delta, granted)
     ON CONFLICT (user_id) DO UPDATE
-    SET balance = token_accounts.balance + EXCLUDED.balance, updated_at = now()
-    RETURNING user_id, balance
+    SET balance = token_accounts.balance + EXCLUDED.balance,
+        last_grant = coalesce(EXCLUDED.last_grant, token_accounts.last_grant),
+        updated_at = now()
+    RETURNING user_id, balance, last_grant, updated_at
     """
 )
 _POST = text(

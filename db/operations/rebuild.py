@@ -5,13 +5,19 @@ code. What an event may not have called for is taken back here.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import orjson
 from sqlalchemy import Connection, TextClause, text
 
+from db import queries
 from db.ledger import unit_of_work
-from db.operations.fact_tables import FACT_TABLES, FactTable
+from db.operations.fact_tables import CUSTOMERS, FACT_TABLES, SUBSCRIPTIONS, FactTable
 from db.operations.rebuild_plan import Place, Wanted, sums_of
+from db.outbox import changes, messages
+from db.outbox.changes import Moved
+from db.outbox.messages import Message
+from db.queries import ShownSubscription
 from db.queue.inbox import Outcome
 from domain.tokens.adjustments import AdjustmentEntry
 from domain.tokens.entries import LedgerEntry
@@ -46,6 +52,32 @@ def replace(connection: Connection, rows: Collection[Wanted]) -> None:
         if again:
             ordered = sorted(again, key=lambda row: str(row["id"]))
             connection.execute(_replace(table), {"rows": orjson.dumps(ordered).decode()})
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What users see of subscriptions and payments that are about to be replaced or deleted."""
+
+    subscription_ids: Sequence[str]
+    customer_ids: Sequence[str]
+    before: Sequence[ShownSubscription]
+    of_deleted: Sequence[Message]
+
+    @classmethod
+    def of(
+        cls, connection: Connection, rows: Collection[Wanted], deleted: Collection[str]
+    ) -> "Shown":
+        """Read it; call before `replace`, under the same locks."""
+        ids = [row.place.id for row in rows if row.place.table == SUBSCRIPTIONS.name]
+        payers = [row.place.id for row in rows if row.place.table == CUSTOMERS.name]
+        before = queries.subscriptions_shown(connection, ids, payers)
+        return cls(ids, payers, before, changes.of_deleted_payments(connection, deleted))
+
+    def tell(self, connection: Connection) -> None:
+        """Tell users what has become of it; call after `replace`."""
+        after = queries.subscriptions_shown(connection, self.subscription_ids, self.customer_ids)
+        told = [*self.of_deleted, *changes.between(self.before, after)]
+        messages.write(connection, told)
 
 
 def reversals(connection: Connection, payment_ids: Collection[str]) -> list[Posting]:
@@ -90,8 +122,10 @@ def post(connection: Connection, postings: Sequence[Posting]) -> None:
 def mend_balance(connection: Connection, user_id: str) -> None:
     """Make a balance the sum of its entries; the account is locked first, so nothing moves it."""
     connection.execute(_OPEN_ACCOUNT, {"user": user_id})
-    connection.execute(_LOCK_ACCOUNT, {"user": user_id})
-    connection.execute(_MEND_BALANCE, {"user": user_id})
+    before = connection.execute(_LOCK_ACCOUNT, {"user": user_id}).scalar_one()
+    account = connection.execute(_MEND_BALANCE, {"user": user_id}).one()
+    told = changes.of_tokens(connection, [Moved(user_id, before, *account)])
+    messages.write(connection, list(told))
 
 
 def ignore(connection: Connection, reasons: Mapping[str, str]) -> int:
@@ -133,11 +167,11 @@ _STANDING = text(
 _OPEN_ACCOUNT = text(
     "INSERT INTO token_accounts (user_id, balance) VALUES (:user, 0) ON CONFLICT DO NOTHING"
 )
-_LOCK_ACCOUNT = text("SELECT FROM token_accounts WHERE user_id = :user FOR UPDATE")
+_LOCK_ACCOUNT = text("SELECT balance FROM token_accounts WHERE user_id = :user FOR UPDATE")
 _MEND_BALANCE = text(
     "UPDATE token_accounts SET balance = coalesce("
     "(SELECT sum(delta) FROM ledger_entries WHERE user_id = :user), 0), updated_at = now()"
-    " WHERE user_id = :user"
+    " WHERE user_id = :user RETURNING balance, last_grant, updated_at"
 )
 _HEAR = text(
     """

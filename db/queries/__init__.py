@@ -7,7 +7,14 @@ get the rows after it. Amounts are in minor units, times in UTC.
 from db.queries.account import Balance, LedgerEntry, Payment, balance, ledger, payments
 from db.queries.plans_on_sale import Plan, plans
 from db.queries.positions import TimedPosition
-from db.queries.subscriptions_of_user import Pause, Subscription, SubscriptionItem, subscriptions
+from db.queries.subscriptions_of_user import (
+    Pause,
+    ShownSubscription,
+    Subscription,
+    SubscriptionItem,
+    subscriptions,
+    subscriptions_shown,
+)
 
 __all__ = [
     "Balance",
@@ -15,6 +22,7 @@ __all__ = [
     "Pause",
     "Payment",
     "Plan",
+    "ShownSubscription",
     "Subscription",
     "SubscriptionItem",
     "TimedPosition",
@@ -23,4 +31,5 @@ __all__ = [
     "payments",
     "plans",
     "subscriptions",
+    "subscriptions_shown",
 ]

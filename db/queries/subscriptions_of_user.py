@@ -51,6 +51,15 @@ class Subscription:
     position: TimedPosition
 
 
+@dataclass(frozen=True, slots=True)
+class ShownSubscription:
+    """A subscription with the user who sees it; None while nobody does."""
+
+    user_id: str | None
+    customer_id: str | None
+    subscription: Subscription
+
+
 def subscriptions(
     connection: Connection, user_id: str, *, limit: int, after: TimedPosition | None = None
 ) -> list[Subscription]:
@@ -59,11 +68,30 @@ def subscriptions(
     return [_subscription(row, items) for row, items in _with_plans(connection, rows.all())]
 
 
+def subscriptions_shown(
+    connection: Connection,
+    ids: Sequence[str],
+    customer_ids: Sequence[str] = (),
+    catalogue: Catalogue | None = None,
+) -> list[ShownSubscription]:
+    """These subscriptions as their users see them, whoever they are.
+
+    And those of these customers that are the customer's owner's, because they name no user.
+    """
+    if not (ids or customer_ids):
+        return []
+    named = {"ids": list(ids), "customers": list(customer_ids)}
+    rows = connection.execute(_SHOWN, named).mappings().all()
+    return [
+        ShownSubscription(row["shown_to"], row["customer_id"], _subscription(row, items))
+        for row, items in _with_plans(connection, rows, catalogue)
+    ]
+
+
 def _with_plans(
-    connection: Connection, rows: Sequence[RowMapping]
+    connection: Connection, rows: Sequence[RowMapping], catalogue: Catalogue | None = None
 ) -> Iterator[tuple[RowMapping, list[dict[str, Any]]]]:
     """Each row with its items; where no price is known, one item is the plan that is claimed."""
-    catalogue: Catalogue | None = None
     for row in rows:
         items = row["items"]
         if row["named_plan_id"] is not None and all(item["plan_id"] is None for item in items):
@@ -124,8 +152,20 @@ def _moment(seconds: int | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
+_COLUMNS = """
+    listed.id, listed.status, listed.cancel_at_period_end, listed.cancel_at,
+    listed.canceled_at, listed.trial_end, listed.pause_collection, listed.listed_at,
+    coalesce(listed.named_plan_id, listed.claimed_plan_id) AS named_plan_id,
+    coalesce(listed.named_plan_created, listed.claimed_plan_created) AS named_plan_created,
+    (SELECT coalesce(jsonb_agg(listed_item.item || jsonb_build_object(
+                'plan_id', plans.id,
+                'plan_type', plans.type) ORDER BY listed_item.place), '[]')
+     FROM jsonb_array_elements(listed.items) WITH ORDINALITY AS listed_item (item, place)
+     LEFT JOIN stripe_prices ON stripe_prices.id = listed_item.item ->> 'price_id'
+     LEFT JOIN plans ON plans.is_current AND plans.id = stripe_prices.plan_id) AS items
+"""
 _SUBSCRIPTIONS = text(
-    """
+    f"""
     WITH own AS (
         SELECT id FROM subscriptions WHERE user_id = :user_id
         UNION ALL
@@ -137,20 +177,26 @@ _SUBSCRIPTIONS = text(
         FROM own JOIN subscriptions USING (id)
         WHERE status IS NOT NULL
     )
-    SELECT listed.id, listed.status, listed.cancel_at_period_end, listed.cancel_at,
-           listed.canceled_at, listed.trial_end, listed.pause_collection, listed.listed_at,
-           coalesce(listed.named_plan_id, listed.claimed_plan_id) AS named_plan_id,
-           coalesce(listed.named_plan_created, listed.claimed_plan_created) AS named_plan_created,
-           (SELECT coalesce(jsonb_agg(listed_item.item || jsonb_build_object(
-                       'plan_id', plans.id,
-                       'plan_type', plans.type) ORDER BY listed_item.place), '[]')
-            FROM jsonb_array_elements(listed.items) WITH ORDINALITY AS listed_item (item, place)
-            LEFT JOIN stripe_prices ON stripe_prices.id = listed_item.item ->> 'price_id'
-            LEFT JOIN plans ON plans.is_current AND plans.id = stripe_prices.plan_id) AS items
+    SELECT {_COLUMNS}
     FROM listed
     WHERE CAST(:after_time AS timestamptz) IS NULL
        OR (listed.listed_at, listed.id) < (:after_time, :after_id)
     ORDER BY listed.listed_at DESC, listed.id DESC
     LIMIT :limit
-    """
+    """  # noqa: S608 - the names are our own.
+)
+_SHOWN = text(
+    f"""
+    WITH listed AS (
+        SELECT subscriptions.*, coalesce(started_at, to_timestamp(0)) AS listed_at,
+               coalesce(subscriptions.user_id, customers.user_id) AS shown_to
+        FROM subscriptions LEFT JOIN customers ON customers.id = subscriptions.customer_id
+        WHERE status IS NOT NULL
+          AND (subscriptions.id = ANY(CAST(:ids AS text[]))
+               OR (subscriptions.customer_id = ANY(CAST(:customers AS text[]))
+                   AND subscriptions.user_id IS NULL))
+    )
+    SELECT listed.shown_to, listed.customer_id, {_COLUMNS}
+    FROM listed ORDER BY listed.id
+    """  # noqa: S608 - as above.
 )

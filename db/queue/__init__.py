@@ -3,7 +3,6 @@
 __all__ = [
     "attempts",
     "backlog",
-    "copies",
     "deliveries",
     "durability",
     "heartbeat",
@@ -11,6 +10,5 @@ __all__ = [
     "inbox_reads",
     "leases",
     "pauses",
-    "servers",
     "stream",
 ]

@@ -28,6 +28,13 @@ from db.tables.ledger import (
     subscriptions,
     token_accounts,
 )
+from db.tables.outbox import (
+    destination_resends,
+    destination_users,
+    destinations,
+    outbox,
+    outbox_users,
+)
 from db.tables.questions import (
     own_account,
     questions,
@@ -48,10 +55,15 @@ __all__ = [
     "checkout_keys",
     "credit_notes",
     "customers",
+    "destination_resends",
+    "destination_users",
+    "destinations",
     "disputes",
     "event_attempts",
     "ledger_entries",
     "metadata",
+    "outbox",
+    "outbox_users",
     "own_account",
     "paused_types",
     "payments",

@@ -95,7 +95,6 @@ payments = Table(
     Column("loose_ends", JSONB),
     Column("question", Text),
     Column("question_subject", Text),
-    Column("packages", JSONB),
     time_column("created_at"),
     time_column("updated_at", nullable=False, default_now=True),
     CheckConstraint(
@@ -178,6 +177,7 @@ token_accounts = Table(
     metadata,
     Column("user_id", Text, primary_key=True),
     Column("balance", BigInteger, nullable=False),
+    Column("last_grant", BigInteger),
     time_column("updated_at", nullable=False, default_now=True),
     comment="The sum of each user's ledger entries, kept in the same transaction.",
 )

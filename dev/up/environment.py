@@ -29,6 +29,7 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "STRIPE_PORTAL_RETURN_URL": lambda: "http://localhost:3000/billing",
     "ALLOWED_REDIRECT_ORIGINS": lambda: FRONTENDS,
     "CORS_ORIGINS": lambda: FRONTENDS,
+    "DESTINATIONS_ALLOW_PRIVATE": lambda: "True",
 }
 # The keys of the offline Stripe, which stands in where no secret key is set.
 OFFLINE: Mapping[str, Callable[[], str]] = {

@@ -68,4 +68,6 @@ def debit_tokens(body: dict[str, Any]) -> tuple[LedgerEntry, int]:
     except debits.InsufficientTokensError as error:
         members = {"balance": error.balance, "amount": amount}
         raise INSUFFICIENT_TOKENS.problem(members=members) from error
+    if debited.is_new:
+        current_context().hints.publish([current_caller().user_id])
     return debited.entry, 201 if debited.is_new else 200

@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 from sqlalchemy.exc import OperationalError
 
 import settings
+from db.outbox.hints import Hints
 from db.queue.stream import STREAM, EventStream
 from domain.events import Delivery
 from ingest.app import create_app
@@ -140,7 +141,13 @@ def client_of(
             send_wake_up=stores.wake_ups.send_wake_up,
         )
         receiver = ReceiverContext(
-            found, engine, stores.redis, durability, intake, Authenticator(found)
+            found,
+            engine,
+            stores.redis,
+            durability,
+            intake,
+            Authenticator(found),
+            Hints(stores.redis),
         )
         app = create_app(found, opened=receiver)
         if way == "event loop":

@@ -105,7 +105,12 @@ def assign(
 
 def _engine() -> Engine:
     configured = settings.load(needs=("database_url",))
-    return make_engine(configured.database_url, pool_size=1, application_name="fiko-by-hand")
+    return make_engine(
+        configured.database_url,
+        pool_size=1,
+        application_name="fiko-by-hand",
+        low_balance=configured.low_balance,
+    )
 
 
 def _check_names(**names: str | None) -> None:

@@ -6,8 +6,7 @@ from dataclasses import asdict
 import click
 
 import settings
-from workers.operations.doctor import examine
-from workers.operations.findings import Finding, Level
+from workers.operations.doctor import Finding, Level, examine
 
 _COLOURS = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "red"}
 

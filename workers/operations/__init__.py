@@ -6,7 +6,6 @@ __all__ = [
     "catalogue_sync",
     "doctor",
     "explain",
-    "findings",
     "rebuild",
     "replay",
     "subscription_check",

@@ -80,4 +80,5 @@ def _apply(context: WorkerContext, works: Sequence[PreparedEvent], done: Drained
     for applied in apply_batch(
         context.engine, works, context.catalogue, retry_delays_seconds=delays
     ):
+        context.hint(applied.derived.told)
         done.count(applied)

@@ -1,0 +1,127 @@
+"""The outbox itself: messages written in the transaction of a change, numbered per user.
+
+A user's number moves under a lock of its own row until the commit. So whoever sees a message sees
+all earlier ones of that user, and a reader who knows the last number has missed nothing.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, text
+
+
+class MessageType(StrEnum):
+    """What a message tells of (contract §9)."""
+
+    TOKENS_CHANGED = "tokens.changed"
+    TOKENS_LOW = "tokens.low"
+    TOKENS_EXHAUSTED = "tokens.exhausted"
+    SUBSCRIPTION_CHANGED = "subscription.changed"
+    ACCESS_CHANGED = "access.changed"
+    PAYMENT_PAID = "payment.paid"
+    PAYMENT_FAILED = "payment.failed"
+    PAYMENT_REFUNDED = "payment.refunded"
+    PAYMENT_DISPUTED = "payment.disputed"
+    TRIAL_ENDING = "trial.ending"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a user is to be told: `data` is the whole state as the API shows it."""
+
+    user_id: str
+    type: MessageType
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A message of the outbox; `version` is its number among those of its user."""
+
+    user_id: str
+    version: int
+    type: str
+    data: Any
+    created_at: datetime
+
+    def as_json(self) -> dict[str, Any]:
+        """The message as everybody is told it (contract §9)."""
+        return {
+            "type": self.type,
+            "user": self.user_id,
+            "version": self.version,
+            "created_at": self.created_at,
+            "data": self.data,
+        }
+
+
+def write(connection: Connection, messages: Sequence[Message]) -> set[str]:
+    """Write messages in the transaction of what they tell; returns the users who are told.
+
+    The messages of one user get numbers in this order. Call it after every other lock was taken,
+    token accounts too: the users' numbers stay locked until the commit. One statement for all.
+    """
+    if not messages:
+        return set()
+    rows = [
+        {"user_id": message.user_id, "type": message.type.value, "data": message.data}
+        for message in messages
+    ]
+    connection.execute(_WRITE, {"rows": orjson.dumps(rows).decode()})
+    return {message.user_id for message in messages}
+
+
+def after(connection: Connection, user_id: str, version: int, *, limit: int) -> list[Written]:
+    """A user's messages after this version, in their order."""
+    rows = connection.execute(_AFTER, {"user_id": user_id, "version": version, "limit": limit})
+    return [Written(**row) for row in rows.mappings()]
+
+
+def newest(connection: Connection, user_ids: Collection[str]) -> dict[str, int]:
+    """The newest version of each of these users; who was never told anything is left out."""
+    rows = connection.execute(_NEWEST, {"users": list(user_ids)})
+    return {row.user_id: row.version for row in rows}
+
+
+def oldest_kept(connection: Connection, user_id: str) -> int | None:
+    """The oldest version that is still kept; who has seen none since has a gap."""
+    version = connection.execute(_OLDEST, {"user_id": user_id}).scalar_one()
+    return None if version is None else int(version)
+
+
+_WRITE = text(
+    """
+    WITH new AS (
+        SELECT user_id, type, data, place
+        FROM ROWS FROM (
+            json_to_recordset(CAST(:rows AS json)) AS (user_id text, type text, data json)
+        ) WITH ORDINALITY AS rows (user_id, type, data, place)
+    ), numbered AS (
+        INSERT INTO outbox_users (user_id, version)
+        SELECT user_id, count(*) FROM new GROUP BY user_id ORDER BY user_id
+        ON CONFLICT (user_id) DO UPDATE
+        SET version = outbox_users.version + EXCLUDED.version, is_pending = true
+        RETURNING user_id, version
+    )
+    INSERT INTO outbox (user_id, version, type, data)
+    SELECT user_id,
+           version - count(*) OVER (PARTITION BY user_id)
+                   + row_number() OVER (PARTITION BY user_id ORDER BY place),
+           type, data
+    FROM new JOIN numbered USING (user_id)
+    ORDER BY user_id, place
+    """
+)
+_COLUMNS = "user_id, version, type, data, created_at"
+_AFTER = text(
+    f"SELECT {_COLUMNS} FROM outbox WHERE user_id = :user_id AND version > :version"  # noqa: S608 - the names are our own.
+    " ORDER BY version LIMIT :limit"
+)
+_NEWEST = text(
+    "SELECT user_id, version FROM outbox_users WHERE user_id = ANY(CAST(:users AS text[]))"
+)
+_OLDEST = text("SELECT min(version) FROM outbox WHERE user_id = :user_id")

@@ -1,0 +1,43 @@
+"""Somebody who hears messages and keeps the newest state of each thing, as a receiver would."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Json = dict[str, Any]
+
+
+@dataclass
+class Heard:
+    """What one user's messages add up to; older versions than the kept one change nothing."""
+
+    balance: Json | None = None
+    subscriptions: dict[str, Json] = field(default_factory=dict)
+    payments: dict[str, Json] = field(default_factory=dict)
+    versions: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def hear(self, message: Mapping[str, Any]) -> None:
+        """Take one message, in whatever order it comes."""
+        kind, data, version = message["type"], dict(message["data"]), message["version"]
+        family = kind.partition(".")[0]
+        thing = (family, data.get("id", ""))
+        if version <= self.versions.get(thing, 0) or family in ("access", "trial"):
+            return
+        self.versions[thing] = version
+        if family == "tokens":
+            self.balance = data
+            return
+        kept = self.subscriptions if family == "subscription" else self.payments
+        data.pop("pay_url", None)
+        if data.get("removed"):
+            kept.pop(data["id"], None)
+        else:
+            kept[data["id"]] = data
+
+
+def heard_of(messages: Iterable[Mapping[str, Any]]) -> dict[str, Heard]:
+    """What each user's messages add up to."""
+    users: dict[str, Heard] = {}
+    for message in messages:
+        users.setdefault(message["user"], Heard()).hear(message)
+    return users
