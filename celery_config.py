@@ -9,14 +9,17 @@ countdown, because Redis would deliver it again and again.
 import os
 import ssl
 import sys
+from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 # billiard reads this once, when it is first imported: SIGTERM then stops a worker within the
 # soft shutdown below instead of waiting for whatever it is doing.
 os.environ.setdefault("REMAP_SIGTERM", "SIGQUIT")
 
 from celery import Celery, signals
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 import metrics
 import settings as product
@@ -36,6 +39,9 @@ ACCOUNT = "workers.tasks.account"
 # Once the account is known, the task is one query.
 ACCOUNT_SECONDS = 60.0
 
+ACCESS = "workers.tasks.access"
+ACCESS_SECONDS = 2.0
+
 RECONCILE = "workers.tasks.reconcile"
 # It has no stream entry in hand and may wait for Stripe, for less than the visibility timeout.
 RECONCILE_SOFT_TIME_LIMIT_SECONDS = 35
@@ -51,7 +57,7 @@ SWEEP_EXPIRES_SECONDS = 60
 # The lock of a scheduler that was killed ends after this long.
 BEAT_LOCK_SECONDS = 10
 
-_REDIS_SCHEMES = ("redis", "rediss", "unix")
+_REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+sentinel")
 _WORKER_SOCKETS = {"socket_timeout": 3, "socket_connect_timeout": 2}
 # Whoever sends a wake-up has a request to answer, and the sweep to fall back on.
 _PUBLISHER_SOCKETS = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5}
@@ -105,7 +111,8 @@ def _broker_options(broker_url: str, *, publisher: bool) -> dict[str, Any]:
         "broker_connection_max_retries": None,
         "broker_connection_timeout": 0.5 if publisher else 2,
     }
-    scheme, query = urlsplit(broker_url).scheme, urlsplit(broker_url).query
+    sockets = _PUBLISHER_SOCKETS if publisher else _WORKER_SOCKETS
+    scheme, query = broker_url.partition("://")[0], broker_url.partition("?")[2]
     if scheme in _REDIS_SCHEMES:
         options["broker_transport_options"] = {
             "visibility_timeout": 60,
@@ -113,7 +120,13 @@ def _broker_options(broker_url: str, *, publisher: bool) -> dict[str, Any]:
             "unacked_restore_throttle": 1,
             "socket_keepalive": True,
             "health_check_interval": 3,
-            **(_PUBLISHER_SOCKETS if publisher else _WORKER_SOCKETS),
+            **sockets,
+        }
+    if product.is_sentinel(broker_url):
+        named = product.parse_sentinels(broker_url)
+        options["broker_transport_options"] |= {
+            "master_name": named.name,
+            "sentinel_kwargs": _sentinel_options(named, sockets),
         }
     if scheme == "rediss" and "ssl_cert_reqs" not in query:
         options["broker_use_ssl"] = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
@@ -140,27 +153,66 @@ def _beat_options(settings: product.Settings) -> dict[str, Any]:
                 "schedule": ACCOUNT_SECONDS,
                 "options": {"expires": SWEEP_EXPIRES_SECONDS},
             },
+            "access": {
+                "task": ACCESS,
+                "schedule": ACCESS_SECONDS,
+                "options": {"expires": SWEEP_EXPIRES_SECONDS},
+            },
             "reconcile": {
                 "task": RECONCILE,
                 "schedule": float(settings.reconcile_every_seconds),
                 "options": {"expires": SWEEP_EXPIRES_SECONDS},
             },
         },
-        "redbeat_redis_url": settings.redis_url,
         "redbeat_key_prefix": "billing:beat:",
         "redbeat_lock_timeout": BEAT_LOCK_SECONDS,
-        # After this long without Redis beat gives up, and its supervisor starts it again.
-        "redbeat_redis_options": {"retry_period": 10, **_WORKER_SOCKETS},
+        **_redbeat_redis(settings.redis_url),
     }
 
 
+def _redbeat_redis(redis_url: str) -> dict[str, Any]:
+    # After this long without Redis beat gives up, and its supervisor starts it again.
+    options: dict[str, Any] = {"retry_period": 10, **_WORKER_SOCKETS}
+    if not product.is_sentinel(redis_url):
+        return {"redbeat_redis_url": redis_url, "redbeat_redis_options": options}
+    named = product.parse_sentinels(redis_url)
+    options |= {
+        "sentinels": list(named.hosts),
+        "service_name": named.name,
+        "db": named.database,
+        "username": named.username,
+        "password": named.password,
+        "sentinel_kwargs": _sentinel_options(named, _WORKER_SOCKETS),
+    }
+    # redbeat looks at no more of it than the scheme.
+    return {"redbeat_redis_url": "redis-sentinel://", "redbeat_redis_options": options}
+
+
+def _sentinel_options(named: product.Sentinels, sockets: Mapping[str, Any]) -> dict[str, Any]:
+    """How a Sentinel is asked: once each. One that is gone would else be tried ten times."""
+    login = {"username": named.sentinel_username, "password": named.sentinel_password}
+    return {**sockets, **login, "retry": Retry(NoBackoff(), 0)}
+
+
 def _kombu_url(broker_url: str) -> str:
-    """The broker's URL as kombu spells it: a Redis behind a Unix socket has a name of its own."""
+    """The broker's URL as kombu spells it: a Unix socket and Sentinels have names of their own."""
+    if product.is_sentinel(broker_url):
+        return _kombu_sentinels(product.parse_sentinels(broker_url))
     url = urlsplit(broker_url)
     if url.scheme != "unix":
         return broker_url
     database = parse_qs(url.query).get("db", ["0"])[0]
     return f"redis+socket://{url.netloc}{url.path}?virtual_host={database}"
+
+
+def _kombu_sentinels(named: product.Sentinels) -> str:
+    """One URL for each Sentinel, and all with the login: kombu goes from one to the next."""
+    username, password = (quote(word or "", safe="") for word in (named.username, named.password))
+    login = f"{username}:{password}@" if password else ""
+    return ";".join(
+        f"sentinel://{login}{f'[{host}]' if ':' in host else host}:{port}/{named.database}"
+        for host, port in named.hosts
+    )
 
 
 def configure_logging(**_options: object) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 import celery_config
 from db.engine import make_engine
 from db.outbox.hints import Hints
+from db.queue.copies import WAIT_SECONDS_MAX
 from db.queue.stream import EventStream, connect
 from ingest.http.auth import Authenticator
 from ingest.intake.durability import DurabilityCheck
@@ -57,10 +58,13 @@ def open_context(
         application_name="fiko-billing web",
         low_balance=settings.low_balance,
     )
-    client = connect(settings.redis_url, timeout_seconds=REDIS_TIMEOUT_SECONDS)
-    durability = DurabilityCheck(client, settings.intake)
+    copies = settings.redis_copies
+    # A packet with too few copies must be answered so, not be cut off.
+    timeout_seconds = REDIS_TIMEOUT_SECONDS + (WAIT_SECONDS_MAX if copies else 0.0)
+    client = connect(settings.redis_url, timeout_seconds=timeout_seconds)
+    durability = DurabilityCheck(client, settings.intake, copies=copies)
     intake = Intake(
-        stream=EventStream(client),
+        stream=EventStream(client, copies=copies),
         durability=durability,
         engine=engine,
         send_wake_up=send_wake_up or BackgroundWakeUp(_broker_wake_up(settings)),

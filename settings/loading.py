@@ -7,9 +7,11 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
+from settings import sentinel
 from settings.reader import EXAMPLES, Reader
 
-_BROKER_SCHEMES = ("redis", "rediss", "unix", "amqp", "amqps")
+_REDIS_SCHEMES = ("redis", "rediss", "unix", sentinel.SCHEME)
+_BROKER_SCHEMES = (*_REDIS_SCHEMES, "amqp", "amqps")
 
 _VARIABLES = {"stripe_webhook_secrets": "STRIPE_WEBHOOK_SECRET", "data_dir": "BILLING_DATA"}
 
@@ -25,6 +27,7 @@ class Settings:
     database_url: str = field(repr=False)
     redis_url: str = field(repr=False)
     celery_broker_url: str = field(repr=False)
+    redis_copies: int
     intake: str
     stripe_enabled: bool
     stripe_test_mode: bool
@@ -113,13 +116,14 @@ def _require(
 
 
 def _read(reader: Reader) -> Settings:
-    redis_url = reader.connection("REDIS_URL", "redis", "rediss", "unix")
+    redis_url = reader.connection("REDIS_URL", *_REDIS_SCHEMES)
     broker_url = reader.connection("CELERY_BROKER_URL", *_BROKER_SCHEMES)
     test_mode = reader.flag("STRIPE_TEST_MODE", default=True)
     return Settings(
         database_url=reader.database("DATABASE_URL"),
         redis_url=redis_url,
         celery_broker_url=broker_url or redis_url,
+        redis_copies=reader.number("REDIS_COPIES", "from 0 to 9", default=0, highest=9),
         intake=reader.choice("INTAKE", "auto", "stream", "inbox"),
         stripe_enabled=reader.flag("STRIPE_ENABLED", default=True),
         stripe_test_mode=test_mode,

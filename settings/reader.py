@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from urllib.parse import SplitResult
 
-from settings import urls
+from settings import sentinel, urls
 
 # HS256 with a shorter key than its hash can be guessed offline (RFC 7518, section 3.2).
 JWT_SECRET_BYTES_MIN = 32
@@ -21,6 +21,7 @@ _FALSE = frozenset({"0", "false", "no", "off"})
 EXAMPLES = {
     "DATABASE_URL": "postgresql://user:password@host:5432/database",
     "REDIS_URL": "redis://host:6379/0",
+    "SENTINELS": "redis+sentinel://user:password@host1:26379,host2,host3/name/0",
     "CELERY_BROKER_URL": "redis://host:6379/0 or amqp://user:password@host:5672//",
     "STRIPE_PUBLISHABLE_KEY": "the pk_… key of your Stripe dashboard",
     "STRIPE_SECRET_KEY": "the sk_… or rk_… key of your Stripe dashboard",
@@ -109,8 +110,19 @@ class Reader:
 
     def connection(self, name: str, *schemes: str) -> str:
         """A URL with one of these schemes."""
+        if sentinel.SCHEME in schemes and sentinel.is_sentinel(self.text(name)):
+            return self._sentinels(name)
         wanted = "a URL that begins with " + " or ".join(f"{scheme}://" for scheme in schemes)
         return self._checked(name, wanted, lambda url: url.scheme in schemes)
+
+    def _sentinels(self, name: str) -> str:
+        url = self.text(name)
+        try:
+            sentinel.parse(url)
+        except ValueError as error:
+            self._ok(name, f"a URL like {EXAMPLES['SENTINELS']}, and {error}", is_valid=False)
+            return ""
+        return url
 
     def database(self, name: str) -> str:
         """The URL of a PostgreSQL database, with the driver that we use."""

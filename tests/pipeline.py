@@ -77,8 +77,8 @@ def empty(engine: Engine) -> None:
             text(
                 "TRUNCATE webhook_events, customers, subscriptions, payments, refunds, disputes,"
                 " credit_notes, token_accounts, ledger_entries, event_attempts, paused_types,"
-                " reconcile_progress, questions, stripe_turn, outbox, outbox_users, destinations,"
-                " destination_users, destination_resends"
+                " access_states, reconcile_progress, questions, stripe_turn, outbox, outbox_users,"
+                " destinations, destination_users, destination_resends"
             )
         )
         connection.execute(text("ALTER TABLE ledger_entries ENABLE TRIGGER USER"))

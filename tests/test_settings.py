@@ -112,6 +112,7 @@ BAD = {
     "DATABASE_URL": "mysql://u:pass-word-1@h/d",
     "REDIS_URL": "http://h",
     "CELERY_BROKER_URL": "kafka://h",
+    "REDIS_COPIES": "ten",
     "INTAKE": "both",
     "STRIPE_ENABLED": "perhaps",
     "STRIPE_TEST_MODE": "2",

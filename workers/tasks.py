@@ -15,6 +15,7 @@ from workers.pipeline.drain import drain as drain_all
 from workers.questions import own_account, turn
 from workers.questions.asking import ask_stripe
 from workers.questions.superseded import expire_superseded
+from workers.schedule.access import look_at_due
 from workers.schedule.reconcile import catch_up
 from workers.schedule.sweep import sweep as sweep_once
 
@@ -70,6 +71,12 @@ def account() -> None:
         turn.in_turn(
             worker_context, partial(own_account.ask, worker_context.engine, worker_context.own)
         )
+
+
+@app.task(name=celery_config.ACCESS)  # type: ignore[untyped-decorator]  # As above.
+def access() -> None:
+    """Look at everybody whose access changes by itself about now."""
+    look_at_due(context())
 
 
 @app.task(  # type: ignore[untyped-decorator]  # As above.

@@ -7,6 +7,7 @@ from datetime import datetime
 import orjson
 from sqlalchemy import Connection, text
 
+from db.access import states
 from db.ledger.locks import CATALOGUE_LOCK
 from db.ledger.rows import seconds
 from domain.catalogue.features import STATES, Policies, Policy
@@ -108,7 +109,8 @@ def lock(connection: Connection) -> None:
 def save(connection: Connection, changes: Sequence[CatalogueChange]) -> None:
     """Write changed plans; call `lock` before reading what they were computed from.
 
-    A price id that is bound to the version already becomes its current one again.
+    A price id that is bound to the version already becomes its current one again. Where plans
+    unlock other features, or a price is known now, everybody's access is looked at again.
     """
     for change in changes:
         plan = change.after
@@ -132,6 +134,8 @@ def save(connection: Connection, changes: Sequence[CatalogueChange]) -> None:
             connection.execute(_BIND, bound | {"id": price_id})
     if changes:
         connection.execute(_REVISE)
+    if any(change.unlocks_otherwise for change in changes):
+        states.look_at_all(connection)
 
 
 def save_tokenless(connection: Connection, change: TokenlessChange) -> None:
@@ -153,6 +157,7 @@ def save_policies(connection: Connection, policies: Policies) -> None:
     ]
     connection.execute(_SAVE_POLICY, rows)
     connection.execute(_REVISE)
+    states.look_at_all(connection)
 
 
 def _plan_columns(plan: Plan) -> dict[str, object]:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from sqlalchemy import Connection
 
 from db import queries
+from db.access import states
 from db.ledger import loading, locks, writing
 from db.ledger.catalogue import CatalogueCache
 from db.outbox import changes, messages
@@ -59,16 +60,19 @@ def apply(
     plans = catalogue.get(connection)
     derived = derive_touched(working_set, touched, plans)
     derived.postings += loading.lacking_adjustments(connection, plain)
-    moved = writing.save(connection, working_set, touched, derived)
-    if not is_alone:
-        told = [
-            *changes.of_payments(before, working_set, derived, plans),
-            *changes.of_subscriptions(
-                connection, before, working_set, touched, facts=plain, catalogue=plans
-            ),
-            *changes.of_tokens(connection, moved),
-        ]
-        derived.told = messages.write(connection, told)
+    if is_alone:
+        writing.save(connection, working_set, touched, derived)
+        return derived
+    with states.watching(connection, working_set, touched, derived, plans):
+        moved = writing.save(connection, working_set, touched, derived)
+    told = [
+        *changes.of_payments(before, working_set, derived, plans),
+        *changes.of_subscriptions(
+            connection, before, working_set, touched, facts=plain, catalogue=plans
+        ),
+        *changes.of_tokens(connection, moved),
+    ]
+    derived.told = messages.write(connection, told)
     return derived
 
 

@@ -3,6 +3,7 @@
 __all__ = [
     "attempts",
     "backlog",
+    "copies",
     "deliveries",
     "durability",
     "heartbeat",
@@ -10,5 +11,6 @@ __all__ = [
     "inbox_reads",
     "leases",
     "pauses",
+    "servers",
     "stream",
 ]

@@ -46,6 +46,9 @@ class RedisLine:
             raise
         else:
             self._own.used_at = time.monotonic()
+            if any(isinstance(answer, redis.ReadOnlyError) for answer in answers):
+                # It was the primary and is one no more: the same address may lead to another now.
+                self._abandon()
         return answers
 
     def _abandon(self) -> None:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
+from db.queue.copies import Copies
 from db.queue.redis_connection import RedisLine, packed
+from db.queue.servers import open_client
 from domain.events import Delivery
 
 STREAM = "billing:events"
@@ -75,8 +75,8 @@ class StreamMessage:
 class Appended:
     """What became of deliveries that were put into the stream together.
 
-    `errors` has, for each in its order, None where Redis has it on disk, else why that is not
-    known. `must_wake` says that the caller must ask for a drain.
+    `errors` has, for each in its order, None where Redis has it on disk, in as many copies as are
+    wanted, else why that is not known. `must_wake` says that the caller must ask for a drain.
     """
 
     errors: tuple[redis.RedisError | OSError | None, ...]
@@ -86,24 +86,19 @@ class Appended:
 def connect(redis_url: str, *, timeout_seconds: float = 0.5) -> redis.Redis:
     """A client that gives up after `timeout_seconds` and never retries by itself.
 
-    redis-py 8 would wait 5 s and retry ten times, which a receiver must not.
+    Where the URL names Sentinels, it is connected to the server that they call the primary.
     """
-    return redis.Redis.from_url(
-        redis_url,
-        socket_timeout=timeout_seconds,
-        socket_connect_timeout=timeout_seconds,
-        socket_keepalive=True,
-        retry=Retry(NoBackoff(), 0),
-        protocol=2,
-    )
+    return open_client(redis_url, timeout_seconds)
 
 
 class EventStream:
     """The stream and its wake-up flag, on one Redis client."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis, *, copies: int = 0) -> None:
+        """`copies` is how many replicas must confirm what is put here."""
         self._client = client
         self._line = RedisLine(client)
+        self._copies = Copies(copies)
 
     def put(self, delivery: Delivery) -> bool:
         """Append a delivery and request a wake-up; True when the caller must ask for a drain.
@@ -121,17 +116,21 @@ class EventStream:
         """Append deliveries and request one wake-up for all of them, in one packet.
 
         Redis writes what comes in one packet to its file at once, so many share the wait for the
-        disk (docs/decisions/0018).
+        disk (docs/decisions/0018), and for the copies where they are wanted (0019). With too few
+        copies none of them counts as stored, though all are in the stream.
         """
         packets = [packed(*_APPEND, *_fields(delivery)) for delivery in deliveries]
-        *appended, wake_up = self._line.ask(*packets, _REQUEST_WAKE_UP)
-        errors = tuple(
+        answers = self._line.ask(*packets, _REQUEST_WAKE_UP, *self._copies.questions())
+        appended, wake_up = answers[: len(packets)], answers[len(packets)]
+        lacking = self._copies.failure(answers[len(packets) + 1 :])
+        refusals = [
             answer if isinstance(answer, (redis.RedisError, OSError)) else None
             for answer in appended
-        )
+        ]
+        errors = tuple(refusal or lacking for refusal in refusals)
         # Whether a wake-up was requested before is unknown where the answer is: one too many is
         # harmless.
-        return Appended(errors, must_wake=wake_up is not None and not all(errors))
+        return Appended(errors, must_wake=wake_up is not None and not all(refusals))
 
     def request_wake_up(self) -> bool:
         """Request a wake-up alone; True when nobody had, so the caller must send it."""

@@ -95,6 +95,7 @@ payments = Table(
     Column("loose_ends", JSONB),
     Column("question", Text),
     Column("question_subject", Text),
+    Column("packages", JSONB),
     time_column("created_at"),
     time_column("updated_at", nullable=False, default_now=True),
     CheckConstraint(

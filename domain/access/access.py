@@ -4,16 +4,15 @@ A pure function of what is held, the catalogue with its policies, and a time. Fe
 today's catalogue, whatever version of a plan was bought.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from domain.access.holdings import Holding
+from domain.access.limits import Limits, features_of, limit_of, limits
 from domain.access.reasons import CODES, why
+from domain.access.unlocking import Unlocking, is_bound, unlocking
 from domain.catalogue.features import Features
 from domain.catalogue.plans import Catalogue
-
-# What each feature that is allowed is limited to; None is no limit.
-Limits = Mapping[str, int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +29,7 @@ class FeatureAccess:
 
     `until` is when `allowed` or `limit` changes by itself (seconds since 1970). `plan_id` and
     `source_id` are what decides: a plan, and the subscription or payment that it is held by.
+    `unlocked_by` are the plans to buy where it is not allowed.
     """
 
     name: str
@@ -39,6 +39,7 @@ class FeatureAccess:
     until: int | None = None
     plan_id: int | None = None
     source_id: str | None = None
+    unlocked_by: tuple[Unlocking, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,36 +68,6 @@ def access(held: Sequence[Holding], catalogue: Catalogue, at: int) -> Access:
     return Access(at, tuple(_feature(name, held, catalogue, at, later) for name in names))
 
 
-def limits(held: Sequence[Holding], catalogue: Catalogue, at: int) -> dict[str, int | None]:
-    """What is allowed at a time, with its limit: of several holdings the best counts."""
-    best: dict[str, int | None] = {}
-    for holding in held:
-        if not holding.standing(catalogue.policies, at).counts:
-            continue
-        for name, granted in features_of(holding.plan_id, catalogue).items():
-            limit = limit_of(granted, holding.quantity)
-            if limit != 0:
-                best[name] = _better(limit, best.get(name, 0))
-    return best
-
-
-def limit_of(granted: bool | int, quantity: int) -> int | None:  # noqa: FBT001 - a feature's value.
-    """The limit of a feature that is held so many times: None is no limit, 0 not allowed."""
-    if quantity <= 0 or not granted:
-        return 0
-    return None if granted is True else granted * quantity
-
-
-def features_of(plan_id: int, catalogue: Catalogue) -> Features:
-    """What the newest version of a plan unlocks."""
-    plan = catalogue.current(plan_id)
-    return plan.features if plan else {}
-
-
-def _better(one: int | None, other: int | None) -> int | None:
-    return None if one is None or other is None else max(one, other)
-
-
 def _feature(
     name: str,
     held: Sequence[Holding],
@@ -116,6 +87,9 @@ def _feature(
         until=next((instant for instant, then in later if then.get(name, 0) != limit), None),
         plan_id=holding.plan_id if holding else None,
         source_id=holding.source_id if holding else None,
+        unlocked_by=()
+        if allowed
+        else unlocking(name, catalogue, has_full_plan=is_bound(held, catalogue)),
     )
 
 

@@ -87,12 +87,12 @@ class Subscribed:
 
 @dataclass(frozen=True, slots=True)
 class Bought:
-    """A package by a payment of its own; it counts once, until its money went back."""
+    """A package by a payment of its own; it counts until its money went back."""
 
     source_id: str
     plan_id: int
+    quantity: int
     status: str
-    quantity: int = 1
 
     def standing(self, policies: Policies, at: int) -> Standing:
         """Whether it counts, at any time."""
@@ -142,11 +142,11 @@ def subscribed(
     ]
 
 
-def bought(payment_id: str, plan_id: int, status: str) -> Bought | None:
-    """The package of a payment; None while it is not paid."""
+def bought(payment_id: str, packages: Mapping[int, int], status: str) -> list[Bought]:
+    """The packages of a payment, by plan id with how many of each; none while it is not paid."""
     if status not in _PACKAGE_COUNTS | _PACKAGE_TAKEN_BACK:
-        return None
-    return Bought(payment_id, plan_id, status)
+        return []
+    return [Bought(payment_id, plan_id, number, status) for plan_id, number in packages.items()]
 
 
 def _plans_of_items(

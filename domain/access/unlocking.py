@@ -3,22 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from domain.access.access import features_of, limit_of
+from domain.access.holdings import Holding, Subscribed
+from domain.access.limits import features_of, limit_of
 from domain.catalogue.plans import Catalogue, Plan
+from domain.checkout.order import LIVE_STATUSES
 
 # The body of the call that opens a checkout session.
 CheckoutBody = Mapping[str, str | int]
-
-
-@dataclass(frozen=True, slots=True)
-class Buyer:
-    """Who would buy: in which currency a price is looked for first, and what they have already.
-
-    `has_full_plan` says that checkout sells no second full plan to them.
-    """
-
-    currency: str
-    has_full_plan: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +23,6 @@ class Unlocking:
     plan_type: str
     name: str
     limit: int | None
-    currency: str
-    amount: int
     checkout: CheckoutBody | None
 
 
@@ -50,9 +39,22 @@ class Package:
     checkout: CheckoutBody
 
 
-def unlocking(feature: str, catalogue: Catalogue, buyer: Buyer) -> tuple[Unlocking, ...]:
+def is_bound(held: Sequence[Holding], catalogue: Catalogue) -> bool:
+    """Whether a full plan binds the user, so that checkout sells them no second one."""
+    full = {plan.id for plan in catalogue.plans if plan.type == "full"}
+    return any(
+        isinstance(holding, Subscribed)
+        and holding.status in LIVE_STATUSES
+        and holding.plan_id in full
+        for holding in held
+    )
+
+
+def unlocking(
+    feature: str, catalogue: Catalogue, *, has_full_plan: bool = False
+) -> tuple[Unlocking, ...]:
     """The plans on sale that unlock a feature, by id."""
-    return tuple(_unlocking(feature, catalogue, buyer))
+    return tuple(_unlocking(feature, catalogue, has_full_plan=has_full_plan))
 
 
 def covering(missing: int, catalogue: Catalogue, currency: str) -> tuple[Package, ...]:
@@ -65,7 +67,7 @@ def covering(missing: int, catalogue: Catalogue, currency: str) -> tuple[Package
             interval=plan.interval,
             currency=currency,
             amount=plan.sale_prices[currency],
-            checkout=_body(plan, currency),
+            checkout={"plan_type": plan.type, "plan_id": plan.id, "currency": currency},
         )
         for plan in _on_sale(catalogue)
         if plan.type == "token" and plan.tokens >= missing and currency in plan.sale_prices
@@ -73,22 +75,15 @@ def covering(missing: int, catalogue: Catalogue, currency: str) -> tuple[Package
     return tuple(sorted(packages, key=lambda package: (package.amount, package.plan_id)))
 
 
-def _unlocking(feature: str, catalogue: Catalogue, buyer: Buyer) -> Iterator[Unlocking]:
+def _unlocking(feature: str, catalogue: Catalogue, *, has_full_plan: bool) -> Iterator[Unlocking]:
     for plan in _on_sale(catalogue):
         limit = limit_of(features_of(plan.id, catalogue).get(feature, 0), 1)
         if limit == 0:
             continue
-        currency = buyer.currency if buyer.currency in plan.sale_prices else min(plan.sale_prices)
-        is_bound = buyer.has_full_plan and plan.type == "full"
-        yield Unlocking(
-            plan_id=plan.id,
-            plan_type=plan.type,
-            name=plan.name,
-            limit=limit,
-            currency=currency,
-            amount=plan.sale_prices[currency],
-            checkout=None if is_bound else _body(plan, currency),
-        )
+        has_portal = has_full_plan and plan.type == "full"
+        body: CheckoutBody = {"plan_type": plan.type, "plan_id": plan.id}
+        checkout = None if has_portal else body
+        yield Unlocking(plan.id, plan.type, plan.name, limit, checkout)
 
 
 def _on_sale(catalogue: Catalogue) -> Sequence[Plan]:
@@ -98,7 +93,3 @@ def _on_sale(catalogue: Catalogue) -> Sequence[Plan]:
         for plan in catalogue.plans
         if plan.active and plan.sale_prices and plan is catalogue.current(plan.id)
     ]
-
-
-def _body(plan: Plan, currency: str) -> CheckoutBody:
-    return {"plan_type": plan.type, "plan_id": plan.id, "currency": currency}

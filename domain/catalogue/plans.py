@@ -149,6 +149,13 @@ class CatalogueChange:
     bound_price_ids: Mapping[str, str] = field(default_factory=dict)
     is_new_version: bool = False
 
+    @property
+    def unlocks_otherwise(self) -> bool:
+        """Whether somebody who has the plan, or turns out to, may have other features now."""
+        before = self.before.features if self.before else {}
+        is_found_by_price = bool(self.bound_price_ids and self.after.features)
+        return dict(before) != dict(self.after.features) or is_found_by_price
+
 
 @dataclass(frozen=True, slots=True)
 class TokenlessChange:

@@ -1,6 +1,6 @@
 """From merged facts to what the tables must say of a payment, and to the entries it calls for."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -56,6 +56,7 @@ class Payment:
 
     `credited_minor` is what credit notes took besides refunds. `note` says in words why a paid
     payment is worth nothing yet. `question` is what Stripe can be asked, of `question_subject`.
+    `packages` are those bought by it, by plan id, with how many of each.
     """
 
     id: str
@@ -76,6 +77,7 @@ class Payment:
     loose_ends: tuple[str, ...] = ()
     question: str | None = None
     question_subject: str | None = None
+    packages: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def lacks_user(self) -> bool:
@@ -119,6 +121,7 @@ def derive(cluster: Cluster, catalogue: Catalogue) -> Payment:
         loose_ends=ends,
         question=question,
         question_subject=subject,
+        packages=gross.packages if money else {},
     )
 
 

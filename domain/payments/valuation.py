@@ -3,8 +3,8 @@
 The rule is contract §5, "tokens follow money": a function of facts, never of their order.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 from domain.catalogue.plans import Catalogue, Plan
@@ -20,13 +20,24 @@ class Gross:
     """Tokens bought, and the plan that the payment is shown under.
 
     `unvalued` says in words what could not be valued and why: no plan is known (yet), or the
-    money does not fit it. `asks_line_items` says that a session's line items would tell.
+    money does not fit it. `asks_line_items` says that a session's line items would tell. `packages`
+    are the plans without an interval that were bought, by id, with how many of each.
     """
 
     tokens: int
     plan: Plan | None
     unvalued: tuple[str, ...] = ()
     asks_line_items: bool = False
+    packages: Mapping[int, int] = field(default_factory=dict)
+
+
+def packages_in(bought: Iterable[tuple[Plan, int | Fraction]]) -> dict[int, int]:
+    """How many of each package; what is no whole one is left out."""
+    numbers: dict[int, int] = {}
+    for plan, quantity in bought:
+        if plan.interval is None and int(quantity) > 0:
+            numbers[plan.id] = numbers.get(plan.id, 0) + int(quantity)
+    return numbers
 
 
 def gross_of_invoice(details: InvoiceDetails, invoiced: Invoiced) -> Gross:
@@ -46,7 +57,12 @@ def gross_of_invoice(details: InvoiceDetails, invoiced: Invoiced) -> Gross:
             unvalued.append(str(why))
     if details.is_cut:
         return Gross(0, _shown_plan(valued), ("not all of its lines are known",))
-    return Gross(int(total), _shown_plan(valued), tuple(unvalued))
+    paid_for = (
+        (plan, line.quantity)
+        for line, plan in valued
+        if line.amount_minor > 0 or not any(plan.prices.values())
+    )
+    return Gross(int(total), _shown_plan(valued), tuple(unvalued), packages=packages_in(paid_for))
 
 
 def _shown_plan(valued: Sequence[tuple[Line, Plan]]) -> Plan | None:
@@ -85,16 +101,17 @@ class Ordered:
         ]
         if not planned:
             return None
-        return Gross(int(sum(plan.tokens * number for plan, number in planned)), planned[0][0])
+        tokens = int(sum(plan.tokens * number for plan, number in planned))
+        return Gross(tokens, planned[0][0], packages=packages_in(planned))
 
     def gross_of_plan(self) -> Gross:
         """What the named plan is worth, as often as the subtotal pays for it; else nothing yet."""
         for plan in self._versions():
             if times := self._times(plan):
-                return Gross(plan.tokens * times, plan)
+                return Gross(plan.tokens * times, plan, packages=packages_in([(plan, times)]))
         named = self.catalogue.by_id(self.plan_id, self.created)
         if self.assigned_plan_id is not None and named is not None:
-            return Gross(named.tokens, named)
+            return Gross(named.tokens, named, packages=packages_in([(named, 1)]))
         asks = self.details.lines is None
         return Gross(0, named, (self._why_nothing(named),), asks_line_items=asks)
 

@@ -15,6 +15,8 @@ import telemetry
 from db.queue.durability import Verdict, ask
 
 CHECK_EVERY_SECONDS = 30.0
+# Where only replicas are missing: they come and go by themselves.
+CHECK_PASSING_SECONDS = 2.0
 
 _log = telemetry.get_logger("ingest.intake.intake.durability")
 
@@ -23,10 +25,19 @@ class DurabilityCheck:
     """The newest verdict on one Redis, asked for again when it is old or after `forget`."""
 
     def __init__(
-        self, client: redis.Redis, intake: str, clock: Callable[[], float] = time.monotonic
+        self,
+        client: redis.Redis,
+        intake: str,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        copies: int = 0,
     ) -> None:
-        """`intake` is the setting: `auto` asks Redis, `stream` and `inbox` decide without."""
+        """`intake` is the setting: `auto` asks Redis, `stream` and `inbox` decide without.
+
+        `copies` is how many live replicas Redis must have.
+        """
         self._client = client
+        self._copies = copies
         self._clock = clock
         self._lock = threading.Lock()
         self._forced = _forced(intake)
@@ -38,11 +49,11 @@ class DurabilityCheck:
         if self._forced:
             return self._forced
         last = self._last
-        if last and self._clock() - self._checked_at < CHECK_EVERY_SECONDS:
+        if last and self._clock() - self._checked_at < _good_for_seconds(last):
             return last
         with self._lock:
             if self._last is last:
-                self._learn(ask(self._client))
+                self._learn(ask(self._client, copies=self._copies))
             return cast("Verdict", self._last)
 
     def forget(self) -> None:
@@ -56,6 +67,10 @@ class DurabilityCheck:
         # A new object each time tells waiting threads that the question has been answered.
         self._last = verdict
         self._checked_at = self._clock()
+
+
+def _good_for_seconds(verdict: Verdict) -> float:
+    return CHECK_PASSING_SECONDS if verdict.passes else CHECK_EVERY_SECONDS
 
 
 def _forced(intake: str) -> Verdict | None:

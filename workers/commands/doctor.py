@@ -6,7 +6,8 @@ from dataclasses import asdict
 import click
 
 import settings
-from workers.operations.doctor import Finding, Level, examine
+from workers.operations.doctor import examine
+from workers.operations.findings import Finding, Level
 
 _COLOURS = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "red"}
 

@@ -6,6 +6,7 @@ __all__ = [
     "catalogue_sync",
     "doctor",
     "explain",
+    "findings",
     "rebuild",
     "replay",
     "subscription_check",

@@ -2,8 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 import redis
@@ -14,11 +12,13 @@ from db.checkout.second_plans import second_plans
 from db.engine import make_engine
 from db.operations import health, loose_ends
 from db.questions import questions, stripe_turn
-from db.queue import backlog, durability, inbox_reads, stream
+from db.queue import backlog, inbox_reads, stream
 from db.queue.heartbeat import Heartbeat
 from domain.decode import DECODERS
 from settings import Settings
 from stripe_gateway import StripeKeyRefused, StripeUnavailable, open_gateway
+from workers.operations import redis_checks
+from workers.operations.findings import Finding, Level
 
 # Above this age something that waits is not just busy.
 LAG_SECONDS_MAX = 60
@@ -30,24 +30,6 @@ LOCKS_PER_TRANSACTION_MIN = 256
 _NAMED_MAX = 5
 
 
-class Level(StrEnum):
-    """How bad a finding is; only `fail` makes the command exit 1."""
-
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line: what was looked at, what was found, and what to do about it."""
-
-    subject: str
-    level: Level
-    says: str
-    cure: str = ""
-
-
 def examine(settings: Settings) -> Iterator[Finding]:
     """Every finding, one after the other; nothing is changed."""
     yield from _keys(settings)
@@ -55,7 +37,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     client = stream.connect(settings.redis_url, timeout_seconds=2.0)
     try:
         yield from _answered("database", lambda: _database(engine))
-        yield from _answered("redis", lambda: _redis(client, settings))
+        yield from _answered("redis", lambda: redis_checks.look(client, settings))
         yield from _answered("subscriptions", lambda: _subscriptions(engine))
         yield from _answered("queue", lambda: _queue(engine, client))
         yield from _answered("loose ends", lambda: _loose_ends(engine))
@@ -125,15 +107,6 @@ def _database(engine: Engine) -> list[Finding]:
     level = Level.OK if found.plans else Level.WARN
     findings.append(Finding("catalogue", level, f"{found.plans} active plans", "run load_plans"))
     return findings
-
-
-def _redis(client: redis.Redis, settings: Settings) -> list[Finding]:
-    verdict = durability.ask(client)
-    if verdict.durable:
-        return [Finding("redis", Level.OK, verdict.why)]
-    level = Level.FAIL if settings.intake == "stream" else Level.WARN
-    cure = "set appendonly yes, appendfsync always, maxmemory-policy noeviction"
-    return [Finding("redis", level, f"{verdict.why}; events go to the inbox first", cure)]
 
 
 def _subscriptions(engine: Engine) -> list[Finding]:

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
+from db.access import states
 from db.ledger import locks, unit_of_work
 from db.ledger.catalogue import CatalogueCache
 from db.operations import rebuild as live
 from db.operations import rebuild_plan as plan
-from db.operations.fact_tables import PAYMENTS
+from db.operations.fact_tables import CUSTOMERS, PAYMENTS, SUBSCRIPTIONS
 from db.operations.rebuild_plan import ADJUSTED, Place, Unit, Wanted
 
 
@@ -51,9 +52,13 @@ class Batch:
             if Place(ADJUSTED, event_id) in places
         }
         postings = live.reversals(connection, unheard) + live.corrections(connection, adjusted)
+        reports = [row.place.id for row in rows if row.place.table == SUBSCRIPTIONS.name]
+        payers = [row.place.id for row in rows if row.place.table == CUSTOMERS.name]
+        holders = states.owners(connection, reports, payers)
         shown = live.Shown.of(connection, rows, unheard)
         live.replace(connection, rows)
         shown.tell(connection)
+        states.look_soon(connection, holders | states.owners(connection, reports, payers))
         live.post(connection, postings)
         # Names that are no money objects have nothing derived from them.
         names = {name for unit in units for name in unit.names} - set(unheard)

@@ -1,3 +1,3 @@
-"""What the scheduler starts: the sweep, and the reading of Stripe's list of events."""
+"""What the scheduler starts: the sweep, the reading of Stripe's list, access that ends."""
 
-__all__ = ["reconcile", "sweep"]
+__all__ = ["access", "reconcile", "sweep"]

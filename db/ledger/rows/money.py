@@ -198,6 +198,14 @@ PAYMENTS = Record(
             "loose_ends", lambda payment: list(payment.loose_ends) or None, tuple, default=()
         ),
         *(Field("question"), Field("question_subject")),
+        json_field(
+            "packages",
+            lambda payment: (
+                {str(plan_id): number for plan_id, number in payment.packages.items()} or None
+            ),
+            lambda kept: {int(plan_id): number for plan_id, number in kept.items()},
+            default={},
+        ),
     ],
     derived=("lacks_user",),
 )

@@ -18,4 +18,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("DROP TABLE access_states, access_policies")
     op.execute("ALTER TABLE subscriptions DROP COLUMN status_since, DROP COLUMN paused_since")
+    op.execute("ALTER TABLE payments DROP COLUMN packages")
     op.execute("ALTER TABLE plans DROP COLUMN features")

@@ -15,6 +15,8 @@ ALTER TABLE subscriptions
     ADD COLUMN status_since TIMESTAMP WITH TIME ZONE,
     ADD COLUMN paused_since TIMESTAMP WITH TIME ZONE;
 
+ALTER TABLE payments ADD COLUMN packages JSONB;
+
 CREATE TABLE access_states (
     user_id TEXT NOT NULL,
     allowed JSONB DEFAULT '{}' NOT NULL,

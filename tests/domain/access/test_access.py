@@ -8,7 +8,7 @@ import pytest
 
 from domain.access.access import FeatureAccess, access
 from domain.access.holdings import Bought, Holding, Subscribed, bought
-from domain.access.unlocking import Buyer, covering, unlocking
+from domain.access.unlocking import covering
 from domain.catalogue.features import ALLOW, REFUSE, Policies, Policy
 from domain.catalogue.plans import Catalogue
 from domain.subscriptions.states import Pause
@@ -155,13 +155,20 @@ def test_a_package_counts_until_its_money_went_back(
     status: str, expected: tuple[object, ...]
 ) -> None:
     """A part that went back takes nothing away: a feature has no parts."""
-    assert told(seen(Bought("cs_1", 4, status), feature="api")) == expected
+    assert told(seen(*bought("cs_1", {4: 1}, status), feature="api")) == expected
 
 
 @pytest.mark.parametrize("status", ["pending", "failed"])
 def test_what_is_not_paid_is_not_held(status: str) -> None:
     """It does not even give a reason."""
-    assert bought("cs_1", 4, status) is None
+    assert bought("cs_1", {4: 1}, status) == []
+
+
+def test_packages_multiply_numbers_too() -> None:
+    """As a subscription's quantity does; the best of several payments counts."""
+    catalogue = Catalogue.of([a_plan(4, 0, type="token", interval=None, features={"seats": 2})])
+    three, one = Bought("cs_1", 4, 3, "paid"), Bought("cs_2", 4, 1, "paid")
+    assert told(seen(three, one, catalogue=catalogue)) == (True, 6, "bought", None)
 
 
 def test_the_newest_version_of_a_plan_decides_for_all() -> None:
@@ -172,32 +179,27 @@ def test_the_newest_version_of_a_plan_decides_for_all() -> None:
     assert found.limits == {"new": None, "seats": 6}
 
 
-def unlocked_by(feature: str, buyer: Buyer) -> Sequence[tuple[object, ...]]:
+def unlocked_by(feature: str, *holdings: Holding) -> Sequence[tuple[object, ...]]:
     """The plans that unlock a feature, with the way to buy each."""
-    found = unlocking(feature, CATALOGUE, buyer)
-    return [(each.plan_id, each.limit, each.amount, each.checkout) for each in found]
+    found = seen(*holdings, feature=feature).unlocked_by
+    return [(each.plan_id, each.limit, each.checkout) for each in found]
 
 
 def test_what_unlocks_a_feature_comes_with_the_body_for_the_checkout_call() -> None:
-    """In the buyer's currency where it is sold in it; plans off sale cannot be bought."""
-    full, token = {"plan_type": "full"}, {"plan_type": "token"}
-    assert unlocked_by("api", Buyer("usd")) == [
-        (2, None, 2900, full | {"plan_id": 2, "currency": "usd"}),
-        (4, None, 2900, token | {"plan_id": 4, "currency": "usd"}),
+    """Plans off sale cannot be bought, and who is allowed needs nothing."""
+    assert unlocked_by("api") == [
+        (2, None, {"plan_type": "full", "plan_id": 2}),
+        (4, None, {"plan_type": "token", "plan_id": 4}),
     ]
-    assert unlocked_by("seats", Buyer("usd"))[2] == (
-        3,
-        None,
-        9,
-        full | {"plan_id": 3, "currency": "eur"},
-    )
-    assert unlocked_by("old", Buyer("usd")) == []
+    assert [plan_id for plan_id, *_ in unlocked_by("seats")] == [1, 2, 3]
+    assert unlocked_by("old") == unlocked_by("api", held(2)) == []
 
 
 def test_who_has_a_full_plan_changes_it_in_the_portal() -> None:
     """Checkout refuses a second one, so its body would be of no use."""
-    found = unlocked_by("api", Buyer("usd", has_full_plan=True))
-    assert [checkout is None for *_, checkout in found] == [True, False]
+    refused = [(2, None, None), (4, None, {"plan_type": "token", "plan_id": 4})]
+    assert unlocked_by("api", held(1)) == unlocked_by("api", held(1, "unpaid")) == refused
+    assert unlocked_by("api", held(1, "canceled")) == unlocked_by("api")
 
 
 def test_packages_cover_what_is_missing_cheapest_first() -> None:

@@ -46,9 +46,10 @@ class TalkativeRedis:
             raise self.error
         return {name: self.settings[name]} if name in self.settings else {}
 
-    def info(self, _section: str) -> dict[str, int]:
-        """INFO memory."""
-        return self.memory
+    def info(self, section: str) -> dict[str, Any]:
+        """INFO of a primary without replicas."""
+        sections = {"memory": self.memory, "cluster": {"cluster_enabled": 0}}
+        return sections.get(section, {"role": "master"})
 
 
 @pytest.fixture

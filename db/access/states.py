@@ -1,0 +1,191 @@
+"""Who is to hear that their access changed: compared in the transaction that may have changed it.
+
+For each user the table keeps what was last seen to be allowed, and when that is to be looked at
+again: at the end of a grace or of a canceled period no event comes. A row is locked before what the
+user holds is read, so of two transactions the later one sees what the earlier one wrote.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, text
+
+from db.access.held import held_by
+from domain.access.access import Access, access
+from domain.catalogue.plans import Catalogue
+from domain.working_set import Derived, Touched, WorkingSet
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A user whose access is another than was last seen, and what it is now."""
+
+    user_id: str
+    access: Access
+
+
+def look_at(
+    connection: Connection, user_ids: Collection[str], catalogue: Catalogue
+) -> list[Changed]:
+    """Compare what these users have now with what was seen last, and keep the new.
+
+    Call it at the end of a transaction: the rows stay locked, in the order of users, until it ends.
+    """
+    if not user_ids or not _unlocks_anything(catalogue):
+        return []
+    ids = sorted(set(user_ids))
+    rows = connection.execute(_LOCK, {"users": ids}).all()
+    return _renew(connection, {row.user_id: row.allowed for row in rows}, catalogue)
+
+
+def look_at_due(
+    connection: Connection, catalogue_of: Callable[[Connection], Catalogue], *, limit: int
+) -> tuple[int, list[Changed]]:
+    """Look at users whose access changes by itself about now: how many, and who has changed.
+
+    Those that another transaction is at are left to it. The catalogue is read once they are locked:
+    a change of it that is not seen then makes them due again.
+    """
+    rows = connection.execute(_DUE, {"limit": limit}).all()
+    seen = {row.user_id: row.allowed for row in rows}
+    return len(rows), _renew(connection, seen, catalogue_of(connection)) if rows else []
+
+
+def owners(
+    connection: Connection, subscription_ids: Collection[str], customer_ids: Collection[str]
+) -> set[str]:
+    """The users of these subscriptions and customers, as the tables have them now."""
+    if not subscription_ids and not customer_ids:
+        return set()
+    ids = {"subscriptions": list(subscription_ids), "customers": list(customer_ids)}
+    return set(connection.execute(_OWNERS, ids).scalars())
+
+
+@contextmanager
+def watching(
+    connection: Connection,
+    working_set: WorkingSet,
+    touched: Touched,
+    derived: Derived,
+    catalogue: Catalogue,
+) -> Iterator[list[Changed]]:
+    """While the block writes what was derived: whose access it changes, known when it has ended."""
+    changed: list[Changed] = []
+    if not _unlocks_anything(catalogue):
+        yield changed
+        return
+    reports, payers = touched.subscriptions, touched.owners
+    users = owners(connection, reports, payers) | _package_holders(working_set, derived)
+    yield changed
+    users |= owners(connection, reports, payers)
+    changed += look_at(connection, users, catalogue)
+
+
+def _package_holders(working_set: WorkingSet, derived: Derived) -> set[str]:
+    """Who had or has a package by a payment that is another now."""
+    holders = set()
+    for object_id, root_id in derived.roots.items():
+        was = working_set.payments.get(object_id)
+        now = derived.payments[root_id] if object_id == root_id else None
+        held = [payment for payment in (was, now) if payment and payment.packages]
+        if held and was != now:
+            holders |= {payment.user_id for payment in held if payment.user_id}
+    return holders
+
+
+def look_soon(connection: Connection, user_ids: Collection[str]) -> None:
+    """Have these users looked at by the next sweep."""
+    if user_ids:
+        connection.execute(_SOON, {"users": sorted(user_ids)})
+
+
+def look_at_all(connection: Connection) -> None:
+    """Have everybody looked at soon, because features or policies are others now."""
+    connection.execute(_ALL)
+
+
+def _unlocks_anything(catalogue: Catalogue) -> bool:
+    return any(plan.features for plan in catalogue.plans)
+
+
+def _renew(
+    connection: Connection, seen: Mapping[str, Mapping[str, Any]], catalogue: Catalogue
+) -> list[Changed]:
+    if not seen:
+        return []
+    # The database's clock is the one by which rows fall due.
+    now = int(connection.execute(_NOW).scalar_one().timestamp())
+    held = held_by(connection, seen.keys(), catalogue)
+    fresh = {user_id: access(held[user_id], catalogue, now) for user_id in sorted(seen)}
+    connection.execute(
+        _KEEP, {"rows": orjson.dumps([_row(*one) for one in fresh.items()]).decode()}
+    )
+    return [
+        Changed(user_id, found) for user_id, found in fresh.items() if found.limits != seen[user_id]
+    ]
+
+
+def _row(user_id: str, found: Access) -> dict[str, Any]:
+    changes_at = None if found.until is None else datetime.fromtimestamp(found.until, UTC)
+    return {"user_id": user_id, "allowed": found.limits, "changes_at": changes_at}
+
+
+_OWNERS = text(
+    """
+    SELECT coalesce(subscriptions.user_id, customers.user_id) AS user_id
+    FROM subscriptions LEFT JOIN customers ON customers.id = subscriptions.customer_id
+    WHERE subscriptions.id = ANY(CAST(:subscriptions AS text[]))
+      AND coalesce(subscriptions.user_id, customers.user_id) IS NOT NULL
+    UNION
+    SELECT user_id FROM customers
+    WHERE id = ANY(CAST(:customers AS text[])) AND user_id IS NOT NULL
+    """
+)
+_NOW = text("SELECT clock_timestamp()")
+_LOCK = text(
+    """
+    INSERT INTO access_states (user_id)
+    SELECT user_id FROM unnest(CAST(:users AS text[])) AS looked_at (user_id) ORDER BY user_id
+    ON CONFLICT (user_id) DO UPDATE SET user_id = EXCLUDED.user_id
+    RETURNING user_id, allowed
+    """
+)
+_DUE = text(
+    """
+    SELECT user_id, allowed FROM access_states WHERE changes_at <= clock_timestamp()
+    ORDER BY user_id LIMIT :limit FOR UPDATE SKIP LOCKED
+    """
+)
+_KEEP = text(
+    """
+    UPDATE access_states AS state SET allowed = new.allowed, changes_at = new.changes_at
+    FROM json_to_recordset(CAST(:rows AS json))
+        AS new (user_id text, allowed jsonb, changes_at timestamptz)
+    WHERE state.user_id = new.user_id
+    """
+)
+_SOON = text(
+    """
+    INSERT INTO access_states (user_id, changes_at)
+    SELECT user_id, now() FROM unnest(CAST(:users AS text[])) AS concerned (user_id)
+    ORDER BY user_id
+    ON CONFLICT (user_id) DO UPDATE SET changes_at = EXCLUDED.changes_at
+    """
+)
+_ALL = text(
+    """
+    INSERT INTO access_states (user_id, changes_at)
+    SELECT user_id, now() FROM (
+        SELECT user_id FROM subscriptions WHERE user_id IS NOT NULL
+        UNION SELECT user_id FROM customers WHERE user_id IS NOT NULL
+        UNION SELECT user_id FROM payments WHERE packages IS NOT NULL AND user_id IS NOT NULL
+        UNION SELECT user_id FROM access_states
+    ) AS everybody
+    ORDER BY user_id
+    ON CONFLICT (user_id) DO UPDATE SET changes_at = EXCLUDED.changes_at
+    """
+)
