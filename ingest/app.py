@@ -8,7 +8,7 @@ from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from ingest import context
-from ingest.account import debit, queries
+from ingest.account import access, debit, queries
 from ingest.checkout import portal, status, stripe_errors, views
 from ingest.http import access_log, openapi, problems, rate_limit
 from ingest.http.inputs import BODY_BYTES_MAX
@@ -19,7 +19,8 @@ from settings import Settings
 PREFLIGHT_SECONDS = 600
 # In the order of the document.
 ROUTES = tuple(
-    group.routes for group in (receiver, views, status, portal, queries, debit, health, metrics)
+    group.routes
+    for group in (receiver, views, status, portal, queries, access, debit, health, metrics)
 )
 
 

@@ -1,7 +1,7 @@
 """What the receiver holds: one of each connection, made once in each process."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 import redis
@@ -12,6 +12,7 @@ import celery_config
 from db.engine import make_engine
 from db.outbox.hints import Hints
 from db.queue.copies import WAIT_SECONDS_MAX
+from db.ledger.catalogue import CatalogueCache
 from db.queue.stream import EventStream, connect
 from ingest.http.auth import Authenticator
 from ingest.intake.durability import DurabilityCheck
@@ -43,6 +44,7 @@ class ReceiverContext:
     authenticator: Authenticator
     hints: Hints
     gateway: StripeGateway | None = None
+    catalogue: CatalogueCache = field(default_factory=CatalogueCache)
 
 
 def open_context(

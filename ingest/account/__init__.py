@@ -1,3 +1,3 @@
-"""What a user asks of their own: plans, subscriptions, payments, tokens; and debits."""
+"""What a user asks of their own: plans, subscriptions, payments, tokens, access; and debits."""
 
-__all__ = ["debit", "queries"]
+__all__ = ["access", "debit", "queries"]

@@ -20,6 +20,8 @@ export type Plan = Schemas["Plan"];
 export type Subscription = Schemas["Subscription"];
 export type Payment = Schemas["Payment"];
 export type Balance = Schemas["Balance"];
+export type Access = Schemas["Access"];
+export type FeatureAccess = Schemas["FeatureAccess"];
 export type LedgerEntry = Schemas["LedgerEntry"];
 export type Config = Schemas["Config"];
 export type CheckoutRequest = CheckoutPath["post"]["requestBody"]["content"]["application/json"];
@@ -126,6 +128,11 @@ export class BillingClient {
   /** The user's token balance. */
   async balance(): Promise<Balance> {
     return given(await this.api.GET("/billing/tokens/"));
+  }
+
+  /** What the user may use: each feature with its limit, why, until when, and what unlocks it. */
+  async access(): Promise<Access> {
+    return given(await this.api.GET("/billing/access/"));
   }
 
   /** The entries behind the balance, newest first. */

@@ -213,6 +213,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/billing/access/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show what the caller may use.
+         * @description Every feature of the catalogue with its limit, the reason, and when that changes by itself: the
+         *     end of a grace, or of a period that was canceled. Ask again then, or hear of `access.changed`.
+         */
+        get: operations["getAccess"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/billing/tokens/debit/": {
         parameters: {
             query?: never;
@@ -593,6 +614,68 @@ export interface components {
             next_cursor: string | null;
             items: components["schemas"]["LedgerEntry"][];
         };
+        Reason: {
+            /**
+             * @description For programs; more may come.
+             * @enum {string}
+             */
+            code: "active" | "trialing" | "bought" | "ending" | "past_due" | "unpaid" | "paused" | "incomplete" | "taken_back" | "ended" | "unknown_status" | "not_included" | "no_plan";
+            /** @description For people. */
+            text: string;
+        };
+        CheckoutCall: {
+            /**
+             * @description full: a plan with tokens; token: a token package.
+             * @enum {string}
+             */
+            plan_type: "full" | "token";
+            /** @description The plan's number in the catalogue. */
+            plan_id: number;
+        };
+        Unlocking: {
+            /** @description The plan's number in the catalogue. */
+            plan_id: number;
+            /**
+             * @description full: a plan with tokens; token: a token package.
+             * @enum {string}
+             */
+            plan_type: "full" | "token";
+            /** @description What it is called. */
+            name: string;
+            /** @description What it is limited to; null where it has no limit. */
+            limit: number | null;
+            /** @description The body for the checkout call; null for who has a full plan already and changes it in the portal. */
+            checkout: components["schemas"]["CheckoutCall"] | null;
+        };
+        FeatureAccess: {
+            /** @description Whether the caller may use it. */
+            allowed: boolean;
+            /** @description Up to how many; null where there is no limit, 0 where it is not allowed. */
+            limit: number | null;
+            why: components["schemas"]["Reason"];
+            /**
+             * Format: date-time
+             * @description When allowed or limit changes by itself; null where nothing says so.
+             */
+            until: string | null;
+            /** @description The plan that decides; null where none does. */
+            plan_id: number | null;
+            /** @description The subscription (sub_…) or payment that this plan is held by. */
+            held_by: string | null;
+            /** @description Plans on sale that unlock it; empty where it is allowed. */
+            unlocked_by: components["schemas"]["Unlocking"][];
+        };
+        Access: {
+            /** @description Every feature of the catalogue, by its name. */
+            features: {
+                [key: string]: components["schemas"]["FeatureAccess"];
+            };
+            /**
+             * Format: date-time
+             * @description When any of it changes by itself; null where nothing says so.
+             */
+            until: string | null;
+        };
         DebitBody: {
             /** @description How many tokens. */
             amount: number;
@@ -732,6 +815,21 @@ export interface operations {
                         status?: 400;
                         /** @enum {unknown} */
                         code?: "signature_missing" | "signature_invalid" | "signature_stale" | "not_an_event";
+                        why?: string;
+                    };
+                };
+            };
+            /** @description Request Timeout: too_slow. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @constant */
+                        status?: 408;
+                        /** @enum {unknown} */
+                        code?: "too_slow";
                     };
                 };
             };
@@ -763,7 +861,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description Service Unavailable: stripe_disabled, webhook_secret_missing, not_stored. */
+            /** @description Service Unavailable: stripe_disabled, webhook_secret_missing, not_stored, too_busy. */
             503: {
                 headers: {
                     /**
@@ -778,7 +876,7 @@ export interface operations {
                         /** @constant */
                         status?: 503;
                         /** @enum {unknown} */
-                        code?: "stripe_disabled" | "webhook_secret_missing" | "not_stored";
+                        code?: "stripe_disabled" | "webhook_secret_missing" | "not_stored" | "too_busy";
                     };
                 };
             };
@@ -2011,6 +2109,131 @@ export interface operations {
                         status?: 422;
                         /** @enum {unknown} */
                         code?: "invalid_input" | "invalid_cursor";
+                    };
+                };
+            };
+            /** @description Too Many Requests: rate_limited. */
+            429: {
+                headers: {
+                    /**
+                     * @description After how many seconds to come back.
+                     * @example 5
+                     */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @constant */
+                        status?: 429;
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description Internal Server Error: internal_error. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @constant */
+                        status?: 500;
+                        /** @enum {unknown} */
+                        code?: "internal_error";
+                    };
+                };
+            };
+            /** @description Service Unavailable: authentication_not_configured, authentication_unavailable, database_unavailable. */
+            503: {
+                headers: {
+                    /**
+                     * @description After how many seconds to come back.
+                     * @example 5
+                     */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @constant */
+                        status?: 503;
+                        /** @enum {unknown} */
+                        code?: "authentication_not_configured" | "authentication_unavailable" | "database_unavailable";
+                    };
+                };
+            };
+        };
+    };
+    getAccess: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "features": {
+                     *         "priority_support": {
+                     *           "allowed": false,
+                     *           "limit": 0,
+                     *           "why": {
+                     *             "code": "not_included",
+                     *             "text": "No plan that is held includes it."
+                     *           },
+                     *           "until": null,
+                     *           "plan_id": null,
+                     *           "held_by": null,
+                     *           "unlocked_by": [
+                     *             {
+                     *               "plan_id": 3,
+                     *               "plan_type": "full",
+                     *               "name": "Pro yearly",
+                     *               "limit": null,
+                     *               "checkout": null
+                     *             }
+                     *           ]
+                     *         },
+                     *         "seats": {
+                     *           "allowed": true,
+                     *           "limit": 5,
+                     *           "why": {
+                     *             "code": "past_due",
+                     *             "text": "A payment for Pro monthly is missing; what it unlocks stays for now."
+                     *           },
+                     *           "until": "2026-04-08T00:00:07+00:00",
+                     *           "plan_id": 2,
+                     *           "held_by": "sub_1QkX2eLkdIwHu7ix",
+                     *           "unlocked_by": []
+                     *         }
+                     *       },
+                     *       "until": "2026-04-08T00:00:07+00:00"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Access"];
+                };
+            };
+            /** @description Unauthorized: not_authenticated. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @constant */
+                        status?: 401;
+                        /** @enum {unknown} */
+                        code?: "not_authenticated";
                     };
                 };
             };
