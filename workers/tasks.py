@@ -15,6 +15,7 @@ from workers.pipeline.drain import drain as drain_all
 from workers.questions import own_account, turn
 from workers.questions.asking import ask_stripe
 from workers.questions.superseded import expire_superseded
+from workers.schedule import redis_change
 from workers.schedule.access import look_at_due
 from workers.schedule.reconcile import catch_up
 from workers.schedule.sweep import sweep as sweep_once
@@ -42,8 +43,13 @@ def drain() -> None:
 
 @app.task(name=celery_config.SWEEP)  # type: ignore[untyped-decorator]  # As above.
 def sweep() -> None:
-    """Send a wake-up where events wait and no worker is at them."""
+    """Send a wake-up where events wait and no worker is at them.
+
+    Where Redis is another than before, send a reading of Stripe's list too.
+    """
     sweep_once(context(), send_wake_up)
+    if redis_change.notice(context()):
+        _send(celery_config.RECONCILE)
 
 
 @app.task(  # type: ignore[untyped-decorator]  # As above.

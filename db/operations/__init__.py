@@ -10,6 +10,7 @@ __all__ = [
     "rebuild",
     "rebuild_plan",
     "reconcile",
+    "redis_seen",
     "replay",
     "subscription_check",
 ]

@@ -4,22 +4,26 @@ The list is read newest first, so the cursor moves only when a reading has come 
 then the window is kept, and a reading that was interrupted goes on in it.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, text
+
+from db.operations import redis_seen
+from db.operations.redis_seen import Reread
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
     """What a reading is to cover: from the second `newest` down to `oldest`, both Stripe's.
 
-    `after` is the event that was read last.
+    `after` is the event that was read last. `change` is the change of Redis that it is read for.
     """
 
     oldest: int
     newest: int
     after: str
+    change: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,29 +31,30 @@ class Progress:
     """Where reconciling stands.
 
     Everything up to the second `cursor` has been read (None: never). `idle_seconds` is how long
-    ago a reading moved.
+    ago a reading moved. `reread` is what is to be read anew, because Redis is another than before.
     """
 
     cursor: int | None = None
     window: Window | None = None
     idle_seconds: float = 0.0
+    reread: Reread | None = None
 
 
 def progress(connection: Connection) -> Progress:
     """Where it stands now."""
     row = connection.execute(_PROGRESS).one_or_none()
+    reread = redis_seen.reread(connection)
     if row is None:
-        return Progress()
+        return Progress(reread=reread)
     window = None
     if row.walk_after is not None:
-        window = Window(row.walk_from, row.walk_top, row.walk_after)
-    return Progress(row.reached_created, window, float(row.idle_seconds))
+        window = Window(row.walk_from, row.walk_top, row.walk_after, row.walk_change)
+    return Progress(row.reached_created, window, float(row.idle_seconds), reread)
 
 
 def keep_window(connection: Connection, window: Window) -> None:
     """Remember how far a reading has come. Commit it with the events it read."""
-    values = {"oldest": window.oldest, "newest": window.newest, "after": window.after}
-    connection.execute(_KEEP_WINDOW, values)
+    connection.execute(_KEEP_WINDOW, asdict(window))
 
 
 def move_cursor(connection: Connection, newest: int) -> None:
@@ -64,16 +69,16 @@ def newest_received(connection: Connection) -> datetime | None:
 
 
 _PROGRESS = text(
-    "SELECT reached_created, walk_from, walk_top, walk_after,"
+    "SELECT reached_created, walk_from, walk_top, walk_after, walk_change,"
     " extract(epoch FROM now() - moved_at) AS idle_seconds FROM reconcile_progress"
 )
 _KEEP_WINDOW = text(
     """
-    INSERT INTO reconcile_progress (walk_from, walk_top, walk_after)
-    VALUES (:oldest, :newest, :after)
+    INSERT INTO reconcile_progress (walk_from, walk_top, walk_after, walk_change)
+    VALUES (:oldest, :newest, :after, :change)
     ON CONFLICT (only_row) DO UPDATE
     SET walk_from = EXCLUDED.walk_from, walk_top = EXCLUDED.walk_top,
-        walk_after = EXCLUDED.walk_after, moved_at = now()
+        walk_after = EXCLUDED.walk_after, walk_change = EXCLUDED.walk_change, moved_at = now()
     """
 )
 _MOVE_CURSOR = text(
@@ -81,7 +86,8 @@ _MOVE_CURSOR = text(
     INSERT INTO reconcile_progress AS kept (reached_created) VALUES (:newest)
     ON CONFLICT (only_row) DO UPDATE
     SET reached_created = greatest(kept.reached_created, EXCLUDED.reached_created),
-        walk_from = NULL, walk_top = NULL, walk_after = NULL, moved_at = now()
+        walk_from = NULL, walk_top = NULL, walk_after = NULL, walk_change = NULL,
+        moved_at = now()
     """
 )
 _NEWEST = text("SELECT max(received_at) FROM webhook_events")

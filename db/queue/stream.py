@@ -238,6 +238,14 @@ class EventStream:
             return False
         return True
 
+    def server_id(self) -> str:
+        """Names the server process that answers and the history of its data.
+
+        After a failover it is another, and after a restart.
+        """
+        server, replication = self._client.info("server"), self._client.info("replication")
+        return f"{server.get('run_id')}:{replication.get('master_replid')}"
+
     def length(self) -> int:
         """How many entries wait, in hand or not."""
         return int(self._client.xlen(STREAM))

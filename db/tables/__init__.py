@@ -44,6 +44,7 @@ from db.tables.queues import (
     event_attempts,
     paused_types,
     reconcile_progress,
+    redis_seen,
     webhook_events,
 )
 
@@ -73,6 +74,7 @@ __all__ = [
     "purchases",
     "questions",
     "reconcile_progress",
+    "redis_seen",
     "refunds",
     "stripe_prices",
     "stripe_turn",

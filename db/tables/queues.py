@@ -104,6 +104,7 @@ reconcile_progress = Table(
     Column("walk_top", BigInteger),
     Column("walk_after", Text),
     time_column("moved_at", nullable=False, default_now=True),
+    time_column("walk_change"),
     CheckConstraint("only_row", name="reconcile_progress_one_row"),
     CheckConstraint(
         "(walk_from IS NULL) = (walk_top IS NULL) AND (walk_from IS NULL) = (walk_after IS NULL)",
@@ -112,5 +113,23 @@ reconcile_progress = Table(
     comment=(
         "Up to which of its seconds Stripe's event list has been read without a gap,"
         " and where an unfinished reading stands."
+    ),
+)
+
+redis_seen = Table(
+    "redis_seen",
+    metadata,
+    Column("only_row", Boolean, primary_key=True, server_default="true"),
+    Column("server_id", Text, nullable=False),
+    time_column("seen_at", nullable=False, default_now=True),
+    time_column("changed_at"),
+    time_column("reread_from"),
+    CheckConstraint("only_row", name="redis_seen_one_row"),
+    CheckConstraint(
+        "reread_from IS NULL OR changed_at IS NOT NULL", name="redis_seen_reread_has_a_cause"
+    ),
+    comment=(
+        "Which Redis answered last, and when it was another before; from reread_from on Stripe's"
+        " list of events is to be read anew, because that Redis may have had events of its own."
     ),
 )

@@ -37,9 +37,9 @@ POINTS: Mapping[str, str] = {
     "subscription_id": "subscriptions",
     "target_id": "payments",
 }
-# These name no row: users are kept elsewhere, the rest is Stripe's or may be of any table.
+# These name no row: users are kept elsewhere, the rest is Stripe's, Redis', or of any table.
 NAMES_NO_ROW = frozenset(
-    ("account_id", "claim_id", "object_id", "price_id", "subject_id", "user_id")
+    ("account_id", "claim_id", "object_id", "price_id", "server_id", "subject_id", "user_id")
 )
 INTRODUCTION = f"""\
 # Data model

@@ -1,3 +1,3 @@
-"""What the scheduler starts: the sweep, the reading of Stripe's list, access that ends."""
+"""What the scheduler starts: sweep, reading of Stripe's list, a look at Redis, access that ends."""
 
-__all__ = ["access", "reconcile", "sweep"]
+__all__ = ["access", "reconcile", "redis_change", "sweep"]

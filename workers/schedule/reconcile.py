@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine
 
 import telemetry
 from db.operations import reconcile as reading
+from db.operations import redis_seen
 from db.operations.reconcile import Progress, Window
 from db.queue import attempts, inbox
 from db.queue.attempts import Attempt, Request
@@ -71,8 +72,8 @@ def catch_up(
     """Read the list down to the cursor; says whether the time was too short and it must go on.
 
     Does nothing without a key, nor while another worker reads (unless this `goes_on` where it
-    stopped), nor, `after_outage`, when events have come in lately. Where it is another's turn to
-    ask Stripe the reading is remembered for when that is over.
+    stopped), nor, `after_outage`, when events have come in lately and Redis is the one of before.
+    Where it is another's turn to ask Stripe the reading is remembered for when that is over.
     """
     if context.gateway is None:
         return False
@@ -80,7 +81,8 @@ def catch_up(
         progress = reading.progress(connection)
         newest = reading.newest_received(connection)
     is_read = progress.window is not None and progress.idle_seconds < MOVING_SECONDS
-    if (is_read and not goes_on) or (after_outage and not _was_silent(newest)):
+    is_called_for = not after_outage or progress.reread or _was_silent(newest)
+    if (is_read and not goes_on) or not is_called_for:
         return False
     with turn(context) as mine:
         # It is rare, so not even a pause keeps it from trying.
@@ -91,6 +93,8 @@ def catch_up(
             must_go_on = _Reading(context.engine, context.gateway, send_wake_up).run(progress)
         except StripeUnavailable as error:
             mine.failed(error.detail)
+            if progress.reread:
+                leave_reading(context, goes_on=True)
             return False
         mine.succeeded()
         return must_go_on
@@ -111,21 +115,29 @@ class _Reading:
         self._send_wake_up = send_wake_up
 
     def run(self, progress: Progress) -> bool:
-        """Go on in the window that is kept, or begin; says whether it must go on later."""
+        """Go on in the window that is kept, or begin; says whether it must go on later.
+
+        After a change of Redis nothing is too young: what the receiver put into the one before is
+        on its way no more. What is in the other all the same is stored twice and applied once.
+        """
         started = time.monotonic()
-        window = progress.window if progress.idle_seconds < WINDOW_SECONDS_MAX else None
+        change = progress.reread.at if progress.reread else None
+        window = _window(progress, change)
         oldest = window.oldest if window else _oldest(progress)
         # Without an event of its own the cursor moves to where it was to move.
         newest = window.newest if window else oldest
         for page in _pages(self._gateway.events, oldest, window.after if window else ""):
-            ripe = [event for event in page.events if _age_seconds(event, page) > GRACE_SECONDS]
+            ripe = [event for event in page.events if change or _is_ripe(event, page)]
             newest = max([newest, *map(_created, ripe)])
-            self._keep(ripe, Window(oldest, newest, page.events[-1]["id"]))
+            self._keep(ripe, Window(oldest, newest, page.events[-1]["id"], change))
             if page.has_more and time.monotonic() - started > SECONDS_MAX:
                 return True
         with self._engine.begin() as connection:
             reading.move_cursor(connection, newest)
-        return False
+            if change:
+                redis_seen.reread_done(connection, change)
+            # Redis may have changed since this began.
+            return redis_seen.reread(connection) is not None
 
     def _keep(self, events: Sequence[Mapping[str, Any]], window: Window) -> None:
         with self._engine.begin() as connection:
@@ -178,8 +190,18 @@ def _cursor(progress: Progress) -> int:
     return int(time.time()) - FIRST_SECONDS if progress.cursor is None else progress.cursor
 
 
+def _window(progress: Progress, change: datetime | None) -> Window | None:
+    """The window to go on in: the one that is kept, unless it is too old or of another reading."""
+    window = progress.window
+    is_ours = window is not None and window.change == change
+    return window if is_ours and progress.idle_seconds < WINDOW_SECONDS_MAX else None
+
+
 def _oldest(progress: Progress, since: int | None = None) -> int:
-    wanted = _cursor(progress) - OVERLAP_SECONDS if since is None else since
+    wanted = _cursor(progress) if since is None else since
+    if progress.reread and since is None:
+        wanted = min(wanted, progress.reread.since)
+    wanted -= OVERLAP_SECONDS if since is None else 0
     return max(wanted, int(time.time()) - LISTED_SECONDS)
 
 
@@ -215,9 +237,9 @@ def _created(event: Mapping[str, Any]) -> int:
     return created
 
 
-def _age_seconds(event: Mapping[str, Any], page: EventPage) -> int:
-    """How old an event is, both by Stripe's clock."""
-    return page.answered_created - _created(event)
+def _is_ripe(event: Mapping[str, Any], page: EventPage) -> bool:
+    """Whether an event is old enough to have arrived, by Stripe's clock."""
+    return page.answered_created - _created(event) > GRACE_SECONDS
 
 
 def _asked_again(gateway: StripeGateway) -> Ask:
