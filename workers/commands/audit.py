@@ -23,7 +23,9 @@ from rich.progress import (
 
 import settings
 from db.engine import make_engine
+from db.operations import redis_seen
 from db.operations.differences import WHOLE_ROW
+from db.operations.redis_seen import Change
 from workers.operations.audit import Finding, Verdict
 from workers.operations.audit import audit as run_audit
 from workers.questions.own_account import read as read_own_account
@@ -52,9 +54,11 @@ def audit(*, as_json: bool) -> None:
                 own_account=own,
                 test_mode=configured.stripe_test_mode,
             )
+        with engine.connect() as connection:
+            change = redis_seen.last_change(connection)
     finally:
         engine.dispose()
-    printer.verdict(verdict)
+    printer.verdict(verdict, change)
     if not verdict.is_clean:
         raise SystemExit(1)
 
@@ -116,7 +120,7 @@ class _Lines:
                 click.echo("    no stored event calls for this row")
         click.echo(f"    events: {_events(finding)}")
 
-    def verdict(self, verdict: Verdict) -> None:
+    def verdict(self, verdict: Verdict, change: Change | None) -> None:
         """Print the last lines."""
         counts = verdict.counts
         rate = counts.applied / max(verdict.seconds, 0.001)
@@ -132,6 +136,17 @@ class _Lines:
                 f"{counts.waiting:,} events wait and {counts.dead:,} are dead;"
                 " they have had no effect on either side."
             )
+        click.echo(f"What was answered and never stored cannot be seen here{_changed(change)}.")
+
+
+def _changed(change: Change | None) -> str:
+    """Whether it may be missing, and who looks for it."""
+    if change is None:
+        return "; `reconcile` asks Stripe for it"
+    since = f"another Redis took over at {change.at:%Y-%m-%d %H:%M} UTC"
+    if change.is_reread:
+        return f"; {since}, and Stripe's list of events was read since"
+    return f"; {since}, and Stripe's list of events is still to be read (`reconcile`)"
 
 
 def _value(value: object) -> str:
@@ -158,7 +173,7 @@ class _Json:
             click.echo(f"{self._before}\n{json.dumps(record)}", nl=False)
             self._before = ","
 
-    def verdict(self, verdict: Verdict) -> None:
+    def verdict(self, verdict: Verdict, change: Change | None) -> None:
         """Write the rest of the object."""
         if self._before != ",":
             click.echo(self._before, nl=False)
@@ -169,6 +184,8 @@ class _Json:
             "waiting": verdict.counts.waiting,
             "dead": verdict.counts.dead,
             "seconds": round(verdict.seconds, 3),
+            "redis_changed_at": change.at.isoformat() if change else None,
+            "is_reread": change is None or change.is_reread,
         }
         click.echo(f"], {json.dumps(rest)[1:]}")
 

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
+from db.operations import redis_seen
 from db.operations.differences import WHOLE_ROW
 from db.queue import inbox
 from domain.events import Delivery, EventStatus
@@ -354,13 +355,33 @@ _EVERYTHING = text(
 def test_the_command_says_that_all_is_well(
     context: WorkerContext, run: Callable[..., Result]
 ) -> None:
-    """One line and exit 0; the progress is kept out of it."""
+    """One line, what it cannot see, and exit 0; the progress is kept out of it."""
     work(context, an_account())
     result = run()
     assert result.exit_code == 0
     assert result.stdout.startswith("Clean: no difference; 5 events recomputed in ")
-    assert len(result.stdout.splitlines()) == 1
+    [_, unseen] = result.stdout.splitlines()
+    assert unseen == (
+        "What was answered and never stored cannot be seen here; `reconcile` asks Stripe for it."
+    )
     assert result.stderr == "comparing: 5 of 5 events\n"
+
+
+def test_the_command_says_what_another_redis_may_have_lost(
+    context: WorkerContext, run: Callable[..., Result]
+) -> None:
+    """The tables follow from what is stored; what never was is asked of Stripe."""
+    for name in ("one", "another"):
+        with context.engine.begin() as connection:
+            redis_seen.notice(connection, name)
+    assert "is still to be read (`reconcile`)" in run().stdout
+    with context.engine.begin() as connection:
+        reread = redis_seen.reread(connection)
+        assert reread
+        redis_seen.reread_done(connection, reread.at)
+    assert f"took over at {reread.at:%Y-%m-%d %H:%M} UTC, and Stripe" in run().stdout
+    said = json.loads(run("--json").stdout)
+    assert (said["redis_changed_at"], said["is_reread"]) == (reread.at.isoformat(), True)
 
 
 def test_the_command_names_what_differs(
