@@ -10,9 +10,9 @@ from sqlalchemy import Engine
 
 import celery_config
 from db.engine import make_engine
+from db.ledger.catalogue import CatalogueCache
 from db.outbox.hints import Hints
 from db.queue.copies import WAIT_SECONDS_MAX
-from db.ledger.catalogue import CatalogueCache
 from db.queue.stream import EventStream, connect
 from ingest.http.auth import Authenticator
 from ingest.intake.durability import DurabilityCheck
