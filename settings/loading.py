@@ -28,6 +28,9 @@ class Settings:
     redis_url: str = field(repr=False)
     celery_broker_url: str = field(repr=False)
     redis_copies: int
+    database_copies: int
+    database_pooler: bool
+    celery_queue_type: str
     intake: str
     stripe_enabled: bool
     stripe_test_mode: bool
@@ -117,13 +120,16 @@ def _require(
 
 def _read(reader: Reader) -> Settings:
     redis_url = reader.connection("REDIS_URL", *_REDIS_SCHEMES)
-    broker_url = reader.connection("CELERY_BROKER_URL", *_BROKER_SCHEMES)
+    broker_url = reader.brokers("CELERY_BROKER_URL", *_BROKER_SCHEMES)
     test_mode = reader.flag("STRIPE_TEST_MODE", default=True)
     return Settings(
         database_url=reader.database("DATABASE_URL"),
         redis_url=redis_url,
         celery_broker_url=broker_url or redis_url,
         redis_copies=reader.number("REDIS_COPIES", "from 0 to 9", default=0, highest=9),
+        database_copies=reader.number("DATABASE_COPIES", "from 0 to 9", default=0, highest=9),
+        database_pooler=reader.flag("DATABASE_POOLER", default=False),
+        celery_queue_type=reader.choice("CELERY_QUEUE_TYPE", "quorum", "classic"),
         intake=reader.choice("INTAKE", "auto", "stream", "inbox"),
         stripe_enabled=reader.flag("STRIPE_ENABLED", default=True),
         stripe_test_mode=test_mode,

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from urllib.parse import SplitResult
 
 from settings import sentinel, urls
+from settings.hosts import with_hosts_in_query
 
 # HS256 with a shorter key than its hash can be guessed offline (RFC 7518, section 3.2).
 JWT_SECRET_BYTES_MIN = 32
@@ -19,7 +20,9 @@ _FALSE = frozenset({"0", "false", "no", "off"})
 
 # What to write where a variable is needed and missing.
 EXAMPLES = {
-    "DATABASE_URL": "postgresql://user:password@host:5432/database",
+    "DATABASE_URL": (
+        "postgresql://user:password@host:5432/database (several hosts: @host1:5432,host2:5432/)"
+    ),
     "REDIS_URL": "redis://host:6379/0",
     "SENTINELS": "redis+sentinel://user:password@host1:26379,host2,host3/name/0",
     "CELERY_BROKER_URL": "redis://host:6379/0 or amqp://user:password@host:5672//",
@@ -128,9 +131,27 @@ class Reader:
         """The URL of a PostgreSQL database, with the driver that we use."""
         wanted = f"a URL like {EXAMPLES['DATABASE_URL']}"
         schemes = ("postgresql", "postgres", DATABASE_DRIVER)
-        url = self._checked(name, wanted, lambda url: url.scheme in schemes)
+        value = self.text(name)
+        try:
+            url = with_hosts_in_query(value)
+        except ValueError:
+            url = "no URL"
+        is_valid = not value or urls.parses(url, lambda url: url.scheme in schemes)
+        if not self._ok(name, wanted, is_valid=is_valid) or not value:
+            return ""
         # A bare postgresql:// means another driver to SQLAlchemy 2.1.
-        return f"{DATABASE_DRIVER}://{url.partition('://')[2]}" if url else ""
+        return f"{DATABASE_DRIVER}://{url.partition('://')[2]}"
+
+    def brokers(self, name: str, *schemes: str) -> str:
+        """The URL of a broker with one of these schemes; RabbitMQs may be several, with a `;`."""
+        words = [word.strip() for word in self.text(name).split(";")]
+        if len(words) == 1:
+            return self.connection(name, *schemes)
+        wanted = "one URL, or several that begin with amqp:// or amqps://, separated by ;"
+        is_valid = all(
+            urls.parses(word, lambda url: url.scheme in ("amqp", "amqps")) for word in words
+        )
+        return ";".join(words) if self._ok(name, wanted, is_valid=is_valid) else ""
 
     def web_url(self, name: str) -> str:
         """An address that a browser can go to."""

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+from psycopg2.extensions import parse_dsn
+from sqlalchemy import create_engine, make_url
 
 import settings
 
@@ -226,3 +228,64 @@ def test_settings_cannot_be_changed() -> None:
     """One object, read once, the same for everyone."""
     with pytest.raises(AttributeError):
         settings.load(environ={}).port = 1  # type: ignore[misc] # That is what is tested.
+
+
+@pytest.mark.parametrize(
+    ("given", "spelt"),
+    [
+        ("postgresql://u:p@h/db", "postgresql+psycopg2://u:p@h/db"),
+        ("postgresql:///db?host=/run/pg", "postgresql+psycopg2:///db?host=/run/pg"),
+        (
+            "postgresql://u:p%40@h1:5432,h2:5433/db?target_session_attrs=any",
+            "postgresql+psycopg2://u:p%40@/db?host=h1,h2&port=5432,5433&target_session_attrs=any",
+        ),
+        (
+            "postgres://h1,[::2]/db",
+            "postgresql+psycopg2:///db?host=h1,::2&port=5432,5432&target_session_attrs=read-write",
+        ),
+        (
+            "postgresql://u:p@/db?host=h1:1&host=h2:2",
+            "postgresql+psycopg2://u:p@/db?host=h1,h2&port=1,2&target_session_attrs=read-write",
+        ),
+        (
+            "postgresql://u:p@/db?host=h1,h2&port=1,2",
+            "postgresql+psycopg2://u:p@/db?host=h1,h2&port=1,2&target_session_attrs=read-write",
+        ),
+    ],
+)
+def test_a_database_may_have_several_hosts(given: str, spelt: str) -> None:
+    """In a form that both libpq and SQLAlchemy read; the one that takes writes is wanted."""
+    found = settings.load(environ={"DATABASE_URL": given}).database_url
+    assert found == spelt
+    read_by_sqlalchemy = make_url(found).translate_connect_args()
+    _, options = create_engine(found).dialect.create_connect_args(make_url(found))
+    read_by_libpq = parse_dsn(found.replace("+psycopg2", "", 1))
+    assert options == {name: read_by_libpq[name] for name in options}
+    assert read_by_sqlalchemy["database"] == read_by_libpq["dbname"] == "db"
+
+
+@pytest.mark.parametrize("hosts", ["h1,", "h1:0,h2", "h1:x,h2", ",", "h1,h2:99999"])
+def test_a_list_of_hosts_that_cannot_be_read_is_told(hosts: str) -> None:
+    """And its password is not."""
+    [problem] = problems_of({"DATABASE_URL": f"postgresql://u:pass-word-1@{hosts}/db"})
+    assert problem.startswith("DATABASE_URL is wrong: it must be a URL like")
+    assert "pass-word-1" not in problem
+
+
+def test_brokers_may_be_several_rabbitmqs() -> None:
+    """Separated as kombu wants it; all of one kind."""
+    several = "amqp://q1:5672//; amqps://q2:5671//"
+    found = settings.load(environ={"CELERY_BROKER_URL": several})
+    assert found.celery_broker_url == "amqp://q1:5672//;amqps://q2:5671//"
+    assert found.celery_queue_type == "quorum"
+    for wrong in ("redis://h1;redis://h2", "amqp://h1;", "amqp://h1:x;amqp://h2"):
+        [problem] = problems_of({"CELERY_BROKER_URL": wrong})
+        assert problem.startswith("CELERY_BROKER_URL is wrong")
+
+
+def test_how_many_copies_and_whether_a_pooler_is_between() -> None:
+    """None and no, unless it is said."""
+    found = settings.load(environ={})
+    assert (found.database_copies, found.database_pooler) == (0, False)
+    found = settings.load(environ={"DATABASE_COPIES": "1", "DATABASE_POOLER": "1"})
+    assert (found.database_copies, found.database_pooler) == (1, True)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import psycopg2
 import redis
-from sqlalchemy.engine import make_url
 
+import settings
 from db.engine import make_engine
 from db.queue.stream import STREAM
 from dev.faults.load import Load
@@ -22,7 +22,6 @@ from sandbox.simulate.compare import Difference
 from sandbox.simulate.expected import Expectation
 from sandbox.simulate.reading import Reader, token_maker
 from sandbox.simulate.verification import verify_users
-from settings import DATABASE_DRIVER
 from workers.operations.audit import audit
 
 # Longer than a lease and a retry, so that only what is really stuck ends the waiting.
@@ -235,8 +234,8 @@ def _compared(product: Product, expectations: Sequence[Expectation]) -> tuple[Di
 
 
 def _driver_url(product: Product) -> str:
-    url = make_url(product.settings["DATABASE_URL"]).set(drivername=DATABASE_DRIVER)
-    return url.render_as_string(hide_password=False)
+    given = {"DATABASE_URL": product.settings["DATABASE_URL"]}
+    return settings.load(environ=given).database_url
 
 
 def _counted(rows: Mapping[str, _Row]) -> dict[str, int]:

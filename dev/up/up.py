@@ -204,7 +204,7 @@ def _prepare_database(given_url: str, console: Console) -> None:
             f"the database was made by other code than this ({first_line(error)}); "
             "use that code, or choose another --data or DATABASE_URL"
         ) from error
-    if _has_no_plans(given_url):
+    if _has_no_plans(url):
         catalogue.load_file(url, SAMPLE_PLANS)
         console.say("up", f"no plans yet: loaded {SAMPLE_PLANS.name}")
 
@@ -215,8 +215,8 @@ def first_line(error: Exception) -> str:
     return str(said).strip().split("\n", 1)[0] or type(error).__name__
 
 
-def _has_no_plans(given_url: str) -> bool:
-    plain = given_url.replace("+psycopg2", "", 1)
+def _has_no_plans(url: str) -> bool:
+    plain = url.replace("+psycopg2", "", 1)
     with closing(psycopg2.connect(plain)) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT 1 FROM plans LIMIT 1")
         return cursor.fetchone() is None
@@ -272,7 +272,7 @@ def _put_plans_on_sale(plan: Plan, console: Console) -> None:
     from workers.operations.catalogue_sync import CatalogueSync  # noqa: PLC0415 - as above.
 
     configured = settings.load(environ={**os.environ, "BILLING_DATA": str(plan.directory)})
-    engine = make_engine(configured.database_url, pool_size=1, application_name="fiko-up")
+    engine = make_engine(configured, pool_size=1, application_name="fiko-up")
     sync = CatalogueSync(engine, StripeGateway(configured), configured.stripe_test_mode)
     try:
         made = list(sync.carry_out(sync.plan()))
