@@ -1,34 +1,62 @@
 """Makes the connection pool to PostgreSQL, with limits that keep a stuck server from holding us."""
 
-from sqlalchemy import Engine, create_engine
+from typing import Any, Protocol
+
+from sqlalchemy import Connection, Engine, create_engine, event
+
+from db.connections.guard import Guard
+from db.connections.limits import STATEMENT_TIMEOUT_MS, startup_options
+from db.connections.timelines import Timelines
+from db.connections.watched import connection_class
+from db.queue import stream
 
 CONNECT_TIMEOUT_SECONDS = 2
-STATEMENT_TIMEOUT_MS = 5_000
-LOCK_TIMEOUT_MS = 2_000
-IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000
+# Redis is asked for the newest timeline, and nobody waits for it for long.
+REDIS_TIMEOUT_SECONDS = 0.25
+
+
+class Configured(Protocol):
+    """The settings that say how PostgreSQL is reached, and what it must promise."""
+
+    @property
+    def database_url(self) -> str:
+        """Where it is, as SQLAlchemy spells it."""
+
+    @property
+    def database_pooler(self) -> bool:
+        """Whether a pooler is between, which gives each transaction any session."""
+
+    @property
+    def database_copies(self) -> int:
+        """How many standbys must confirm a commit."""
+
+    @property
+    def redis_url(self) -> str:
+        """Where processes tell each other of promotions; empty for nowhere."""
 
 
 def make_engine(
-    database_url: str,
+    database: Configured | str,
     *,
     pool_size: int = 4,
     statement_timeout_ms: int = STATEMENT_TIMEOUT_MS,
     application_name: str = "fiko-billing",
     low_balance: float = 0.1,
+    guarded: bool = True,
 ) -> Engine:
     """A pool of at most `pool_size` connections; make it after fork, one a process.
 
-    Every connection has the timeouts named above and TCP keepalives, so a dead peer is noticed
-    within seconds. A pooled connection is tested before use (`pool_pre_ping`). Users are told of
-    a low balance below this share of their last grant, whoever moves it.
+    Every session has the limits of `db.connections.limits`, every connection a deadline of our own
+    and TCP keepalives, so a dead peer is noticed within seconds. A pooled connection is tested
+    before use (`pool_pre_ping`). Made of settings, and not of a bare URL, and `guarded`, it refuses
+    a server that another has replaced. Users are told of a low balance below this share of their
+    last grant, whoever moves it.
     """
-    options = (
-        f"-c statement_timeout={statement_timeout_ms} -c lock_timeout={LOCK_TIMEOUT_MS}"
-        f" -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_TIMEOUT_MS}"
-        " -c timezone=UTC"
-    )
-    return create_engine(
-        database_url,
+    url = database if isinstance(database, str) else database.database_url
+    pooled = not isinstance(database, str) and database.database_pooler
+    options: dict[str, Any] = {} if pooled else {"options": startup_options(statement_timeout_ms)}
+    engine = create_engine(
+        url,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=CONNECT_TIMEOUT_SECONDS,
@@ -43,6 +71,33 @@ def make_engine(
             "keepalives_count": 3,
             "tcp_user_timeout": 5_000,
             "application_name": application_name,
-            "options": options,
+            "connection_factory": connection_class(statement_timeout_ms, pooled=pooled),
+            **options,
         },
     )
+    if pooled and statement_timeout_ms != STATEMENT_TIMEOUT_MS:
+        _limit_each_transaction(engine, statement_timeout_ms)
+    if guarded and not isinstance(database, str):
+        _guard(engine, database)
+    return engine
+
+
+def _limit_each_transaction(engine: Engine, statement_timeout_ms: int) -> None:
+    """Set a limit that is not the role's own, for one transaction at a time."""
+
+    def set_limit(connection: Connection) -> None:
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {statement_timeout_ms:d}")
+
+    event.listen(engine, "begin", set_limit)
+
+
+def _guard(engine: Engine, database: Configured) -> None:
+    client = None
+    if database.redis_url:
+        client = stream.connect(database.redis_url, timeout_seconds=REDIS_TIMEOUT_SECONDS)
+    guard = Guard(
+        Timelines(client),
+        copies=database.database_copies,
+        asks_often=database.database_pooler,
+    )
+    guard.watch(engine)

@@ -22,11 +22,15 @@ BEGIN
 END
 $$;
 
--- What is acknowledged is on disk, and nobody waits for a stuck session for long.
+-- What is acknowledged is on disk, and nobody waits for a stuck session for long. Sessions ask for
+-- the same themselves, but a pooler such as PgBouncer does not pass that on (DATABASE_POOLER).
 ALTER ROLE billing_app SET synchronous_commit = on;
 ALTER ROLE billing_app SET statement_timeout = '5s';
 ALTER ROLE billing_app SET lock_timeout = '2s';
 ALTER ROLE billing_app SET idle_in_transaction_session_timeout = '10s';
+-- That no standby confirmed a commit is told by a warning.
+ALTER ROLE billing_app SET client_min_messages = warning;
+ALTER ROLE billing_app SET timezone = 'UTC';
 
 REVOKE CREATE ON SCHEMA public FROM PUBLIC, billing_app;
 GRANT USAGE ON SCHEMA public TO billing_app;

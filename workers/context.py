@@ -69,7 +69,7 @@ def context() -> WorkerContext:
     client = stream.connect(config.redis_url, timeout_seconds=REDIS_TIMEOUT_SECONDS)
     return WorkerContext(
         engine=make_engine(
-            config.database_url,
+            config,
             pool_size=2,
             application_name="fiko-worker",
             low_balance=config.low_balance,

@@ -3,6 +3,7 @@
 from dev.up.engine import Engine
 from dev.up.errors import EngineError
 from dev.up.postgres import PostgresEngine
+from dev.up.standby import StandbyEngine
 from dev.up.valkey import ValkeyEngine
 
-__all__ = ["Engine", "EngineError", "PostgresEngine", "ValkeyEngine"]
+__all__ = ["Engine", "EngineError", "PostgresEngine", "StandbyEngine", "ValkeyEngine"]

@@ -42,7 +42,7 @@ def audit(*, as_json: bool) -> None:
     Works beside a running system and changes nothing.
     """
     configured = settings.load(needs=("database_url",))
-    engine = make_engine(configured.database_url, pool_size=1, application_name="fiko-audit")
+    engine = make_engine(configured, pool_size=1, application_name="fiko-audit")
     printer = _Json() if as_json else _Lines()
     try:
         with _progress() as progress:

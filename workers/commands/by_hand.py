@@ -106,7 +106,7 @@ def assign(
 def _engine() -> Engine:
     configured = settings.load(needs=("database_url",))
     return make_engine(
-        configured.database_url,
+        configured,
         pool_size=1,
         application_name="fiko-by-hand",
         low_balance=configured.low_balance,

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 
 import db.ledger.catalogue
 import settings
-from db.engine import make_engine
+from db.engine import Configured, make_engine
 from db.ledger.catalogue import CatalogueCache, StillPayable
 from db.ledger.rederiving import derive_after
 from domain.catalogue.changes import changes_between, tokenless_between
@@ -31,14 +31,14 @@ class Loaded:
     still_payable: Sequence[StillPayable]
 
 
-def load_file(database_url: str, path: Path) -> Loaded:
+def load_file(database: Configured | str, path: Path) -> Loaded:
     """Load a catalogue file; returns what changed, nothing the second time.
 
     Payments that it concerns are valued again. Raises `CatalogueError` naming everything
     that is wrong with the file; nothing is written then.
     """
     wanted = read_catalogue(_parsed(path))
-    engine = make_engine(database_url, pool_size=1, application_name="fiko-load-plans")
+    engine = make_engine(database, pool_size=1, application_name="fiko-load-plans")
     try:
         return _load(engine, wanted)
     finally:
@@ -77,7 +77,7 @@ def load_plans(file: Path) -> None:
     """Load the catalogue in FILE (TOML); idempotent."""
     configured = settings.load(needs=("database_url",))
     try:
-        loaded = load_file(configured.database_url, file)
+        loaded = load_file(configured, file)
     except CatalogueError as error:
         raise click.ClickException(str(error)) from error
     for change in loaded.plans:

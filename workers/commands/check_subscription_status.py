@@ -39,7 +39,7 @@ def check_subscription_status(*, is_dry: bool, as_json: bool) -> None:
     Users who pay for two full plans are named. Exit 1 if differences or such users remain.
     """
     configured, gateway = connected()
-    engine = make_engine(configured.database_url, pool_size=1, application_name="fiko-check-status")
+    engine = make_engine(configured, pool_size=1, application_name="fiko-check-status")
     printer = _Json(is_dry=is_dry) if as_json else _Lines(is_dry=is_dry)
     moving = _Moving()
     check = SubscriptionCheck(

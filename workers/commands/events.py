@@ -39,7 +39,7 @@ _PIPE_WIDTH = 200
 @contextmanager
 def _database() -> Iterator[Connection]:
     configured = settings.load(needs=("database_url",))
-    engine = make_engine(configured.database_url, pool_size=1, application_name="fiko-events")
+    engine = make_engine(configured, pool_size=1, application_name="fiko-events")
     try:
         with engine.begin() as connection:
             yield connection

@@ -38,7 +38,7 @@ def explain(user_id: str, *, as_json: bool) -> None:
 def _kept(user_id: str) -> Kept:
     configured = settings.load(needs=("database_url",))
     engine = make_engine(
-        configured.database_url,
+        configured,
         pool_size=1,
         statement_timeout_ms=STATEMENT_TIMEOUT_MS,
         application_name="fiko-explain",

@@ -72,7 +72,7 @@ def rebuild(user_id: str | None, *, is_dry: bool, yes: bool, as_json: bool) -> N
 def _run(user_id: str | None, agree: Callable[[Proposal], bool]) -> Rebuilt:
     configured = settings.load(needs=("database_url",))
     engine = make_engine(
-        configured.database_url,
+        configured,
         pool_size=2,
         application_name="fiko-rebuild",
         low_balance=configured.low_balance,

@@ -45,7 +45,7 @@ def reconcile(
     if start is not None and start < datetime.now(UTC).timestamp() - LISTED_SECONDS:
         click.echo("Stripe lists no more than the last 30 days.", err=True)
     printer = _Printer(as_json=as_json)
-    engine = make_engine(configured.database_url, pool_size=1, application_name="fiko-reconcile")
+    engine = make_engine(configured, pool_size=1, application_name="fiko-reconcile")
     who = None if is_dry else request(by, reason)
     try:
         look_back(engine, gateway, printer.page, since=start, request=who)

@@ -103,7 +103,7 @@ def _run(
 ) -> tuple[Replayed, list[Change]]:
     configured = settings.load(needs=("database_url",))
     engine = make_engine(
-        configured.database_url,
+        configured,
         pool_size=2,
         statement_timeout_ms=STATEMENT_TIMEOUT_MS,
         application_name="fiko-replay",

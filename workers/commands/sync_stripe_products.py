@@ -42,7 +42,7 @@ def sync_stripe_products(plan_type: str, *, is_dry: bool, as_json: bool) -> None
     """
     configured, gateway = connected()
     engine = make_engine(
-        configured.database_url,
+        configured,
         pool_size=1,
         application_name="fiko-sync-products",
         low_balance=configured.low_balance,

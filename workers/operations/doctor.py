@@ -33,7 +33,7 @@ _NAMED_MAX = 5
 def examine(settings: Settings) -> Iterator[Finding]:
     """Every finding, one after the other; nothing is changed."""
     yield from _keys(settings)
-    engine = make_engine(settings.database_url, pool_size=1, application_name="fiko-doctor")
+    engine = make_engine(settings, pool_size=1, application_name="fiko-doctor")
     client = stream.connect(settings.redis_url, timeout_seconds=2.0)
     try:
         yield from _answered("database", lambda: _database(engine))
