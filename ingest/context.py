@@ -55,7 +55,7 @@ def open_context(
     `send_wake_up` asks for a drain in another way than by the broker.
     """
     engine = make_engine(
-        settings.database_url,
+        settings,
         pool_size=DATABASE_CONNECTIONS,
         application_name="fiko-billing web",
         low_balance=settings.low_balance,
@@ -69,6 +69,7 @@ def open_context(
         stream=EventStream(client, copies=copies),
         durability=durability,
         engine=engine,
+        copies=settings.database_copies,
         send_wake_up=send_wake_up or BackgroundWakeUp(_broker_wake_up(settings)),
     )
     return ReceiverContext(

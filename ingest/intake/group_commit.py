@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from queue import Empty, SimpleQueue
 
 from domain.events import Delivery
-from ingest.intake.intake import Intake, NotStoredError, Store
+from ingest.intake.intake import ANSWER_SECONDS_MAX, Intake, NotStoredError, Store
 
 # While one waits for the disk, the other collects.
 THREADS = 2
@@ -23,8 +23,6 @@ PACKET_DELIVERIES_MAX = 256
 # Deliveries that wait for a store at the same time; Stripe is told to come back for more.
 IN_FLIGHT_MAX = 4_096
 IN_FLIGHT_BYTES_MAX = 64 * 1024 * 1024
-# Stripe is answered 503 when no store has confirmed by then.
-ANSWER_SECONDS_MAX = 5.0
 _LOOK_EVERY_SECONDS = 0.25
 
 Waiting = tuple[Delivery, "asyncio.Future[Store]"]
@@ -92,6 +90,8 @@ class GroupCommit:
 
     def _store_groups(self, loop: asyncio.AbstractEventLoop) -> None:
         while (group := self._next_group()) is not None:
+            if not group:
+                continue
             outcomes = self._outcomes([delivery for delivery, _ in group])
             try:
                 loop.call_soon_threadsafe(_answer, group, outcomes)
@@ -113,7 +113,8 @@ class GroupCommit:
                 self._waiting.put(None)
                 break
             group.append(following)
-        return group
+        # Who has waited too long was told so; while a store hangs these would hold up the others.
+        return [waiting for waiting in group if not waiting[1].done()]
 
     def _outcomes(self, deliveries: Sequence[Delivery]) -> Sequence[Store | Exception | None]:
         try:

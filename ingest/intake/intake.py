@@ -4,7 +4,9 @@ When `accept` returns, the event is on disk. When neither store takes it, `NotSt
 and nothing may be promised. What the event says is no concern of this module.
 """
 
+import contextvars
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
 import redis
@@ -12,12 +14,18 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 import telemetry
+from db.connections import copies
+from db.connections.copies import CopiesMissingError
 from db.queue import inbox
 from db.queue.stream import EventStream
 from domain.events import Delivery
 from ingest.intake.circuit_breaker import Breaker
 from ingest.intake.durability import DurabilityCheck
 
+# Stripe is answered 503 when no store has confirmed by then.
+ANSWER_SECONDS_MAX = 5.0
+# Requests that are stored at the same time, where each has a thread of its own.
+THREADS = 16
 # The two durable stores, by the names that the log and the metrics use.
 Store = Literal["stream", "inbox"]
 
@@ -41,17 +49,33 @@ class Intake:
         engine: Engine,
         send_wake_up: Callable[[], object],
         breaker: Breaker | None = None,
+        copies: int = 0,
     ) -> None:
-        """`send_wake_up` asks for a drain; it may fail, the sweep makes up for it."""
+        """`send_wake_up` asks for a drain; it may fail, the sweep makes up for it.
+
+        The inbox takes nothing that fewer than `copies` standbys would confirm.
+        """
         self._stream = stream
         self._durability = durability
         self._engine = engine
         self._send_wake_up = send_wake_up
         self._breaker = breaker or Breaker()
+        self._copies = copies
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="intake")
 
     def accept(self, delivery: Delivery) -> Store:
-        """Keep the delivery and say where; raises `NotStoredError` when neither store can."""
-        [outcome] = self.accept_each([delivery])
+        """Keep the delivery and say where.
+
+        Raises `NotStoredError` when neither store can, or none has confirmed in time: a late
+        store is harmless.
+        """
+        with_context = contextvars.copy_context().run
+        stored = self._threads.submit(with_context, self.accept_each, [delivery])
+        try:
+            [outcome] = stored.result(ANSWER_SECONDS_MAX)
+        except TimeoutError as error:
+            stored.cancel()
+            raise NotStoredError from error
         if outcome is None:
             raise NotStoredError
         return outcome
@@ -101,7 +125,11 @@ class Intake:
         by_id = {delivery.event_id: delivery for delivery in deliveries}
         try:
             with self._engine.begin() as connection:
+                copies.require(connection, self._copies)
                 inbox.store(connection, list(by_id.values()), source="webhook")
+        except CopiesMissingError as error:
+            _log.error("inbox not used", why=str(error), events=len(by_id))
+            return [None] * len(deliveries)
         except SQLAlchemyError as error:
             if len(by_id) > 1 and not _is_away(error):
                 # What is wrong with one of them is not wrong with the others.

@@ -11,6 +11,8 @@ from flask import Response, jsonify
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 
+from db.connections import copies
+from db.connections.copies import CopiesMissingError
 from ingest.context import ReceiverContext, current_context
 from ingest.http.routes import Routes
 from ingest.ops.schemas import AliveSchema, ConfigSchema, ReadySchema
@@ -78,8 +80,11 @@ def _database(context: ReceiverContext) -> Check:
     try:
         with context.engine.connect() as connection:
             connection.execute(text("SELECT 1 FROM webhook_events LIMIT 1"))
+            copies.require(connection, context.settings.database_copies)
     except ProgrammingError:
         return _no("the tables are missing: run the migrations")
+    except CopiesMissingError as error:
+        return _no(f"PostgreSQL takes no event without its copies: {error}")
     except SQLAlchemyError:
         return _no("PostgreSQL does not answer: check DATABASE_URL and the server")
     return _yes("PostgreSQL answers")

@@ -127,9 +127,9 @@ async def both_ways(receiver: ReceiverContext) -> list[Any]:
     group.start(asyncio.get_running_loop())
     by_view = asyncio.to_thread(receiver.intake.accept, a_delivery("evt_waits"))
     by_loop = group.accept(a_delivery("evt_loop"))
-    answers: list[Any] = await asyncio.gather(by_view, by_loop, return_exceptions=True)
+    answers = await asyncio.gather(by_view, by_loop, return_exceptions=True)
     group.stop()
-    return answers
+    return list(answers)
 
 
 def a_delivery(event_id: str) -> Delivery:
