@@ -1,0 +1,99 @@
+"""What is common to settling a spool with and without an event loop, and a thread that does it."""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from fiko_client.calls import user_of
+from fiko_client.errors import FikoError
+from fiko_client.spool import Spool, SpooledSpend, ends_settling
+
+TokenFor = Callable[[str], str]
+
+_log = logging.getLogger("fiko_client")
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What came of settling: in the ledger now, waiting still, refused for good."""
+
+    settled: int
+    waiting: int
+    refused: int
+
+
+class Settling:
+    """One round through a spool: who sends tells it what came of each spend."""
+
+    def __init__(self, spool: Spool, token_for: TokenFor | None, own_token: str | None) -> None:
+        self._spool = spool
+        self._token_for = token_for
+        # A client for one user settles the spends of that user, and leaves those of others.
+        self._own = (user_of(own_token), own_token) if own_token is not None else None
+        self._settled = 0
+
+    def token_of(self, spend: SpooledSpend) -> str | None:
+        """The token to send a spend with; None where it is somebody else's."""
+        if self._token_for is not None:
+            return self._token_for(spend.user)
+        user, token = self._own or ("", None)
+        return token if spend.user == user else None
+
+    def done(self, spend: SpooledSpend) -> None:
+        """It is in the ledger."""
+        self._spool.remove(spend)
+        self._settled += 1
+
+    def failed(self, spend: SpooledSpend, error: FikoError) -> bool:
+        """It was not taken; returns whether to go on with the next."""
+        if ends_settling(error):
+            return False
+        _log.warning("a spooled spend was not taken: %s", error.code)
+        self._spool.postpone(spend, error)
+        return True
+
+    @property
+    def outcome(self) -> Settled:
+        """What came of it."""
+        return Settled(self._settled, len(self._spool), len(self._spool.refused()))
+
+
+class SettlingThread:
+    """Settles a spool every few seconds for as long as a block runs, and once more at its end."""
+
+    def __init__(self, settle: Callable[[], Settled], every: float) -> None:
+        self._settle = settle
+        self._every = every
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="fiko-settling", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End it, after the round under way; what still waits stays on disk."""
+        self._end.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._end.wait(self._every):
+            self._round()
+        self._round()
+
+    def _round(self) -> None:
+        try:
+            self._settle()
+        except Exception:  # noqa: BLE001 - the next round may go well; the spends are on disk.
+            _log.exception("settling failed; it is tried again")
