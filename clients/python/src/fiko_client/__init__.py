@@ -5,6 +5,7 @@ from fiko_client.async_client import AsyncClient
 from fiko_client.calls import Spend, new_key
 from fiko_client.client import Client
 from fiko_client.connection import Away
+from fiko_client.costs import costs
 from fiko_client.errors import (
     Conflict,
     FikoError,
@@ -74,6 +75,7 @@ __all__ = [
     "Unauthorized",
     "UnexpectedAnswer",
     "WebhookRefused",
+    "costs",
     "new_key",
     "verify_webhook",
 ]
