@@ -35,7 +35,7 @@ EXPLORE = ("-n", str(steps.PROCESSES), "-m", "hypothesis", "--timeout", "3600", 
 # Each starts engines of its own, to kill them.
 FAULTS_LONG = (
     ("faults", ("-m", "dev.faults.long")),
-    ("long tests", ("-m", "pytest", "-m", "faults_long", "tests/faults")),
+    ("long tests", ("-m", "pytest", "-m", "faults_long", "tests/faults", "tests/clients")),
 )
 
 
