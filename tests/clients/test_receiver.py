@@ -178,7 +178,11 @@ def spend_through_an_outage(receiver: Receiver, user: str, folder: Path, seconds
     count = round(RATE * (seconds + 2 * AROUND_SECONDS))
     receiver.fund(user, count + 1)
     # Two clients, as of two processes of an app: they share nothing but the file.
-    clients = [Client(receiver.url, token_for(user), spool=spool, timeout=2.0) for _ in range(2)]
+    clients = [
+        # Asked for each time: a token ends sooner than an outage may.
+        Client(receiver.url, lambda: token_for(user), spool=spool, timeout=2.0)
+        for _ in range(2)
+    ]
     begun_at = time.monotonic()
 
     def spend(number: int) -> LedgerEntry | Spooled:

@@ -230,6 +230,21 @@ def test_a_spend_that_breaks_the_service_keeps_back_nobody(
     assert client.settle_spool().waiting == 0
 
 
+@pytest.mark.parametrize("status", [401, 403, 429])
+def test_a_user_who_is_turned_away_is_asked_for_once_a_round(
+    client: Client, service: FakeService, spool: Spool, status: int
+) -> None:
+    """A token that ended answers for all spends of its user, and for nobody else's."""
+    for number in range(3):
+        spool.add("user_1", Spend.of(1, "a summary", f"key_{number}"))
+    spool.add("user_2", Spend.of(7, "theirs", None))
+    retry_after = {"Retry-After": "3600"}
+    service.failures.append(a_problem(status, "some_code", retry_after))
+    assert client.settle_spool(token_for) == Settled(settled=1, waiting=3, refused=0)
+    assert len(service.debits()) == 2
+    assert client.settle_spool(token_for) == Settled(settled=3, waiting=0, refused=0)
+
+
 def test_the_same_key_is_kept_once(spool: Spool) -> None:
     """Other content under it is refused here already; another user's key is another key."""
     for user in ("user_1", "user_1", "user_2"):

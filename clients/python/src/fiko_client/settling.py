@@ -9,7 +9,7 @@ from typing import Self
 
 from fiko_client.calls import user_of
 from fiko_client.errors import FikoError
-from fiko_client.spool import Spool, SpooledSpend, ends_settling
+from fiko_client.spool import Spool, SpooledSpend, concerns_user, ends_settling
 
 TokenFor = Callable[[str], str]
 
@@ -34,9 +34,13 @@ class Settling:
         # A client for one user settles the spends of that user, and leaves those of others.
         self._own = (user_of(own_token), own_token) if own_token is not None else None
         self._settled = 0
+        # Users of whom nothing is taken in this round, whatever it is.
+        self._shut_out: set[str] = set()
 
     def token_of(self, spend: SpooledSpend) -> str | None:
-        """The token to send a spend with; None where it is somebody else's."""
+        """The token to send a spend with; None where it is not to be sent in this round."""
+        if spend.user in self._shut_out:
+            return None
         if self._token_for is not None:
             return self._token_for(spend.user)
         user, token = self._own or ("", None)
@@ -52,6 +56,8 @@ class Settling:
         if ends_settling(error):
             return False
         _log.warning("a spooled spend was not taken: %s", error.code)
+        if concerns_user(error):
+            self._shut_out.add(spend.user)
         self._spool.postpone(spend, error)
         return True
 

@@ -167,8 +167,13 @@ class Spool:
 
 def is_final(error: FikoError) -> bool:
     """Whether the service will say the same however often it is asked."""
-    passing = (InsufficientTokens, RateLimited, Unauthorized, Forbidden)
-    return isinstance(error, Problem) and not isinstance(error, passing)
+    passes = isinstance(error, InsufficientTokens) or concerns_user(error)
+    return isinstance(error, Problem) and not passes
+
+
+def concerns_user(error: FikoError) -> bool:
+    """Whether the user's other spends would be answered alike: by the token or by the rate."""
+    return isinstance(error, (RateLimited, Unauthorized, Forbidden))
 
 
 def ends_settling(error: FikoError) -> bool:
