@@ -12,6 +12,7 @@ import pytest
 
 import fiko_client
 from fiko_client import AsyncClient, Client, Patience
+from ingest.account.access_schemas import AccessSchema
 from tests.clients.fake_service import URL, FakeService, a_problem, token_for
 
 AWAY = httpx.ConnectError("nobody listens")
@@ -279,29 +280,30 @@ def test_subscriptions_and_plans(caller: Caller, service: FakeService) -> None:
 
 
 def test_access(caller: Caller, service: FakeService) -> None:
-    """By name; what nobody has heard of is not allowed."""
-    items = [
-        {"feature": "api", "allowed": True, "limit": None, "why": "Pro is paid.", "until": None},
-        {
-            "name": "seats",
-            "allowed": False,
-            "limit": 0,
-            "why": {"code": "past_due", "text": "A payment is missing."},
-            "until": "2026-04-01T00:00:00+00:00",
-            "unlocked_by": [{"plan_id": 1}],
-        },
+    """By name, as the API's own example has it; what nobody has heard of is not allowed."""
+    service.failures.append(httpx.Response(200, json=AccessSchema.example))
+    access = caller.do("access")
+    assert list(access) == ["priority_support", "seats"]
+    assert [access.allows(each) for each in ("seats", "priority_support", "sso")] == [
+        True,
+        False,
+        False,
     ]
-    service.failures.append(httpx.Response(200, json={"items": items}))
-    found = caller.do("access")
-    assert list(found) == ["api", "seats"]
-    assert (found.allows("api"), found.allows("seats"), found.allows("sso")) == (True, False, False)
-    assert (found["api"].why, found["seats"].code, found["seats"].why) == (
-        "Pro is paid.",
-        "past_due",
-        "A payment is missing.",
-    )
-    assert found["seats"].until == datetime(2026, 4, 1, tzinfo=UTC)
-    assert found["seats"].members["unlocked_by"] == [{"plan_id": 1}]
+    seats, support = access["seats"], access["priority_support"]
+    until = datetime(2026, 4, 8, 0, 0, 7, tzinfo=UTC)
+    assert (seats.limit, seats.why.code, seats.until, access.until) == (5, "past_due", until, until)
+    assert support.why.text == "No plan that is held includes it."
+    assert [(each.plan_id, each.checkout) for each in support.unlocked_by] == [(3, None)]
+
+
+@pytest.mark.parametrize("answer", [{}, {"features": []}, {"features": {"api": {"allowed": True}}}])
+def test_access_that_says_nothing_allows_nothing(
+    caller: Caller, service: FakeService, answer: Any
+) -> None:
+    """It is an error, not a yes."""
+    service.failures.append(httpx.Response(200, json=answer))
+    with pytest.raises(fiko_client.UnexpectedAnswer):
+        caller.do("access")
 
 
 def test_checkout_and_portal(caller: Caller, service: FakeService) -> None:

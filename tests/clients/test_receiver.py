@@ -20,11 +20,12 @@ from sqlalchemy import Engine, text
 
 import fiko_client
 from db.engine import make_engine
+from domain.catalogue.plans import Catalogue
 from fiko_client import AsyncClient, Client, LedgerEntry, Spool, Spooled
 from tests.clients.fake_service import token_for
 from tests.ingest.builders import ENVIRONMENT, a_token
 from tests.pipeline import sell
-from tests.play import CATALOGUE
+from tests.play import a_plan
 from workers.operations.audit import Finding, audit
 
 ROOT = Path(__file__).parents[2]
@@ -39,6 +40,13 @@ WELCOME = """
     INSERT INTO ledger_entries (user_id, delta, kind, balance_after, reason)
     VALUES (:user, :tokens, 'adjustment', :tokens, 'welcome')
 """
+
+CATALOGUE = Catalogue.of(
+    [
+        a_plan(1, 5_000, name="Pro", features={"api": True, "seats": 5}),
+        a_plan(2, 100, name="Pack", type="token", interval=None, prices={"usd": 500}),
+    ]
+)
 
 
 @dataclass
@@ -147,6 +155,10 @@ def test_what_a_backend_does(receiver: Receiver) -> None:
         assert (refused.value.balance, refused.value.missing) == (40, 10)
         assert [each.reason for each in client.ledger()] == ["a summary", "welcome"]
         assert list(client.subscriptions()) == []
+        access = client.access()
+        assert [access.allows(each) for each in ("api", "seats", "sso")] == [False] * 3
+        assert access["seats"].why.code == "no_plan"
+        assert [(each.name, each.limit) for each in access["seats"].unlocked_by] == [("Pro", 5)]
         assert {each.id for each in client.plans()} == {plan.id for plan in CATALOGUE.plans}
         with pytest.raises(fiko_client.ServiceAway, match="stripe_disabled"):
             client.checkout("token", 1)

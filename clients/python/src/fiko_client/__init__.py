@@ -1,6 +1,6 @@
 """A client of Fiko Billing: ask for balances and access, spend tokens once, hear of changes."""
 
-from fiko_client.access import Access, Feature
+from fiko_client.access import Access, Feature, Reason, Unlocking
 from fiko_client.async_client import AsyncClient
 from fiko_client.calls import Spend, new_key
 from fiko_client.client import Client
@@ -63,6 +63,7 @@ __all__ = [
     "Portal",
     "Problem",
     "RateLimited",
+    "Reason",
     "ServiceAway",
     "Settled",
     "SettlingThread",
@@ -74,6 +75,7 @@ __all__ = [
     "SubscriptionItem",
     "Unauthorized",
     "UnexpectedAnswer",
+    "Unlocking",
     "WebhookRefused",
     "costs",
     "new_key",

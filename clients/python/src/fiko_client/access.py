@@ -5,34 +5,55 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from fiko_client.errors import UnexpectedAnswer
-from fiko_client.models import moment_of
-
-# What names a feature in an item; whichever is there.
-_NAMES = ("feature", "name", "id")
+from fiko_client.models import MOMENT, PlanType, Record, many, one, read
 
 
 @dataclass(frozen=True, slots=True)
-class Feature:
-    """One feature: whether it may be used now, how much of it, why, and until when.
+class Reason(Record):
+    """Why a feature is allowed or not: `code` for programs, `text` for people."""
 
-    `limit` is None where there is none. `why` is for people and `code` for programs. `members` is
-    the item as it came, with what would unlock it.
+    code: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unlocking(Record):
+    """A plan on sale that unlocks a feature.
+
+    `checkout` is the body for the checkout call; None for who has a full plan already, and changes
+    it in the portal.
     """
 
+    plan_id: int
+    plan_type: PlanType
     name: str
-    allowed: bool
     limit: int | None = None
-    why: str = ""
-    code: str | None = None
-    until: datetime | None = None
-    members: Mapping[str, object] = field(default_factory=dict)
+    checkout: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Feature(Record):
+    """One feature, as it stands for a user.
+
+    `limit` is None where there is none. `until` is when `allowed` or `limit` changes by itself.
+    `plan_id` and `held_by` are the plan that decides, and the subscription or payment behind it.
+    """
+
+    allowed: bool
+    limit: int | None
+    why: Reason = field(metadata={"convert": one(Reason)})
+    until: datetime | None = field(default=None, metadata=MOMENT)
+    plan_id: int | None = None
+    held_by: str | None = None
+    unlocked_by: tuple[Unlocking, ...] = field(default=(), metadata={"convert": many(Unlocking)})
 
 
 class Access(Mapping[str, Feature]):
-    """Every feature by its name."""
+    """Every feature by its name; `until` is when any of it changes by itself."""
 
-    def __init__(self, features: Mapping[str, Feature]) -> None:
+    def __init__(self, features: Mapping[str, Feature], until: datetime | None = None) -> None:
         self._features = dict(features)
+        self.until = until
 
     def __getitem__(self, name: str) -> Feature:
         return self._features[name]
@@ -46,37 +67,19 @@ class Access(Mapping[str, Feature]):
     def allows(self, name: str) -> bool:
         """Whether a feature may be used; one that nobody has heard of may not."""
         feature = self._features.get(name)
-        return feature is not None and feature.allowed
-
-
-def access_of(items: list[object]) -> Access:
-    """What the items of an answer allow."""
-    features = [_feature(each) for each in items]
-    return Access({each.name: each for each in features})
-
-
-def _feature(told: object) -> Feature:
-    if not isinstance(told, Mapping):
-        raise UnexpectedAnswer("A feature is no object.")
-    name = next((told[each] for each in _NAMES if isinstance(told.get(each), str)), None)
-    if name is None:
-        raise UnexpectedAnswer("A feature has no name.")
-    limit = told.get("limit")
-    text, code = _reason(told.get("why"))
-    return Feature(
-        name=name,
         # Only what says so is allowed.
-        allowed=told.get("allowed") is True,
-        limit=limit if isinstance(limit, int) and not isinstance(limit, bool) else None,
-        why=text,
-        code=code,
-        until=moment_of(told.get("until")),
-        members=dict(told),
-    )
+        return feature is not None and feature.allowed is True
 
 
-def _reason(told: object) -> tuple[str, str | None]:
-    """Words and code: a reason is an object with both, or a word alone."""
-    if isinstance(told, Mapping):
-        return str(told.get("text") or ""), str(told.get("code") or "") or None
-    return str(told or ""), None
+def access_of(told: Mapping[str, object]) -> Access:
+    """What an answer allows."""
+    features = told.get("features")
+    if not isinstance(features, Mapping):
+        raise UnexpectedAnswer("The answer has no features.")
+    until = read(_Until, told).until
+    return Access({str(name): read(Feature, each) for name, each in features.items()}, until)
+
+
+@dataclass(frozen=True, slots=True)
+class _Until(Record):
+    until: datetime | None = field(default=None, metadata=MOMENT)

@@ -152,7 +152,7 @@ class AsyncClient:
 
     async def access(self) -> Access:
         """What the user may use now, and why."""
-        return access_of(calls.items_of(await self._send(calls.access()))[0])
+        return access_of(await self._send(calls.access()))
 
     async def checkout(
         self,

@@ -148,7 +148,7 @@ class Client:
 
     def access(self) -> Access:
         """What the user may use now, and why."""
-        return access_of(calls.items_of(self._send(calls.access()))[0])
+        return access_of(self._send(calls.access()))
 
     def checkout(
         self,

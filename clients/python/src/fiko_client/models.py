@@ -51,14 +51,17 @@ def _as_it_is(told: object) -> object:
     return told
 
 
-def _many(kind: type[AnyRecord]) -> Callable[[Sequence[object] | None], tuple[AnyRecord, ...]]:
-    def convert(told: Sequence[object] | None) -> tuple[AnyRecord, ...]:
-        return tuple(read(kind, each) for each in told or ())
-
-    return convert
+def one(kind: type[AnyRecord]) -> Callable[[object], AnyRecord]:
+    """Reads a record within a record."""
+    return lambda told: read(kind, told)
 
 
-_MOMENT = {"convert": moment_of}
+def many(kind: type[AnyRecord]) -> Callable[[Sequence[object] | None], tuple[AnyRecord, ...]]:
+    """Reads a list of records within a record."""
+    return lambda told: tuple(read(kind, each) for each in told or ())
+
+
+MOMENT = {"convert": moment_of}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ class Balance(Record):
     """A user's tokens; below zero after a refund of tokens that were spent."""
 
     balance: int
-    updated_at: datetime | None = field(default=None, metadata=_MOMENT)
+    updated_at: datetime | None = field(default=None, metadata=MOMENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ class LedgerEntry(Record):
     payment_id: str | None = None
     event_id: str | None = None
     reason: str = ""
-    created_at: datetime | None = field(default=None, metadata=_MOMENT)
+    created_at: datetime | None = field(default=None, metadata=MOMENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +121,14 @@ class Subscription(Record):
     plan_type: PlanType | None = None
     quantity: int | None = None
     items: tuple[SubscriptionItem, ...] = field(
-        default=(), metadata={"convert": _many(SubscriptionItem)}
+        default=(), metadata={"convert": many(SubscriptionItem)}
     )
-    current_period_start: datetime | None = field(default=None, metadata=_MOMENT)
-    current_period_end: datetime | None = field(default=None, metadata=_MOMENT)
+    current_period_start: datetime | None = field(default=None, metadata=MOMENT)
+    current_period_end: datetime | None = field(default=None, metadata=MOMENT)
     cancel_at_period_end: bool = False
-    cancel_at: datetime | None = field(default=None, metadata=_MOMENT)
-    canceled_at: datetime | None = field(default=None, metadata=_MOMENT)
-    trial_end: datetime | None = field(default=None, metadata=_MOMENT)
+    cancel_at: datetime | None = field(default=None, metadata=MOMENT)
+    canceled_at: datetime | None = field(default=None, metadata=MOMENT)
+    trial_end: datetime | None = field(default=None, metadata=MOMENT)
     pause_collection: Mapping[str, object] | None = None
 
 
@@ -164,4 +167,4 @@ class Message(Record):
     user: str
     version: int
     data: Mapping[str, Any]
-    created_at: datetime | None = field(default=None, metadata=_MOMENT)
+    created_at: datetime | None = field(default=None, metadata=MOMENT)
