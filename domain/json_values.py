@@ -13,6 +13,7 @@ from typing import Any
 _INTEGER_LIMIT = 10**18
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
 _DECIMAL = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,12})?")
+_CONTAINERS = frozenset({dict, list})
 PLAN_ID_MAX = 2**31 - 1
 TIME_MAX = 253_402_300_799
 
@@ -24,11 +25,12 @@ def text_of(value: object) -> str | None:
 
 def integer_of(value: object) -> int | None:
     """The value when it is a whole number, also one written as a string."""
-    if isinstance(value, bool):
-        return None
+    # To isinstance a bool is an int.
+    if type(value) is int:
+        return value if -_INTEGER_LIMIT < value < _INTEGER_LIMIT else None
     if isinstance(value, str):
         return int(value) if _WHOLE_NUMBER.fullmatch(value) else None
-    return value if isinstance(value, int) and abs(value) < _INTEGER_LIMIT else None
+    return None
 
 
 def quantity_of(item: Mapping[str, Any]) -> int:
@@ -81,11 +83,12 @@ def is_deeper_than(document: Mapping[str, Any], levels: int) -> bool:
     """Whether objects and lists lie in one another more than so many levels deep."""
     level: list[Any] = [document]
     for _ in range(levels):
-        inside: list[Any] = []
-        for outer in level:
-            entries = outer if isinstance(outer, list) else outer.values()
-            inside += [entry for entry in entries if isinstance(entry, (dict, list))]
-        if not inside:
+        level = [
+            entry
+            for outer in level
+            for entry in (outer if type(outer) is list else outer.values())
+            if type(entry) in _CONTAINERS
+        ]
+        if not level:
             return False
-        level = inside
     return True

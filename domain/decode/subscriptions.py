@@ -4,7 +4,7 @@ from domain.decode.facts import Fact
 from domain.decode.source import Source
 from domain.errors import DecodeError
 from domain.json_values import is_deeper_than, mapping_of
-from domain.subscriptions.states import STATUSES, Version, sold_of, state_of
+from domain.subscriptions.states import STATUSES, Version, sold_of
 from domain.subscriptions.versions import Subscription
 
 # Stripe nests a few levels. What is kept whole must be readable and writable by everyone later on,
@@ -56,7 +56,7 @@ def _note_items(source: Source, report: Version) -> None:
     listed = mapping_of(source.object.get("items"))
     data = listed.get("data")
     entries = data if isinstance(data, list) else []
-    items = state_of(report).items
+    items = report.state.items
     if not items:
         source.note("items.data has no item; no plan and no period can be shown")
     elif len(items) < len(entries):

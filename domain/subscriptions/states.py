@@ -5,6 +5,7 @@ A report is read in the shape before or since API version 2025-03-31.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from domain.events import Stamp
@@ -25,9 +26,12 @@ STATUSES = FINAL_STATUSES | {"incomplete", "trialing", "active", "past_due", "un
 ACTIVE_STATUSES = frozenset({"active", "trialing", "past_due"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Version:
-    """One report of a subscription: the whole object as the event carried it."""
+    """One report of a subscription: the whole object as the event carried it.
+
+    It has no slots, so that its state, which is asked for many times, is read once.
+    """
 
     created: int
     event_id: str
@@ -49,6 +53,11 @@ class Version:
     def is_first(self) -> bool:
         """Whether nothing can precede it."""
         return self.event_type == "customer.subscription.created"
+
+    @cached_property
+    def state(self) -> "SubscriptionState":
+        """What it says, as the tables do."""
+        return state_of(self)
 
     @property
     def is_cut(self) -> bool:
@@ -121,7 +130,7 @@ def _pause(collection: Mapping[str, Any]) -> Pause | None:
 
 def sold_of(version: Version) -> Sold:
     """What a report says of plans, trials and items."""
-    reported, state = version.object, state_of(version)
+    reported, state = version.object, version.state
     trial = (time_of(reported.get("trial_start")), state.trial_end)
     stamp = Stamp(version.created, version.event_id)
     return Sold(

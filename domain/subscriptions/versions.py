@@ -11,7 +11,7 @@ from itertools import groupby
 
 from domain.payments.claims import PlanClaim, earliest
 from domain.payments.sold import Sold
-from domain.subscriptions.states import Version, state_of
+from domain.subscriptions.states import Version
 
 # The second before the newest is kept as well: it tells where the newest second began.
 _SECONDS_KEPT = 2
@@ -36,11 +36,9 @@ class Subscription:
         """The plan that metadata named first."""
         return self.sold.claim
 
-    @property
-    def row_claim(self) -> PlanClaim | None:
-        """The plan that the newest report names, else the first; with who named it first."""
-        version, _ = self.newest()
-        named = state_of(version).plan_id if version else None
+    def claim_by(self, version: Version | None) -> PlanClaim | None:
+        """The plan that this report names, else the first; with who named it first."""
+        named = version.state.plan_id if version else None
         if named is None or named not in self.sold.claims:
             return self.plan_claim
         return PlanClaim(self.sold.claims[named], named)
@@ -90,7 +88,7 @@ def _pick(reports: Sequence[Version], base: Version | None) -> tuple[Version, bo
         return greatest, True
     lasts = _possible_lasts(candidates, base)
     last = max(lasts or _not_superseded(candidates), key=_fixed_order)
-    return last, not (lasts and all(state_of(other) == state_of(last) for other in lasts))
+    return last, not (lasts and all(other.state == last.state for other in lasts))
 
 
 def _fixed_order(version: Version) -> tuple[bool, str]:
@@ -123,7 +121,7 @@ def _follows(later: Version, earlier: Version) -> bool:
         return False
     if not later.previous:
         # A report such as `trial_will_end` tells of no change, so the state before was the same.
-        return state_of(later) == state_of(earlier)
+        return later.state == earlier.state
     return matches(later.previous, earlier.object)
 
 

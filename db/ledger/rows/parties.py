@@ -11,7 +11,7 @@ from db.ledger.rows.times import seconds, when
 from domain.events import Stamp
 from domain.payments.claims import Customer
 from domain.payments.sold import ItemPrice, Sold, SoldItem
-from domain.subscriptions.states import Item, Version, state_of
+from domain.subscriptions.states import Item, Version
 from domain.subscriptions.versions import Subscription
 
 
@@ -58,7 +58,7 @@ SUBSCRIPTION_COLUMNS = (
 def subscription_row(subscription: Subscription) -> Row:
     """A subscription as its row: what the standing version says, and the newest versions."""
     version, undecided = subscription.newest()
-    claim, named = subscription.plan_claim, subscription.row_claim
+    claim, named = subscription.plan_claim, subscription.claim_by(version)
     row: Row = {
         "id": subscription.id,
         "customer_id": subscription.customer_id,
@@ -77,7 +77,7 @@ def subscription_row(subscription: Subscription) -> Row:
 
 
 def _state_columns(version: Version, sold: Sold) -> Row:
-    state = state_of(version)
+    state = version.state
     return {
         "user_id": state.user_id,
         "status": state.status,
