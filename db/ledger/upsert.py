@@ -1,12 +1,16 @@
-"""Writes many rows of one table in one statement: rows go over as one JSON document."""
+"""Writes many rows of one table in one statement: rows go over as one JSON document.
+
+Bytes go beside it, and the document says where each row's lie.
+"""
 
 from collections.abc import Collection, Sequence
 
 import orjson
-from sqlalchemy import Connection, Table, TextClause, text
+from sqlalchemy import Connection, LargeBinary, Table, TextClause, text
 from sqlalchemy.dialects import postgresql
 
 from db.ledger.rows import Row
+from db.packed_bytes import pack
 
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped.
 
@@ -16,27 +20,51 @@ class Upsert:
 
     def __init__(self, table: Table, columns: Collection[str], *, touch: str | None = None) -> None:
         """`touch` names a time column that is set to now() whenever a row is replaced."""
+        self._bytes = [name for name in columns if _is_bytes(table, name)]
         self._statement = _statement(table, columns, touch)
 
     def run(self, connection: Connection, rows: Sequence[Row]) -> None:
         """Write the rows; each id may occur once. Sorted, so that two batches never deadlock."""
         if rows:
             ordered = sorted(rows, key=lambda row: str(row["id"]))
-            connection.execute(self._statement, {"rows": orjson.dumps(ordered).decode()})
+            beside = {name: _set_aside(ordered, name) for name in self._bytes}
+            document = orjson.dumps(ordered).decode()
+            connection.execute(self._statement, {"rows": document, **beside})
+
+
+def _set_aside(rows: Sequence[Row], name: str) -> str:
+    """Replace a column of bytes by where they lie in the literal that this returns."""
+    literal, pieces = pack(row.pop(name, None) for row in rows)
+    for row, piece in zip(rows, pieces, strict=True):
+        row[f"{name}_start"], row[f"{name}_size"] = piece
+    return literal
 
 
 def _statement(table: Table, columns: Collection[str], touch: str | None) -> TextClause:
     names = ", ".join(f'"{name}"' for name in columns)
-    shape = ", ".join(f'"{name}" {_type(table, name)}' for name in columns)
+    values = ", ".join(_value(table, name) for name in columns)
+    shape = ", ".join(_shape(table, name) for name in columns)
     replaced = [f'"{name}" = EXCLUDED."{name}"' for name in columns if name != "id"]
     if touch:
         replaced.append(f"{touch} = now()")
     return text(
         f"INSERT INTO {table.name} ({names})"  # noqa: S608 - names are our own tables'.
-        f" SELECT {names} FROM json_to_recordset(CAST(:rows AS json)) AS new ({shape})"
+        f" SELECT {values} FROM json_to_recordset(CAST(:rows AS json)) AS new ({shape})"
         f" ON CONFLICT (id) DO UPDATE SET {', '.join(replaced)}"
     )
 
 
-def _type(table: Table, name: str) -> str:
-    return table.c[name].type.compile(_DIALECT)
+def _value(table: Table, name: str) -> str:
+    if _is_bytes(table, name):
+        return f'substr(CAST(:{name} AS bytea), "{name}_start", "{name}_size")'
+    return f'"{name}"'
+
+
+def _shape(table: Table, name: str) -> str:
+    if _is_bytes(table, name):
+        return f'"{name}_start" integer, "{name}_size" integer'
+    return f'"{name}" {table.c[name].type.compile(_DIALECT)}'
+
+
+def _is_bytes(table: Table, name: str) -> bool:
+    return isinstance(table.c[name].type, LargeBinary)

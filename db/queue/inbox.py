@@ -3,8 +3,10 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+import orjson
 from sqlalchemy import Connection, text
 
+from db.packed_bytes import pack
 from domain.events import Delivery, EventStatus
 
 # Stripe allows 500 in metadata; PostgreSQL indexes some 2,700 bytes, of which one takes up to 4.
@@ -66,20 +68,32 @@ def insert(
     if not deliveries:
         return set()
     ordered = sorted(deliveries, key=lambda delivery: delivery.event_id)
-    results = [outcomes[delivery.event_id] for delivery in ordered]
-    rows = connection.execute(
-        _INSERT,
-        {
-            "sources": [sources[delivery.event_id] for delivery in ordered],
-            "ids": [delivery.event_id for delivery in ordered],
-            "types": [delivery.event_type for delivery in ordered],
-            "created": [delivery.created for delivery in ordered],
-            "received_ms": [delivery.received_ms for delivery in ordered],
-            "bodies": [delivery.body for delivery in ordered],
-            **_columns(results),
-        },
+    bodies = pack(delivery.body for delivery in ordered)
+    rows = [
+        _row(delivery, outcomes[delivery.event_id])
+        | {"source": sources[delivery.event_id], "start": piece.start, "size": piece.size}
+        for delivery, piece in zip(ordered, bodies.pieces, strict=True)
+    ]
+    stored = connection.execute(
+        _INSERT, {"rows": orjson.dumps(rows).decode(), "bodies": bodies.literal}
     )
-    return {row.id for row in rows}
+    return set(stored.scalars())
+
+
+def _row(delivery: Delivery, outcome: Outcome) -> dict[str, object]:
+    return {
+        "id": delivery.event_id,
+        "type": delivery.event_type,
+        "created": delivery.created,
+        "received_ms": delivery.received_ms,
+        "status": outcome.status,
+        "object_id": _indexable(outcome.object_id),
+        "customer_id": _indexable(outcome.customer_id),
+        "user_id": _indexable(outcome.user_id),
+        "note": outcome.note,
+        "error": outcome.error,
+        "delay": outcome.retry_in_seconds,
+    }
 
 
 def _columns(outcomes: Sequence[Outcome]) -> dict[str, object]:
@@ -139,18 +153,16 @@ _INSERT = text(
     INSERT INTO webhook_events
         (id, type, created_at, status, object_id, customer_id, user_id, body, source,
          received_at, applied_at, attempts, next_attempt_at, note, error)
-    SELECT id, type, to_timestamp(created), status, object_id, customer_id, user_id, body, source,
+    SELECT id, type, to_timestamp(created), status, object_id, customer_id, user_id,
+           substr(CAST(:bodies AS bytea), start, size), source,
            to_timestamp(received_ms / 1000.0),
            CASE WHEN status IN ('applied', 'ignored') THEN clock_timestamp() END,
            CASE WHEN status = 'received' THEN 0 ELSE 1 END,
            now() + delay * interval '1 second', note, error
-    FROM unnest(CAST(:ids AS text[]), CAST(:types AS text[]), CAST(:created AS bigint[]),
-                CAST(:received_ms AS bigint[]), CAST(:bodies AS bytea[]),
-                CAST(:sources AS text[]), CAST(:statuses AS text[]), CAST(:object_ids AS text[]),
-                CAST(:customer_ids AS text[]), CAST(:user_ids AS text[]),
-                CAST(:notes AS text[]), CAST(:errors AS text[]), CAST(:delays AS float8[]))
-         AS new (id, type, created, received_ms, body, source, status, object_id, customer_id,
-                 user_id, note, error, delay)
+    FROM json_to_recordset(CAST(:rows AS json)) AS new
+        (id text, type text, created bigint, received_ms bigint, start integer, size integer,
+         source text, status text, object_id text, customer_id text, user_id text, note text,
+         error text, delay float8)
     ON CONFLICT (id) DO NOTHING
     RETURNING id
     """

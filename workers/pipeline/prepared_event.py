@@ -68,20 +68,24 @@ def prepare(
     every event that names an account is another's. `can_ask` says whether Stripe will be asked
     for what is cut from it.
     """
-    unread = PreparedEvent(
-        delivery, (), Outcome(EventStatus.RECEIVED), attempts, is_stored, source=source
-    )
+    facts: tuple[Fact, ...] = ()
     try:
         event = parse(orjson.loads(decompress(delivery.body)))
-        if odd := stranger(event, own_account, test_mode=test_mode):
+        odd = stranger(event, own_account, test_mode=test_mode)
+        if odd:
             outcome = Outcome(EventStatus.IGNORED, note=odd.note)
-            return replace(unread, outcome=outcome, stranger=odd.reason)
-        decoded = decode(event)
+        else:
+            decoded = decode(event)
+            facts, outcome = decoded.facts, _outcome(decoded, can_ask=can_ask)
     except SoftTimeLimitExceeded:
         raise  # The task must end; the event did not cause it.
     except Exception as error:  # noqa: BLE001 - a bug in one decoder must not stop the batch.
-        return failed(unread, error)
-    return replace(unread, facts=decoded.facts, outcome=_outcome(decoded, can_ask=can_ask))
+        unread = Outcome(EventStatus.RECEIVED)
+        return failed(PreparedEvent(delivery, (), unread, attempts, is_stored, source), error)
+    # Made once, with all that is known: a copy costs as much as the event's facts.
+    return PreparedEvent(
+        delivery, facts, outcome, attempts, is_stored, source, stranger=odd and odd.reason
+    )
 
 
 def _outcome(decoded: Decoded, *, can_ask: bool) -> Outcome:

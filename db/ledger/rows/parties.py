@@ -129,12 +129,11 @@ def _sold_from(kept: Mapping[str, Any]) -> Sold:
     )
 
 
-def _versions_kept(versions: Sequence[Version]) -> str | None:
-    """The versions as PostgreSQL reads bytea out of JSON."""
+def _versions_kept(versions: Sequence[Version]) -> bytes | None:
     if not versions:
         return None
     kept = [[v.created, v.event_id, v.event_type, v.object, v.previous] for v in versions]
-    return "\\x" + compress(orjson.dumps(kept)).hex()
+    return compress(orjson.dumps(kept))
 
 
 def subscription_from(row: Any) -> Subscription:  # noqa: ANN401 - rows are typed by their query.
