@@ -66,7 +66,8 @@ class Drained:
     """What one drain does, and has done so far.
 
     `paused` are the event types that it parks, `own_account` is our Stripe account. `entries` of
-    the stream and `leased` events of the inbox are in hand: not finished yet.
+    the stream and `leased` events of the inbox are in hand: not finished yet. `meets_known`: the
+    batch before held many events that the inbox had.
     """
 
     paused: frozenset[str] = frozenset()
@@ -80,6 +81,7 @@ class Drained:
     duplicates: int = 0
     batches: int = 0
     is_unfinished: bool = False
+    meets_known: bool = False
     started: float = field(default_factory=time.monotonic)
 
     def count(self, applied: Applied) -> None:

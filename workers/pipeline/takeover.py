@@ -5,10 +5,9 @@ from functools import partial
 
 import metrics
 import telemetry
-from db.queue import inbox
 from db.queue.stream import StreamMessage
 from workers.context import WorkerContext
-from workers.pipeline.in_hand import apply_entries, record_poison
+from workers.pipeline.in_hand import apply_entries, known, record_poison
 from workers.pipeline.report import Drained
 
 # An entry handed out more often may have ended its worker. It goes into quarantine: the worker
@@ -52,8 +51,7 @@ def _without_known(
     context: WorkerContext, entries: Sequence[StreamMessage], done: Drained
 ) -> list[StreamMessage]:
     """Drop what the inbox has, whatever became of it: a poison message is not decoded again."""
-    with context.engine.begin() as connection:
-        stored = inbox.known(connection, [entry.delivery.event_id for entry in entries])
+    stored = known(context, [entry.delivery.event_id for entry in entries])
     duplicates = [entry.entry_id for entry in entries if entry.delivery.event_id in stored]
     done.duplicates += len(duplicates)
     metrics.duplicates_met(len(duplicates))

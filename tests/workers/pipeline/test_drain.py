@@ -1,5 +1,6 @@
 """The drain on real engines: what is put on the stream ends in the tables, exactly once."""
 
+from dataclasses import replace
 from threading import Thread
 from typing import Any
 
@@ -10,6 +11,7 @@ from sqlalchemy import text
 
 from db.ledger import rows
 from db.queue import inbox
+from domain.events import Delivery
 from domain.payments.derivation import Payment
 from tests.domain.test_convergence import account_stories, shuffled
 from tests.examples import examples
@@ -26,7 +28,10 @@ from tests.pipeline import (
 from tests.play import play
 from tests.stripe_objects import a_line, a_refund, a_session, an_event, an_intent, an_invoice
 from workers.context import WorkerContext
+from workers.pipeline import in_hand
+from workers.pipeline.batch import BatchSize
 from workers.pipeline.drain import drain
+from workers.pipeline.prepared_event import PreparedEvent, prepare
 from workers.schedule.sweep import sweep
 
 
@@ -88,6 +93,28 @@ def test_duplicates_are_counted_and_have_no_effect(context: WorkerContext) -> No
     second = work(context, events)
     assert (second.applied, second.duplicates) == (0, 2)
     assert balances(context.engine) == {"user_1": 1_000}
+
+
+def test_among_many_duplicates_only_new_events_are_decoded(
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The batch after one of duplicates asks the inbox first; all are counted and acknowledged."""
+    known, new = package(1), package(2)
+    work(context, known)
+    decoded: list[str] = []
+
+    def recording(delivery: Delivery, **options: Any) -> PreparedEvent:
+        decoded.append(delivery.event_id)
+        return prepare(delivery, **options)
+
+    monkeypatch.setattr(in_hand, "prepare", recording)
+    of_two = replace(context, size=BatchSize(2))
+    done = work(of_two, [*known, known[0], *new, new[0], *known])
+    assert (done.applied, done.duplicates) == (2, 6)
+    # Batches of two, four and two events: in the last one the inbox has both.
+    assert decoded == [event["id"] for event in (*known, *new)]
+    assert balances(context.engine) == {"user_1": 1_000, "user_2": 1_000}
+    assert context.events.length() == 0
 
 
 def test_an_acknowledged_entry_is_gone_from_the_stream(context: WorkerContext) -> None:
