@@ -16,6 +16,7 @@ from prometheus_client import REGISTRY as OWN_PROCESS
 from prometheus_client import (
     CollectorRegistry,
     Counter,
+    Gauge,
     Histogram,
     disable_created_metrics,
     generate_latest,
@@ -72,11 +73,21 @@ _requests = Histogram(
     ["route", "status"],
     buckets=_REQUESTS_SECONDS,
 )
+_streams = Gauge(
+    "billing_streams_open",
+    "Streams of changes that receivers have open.",
+    multiprocess_mode="livesum",
+)
 _sent = Counter(
     "billing_tasks_sent",
     "Celery tasks sent: wake-ups by the receiver, periodic tasks by beat.",
     ["task"],
 )
+
+
+def streams_open(count: int) -> None:
+    """Tell how many streams of changes this process has open."""
+    _streams.set(count)
 
 
 def event_received(event_type: str, intake: str) -> None:

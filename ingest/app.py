@@ -13,6 +13,7 @@ from ingest.checkout import portal, status, stripe_errors, views
 from ingest.http import access_log, openapi, problems, rate_limit
 from ingest.http.inputs import BODY_BYTES_MAX
 from ingest.ops import health, metrics, swagger_ui
+from ingest.stream import views as stream_views
 from ingest.webhook import receiver
 from settings import Settings
 
@@ -20,7 +21,11 @@ PREFLIGHT_SECONDS = 600
 # In the order of the document.
 ROUTES = tuple(
     group.routes
-    for group in (receiver, views, status, portal, queries, access, debit, health, metrics)
+    for group in (
+        *(receiver, views, status, portal),
+        *(queries, access, debit, stream_views),
+        *(health, metrics),
+    )
 )
 
 

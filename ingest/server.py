@@ -21,7 +21,7 @@ from granian.http import HTTP1Settings
 import settings
 import telemetry
 from ingest.context import context_of
-from ingest.webhook.fast_path import WebhookEntry
+from ingest.event_loop import ReceiverLoop
 
 BACKLOG = 1024
 # Connections at the same time, idle ones too; each may need a file descriptor.
@@ -91,7 +91,7 @@ def _server(configured: settings.Settings, app: str) -> Any:  # noqa: ANN401 - g
     )
 
 
-def _load(parent_pid: int, place: str) -> WebhookEntry:
+def _load(parent_pid: int, place: str) -> ReceiverLoop:
     """Runs in the worker process: tie its life to the parent's, then make the app."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -101,7 +101,7 @@ def _load(parent_pid: int, place: str) -> WebhookEntry:
     # Connections are made after the fork, in this process.
     module_name, name = place.split(":")
     app = getattr(importlib.import_module(module_name), name)
-    return WebhookEntry(app, context_of(app.extensions))
+    return ReceiverLoop(app, context_of(app.extensions))
 
 
 def _allow_connections() -> None:

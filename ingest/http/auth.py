@@ -6,7 +6,7 @@ token.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jwt
@@ -43,10 +43,11 @@ _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="billing"'}
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The user who asks, and the scopes of their token."""
+    """The user who asks, the scopes of their token, and when it ends (Unix time in seconds)."""
 
     user_id: str
     scopes: frozenset[str]
+    expires_at: int = field(default=0, compare=False)
 
     def require(self, scope: str) -> None:
         """Raise a 403 unless the token carries this scope."""
@@ -161,7 +162,8 @@ def _caller(claims: dict[str, Any]) -> Caller:
     user_id = claims["sub"]
     if not user_id.strip() or len(user_id) > USER_ID_LENGTH_MAX or "\0" in user_id:
         raise _not_authenticated()
-    return Caller(user_id, _scopes(claims.get("scope")) | _scopes(claims.get("scp")))
+    scopes = _scopes(claims.get("scope")) | _scopes(claims.get("scp"))
+    return Caller(user_id, scopes, int(claims["exp"]))
 
 
 def _scopes(claim: object) -> frozenset[str]:

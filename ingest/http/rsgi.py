@@ -62,6 +62,13 @@ class Scope(Protocol):
         """The header lines."""
 
 
+class Transport(Protocol):
+    """Sends an answer piece by piece."""
+
+    async def send_str(self, data: str) -> None:
+        """Send a piece; waits while the client takes nothing."""
+
+
 class HTTPProtocol(Protocol):
     """The other end of a request: its body comes from here, the answer goes here.
 
@@ -73,6 +80,12 @@ class HTTPProtocol(Protocol):
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         """The body piece by piece."""
+
+    async def client_disconnect(self) -> None:
+        """Returns when the client has gone away."""
+
+    def response_stream(self, status: int, headers: list[tuple[str, str]]) -> Transport:
+        """Begin an answer of unknown length."""
 
     def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
         """Answer."""

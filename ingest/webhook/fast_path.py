@@ -1,4 +1,4 @@
-"""The way in for what Stripe delivers: an event loop answers the webhook, Flask everything else.
+"""The way in for what Stripe delivers, on the receiver's event loop.
 
 A request that waits for the disk costs the loop nothing, and those that wait together share one
 wait (`ingest.intake.group_commit`, docs/decisions/0018). The Flask view of the same address stands
@@ -8,68 +8,45 @@ on the same functions, for whoever serves `wsgi:app` with another server.
 import asyncio
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import metrics
-import telemetry
 from ingest.context import ReceiverContext
-from ingest.http import access_log, inputs, problems, request_body, wsgi_bridge
+from ingest.http import access_log, problems, request_body, wsgi_bridge
 from ingest.http.problems import Problem
 from ingest.http.request_body import BodyReader
 from ingest.http.rsgi import HTTPProtocol, ProtocolClosed, Scope
-from ingest.http.wsgi_bridge import WsgiBridge
 from ingest.intake.group_commit import GroupCommit, TooBusyError
 from ingest.intake.intake import NotStoredError
 from ingest.webhook import receiver, webhook_problems
 
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
-
 PATHS = frozenset({receiver.PATH, receiver.PATH.rstrip("/")})
-# Four are as fast; the others are for requests that wait, for Stripe to answer above all
-# (`ingest.checkout.deadline` bounds how many).
-THREADS = 16
 
 _NOTHING: Mapping[str, str] = {}
 _CONTENT = ("content-type", "application/json")
 _ID = access_log.HEADER.lower()
 # Stands for a header's value that is no ASCII: no signature is.
 _NO_ASCII = "\N{REPLACEMENT CHARACTER}"
-_log = telemetry.get_logger("ingest.webhook.fast_path")
 
 
 class WebhookEntry:
-    """The RSGI application that granian serves: the webhook itself, and a WSGI app behind it."""
+    """Answers deliveries on one event loop, good and bad ones."""
 
-    def __init__(self, app: "WSGIApplication", context: ReceiverContext) -> None:
+    def __init__(self, context: ReceiverContext, bodies: BodyReader) -> None:
         self._context = context
         self._secrets = context.settings.stripe_webhook_secrets
-        self._bodies = BodyReader()
+        self._bodies = bodies
         self._group = GroupCommit(context.intake)
-        self._rest = WsgiBridge(
-            app, self._bodies, threads=THREADS, body_bytes_max=inputs.BODY_BYTES_MAX
-        )
 
-    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        """The server's worker begins."""
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin to store what comes."""
         self._group.start(loop)
 
-    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
-        """The server's worker has answered what it had taken, and ends."""
+    def stop(self) -> None:
+        """Store what was taken, and no more."""
         self._group.stop()
-        self._rest.close()
 
-    async def __rsgi__(self, scope: Scope, proto: HTTPProtocol) -> None:
-        """Answer one request."""
-        try:
-            if scope.method == "POST" and scope.path in PATHS:
-                await self._take(scope, proto)
-            else:
-                await self._rest.answer(scope, proto)
-        except ProtocolClosed:
-            _log.info("the client went away before it was answered")
-
-    async def _take(self, scope: Scope, proto: HTTPProtocol) -> None:
+    async def answer(self, scope: Scope, proto: HTTPProtocol) -> None:
+        """Take a delivery; answered 200 once it is on disk."""
         began = time.perf_counter()
         request_id = access_log.request_id(scope.headers.get("x-request-id") or "")
         added, problem = _NOTHING, None

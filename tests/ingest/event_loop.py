@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from ingest.webhook.fast_path import WebhookEntry
+from ingest.event_loop import ReceiverLoop
+from ingest.http.rsgi import ProtocolClosed
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -62,6 +63,8 @@ class Exchange:
     body: bytes
     read_bytes: int = 0
     answers: list[tuple[int, list[tuple[str, str]], bytes]] = field(default_factory=list)
+    sent: list[str] = field(default_factory=list)
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def __call__(self) -> bytes:
         """The whole body."""
@@ -74,6 +77,21 @@ class Exchange:
             self.read_bytes += len(piece)
             yield piece
 
+    async def client_disconnect(self) -> None:
+        """Returns when the client goes away."""
+        await self.gone.wait()
+
+    def response_stream(self, status: int, headers: list[tuple[str, str]]) -> "Exchange":
+        """Remember the head of a stream."""
+        self.answers.append((status, headers, b""))
+        return self
+
+    async def send_str(self, data: str) -> None:
+        """Remember a piece of a stream."""
+        if self.gone.is_set():
+            raise ProtocolClosed
+        self.sent.append(data)
+
     def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
         """Remember the answer."""
         self.answers.append((status, headers, body))
@@ -83,7 +101,7 @@ class ThroughTheLoop:
     """A WSGI application that has an event loop answer."""
 
     def __init__(self, app: "WSGIApplication", context: Any) -> None:
-        self.entry = WebhookEntry(app, context)
+        self.entry = ReceiverLoop(app, context)
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
 
@@ -96,7 +114,8 @@ class ThroughTheLoop:
             yield self
         finally:
             self.loop.call_soon_threadsafe(self.entry.__rsgi_del__, self.loop)
-            self.loop.call_soon_threadsafe(self.loop.stop)
+            # What was cancelled gets its turn.
+            self.loop.call_soon_threadsafe(self.loop.call_later, 0.01, self.loop.stop)
             self._thread.join(timeout=ANSWER_SECONDS_MAX)
             self.loop.close()
 

@@ -255,6 +255,51 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/billing/stream/ticket/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a ticket that opens one stream.
+         * @description For browsers, whose EventSource cannot send a token: open `/billing/stream/?ticket=…` with it
+         *     within a minute. It works once.
+         */
+        post: operations["createStreamTicket"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/billing/stream/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Listen to your own changes, as Server-Sent Events.
+         * @description Each event is a whole message: `event` its type, `id` its version, `data` the state as JSON.
+         *     `ready` comes first and says where you are: ask for the state then. Come back with
+         *     `Last-Event-ID` and you get what you missed; `reset` says that it is no longer kept, so ask for
+         *     the state again. `delayed` and `live` say whether changes come late. A comment comes every 15 s.
+         *     Here the token stands in the header, or a ticket in `?ticket=`. The stream ends with its token.
+         */
+        get: operations["streamChanges"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/billing/config/": {
         parameters: {
             query?: never;
@@ -705,6 +750,12 @@ export interface components {
              * @description When it was posted.
              */
             created_at: string;
+        };
+        Ticket: {
+            /** @description Put it into the stream's URL as `?ticket=`; it works once. */
+            ticket: string;
+            /** @description For so many seconds it may be used. */
+            expires_in: number;
         };
         Config: {
             /** @description Stripe's publishable key; empty where none is set. */
@@ -2521,6 +2572,189 @@ export interface operations {
                         status?: 503;
                         /** @enum {unknown} */
                         code?: "authentication_not_configured" | "authentication_unavailable" | "database_unavailable";
+                    };
+                };
+            };
+        };
+    };
+    createStreamTicket: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "ticket": "Zk1pT0xJd2VxY2h0dGhlcmU2M2k1cQ",
+                     *       "expires_in": 60
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Unauthorized: not_authenticated. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @constant */
+                        status?: 401;
+                        /** @enum {unknown} */
+                        code?: "not_authenticated";
+                    };
+                };
+            };
+            /** @description Too Many Requests: rate_limited. */
+            429: {
+                headers: {
+                    /**
+                     * @description After how many seconds to come back.
+                     * @example 5
+                     */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @constant */
+                        status?: 429;
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description Internal Server Error: internal_error. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @constant */
+                        status?: 500;
+                        /** @enum {unknown} */
+                        code?: "internal_error";
+                    };
+                };
+            };
+            /** @description Service Unavailable: stream_unavailable, authentication_not_configured, authentication_unavailable, database_unavailable. */
+            503: {
+                headers: {
+                    /**
+                     * @description After how many seconds to come back.
+                     * @example 5
+                     */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @constant */
+                        status?: 503;
+                        /** @enum {unknown} */
+                        code?: "stream_unavailable" | "authentication_not_configured" | "authentication_unavailable" | "database_unavailable";
+                    };
+                };
+            };
+        };
+    };
+    streamChanges: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example id: 7
+                     *     event: tokens.changed
+                     *     data: {"type": "tokens.changed"}
+                     */
+                    "text/event-stream": string;
+                };
+            };
+            /** @description Unauthorized: not_authenticated. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @constant */
+                        status?: 401;
+                        /** @enum {unknown} */
+                        code?: "not_authenticated";
+                    };
+                };
+            };
+            /** @description Too Many Requests: too_many_streams, rate_limited. */
+            429: {
+                headers: {
+                    /**
+                     * @description After how many seconds to come back.
+                     * @example 5
+                     */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @constant */
+                        status?: 429;
+                        /** @enum {unknown} */
+                        code?: "too_many_streams" | "rate_limited";
+                    };
+                };
+            };
+            /** @description Internal Server Error: internal_error. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @constant */
+                        status?: 500;
+                        /** @enum {unknown} */
+                        code?: "internal_error";
+                    };
+                };
+            };
+            /** @description Service Unavailable: stream_unavailable, authentication_not_configured, authentication_unavailable, database_unavailable. */
+            503: {
+                headers: {
+                    /**
+                     * @description After how many seconds to come back.
+                     * @example 5
+                     */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @constant */
+                        status?: 503;
+                        /** @enum {unknown} */
+                        code?: "stream_unavailable" | "authentication_not_configured" | "authentication_unavailable" | "database_unavailable";
                     };
                 };
             };

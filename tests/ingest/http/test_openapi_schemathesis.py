@@ -24,6 +24,8 @@ from tests.examples import examples
 from tests.ingest.builders import ENVIRONMENT, a_token
 from workers.commands.catalogue import load_file
 
+# Answered by the event loop; under WSGI it is 503 by design.
+STREAM = "/billing/stream/"
 WEBHOOK = "/billing/stripe/webhook/"
 LIMITS = examples(40, database=None, suppress_health_check=list(HealthCheck))
 
@@ -52,7 +54,8 @@ def document(database_url: str, redis_url: str) -> schemathesis.BaseSchema:
         "REDIS_URL": redis_url,
     }
     app = create_app(settings.load(environ=environment))
-    return schemathesis.openapi.from_wsgi("/openapi.json", app).exclude(path=WEBHOOK)
+    served_elsewhere = [WEBHOOK, STREAM]
+    return schemathesis.openapi.from_wsgi("/openapi.json", app).exclude(path=served_elsewhere)
 
 
 @pytest.mark.parametrize("is_user", [True, False], ids=["a user", "nobody"])
@@ -65,7 +68,7 @@ def test_every_request_is_answered_as_documented(
     operations = [found.ok() for found in document.get_all_operations() if isinstance(found, Ok)]
     assert len(operations) == len(list(document.get_all_operations()))
     assert {"/billing/payments/", "/billing/tokens/ledger/"} <= {each.path for each in operations}
-    assert WEBHOOK not in {each.path for each in operations}
+    assert not {WEBHOOK, STREAM} & {each.path for each in operations}
     for operation in operations:
 
         @given(

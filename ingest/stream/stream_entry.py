@@ -1,0 +1,171 @@
+"""`GET /billing/stream/`: a user's changes as Server-Sent Events, one coroutine a stream.
+
+An idle stream costs no thread. Whoever breaks off resumes with `Last-Event-ID` and misses nothing;
+a stream ends with its token.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from urllib.parse import parse_qs
+
+import redis
+
+import telemetry
+from db.outbox.hints import CHANNEL
+from ingest.context import ReceiverContext
+from ingest.http import access_log, problems, wsgi_bridge
+from ingest.http.auth import NOT_AUTHENTICATED, Caller
+from ingest.http.problems import Problem
+from ingest.http.rate_limit import RATE_LIMITED, REQUESTS_PER_SECOND, FixedWindow, network
+from ingest.http.rsgi import HTTPProtocol, ProtocolClosed, Scope
+from ingest.stream.change_watch import ChangeWatch
+from ingest.stream.hub import Hub, ReadNews, Subscription, TooManyStreamsError
+from ingest.stream.outbox_reader import OutboxReader
+from ingest.stream.tickets import Tickets
+from ingest.stream.views import NOT_NOW, PATH, TOO_MANY_STREAMS
+
+PATHS = frozenset({PATH, PATH.rstrip("/")})
+# A proxy takes a connection on which nothing comes for dead.
+COMMENT_SECONDS = 15.0
+# Tokens and tickets that are looked at at the same time.
+THREADS = 4
+_STILL_HERE = ": still here\n\n"
+# What a browser waits before it comes back.
+_RETRY = "retry: 2000\n\n"
+# PostgreSQL's bigint.
+_VERSION_MAX = 2**63 - 1
+_HEADERS = (
+    ("content-type", "text/event-stream; charset=utf-8"),
+    ("cache-control", "no-store"),
+    # nginx would collect what it passes on.
+    ("x-accel-buffering", "no"),
+)
+_log = telemetry.get_logger("ingest.stream.stream_entry")
+
+
+class StreamEntry:
+    """Answers requests for a stream, on one event loop."""
+
+    def __init__(self, context: ReceiverContext, read: ReadNews | None = None) -> None:
+        """`read` replaces the outbox of the context's database."""
+        self._context = context
+        self._proxies = context.settings.trusted_proxies
+        self._hub = Hub(read or OutboxReader(context.engine).read)
+        self._watch = ChangeWatch(context.redis, CHANNEL, self._hub)
+        self._tickets = Tickets(context.redis)
+        self._window = FixedWindow(REQUESTS_PER_SECOND)
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="stream-caller")
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin to read for streams."""
+        self._hub.start(loop)
+        self._watch.start(loop)
+
+    def stop(self) -> None:
+        """End every stream; its client comes back, to another process perhaps."""
+        self._watch.stop()
+        self._hub.stop()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def answer(self, scope: Scope, proto: HTTPProtocol) -> None:
+        """Send changes until the client, the token or this process ends."""
+        began = time.perf_counter()
+        request_id = access_log.request_id(scope.headers.get("x-request-id") or "")
+        subscription, problem = None, None
+        try:
+            caller = await self._caller(scope)
+            subscription = self._hub.open(caller.user_id, _last_version(scope))
+        except TooManyStreamsError as error:
+            problem = (TOO_MANY_STREAMS if error.of_user else NOT_NOW).problem()
+        except Problem as refused:
+            problem = refused
+        except (redis.RedisError, OSError):
+            problem = NOT_NOW.problem()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client is told something.
+            problem = problems.of_bug(error)
+        access_log.answered(
+            "GET",
+            scope.path,
+            problem.status if problem else 200,
+            time.perf_counter() - began,
+            route=PATH,
+            request_id=request_id,
+            code=problem.code if problem else None,
+        )
+        if problem:
+            problem.headers |= {access_log.HEADER: request_id, **self._allowed_origin(scope)}
+            wsgi_bridge.respond(proto, problem)
+        elif subscription:
+            await self._send(scope, proto, subscription, caller)
+
+    async def _caller(self, scope: Scope) -> Caller:
+        """Who asks, by header or ticket; raises a 401 `Problem`, or a 429."""
+        header = scope.headers.get("authorization")
+        ticket = parse_qs(scope.query_string).get("ticket", [""])[0]
+        ask: Callable[[], Caller | None]
+        # Both may ask another machine: for keys, or for the ticket.
+        if header is not None or not ticket:
+            ask = partial(self._context.authenticator.caller, header)
+        else:
+            ask = partial(self._tickets.redeem, ticket)
+        try:
+            caller = await asyncio.get_running_loop().run_in_executor(self._pool, ask)
+            if caller is None or caller.expires_at <= time.time():
+                raise NOT_AUTHENTICATED.problem()
+        except Problem:
+            self._count(f"address {network(_address(scope, self._proxies))}")
+            raise
+        self._count(f"user {caller.user_id}")
+        return caller
+
+    def _count(self, who: str) -> None:
+        """Raise a 429 where somebody asks too often."""
+        if not self._window.allows(who):
+            raise RATE_LIMITED.problem(headers={"Retry-After": "1"})
+
+    async def _send(
+        self, scope: Scope, proto: HTTPProtocol, subscription: Subscription, caller: Caller
+    ) -> None:
+        gone = asyncio.ensure_future(proto.client_disconnect())
+        gone.add_done_callback(lambda _: subscription.close())
+        try:
+            headers = [*_HEADERS, *self._allowed_origin(scope).items()]
+            transport = proto.response_stream(200, headers)
+            await transport.send_str(_RETRY)
+            while not subscription.is_closed and (left := caller.expires_at - time.time()) > 0:
+                try:
+                    async with asyncio.timeout(min(COMMENT_SECONDS, left)):
+                        texts = await subscription.take()
+                except TimeoutError:
+                    texts = [_STILL_HERE]
+                await transport.send_str("".join(texts))
+        except ProtocolClosed:
+            _log.debug("a stream's client went away")
+        finally:
+            self._hub.close(subscription)
+            gone.cancel()
+
+    def _allowed_origin(self, scope: Scope) -> Mapping[str, str]:
+        origin = scope.headers.get("origin")
+        if origin and origin in self._context.settings.cors_origins:
+            return {"access-control-allow-origin": origin, "vary": "Origin"}
+        return {}
+
+
+def _address(scope: Scope, proxies: int) -> str:
+    """Who asks; where proxies stand before this process, who asked the first of them."""
+    told = (scope.headers.get("x-forwarded-for") or "").split(",")
+    if proxies and len(told) >= proxies and told[-proxies].strip():
+        return told[-proxies].strip()
+    return scope.client.rpartition(":")[0].strip("[]")
+
+
+def _last_version(scope: Scope) -> int | None:
+    """What the client has seen; None for one that has seen nothing, or nonsense."""
+    seen = scope.headers.get("last-event-id") or ""
+    if not (seen.isascii() and seen.isdigit()):
+        return None
+    return min(int(seen[:20]), _VERSION_MAX)
