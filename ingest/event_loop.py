@@ -11,8 +11,10 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
+from flask import Flask
+
 import telemetry
-from ingest.context import ReceiverContext
+from ingest.context import ReceiverContext, context_of
 from ingest.http import inputs
 from ingest.http.request_body import BodyReader
 from ingest.http.rsgi import HTTPProtocol, ProtocolClosed, Scope
@@ -63,6 +65,11 @@ class ReceiverLoop:
                 await self._rest.answer(scope, proto)
         except ProtocolClosed:
             _log.info("the client went away before it was answered")
+
+
+def of_app(app: Flask) -> ReceiverLoop:
+    """The event loop before a Flask application, on the application's own connections."""
+    return ReceiverLoop(app, context_of(app.extensions))
 
 
 def _end_streams_at_sigterm(loop: asyncio.AbstractEventLoop, stream: StreamEntry) -> None:

@@ -20,8 +20,6 @@ from granian.http import HTTP1Settings
 
 import settings
 import telemetry
-from ingest.context import context_of
-from ingest.event_loop import ReceiverLoop
 
 BACKLOG = 1024
 # Connections at the same time, idle ones too; each may need a file descriptor.
@@ -91,17 +89,18 @@ def _server(configured: settings.Settings, app: str) -> Any:  # noqa: ANN401 - g
     )
 
 
-def _load(parent_pid: int, place: str) -> ReceiverLoop:
+def _load(parent_pid: int, place: str) -> Any:  # noqa: ANN401 - granian takes whatever has its methods.
     """Runs in the worker process: tie its life to the parent's, then make the app."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent_pid:
             # The parent died before it could be watched.
             sys.exit(1)
-    # Connections are made after the fork, in this process.
+    # Connections are made after the fork, in this process. What only it needs is imported in it:
+    # the process that watches it would hold 55 MB more.
     module_name, name = place.split(":")
     app = getattr(importlib.import_module(module_name), name)
-    return ReceiverLoop(app, context_of(app.extensions))
+    return importlib.import_module("ingest.event_loop").of_app(app)
 
 
 def _allow_connections() -> None:

@@ -1,8 +1,8 @@
 """Many requests, one wait for the disk: collects what an event loop is given, stores it together.
 
-The loop hands over deliveries one by one and never waits for a store. Threads of this module take
-whatever has come meanwhile, and each gives it to the intake as one packet. The longer the disk
-takes, the more share the next wait; an idle receiver stores a single delivery at once
+The loop hands over deliveries one by one and never waits for a store. Two threads of this module,
+one a store, take whatever has come meanwhile and give it to the intake as one packet. The longer
+the disk takes, the more share the next wait; an idle receiver stores a single delivery at once
 (docs/decisions/0018).
 """
 
@@ -10,14 +10,12 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 
 from domain.events import Delivery
 from ingest.intake.intake import ANSWER_SECONDS_MAX, Intake, NotStoredError, Store
 
-# While one waits for the disk, the other collects.
-THREADS = 2
 # A packet is no larger than this: its first delivery waits for the answer to its last.
 PACKET_DELIVERIES_MAX = 256
 # Deliveries that wait for a store at the same time; Stripe is told to come back for more.
@@ -36,9 +34,10 @@ class GroupCommit:
     """Stores deliveries of one event loop in groups; `accept` is called on that loop only."""
 
     def __init__(self, intake: Intake, *, answer_seconds_max: float = ANSWER_SECONDS_MAX) -> None:
-        self._intake = intake
+        self._inbox = _Lane("inbox", intake.to_inbox, otherwise=_refuse)
+        # A database that hangs holds up nobody who waits for Redis.
+        self._stream = _Lane("stream", intake.to_stream, otherwise=self._inbox.put)
         self._answer_seconds_max = answer_seconds_max
-        self._waiting: SimpleQueue[Waiting | None] = SimpleQueue()
         self._deadlines: deque[tuple[float, asyncio.Future[Store]]] = deque()
         self._in_flight = 0
         self._in_flight_bytes = 0
@@ -47,17 +46,15 @@ class GroupCommit:
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to store what `loop` hands over."""
         self._loop = loop
-        for number in range(THREADS):
-            threading.Thread(
-                target=self._store_groups, args=(loop,), name=f"group-commit-{number}", daemon=True
-            ).start()
+        for lane in (self._stream, self._inbox):
+            lane.start(loop)
         loop.call_later(_LOOK_EVERY_SECONDS, self._expire)
 
     def stop(self) -> None:
         """Let the threads end once they have stored what waits."""
         self._loop = None
-        for _ in range(THREADS):
-            self._waiting.put(None)
+        self._stream.stop()
+        self._inbox.stop()
 
     async def accept(self, delivery: Delivery) -> Store:
         """Keep the delivery and say where, once it is on disk.
@@ -71,7 +68,7 @@ class GroupCommit:
         self._in_flight += 1
         self._in_flight_bytes += size
         self._deadlines.append((time.monotonic() + self._answer_seconds_max, future))
-        self._waiting.put((delivery, future))
+        self._stream.put((delivery, future))
         try:
             return await future
         finally:
@@ -88,13 +85,42 @@ class GroupCommit:
         if self._loop is not None:
             self._loop.call_later(_LOOK_EVERY_SECONDS, self._expire)
 
+
+class _Lane:
+    """A thread that stores groups, and what waits for it."""
+
+    def __init__(
+        self,
+        name: str,
+        store: Callable[[Sequence[Delivery]], Sequence[Store | None]],
+        *,
+        otherwise: Callable[[Waiting], None],
+    ) -> None:
+        """`otherwise` gets what `store` did not take; it is called on the event loop."""
+        self._name = name
+        self._store = store
+        self._otherwise = otherwise
+        self._waiting: SimpleQueue[Waiting | None] = SimpleQueue()
+        # May be called by any thread.
+        self.put = self._waiting.put
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin to store."""
+        threading.Thread(
+            target=self._store_groups, args=(loop,), name=f"group-commit-{self._name}", daemon=True
+        ).start()
+
+    def stop(self) -> None:
+        """Let the thread end when it has stored what waits."""
+        self._waiting.put(None)
+
     def _store_groups(self, loop: asyncio.AbstractEventLoop) -> None:
         while (group := self._next_group()) is not None:
             if not group:
                 continue
             outcomes = self._outcomes([delivery for delivery, _ in group])
             try:
-                loop.call_soon_threadsafe(_answer, group, outcomes)
+                loop.call_soon_threadsafe(self._answer, group, outcomes)
             except RuntimeError:
                 return  # The loop is closed; nobody waits for an answer any more.
 
@@ -118,18 +144,24 @@ class GroupCommit:
 
     def _outcomes(self, deliveries: Sequence[Delivery]) -> Sequence[Store | Exception | None]:
         try:
-            return self._intake.accept_each(deliveries)
+            return self._store(deliveries)
         except Exception as error:  # noqa: BLE001 - the requests tell; without this thread nothing would be stored.
             return [error] * len(deliveries)
 
+    def _answer(
+        self, group: Sequence[Waiting], outcomes: Sequence[Store | Exception | None]
+    ) -> None:
+        for waiting, outcome in zip(group, outcomes, strict=True):
+            future = waiting[1]
+            if future.done():
+                continue  # Its time was over, or its client went away.
+            if outcome is None:
+                self._otherwise(waiting)
+            elif isinstance(outcome, Exception):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)
 
-def _answer(group: Sequence[Waiting], outcomes: Sequence[Store | Exception | None]) -> None:
-    for (_, future), outcome in zip(group, outcomes, strict=True):
-        if future.done():
-            continue  # Its time was over, or its client went away.
-        if outcome is None:
-            future.set_exception(NotStoredError())
-        elif isinstance(outcome, Exception):
-            future.set_exception(outcome)
-        else:
-            future.set_result(outcome)
+
+def _refuse(waiting: Waiting) -> None:
+    waiting[1].set_exception(NotStoredError())

@@ -62,6 +62,8 @@ class Intake:
         self._breaker = breaker or Breaker()
         self._copies = copies
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="intake")
+        # Whether Redis is well and not durable: then it carries the wake-up alone.
+        self._wakes_for_inbox = False
 
     def accept(self, delivery: Delivery) -> Store:
         """Keep the delivery and say where.
@@ -70,47 +72,44 @@ class Intake:
         store is harmless.
         """
         with_context = contextvars.copy_context().run
-        stored = self._threads.submit(with_context, self.accept_each, [delivery])
+        storing = self._threads.submit(with_context, self.accept_each, [delivery])
         try:
-            [outcome] = stored.result(ANSWER_SECONDS_MAX)
+            [stored] = storing.result(ANSWER_SECONDS_MAX)
         except TimeoutError as error:
-            stored.cancel()
+            storing.cancel()
             raise NotStoredError from error
-        if outcome is None:
+        if stored is None:
             raise NotStoredError
-        return outcome
+        return stored
 
     def accept_each(self, deliveries: Sequence[Delivery]) -> list[Store | None]:
-        """Keep the deliveries; where each is stored, None for what neither store took.
-
-        A delivery whose answer from Redis is lost goes to the inbox as well: it may then be in
-        both, which workers take for a duplicate.
-        """
-        outcomes: list[Store | None] = [None] * len(deliveries)
-        inbox_first = False
-        if self._breaker.allows():
-            inbox_first = not self._to_stream(deliveries, outcomes)
+        """Keep the deliveries; where each is stored, None for what neither store took."""
+        outcomes = self.to_stream(deliveries)
         left = [place for place, store in enumerate(outcomes) if store is None]
         if left:
-            stored = self._to_inbox([deliveries[place] for place in left])
+            stored = self.to_inbox([deliveries[place] for place in left])
             for place, store in zip(left, stored, strict=True):
                 outcomes[place] = store
-            if inbox_first and any(stored):
-                self._request_wake_up()
         return outcomes
 
-    def _to_stream(self, deliveries: Sequence[Delivery], outcomes: list[Store | None]) -> bool:
-        """Note in `outcomes` what the stream took; False where Redis is well and not durable."""
+    def to_stream(self, deliveries: Sequence[Delivery]) -> list[Store | None]:
+        """Put the deliveries into the stream; None for each that belongs into the inbox.
+
+        That is all of them where Redis is left alone, or not durable, and each whose answer is
+        lost: it may then be in both, which workers take for a duplicate.
+        """
+        if not self._breaker.allows():
+            self._wakes_for_inbox = False
+            return [None] * len(deliveries)
         try:
-            if not self._durability.verdict().durable:
-                return False
+            durable = self._durability.verdict().durable
+            self._wakes_for_inbox = not durable
+            if not durable:
+                return [None] * len(deliveries)
             appended = self._stream.put_each(deliveries)
         except _REDIS_REFUSES as error:
             self._redis_failed(error)
-            return True
-        for place, failed in enumerate(appended.errors):
-            if failed is None:
-                outcomes[place] = "stream"
+            return [None] * len(deliveries)
         failure = next(filter(None, appended.errors), None)
         if failure is None:
             self._redis_answered()
@@ -118,7 +117,14 @@ class Intake:
             self._redis_failed(failure)
         if appended.must_wake:
             self._wake_a_worker()
-        return True
+        return ["stream" if error is None else None for error in appended.errors]
+
+    def to_inbox(self, deliveries: Sequence[Delivery]) -> list[Store | None]:
+        """Store the deliveries in the inbox, together; None for each that it does not take."""
+        stored = self._to_inbox(deliveries)
+        if self._wakes_for_inbox and any(stored):
+            self._request_wake_up()
+        return stored
 
     def _to_inbox(self, deliveries: Sequence[Delivery]) -> list[Store | None]:
         # Stripe may repeat an event before the first delivery of it is answered.

@@ -31,8 +31,12 @@ class Disk:
     refuses: frozenset[str] = frozenset()
     error: Exception | None = None
 
-    def accept_each(self, deliveries: Sequence[Delivery]) -> list[Store | None]:
-        """In place of `Intake.accept_each`."""
+    def to_inbox(self, deliveries: Sequence[Delivery]) -> list[Store | None]:
+        """In place of `Intake.to_inbox`: takes nothing."""
+        return [None] * len(deliveries)
+
+    def to_stream(self, deliveries: Sequence[Delivery]) -> list[Store | None]:
+        """In place of `Intake.to_stream`."""
         ids = [delivery.event_id for delivery in deliveries]
         self.groups.append(ids)
         assert self.may_go.wait(10)
@@ -85,7 +89,7 @@ def test_what_comes_while_the_disk_is_busy_shares_the_next_wait(disk: Disk) -> N
 
     assert run(disk, many) == ["stream"] * 102
     assert sorted(itertools.chain(*disk.groups)) == sorted(f"evt_{n}" for n in range(1, 103))
-    assert len(disk.groups) <= 2 + group_commit.THREADS
+    assert len(disk.groups) <= 3
 
 
 def test_each_has_an_outcome_of_its_own(disk: Disk) -> None:
@@ -106,7 +110,7 @@ def test_a_bug_below_is_told_to_the_request_and_ends_no_thread(disk: Disk) -> No
     disk.error = ZeroDivisionError()
 
     async def two(group: GroupCommit) -> Store:
-        for _ in range(group_commit.THREADS + 1):
+        for _ in range(2):
             with pytest.raises(ZeroDivisionError):
                 await group.accept(a_delivery())
         disk.error = None
@@ -129,6 +133,28 @@ def test_a_store_that_hangs_is_no_answer_without_end(disk: Disk) -> None:
         return took
 
     assert 0.2 <= run(disk, hang, answer_seconds_max=0.2) < 1.5
+
+
+def test_a_database_that_hangs_holds_up_nobody_who_waits_for_redis() -> None:
+    """Each store has a thread of its own."""
+    hangs = threading.Event()
+
+    class RedisAlone(Disk):
+        def to_stream(self, deliveries: Sequence[Delivery]) -> list[Store | None]:
+            return [None if one.event_id == "evt_1" else "stream" for one in deliveries]
+
+        def to_inbox(self, deliveries: Sequence[Delivery]) -> list[Store | None]:
+            assert hangs.wait(10)
+            return ["inbox"] * len(deliveries)
+
+    async def both(group: GroupCommit) -> tuple[Store, Store]:
+        first = asyncio.create_task(group.accept(a_delivery(1)))
+        await asyncio.sleep(0.05)
+        second = await group.accept(a_delivery(2))
+        hangs.set()
+        return await first, second
+
+    assert run(RedisAlone(), both) == ("inbox", "stream")
 
 
 @pytest.mark.parametrize("limit", ["IN_FLIGHT_MAX", "IN_FLIGHT_BYTES_MAX"])
