@@ -11,7 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 
 from domain.events import Delivery
 from ingest.intake.intake import ANSWER_SECONDS_MAX, Intake, NotStoredError, Store
@@ -22,6 +22,8 @@ PACKET_DELIVERIES_MAX = 256
 IN_FLIGHT_MAX = 4_096
 IN_FLIGHT_BYTES_MAX = 64 * 1024 * 1024
 _LOOK_EVERY_SECONDS = 0.25
+# What a thread is told.
+_GO_ON, _END = True, False
 
 Waiting = tuple[Delivery, "asyncio.Future[Store]"]
 
@@ -100,9 +102,18 @@ class _Lane:
         self._name = name
         self._store = store
         self._otherwise = otherwise
-        self._waiting: SimpleQueue[Waiting | None] = SimpleQueue()
-        # May be called by any thread.
-        self.put = self._waiting.put
+        self._waiting: deque[Waiting] = deque()
+        # Has something when an idle thread has to begin; to wake it for each delivery would cost
+        # a system call each.
+        self._begin: SimpleQueue[bool] = SimpleQueue()
+        self._is_idle = True
+
+    def put(self, waiting: Waiting) -> None:
+        """Have a delivery stored; any thread may call it."""
+        self._waiting.append(waiting)
+        if self._is_idle:
+            self._is_idle = False
+            self._begin.put(_GO_ON)
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to store."""
@@ -112,39 +123,36 @@ class _Lane:
 
     def stop(self) -> None:
         """Let the thread end when it has stored what waits."""
-        self._waiting.put(None)
+        self._begin.put(_END)
 
     def _store_groups(self, loop: asyncio.AbstractEventLoop) -> None:
-        while (group := self._next_group()) is not None:
-            if not group:
-                continue
-            outcomes = self._outcomes([delivery for delivery, _ in group])
-            try:
-                loop.call_soon_threadsafe(self._answer, group, outcomes)
-            except RuntimeError:
-                return  # The loop is closed; nobody waits for an answer any more.
+        goes_on = True
+        while goes_on:
+            goes_on = self._begin.get()
+            while taken := self._next_group():
+                # Who has waited too long was told so; while a store hangs they would hold up the
+                # others.
+                group = [waiting for waiting in taken if not waiting[1].done()]
+                outcomes = self._outcomes([delivery for delivery, _ in group])
+                try:
+                    loop.call_soon_threadsafe(self._answer, group, outcomes)
+                except RuntimeError:
+                    return  # The loop is closed; nobody waits for an answer any more.
 
-    def _next_group(self) -> list[Waiting] | None:
-        """What waits, as soon as anything does; None when the receiver stops."""
-        first = self._waiting.get()
-        if first is None:
-            return None
-        group = [first]
-        while len(group) < PACKET_DELIVERIES_MAX:
-            try:
-                following = self._waiting.get_nowait()
-            except Empty:
-                break
-            if following is None:
-                self._waiting.put(None)
-                break
-            group.append(following)
-        # Who has waited too long was told so; while a store hangs these would hold up the others.
-        return [waiting for waiting in group if not waiting[1].done()]
+    def _next_group(self) -> list[Waiting]:
+        """What waits; where nothing does, the thread is idle from here on."""
+        if not self._waiting:
+            self._is_idle = True
+            # Something may have come before that was known.
+            if not self._waiting:
+                return []
+            self._is_idle = False
+        count = min(len(self._waiting), PACKET_DELIVERIES_MAX)
+        return [self._waiting.popleft() for _ in range(count)]
 
     def _outcomes(self, deliveries: Sequence[Delivery]) -> Sequence[Store | Exception | None]:
         try:
-            return self._store(deliveries)
+            return self._store(deliveries) if deliveries else []
         except Exception as error:  # noqa: BLE001 - the requests tell; without this thread nothing would be stored.
             return [error] * len(deliveries)
 
