@@ -14,6 +14,7 @@ class Heard:
     balance: Json | None = None
     subscriptions: dict[str, Json] = field(default_factory=dict)
     payments: dict[str, Json] = field(default_factory=dict)
+    access: Json = field(default_factory=dict)
     versions: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def hear(self, message: Mapping[str, Any]) -> None:
@@ -21,11 +22,14 @@ class Heard:
         kind, data, version = message["type"], dict(message["data"]), message["version"]
         family = kind.partition(".")[0]
         thing = (family, data.get("id", ""))
-        if version <= self.versions.get(thing, 0) or family in ("access", "trial"):
+        if version <= self.versions.get(thing, 0) or family == "trial":
             return
         self.versions[thing] = version
         if family == "tokens":
             self.balance = data
+            return
+        if family == "access":
+            self.access = decided(data)
             return
         kept = self.subscriptions if family == "subscription" else self.payments
         data.pop("pay_url", None)
@@ -33,6 +37,16 @@ class Heard:
             kept.pop(data["id"], None)
         else:
             kept[data["id"]] = data
+
+
+def decided(access: Mapping[str, Any]) -> Json:
+    """What something that the user holds decides of each feature, whatever else is on sale."""
+    names = ("allowed", "limit", "why", "until", "plan_id", "held_by")
+    return {
+        name: {each: feature[each] for each in names}
+        for name, feature in access["features"].items()
+        if feature["plan_id"] is not None
+    }
 
 
 def heard_of(messages: Iterable[Mapping[str, Any]]) -> dict[str, Heard]:

@@ -1,6 +1,6 @@
 """Who is to hear that their access changed: compared in the transaction that may have changed it.
 
-For each user the table keeps what was last seen to be allowed, and when that is to be looked at
+For each user the table keeps what was last seen of their access, and when that is to be looked at
 again: at the end of a grace or of a canceled period no event comes. A row is locked before what the
 user holds is read, so of two transactions the later one sees what the earlier one wrote.
 """
@@ -39,7 +39,7 @@ def look_at(
         return []
     ids = sorted(set(user_ids))
     rows = connection.execute(_LOCK, {"users": ids}).all()
-    return _renew(connection, {row.user_id: row.allowed for row in rows}, catalogue)
+    return _renew(connection, {row.user_id: row.seen for row in rows}, catalogue)
 
 
 def look_at_due(
@@ -51,7 +51,7 @@ def look_at_due(
     a change of it that is not seen then makes them due again.
     """
     rows = connection.execute(_DUE, {"limit": limit}).all()
-    seen = {row.user_id: row.allowed for row in rows}
+    seen = {row.user_id: row.seen for row in rows}
     return len(rows), _renew(connection, seen, catalogue_of(connection)) if rows else []
 
 
@@ -125,13 +125,15 @@ def _renew(
         _KEEP, {"rows": orjson.dumps([_row(*one) for one in fresh.items()]).decode()}
     )
     return [
-        Changed(user_id, found) for user_id, found in fresh.items() if found.limits != seen[user_id]
+        Changed(user_id, found)
+        for user_id, found in fresh.items()
+        if found.decided != seen[user_id]
     ]
 
 
 def _row(user_id: str, found: Access) -> dict[str, Any]:
     changes_at = None if found.until is None else datetime.fromtimestamp(found.until, UTC)
-    return {"user_id": user_id, "allowed": found.limits, "changes_at": changes_at}
+    return {"user_id": user_id, "seen": found.decided, "changes_at": changes_at}
 
 
 _OWNERS = text(
@@ -151,20 +153,20 @@ _LOCK = text(
     INSERT INTO access_states (user_id)
     SELECT user_id FROM unnest(CAST(:users AS text[])) AS looked_at (user_id) ORDER BY user_id
     ON CONFLICT (user_id) DO UPDATE SET user_id = EXCLUDED.user_id
-    RETURNING user_id, allowed
+    RETURNING user_id, seen
     """
 )
 _DUE = text(
     """
-    SELECT user_id, allowed FROM access_states WHERE changes_at <= clock_timestamp()
+    SELECT user_id, seen FROM access_states WHERE changes_at <= clock_timestamp()
     ORDER BY user_id LIMIT :limit FOR UPDATE SKIP LOCKED
     """
 )
 _KEEP = text(
     """
-    UPDATE access_states AS state SET allowed = new.allowed, changes_at = new.changes_at
+    UPDATE access_states AS state SET seen = new.seen, changes_at = new.changes_at
     FROM json_to_recordset(CAST(:rows AS json))
-        AS new (user_id text, allowed jsonb, changes_at timestamptz)
+        AS new (user_id text, seen jsonb, changes_at timestamptz)
     WHERE state.user_id = new.user_id
     """
 )

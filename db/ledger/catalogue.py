@@ -146,6 +146,7 @@ def save_tokenless(connection: Connection, change: TokenlessChange) -> None:
         connection.execute(_REMOVE_WITHOUT_TOKENS, removed)
     if change.price_ids:
         connection.execute(_REVISE)
+        states.look_at_all(connection)
 
 
 def save_policies(connection: Connection, policies: Policies) -> None:

@@ -63,7 +63,7 @@ def apply(
     if is_alone:
         writing.save(connection, working_set, touched, derived)
         return derived
-    with states.watching(connection, working_set, touched, derived, plans):
+    with states.watching(connection, working_set, touched, derived, plans) as accesses:
         moved = writing.save(connection, working_set, touched, derived)
     told = [
         *changes.of_payments(before, working_set, derived, plans),
@@ -71,6 +71,7 @@ def apply(
             connection, before, working_set, touched, facts=plain, catalogue=plans
         ),
         *changes.of_tokens(connection, moved),
+        *changes.of_access(accesses),
     ]
     derived.told = messages.write(connection, told)
     return derived

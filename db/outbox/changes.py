@@ -6,7 +6,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
+import db.access.shown
 from db import queries
+from db.access.states import Changed
 from db.outbox import shown
 from db.outbox.messages import Message, MessageType
 from db.queries import ShownSubscription
@@ -122,6 +124,13 @@ def of_subscriptions(
         yield Message(row.user_id, MessageType.SUBSCRIPTION_CHANGED, data)
         if row.subscription.id in ending and row.subscription.status == "trialing":
             yield Message(row.user_id, MessageType.TRIAL_ENDING, data)
+
+
+def of_access(changed: Iterable[Changed]) -> Iterator[Message]:
+    """What users are told of their access: all of it, as it is now."""
+    for user in changed:
+        data = db.access.shown.shown(user.access)
+        yield Message(user.user_id, MessageType.ACCESS_CHANGED, data)
 
 
 def between(

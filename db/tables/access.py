@@ -27,7 +27,7 @@ access_states = Table(
     "access_states",
     metadata,
     Column("user_id", Text, primary_key=True),
-    Column("allowed", JSONB, nullable=False, server_default="{}"),
+    Column("seen", JSONB, nullable=False, server_default="{}"),
     time_column("changes_at"),
     Index("access_states_due", "changes_at", postgresql_where=text("changes_at IS NOT NULL")),
     comment=(

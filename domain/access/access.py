@@ -55,6 +55,18 @@ class Access:
         return {feature.name: feature.limit for feature in self.features if feature.allowed}
 
     @property
+    def decided(self) -> dict[str, list[int | str | None]]:
+        """What a holding decides of each feature: its limit, the reason, until when, by what.
+
+        Two that are equal are the same to a user, but for what else is on sale.
+        """
+        return {
+            each.name: [each.limit, each.why.code, each.until, each.plan_id, each.source_id]
+            for each in self.features
+            if each.plan_id is not None
+        }
+
+    @property
     def until(self) -> int | None:
         """When any of it changes by itself."""
         return min((each.until for each in self.features if each.until is not None), default=None)

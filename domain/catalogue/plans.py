@@ -151,10 +151,13 @@ class CatalogueChange:
 
     @property
     def unlocks_otherwise(self) -> bool:
-        """Whether somebody who has the plan, or turns out to, may have other features now."""
-        before = self.before.features if self.before else {}
-        is_found_by_price = bool(self.bound_price_ids and self.after.features)
-        return dict(before) != dict(self.after.features) or is_found_by_price
+        """Whether somebody may have other features now: of this plan, or this instead of another.
+
+        A price that is known now says more of what was sold by it than metadata does.
+        """
+        if self.before is None or self.bound_price_ids:
+            return True
+        return dict(self.before.features) != dict(self.after.features)
 
 
 @dataclass(frozen=True, slots=True)

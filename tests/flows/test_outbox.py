@@ -25,13 +25,14 @@ from sandbox.simulate.plans import SAMPLE_PLANS, read_file
 from sandbox.simulate.play import play
 from sandbox.simulate.versions import BY_CHOICE
 from tests.ingest.builders import ENVIRONMENT, as_user
-from tests.outbox_reader import Heard, heard_of
+from tests.outbox_reader import Heard, decided, heard_of
 from tests.pipeline import a_delivery, a_worker_context, empty
 from workers.commands.catalogue import load_file
 from workers.context import WorkerContext
 from workers.operations import by_hand
 from workers.operations.rebuild import Steps, rebuild
 from workers.pipeline.apply import apply, prepare
+from workers.schedule.access import look_at_due
 
 CUSTOMERS = 40
 
@@ -103,6 +104,7 @@ def shown(api: FlaskClient, user: str) -> Heard:
         balance=balance if balance["updated_at"] else None,
         subscriptions=items("/billing/subscriptions/"),
         payments={key: item for key, item in payments.items() if item["status"] != "pending"},
+        access=decided(api.get("/billing/access/", headers=as_user(user)).get_json()),
     )
 
 
@@ -120,6 +122,7 @@ def check(context: WorkerContext, api: FlaskClient) -> None:
         assert known.balance == truth.balance, user
         assert known.subscriptions == truth.subscriptions, user
         assert known.payments == truth.payments, user
+        assert known.access == truth.access, user
 
 
 @pytest.mark.timeout(300)
@@ -156,7 +159,13 @@ def test_at_every_moment_the_messages_add_up_to_what_the_api_says(
                 debit(connection, user, amount=3, reason="a test", idempotency_key=f"{at}")
         check(context, api)
     kinds = {message["type"] for message in messages(context.engine)}
-    assert kinds >= {"tokens.changed", "subscription.changed", "payment.paid", "payment.refunded"}
+    assert kinds >= {
+        "tokens.changed",
+        "subscription.changed",
+        "access.changed",
+        "payment.paid",
+        "payment.refunded",
+    }
 
 
 def test_what_a_person_changes_is_told_to_both(context: WorkerContext, api: FlaskClient) -> None:
@@ -197,6 +206,7 @@ def test_a_catalogue_that_comes_late_is_told(
     )
     later.write_text(plan, encoding="utf-8")
     load_file(context.engine.url.render_as_string(hide_password=False), later)
+    look_at_due(context)
     check(context, api)
     plans = {
         message["data"].get("plan_id")

@@ -8,6 +8,7 @@ import time
 
 import telemetry
 from db.access import states
+from db.outbox import changes, messages
 from workers.context import WorkerContext
 
 # Users in one transaction, and how long one run begins new ones; the next run goes on.
@@ -18,7 +19,7 @@ log = telemetry.get_logger("access")
 
 
 def look_at_due(context: WorkerContext, *, at_a_time: int = USERS_AT_A_TIME) -> int:
-    """Look at everybody whose access changes about now; returns for how many it did."""
+    """Look at everybody whose access changes about now, and tell them; returns for how many."""
     end = time.monotonic() + RUN_SECONDS
     changed, looked_at = 0, at_a_time
     while looked_at == at_a_time and time.monotonic() < end:
@@ -26,6 +27,8 @@ def look_at_due(context: WorkerContext, *, at_a_time: int = USERS_AT_A_TIME) -> 
             looked_at, found = states.look_at_due(
                 connection, context.catalogue.get, limit=at_a_time
             )
+            told = messages.write(connection, list(changes.of_access(found)))
+        context.hint(told)
         changed += len(found)
     if changed:
         log.info("access changed by itself", users=changed)

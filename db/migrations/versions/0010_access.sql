@@ -19,7 +19,7 @@ ALTER TABLE payments ADD COLUMN packages JSONB;
 
 CREATE TABLE access_states (
     user_id TEXT NOT NULL,
-    allowed JSONB DEFAULT '{}' NOT NULL,
+    seen JSONB DEFAULT '{}' NOT NULL,
     changes_at TIMESTAMP WITH TIME ZONE,
     PRIMARY KEY (user_id)
 );

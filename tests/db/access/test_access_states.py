@@ -75,8 +75,14 @@ def applied(engine: Engine, *events: Mapping[str, Any]) -> None:
 def kept(engine: Engine) -> dict[str, tuple[dict[str, Any], datetime | None]]:
     """What was last seen of each user, and when that is to be looked at again."""
     with engine.connect() as connection:
-        rows = connection.execute(text("SELECT user_id, allowed, changes_at FROM access_states"))
-        return {row.user_id: (row.allowed, row.changes_at) for row in rows}
+        rows = connection.execute(text("SELECT user_id, seen, changes_at FROM access_states"))
+        return {
+            row.user_id: (
+                {name: limit for name, (limit, *_) in row.seen.items() if limit != 0},
+                row.changes_at,
+            )
+            for row in rows
+        }
 
 
 def report(status: str, before: Any = None, *, ago: int = 0, **changes: Any) -> dict[str, Any]:
@@ -84,6 +90,14 @@ def report(status: str, before: Any = None, *, ago: int = 0, **changes: Any) -> 
     kind = UPDATED if before else CREATED
     at = int(time.time()) - ago
     return an_event(kind, a_subscription(status=status, **changes), created=at, previous=before)
+
+
+def heard(engine: Engine) -> list[tuple[int, str, str | None]]:
+    """What messages say of the seats, in their order: limit, code of the reason, until when."""
+    query = text("SELECT data FROM outbox WHERE type = 'access.changed' ORDER BY user_id, version")
+    with engine.connect() as connection:
+        features = [data["features"]["seats"] for data in connection.execute(query).scalars()]
+    return [(seats["limit"], seats["why"]["code"], seats["until"]) for seats in features]
 
 
 ALL_OF_PRO = {"api": None, "seats": 5}
@@ -107,8 +121,21 @@ def test_the_end_of_a_grace_is_kept_with_the_missing_payment(engine: Engine) -> 
     first = report("past_due", {"status": "active"}, ago=2 * DAY)
     applied(engine, first)
     applied(engine, report("past_due", {"quantity": 2}, ago=DAY))
+    assert len(heard(engine)) == 1
     end = datetime.fromtimestamp(first["created"] + 7 * DAY, UTC)
     assert kept(engine) == {"user_1": (ALL_OF_PRO, end)}
+    assert heard(engine) == [(5, "past_due", end.isoformat())]
+
+
+def test_a_reason_or_an_end_that_changes_is_told_too(engine: Engine) -> None:
+    """An app that shows when access ends hears of it before it does; a repeat tells nothing."""
+    applied(engine, report("active", ago=30))
+    missed = report("past_due", {"status": "active"}, ago=20)
+    applied(engine, missed)
+    applied(engine, missed)
+    applied(engine, report("active", {"status": "past_due"}, ago=10))
+    end = datetime.fromtimestamp(missed["created"] + 7 * DAY, UTC).isoformat()
+    assert heard(engine) == [(5, "active", None), (5, "past_due", end), (5, "active", None)]
 
 
 @pytest.mark.parametrize("how", ["grace", "cancel_at", "period"])
@@ -132,7 +159,10 @@ def test_what_ends_by_itself_is_seen_at_that_instant_without_an_event(
     assert look_at_due(worker) == 0
     assert kept(engine) == {"user_1": (ALL_OF_PRO, datetime.fromtimestamp(end, UTC))}
     time.sleep(max(0.0, end + 0.05 - time.time()))
-    assert look_at_due(worker) == 1
+    told: list[str] = []
+    assert look_at_due(replace(worker, hint=told.extend)) == 1
+    assert told == ["user_1"]
+    assert [limit for limit, *_ in heard(engine)] == [5, 0]
     assert kept(engine) == {"user_1": ({}, None)}
     assert look_at_due(worker) == 0
 
