@@ -58,6 +58,13 @@ def recurring_currency(connection: Connection, user_id: str) -> str | None:
     return currency
 
 
+def buyer_currency(connection: Connection, user_id: str) -> str | None:
+    """What a user pays in: that of what renews, else of their newest payment; None if unknown."""
+    known = {"user_id": user_id, "live": sorted(LIVE_STATUSES)}
+    currency: str | None = connection.execute(_BUYER_CURRENCY, known).scalar()
+    return currency
+
+
 def subscription(
     connection: Connection, user_id: str, subscription_id: str
 ) -> queries.Subscription | None:
@@ -124,6 +131,16 @@ _CURRENCY = text(
     SELECT currency FROM payments
     WHERE subscription_id = ANY(:ids) AND listed AND currency IS NOT NULL
     ORDER BY created_at DESC NULLS LAST, id
+    LIMIT 1
+    """
+)
+_BUYER_CURRENCY = text(
+    """
+    SELECT payments.currency
+    FROM payments LEFT JOIN subscriptions ON subscriptions.id = payments.subscription_id
+    WHERE payments.listed AND payments.user_id = :user_id AND payments.currency IS NOT NULL
+    ORDER BY coalesce(subscriptions.status = ANY(:live), false) DESC,
+             payments.created_at DESC NULLS LAST, payments.id
     LIMIT 1
     """
 )

@@ -15,7 +15,7 @@ from ingest.http.pagination import INVALID_CURSOR
 from ingest.http.problems import CONTENT_TYPE, RETRY_AFTER_SECONDS, ProblemType
 from ingest.http.rate_limit import RATE_LIMITED
 
-_TYPES = {bool: "boolean", int: "integer", str: "string", dict: "object", list: "array"}
+_TYPES: Mapping[type, str] = {bool: "boolean", int: "integer", str: "string"}
 _WAITS = (http.HTTPStatus.TOO_MANY_REQUESTS, http.HTTPStatus.SERVICE_UNAVAILABLE)
 _RETRY_AFTER = {
     "Retry-After": {
@@ -92,10 +92,22 @@ def _response(status: http.HTTPStatus, types: list[ProblemType]) -> dict[str, An
     }
 
 
+def _schema_of(value: object) -> dict[str, Any]:
+    """The schema of what an example shows; null tells nothing of what else it may be."""
+    if value is None:
+        return {}
+    if isinstance(value, list):
+        return {"type": "array", "items": _schema_of(value[0] if value else None)}
+    if isinstance(value, dict):
+        properties = {name: _schema_of(member) for name, member in value.items()}
+        return {"type": "object", "properties": properties, "required": sorted(properties)}
+    return {"type": _TYPES[type(value)]}
+
+
 def _schema(status: http.HTTPStatus, types: list[ProblemType]) -> dict[str, Any]:
     """The members of a problem of this status, besides those that every problem has."""
     members = {
-        name: {"type": _TYPES[type(value)]}
+        name: _schema_of(value)
         for problem in types
         for name, value in problem.members.items()
         if name != "errors"

@@ -245,8 +245,9 @@ export interface paths {
         put?: never;
         /**
          * Spend some of the caller's tokens.
-         * @description The balance never falls below zero by this. Repeat a request whose answer was lost with the
-         *     same Idempotency-Key: tokens are spent once, and the answer is 200 with the same entry.
+         * @description The balance never falls below zero by this. A 402 names, in `buy`, the packages that cover what
+         *     is missing, each with the body for the checkout call. Repeat a request whose answer was lost
+         *     with the same Idempotency-Key: tokens are spent once, and the answer is 200 with the same entry.
          */
         post: operations["debitTokens"];
         delete?: never;
@@ -1088,7 +1089,7 @@ export interface operations {
                         status?: 422;
                         /** @enum {unknown} */
                         code?: "redirect_refused" | "currency_not_offered" | "invalid_input";
-                        currencies?: unknown[];
+                        currencies?: string[];
                     };
                 };
             };
@@ -2450,6 +2451,20 @@ export interface operations {
                         code?: "insufficient_tokens";
                         balance: number;
                         amount: number;
+                        missing: number;
+                        buy: {
+                            plan_id: number;
+                            name: string;
+                            tokens: number;
+                            interval: unknown;
+                            currency: string;
+                            amount: number;
+                            checkout: {
+                                plan_type: string;
+                                plan_id: number;
+                                currency: string;
+                            };
+                        }[];
                     };
                 };
             };

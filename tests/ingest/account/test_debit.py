@@ -15,13 +15,16 @@ from flask import Flask
 from sqlalchemy import text
 from werkzeug.test import TestResponse
 
+import db.ledger.catalogue
 import settings
 from db.engine import make_engine
+from domain.catalogue.changes import changes_between
+from domain.catalogue.plans import Catalogue
 from ingest.app import create_app
 from ingest.context import ReceiverContext, open_context
 from tests.ingest.builders import ENVIRONMENT, a_token
 from tests.pipeline import a_worker_context, empty, sell, work
-from tests.play import CATALOGUE
+from tests.play import CATALOGUE, a_plan
 from tests.stripe_objects import a_refund, a_session, an_event
 from workers.commands.explain import explain
 from workers.context import WorkerContext
@@ -32,6 +35,10 @@ SCOPE = "tokens:debit"
 # As many as the pool has connections, so that the row is what they wait for.
 THREADS = 24
 ACCOUNT = "INSERT INTO token_accounts (user_id, balance) VALUES (:user, :tokens)"
+A_PAYMENT = """
+    INSERT INTO payments (id, kind, root_id, facts, listed, user_id, status, currency)
+    VALUES (:id, 'invoice', :id, '{}', true, 'user_1', 'paid', :currency)
+"""
 WELCOME = """
     INSERT INTO ledger_entries (user_id, delta, kind, balance_after, reason)
     VALUES (:user, :tokens, 'adjustment', :tokens, 'welcome')
@@ -178,6 +185,52 @@ def test_the_same_key_of_another_user_is_another_key(till: Till) -> None:
     first, second = till.send(body), till.send(body, user="user_2")
     assert (first.status_code, second.status_code) == (201, 201)
     assert first.get_json()["id"] != second.get_json()["id"]
+
+
+def test_a_402_says_what_is_missing_and_what_to_buy(till: Till) -> None:
+    """The packages that cover it, cheapest first, each with the body for the checkout call."""
+    till.fund(4)
+    problem = till.debit(904).get_json(force=True)
+    assert (problem["balance"], problem["amount"], problem["missing"]) == (4, 904, 900)
+    assert problem["buy"] == [
+        {
+            "plan_id": 4,
+            "name": "Plan 4",
+            "tokens": 1000,
+            "interval": None,
+            "currency": "usd",
+            "amount": 500,
+            "checkout": {"plan_type": "token", "plan_id": 4, "currency": "usd"},
+        }
+    ]
+    assert till.debit(1_005).get_json(force=True)["buy"] == []
+
+
+def test_packages_are_offered_in_what_the_buyer_pays_in(till: Till) -> None:
+    """A debt counts as missing too; where nothing is sold in it, in the shop's currency."""
+    till.fund(-3)
+    packs = [
+        a_plan(4, 1_000, type="token", interval=None, prices={"usd": 500, "eur": 450}),
+        a_plan(5, 5_000, type="token", interval=None, prices={"usd": 400, "gbp": 300}),
+    ]
+    with till.context.engine.begin() as connection:
+        current = {plan.id: plan for plan in db.ledger.catalogue.load(connection).plans}
+        changes = changes_between(Catalogue.of(current.values()), packs)
+        db.ledger.catalogue.save(connection, changes)
+
+    def offered(currency: str) -> list[tuple[int, int]]:
+        row = {"id": f"in_{currency}", "currency": currency}
+        with till.context.engine.begin() as connection:
+            connection.execute(text("DELETE FROM payments"))
+            connection.execute(text(A_PAYMENT), row)
+        problem = till.debit(2).get_json(force=True)
+        assert problem["missing"] == 5
+        return [(package["plan_id"], package["amount"]) for package in problem["buy"]]
+
+    assert offered("usd") == [(5, 400), (4, 500)]
+    assert offered("eur") == [(4, 450)]
+    assert offered("gbp") == [(5, 300)]
+    assert offered("jpy") == [(5, 400), (4, 500)]
 
 
 @pytest.mark.parametrize("funds", [0, 4])
