@@ -38,6 +38,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     try:
         yield from _answered("database", lambda: _database(engine))
         yield from _answered("redis", lambda: redis_checks.look(client, settings))
+        yield from _answered("redis", lambda: redis_checks.history(engine, settings))
         yield from _answered("subscriptions", lambda: _subscriptions(engine))
         yield from _answered("queue", lambda: _queue(engine, client))
         yield from _answered("loose ends", lambda: _loose_ends(engine))

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 
 import redis
+from sqlalchemy import Engine
 
+from db.operations import redis_seen
 from db.queue import durability, servers, stream
 from db.queue.durability import Replica, Verdict
 from settings import Settings
@@ -12,6 +15,8 @@ from workers.operations.findings import Finding, Level
 
 # Enough for a replica on another continent; `doctor` is run by a person who waits.
 _REPLICA_TIMEOUT_SECONDS = 2.0
+# Every restart is a change, and without a key nobody can say that it cost nothing.
+_TOLD_FOR = timedelta(days=3)
 _DISK = {"appendonly": "yes", "appendfsync": "always"}
 
 
@@ -22,6 +27,19 @@ def look(client: redis.Redis, settings: Settings) -> list[Finding]:
     if not verdict.is_unfit:
         findings += _of_replicas(durability.replicas(client), settings)
     return findings
+
+
+def history(engine: Engine, settings: Settings) -> list[Finding]:
+    """Whether another Redis took over, and Stripe has not been asked what that one lacks."""
+    with engine.connect() as connection:
+        change = redis_seen.last_change(connection)
+    if change is None or change.is_reread or datetime.now(UTC) - change.at > _TOLD_FOR:
+        return []
+    says = f"another took over at {change.at:%Y-%m-%d %H:%M} UTC, and may lack events"
+    cure = "Stripe's list is read by itself; without a worker and `beat` nobody reads it"
+    if not settings.stripe_secret_key:
+        cure = "set STRIPE_SECRET_KEY, with which Stripe's list is read, or resend them at Stripe"
+    return [Finding("redis", Level.WARN, says, cure)]
 
 
 def _of_primary(verdict: Verdict, settings: Settings) -> Finding:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import settings
+from db.engine import make_engine
+from db.operations import redis_seen
 from db.queue.stream import connect
 from tests.redis_group import Member, a_group
 from workers.operations import redis_checks
@@ -60,3 +62,22 @@ def test_a_cluster_fails_and_is_named(tmp_path: Path) -> None:
     assert found.level is Level.FAIL
     assert "cluster_enabled:1" in found.says
     assert "redis+sentinel://" in found.cure
+
+
+def test_a_redis_that_took_over_is_told_until_stripe_was_asked(database_url: str) -> None:
+    """Without a key nobody asks."""
+    engine = make_engine(database_url, pool_size=1)
+    found = settings.load(environ={})
+    assert redis_checks.history(engine, found) == []
+    with engine.begin() as connection:
+        redis_seen.notice(connection, "one")
+        redis_seen.notice(connection, "another")
+    [finding] = redis_checks.history(engine, found)
+    assert finding.level is Level.WARN
+    assert "set STRIPE_SECRET_KEY" in finding.cure
+    with engine.begin() as connection:
+        reread = redis_seen.reread(connection)
+        assert reread
+        redis_seen.reread_done(connection, reread.at)
+    assert redis_checks.history(engine, found) == []
+    engine.dispose()
