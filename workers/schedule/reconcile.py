@@ -184,6 +184,8 @@ def look_back(
     ):
         with engine.begin() as connection:
             reading.move_cursor(connection, newest)
+            if progress.reread and oldest <= progress.reread.since:
+                redis_seen.reread_done(connection, progress.reread.at)
 
 
 def _cursor(progress: Progress) -> int:

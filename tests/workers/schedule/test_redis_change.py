@@ -1,5 +1,6 @@
 """Another Redis answers than before: what that one was given is fetched from Stripe, at once."""
 
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -12,6 +13,7 @@ from sqlalchemy import Engine
 import settings
 from db.operations import reconcile as reading
 from db.operations import redis_seen
+from db.queue.attempts import Request
 from db.queue.stream import EventStream, connect
 from stripe_gateway import open_gateway
 from tests.ingest.builders import ENVIRONMENT
@@ -23,7 +25,7 @@ from tests.workers.schedule.test_reconcile import EVENTS, KEY, Listed
 from workers import tasks
 from workers.context import WorkerContext
 from workers.questions import turn
-from workers.schedule.reconcile import catch_up
+from workers.schedule.reconcile import catch_up, look_back
 from workers.schedule.redis_change import notice
 
 
@@ -147,6 +149,23 @@ def test_a_stripe_that_is_away_is_asked_again(
     # The task that asks questions sends it again.
     assert turn.next_reading(context) == "goes_on"
     assert not read(context, goes_on=True)
+    assert is_reread(context.engine)
+    assert statuses(context.engine) == {"evt_1": "received"}
+
+
+def test_a_person_who_reads_far_enough_back_has_read_it(
+    context: WorkerContext, listed: Listed
+) -> None:
+    """No worker needs to read the same again."""
+    assert context.gateway
+    listed.sell(1, age_seconds=5)
+    see(context.engine, "a")
+    see(context.engine, "b")
+    now = int(time.time())
+    who = Request("ops")
+    look_back(context.engine, context.gateway, lambda *_: None, since=now + 60, request=who)
+    assert not is_reread(context.engine)
+    look_back(context.engine, context.gateway, lambda *_: None, request=who)
     assert is_reread(context.engine)
     assert statuses(context.engine) == {"evt_1": "received"}
 
