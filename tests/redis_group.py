@@ -28,7 +28,7 @@ from dev.up.suppliers import valkey_server
 PASSWORD = "of-the-group"
 NAME = "billing"
 DOWN_AFTER_MS = 1_000
-AWAIT_SECONDS_MAX = 20.0
+AWAIT_SECONDS_MAX = 30.0
 
 
 def await_true(holds: Callable[[], bool], what: str) -> None:
