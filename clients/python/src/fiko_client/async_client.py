@@ -37,7 +37,7 @@ from fiko_client.models import (
 )
 from fiko_client.patience import ONE_TRY, Attempts, Patience
 from fiko_client.settling import Settled, Settling, TokenFor
-from fiko_client.spool import Spool
+from fiko_client.spool import Spool, SpooledSpend
 
 
 class AsyncClient:
@@ -196,21 +196,25 @@ class AsyncClient:
         could not be paid a moment ago.
         """
         spool = needed(self._spool)
-        own = None if token_for else bearer(self._token)
-        settling = Settling(spool, token_for, own)
+        settling = Settling(spool, token_for, lambda: bearer(self._token))
         waiting = spool.waiting(due_only=due_only)
-        while (each := await anyio.to_thread.run_sync(next, waiting, None)) is not None:
-            token = settling.token_of(each)
-            if token is None:
-                continue
-            try:
-                await self._send(each.spend.call, token=token)
-            except FikoError as error:
-                if not await anyio.to_thread.run_sync(settling.failed, each, error):
+        try:
+            while (each := await anyio.to_thread.run_sync(next, waiting, None)) is not None:
+                token = settling.token_of(each)
+                if token is not None and not await self._settle(each, token, settling):
                     break
-            else:
-                await anyio.to_thread.run_sync(settling.done, each)
+        finally:
+            settling.finish()
         return settling.outcome
+
+    async def _settle(self, spend: SpooledSpend, token: str, settling: Settling) -> bool:
+        """Send one spend; returns whether to go on."""
+        try:
+            await self._send(spend.spend.call, token=token)
+        except FikoError as error:
+            return await anyio.to_thread.run_sync(settling.failed, spend, error)
+        await anyio.to_thread.run_sync(settling.done, spend)
+        return True
 
     async def _items(
         self, path: str, query: Mapping[str, str] | None = None

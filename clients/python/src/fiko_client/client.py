@@ -36,7 +36,7 @@ from fiko_client.models import (
 )
 from fiko_client.patience import ONE_TRY, Attempts, Patience
 from fiko_client.settling import Settled, Settling, SettlingThread, TokenFor
-from fiko_client.spool import Spool
+from fiko_client.spool import Spool, SpooledSpend
 
 
 class Client:
@@ -190,20 +190,24 @@ class Client:
         could not be paid a moment ago.
         """
         spool = needed(self._spool)
-        own = None if token_for else bearer(self._token)
-        settling = Settling(spool, token_for, own)
-        for each in spool.waiting(due_only=due_only):
-            token = settling.token_of(each)
-            if token is None:
-                continue
-            try:
-                self._send(each.spend.call, token=token)
-            except FikoError as error:
-                if not settling.failed(each, error):
+        settling = Settling(spool, token_for, lambda: bearer(self._token))
+        try:
+            for each in spool.waiting(due_only=due_only):
+                token = settling.token_of(each)
+                if token is not None and not self._settle(each, token, settling):
                     break
-            else:
-                settling.done(each)
+        finally:
+            settling.finish()
         return settling.outcome
+
+    def _settle(self, spend: SpooledSpend, token: str, settling: Settling) -> bool:
+        """Send one spend; returns whether to go on."""
+        try:
+            self._send(spend.spend.call, token=token)
+        except FikoError as error:
+            return settling.failed(spend, error)
+        settling.done(spend)
+        return True
 
     def settling(self, token_for: TokenFor | None = None, *, every: float = 5.0) -> SettlingThread:
         """A thread that settles the spool while a `with` block runs."""
