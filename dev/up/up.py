@@ -174,8 +174,10 @@ def _offline_stripe_url(plan: Plan) -> str:
 
 
 def _require_redis(url: str) -> None:
+    from db.queue.stream import connect  # noqa: PLC0415 - slow to import, and seldom needed.
+
     try:
-        with closing(redis.Redis.from_url(url, socket_timeout=PROBE_TIMEOUT_SECONDS)) as client:
+        with closing(connect(url, timeout_seconds=PROBE_TIMEOUT_SECONDS)) as client:
             client.ping()
     except ValueError as error:
         raise EngineError(f"REDIS_URL is wrong: {first_line(error)}") from error
