@@ -41,6 +41,9 @@ ACCOUNT_SECONDS = 60.0
 
 ACCESS = "workers.tasks.access"
 ACCESS_SECONDS = 2.0
+PRUNE = "workers.tasks.prune"
+# What is deleted is days old.
+PRUNE_SECONDS = 600.0
 
 RECONCILE = "workers.tasks.reconcile"
 # It has no stream entry in hand and may wait for Stripe, for less than the visibility timeout.
@@ -151,6 +154,11 @@ def _beat_options(settings: product.Settings) -> dict[str, Any]:
             "account": {
                 "task": ACCOUNT,
                 "schedule": ACCOUNT_SECONDS,
+                "options": {"expires": SWEEP_EXPIRES_SECONDS},
+            },
+            "prune": {
+                "task": PRUNE,
+                "schedule": PRUNE_SECONDS,
                 "options": {"expires": SWEEP_EXPIRES_SECONDS},
             },
             "access": {

@@ -78,6 +78,13 @@ _streams = Gauge(
     "Streams of changes that receivers have open.",
     multiprocess_mode="livesum",
 )
+_told = Counter(
+    "billing_messages",
+    "Messages to destinations, by what became of the attempt: told, failed, given_up.",
+    ["outcome"],
+)
+for _outcome in ("told", "failed", "given_up"):
+    _told.labels(_outcome)
 _sent = Counter(
     "billing_tasks_sent",
     "Celery tasks sent: wake-ups by the receiver, periodic tasks by beat.",
@@ -142,6 +149,11 @@ def duplicates_met(count: int) -> None:
 def task_sent(task: str) -> None:
     """Count one Celery task that was handed to the broker."""
     _sent.labels(task).inc()
+
+
+def message_told(outcome: str) -> None:
+    """Count one attempt to tell a destination: `told`, `failed` or `given_up`."""
+    _told.labels(outcome).inc()
 
 
 def exposition() -> bytes:

@@ -9,6 +9,7 @@ import celery_config
 import telemetry
 from celery_config import app
 from workers.context import context
+from workers.hearing import deliver
 from workers.liveness import celery_watchdog
 from workers.liveness.redis_outage import start_watch
 from workers.pipeline.drain import drain as drain_all
@@ -17,6 +18,7 @@ from workers.questions.asking import ask_stripe
 from workers.questions.superseded import expire_superseded
 from workers.schedule import redis_change
 from workers.schedule.access import look_at_due
+from workers.schedule.prune import prune as prune_once
 from workers.schedule.reconcile import catch_up
 from workers.schedule.sweep import sweep as sweep_once
 
@@ -85,6 +87,12 @@ def access() -> None:
     look_at_due(context())
 
 
+@app.task(name=celery_config.PRUNE)  # type: ignore[untyped-decorator]  # As above.
+def prune() -> None:
+    """Delete messages that are old and that everybody has."""
+    prune_once(context())
+
+
 @app.task(  # type: ignore[untyped-decorator]  # As above.
     name=celery_config.RECONCILE,
     soft_time_limit=celery_config.RECONCILE_SOFT_TIME_LIMIT_SECONDS,
@@ -108,6 +116,7 @@ def make_up(**_sender: object) -> None:
 
 @worker_ready.connect  # type: ignore[untyped-decorator]  # As above.
 def begin_watching(**_sender: object) -> None:
-    """Watch Redis and Celery from the main process of a worker."""
+    """Watch Redis and Celery from the main process of a worker, and tell destinations."""
     start_watch()
     celery_watchdog.start_watch()
+    deliver.start()

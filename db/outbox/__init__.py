@@ -1,3 +1,3 @@
 """What users and their apps are told of changes: written with the change, read by who tells it."""
 
-__all__ = ["changes", "hints", "messages"]
+__all__ = ["changes", "deliveries", "destinations", "hints", "messages", "pruning"]

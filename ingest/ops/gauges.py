@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
+from db.outbox.destinations import States
 from db.questions.questions import Waiting
 from db.queue.backlog import InboxBacklog, StreamBacklog
 
@@ -19,6 +20,7 @@ class StoreState:
     loose_ends: Mapping[str, int] | None = None
     questions: Waiting | None = None
     last_sweep_at: int | None = None
+    destinations: States | None = None
 
 
 def of_state(state: StoreState) -> Iterator[Metric]:
@@ -28,6 +30,13 @@ def of_state(state: StoreState) -> Iterator[Metric]:
         yield _loose(state.loose_ends)
     yield from _waiting(state.stream, state.inbox)
     yield from _questions(state.questions)
+    if state.destinations is not None:
+        yield _gauge(
+            "billing_destinations",
+            "Destinations of outgoing webhooks, by how they stand: well, failing, paused.",
+            "state",
+            asdict(state.destinations),
+        )
     yield from _times(state.stream, state.inbox, state.last_sweep_at)
 
 

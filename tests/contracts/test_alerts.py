@@ -2,6 +2,7 @@
 
 import importlib
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 import metrics
+from db.outbox.destinations import States
 from db.questions.questions import Waiting
 from db.queue.backlog import InboxBacklog, StreamBacklog
 from ingest.ops import gauges
@@ -32,6 +34,7 @@ def series() -> dict[str, set[str]]:
     """Every series that any role tells, and its labels."""
     stream, inbox = StreamBacklog(1, 1, 1), InboxBacklog(1, 1, 1, 1.0, 1.0, 1.0)
     state = StoreState(stream, inbox, {"no_user": 1}, Waiting(1, 1.0, 1, "sub_1: no"), 1)
+    state = replace(state, destinations=States(1, 1, 1))
     metrics.event_received("invoice.paid", "stream")
     metrics.webhook_refused("signature_invalid")
     metrics.request_answered("/metrics", 200, 0.1)

@@ -105,6 +105,10 @@ COMMANDS = {
         "workers.commands.reconcile:reconcile",
         "Fetch the events that Stripe lists and the inbox lacks.",
     ),
+    "destinations": Command(
+        "workers.commands.destinations:destinations",
+        "Choose who hears of changes: list, add, test, pause, resume, resend, remove.",
+    ),
     "doctor": Command(
         "workers.commands.doctor:doctor",
         "Check everything that the installation needs; each finding says how to mend it.",

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from db.checkout.second_plans import second_plans
 from db.engine import make_engine
 from db.operations import health, loose_ends
+from db.outbox import destinations
 from db.questions import questions, stripe_turn
 from db.queue import backlog, inbox_reads, stream
 from db.queue.heartbeat import Heartbeat
@@ -43,6 +44,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield from _answered("queue", lambda: _queue(engine, client))
         yield from _answered("loose ends", lambda: _loose_ends(engine))
         yield from _answered("questions", lambda: _questions(engine, settings))
+        yield from _answered("destinations", lambda: destinations_of(engine))
         yield from _answered("foreign events", lambda: _foreign_events(engine))
         yield from _answered("scheduler", lambda: _scheduler(client))
         yield from _answered("account", lambda: _account(settings))
@@ -196,6 +198,26 @@ def _questions(engine: Engine, settings: Settings) -> list[Finding]:
         says += f" ({trouble.failures} times in a row)"
         cure = "check STRIPE_SECRET_KEY and the network; it is tried again by itself"
         findings.append(Finding("questions", Level.WARN, says, cure))
+    return findings
+
+
+def destinations_of(engine: Engine) -> list[Finding]:
+    """Who hears of changes, and who does not although they are to."""
+    with engine.connect() as connection:
+        findings = []
+        for destination in destinations.everyone(connection):
+            waiting = destinations.waiting(connection, destination.id)
+            says = f"{destination.id}: {waiting} user(s) wait to be told"
+            level, cure = Level.OK, ""
+            if destination.paused_why:
+                level, says = Level.WARN, f"{says}; paused: {destination.paused_why}"
+                cure = f"mend it, then `destinations resume {destination.id}`"
+            elif destination.failing_seconds > LAG_SECONDS_MAX:
+                level = Level.WARN
+                says += f"; failing for {destination.failing_seconds:.0f} s: "
+                says += destination.last_error or ""
+                cure = f"try it with `destinations test {destination.id}`; it is tried by itself"
+            findings.append(Finding("destinations", level, says, cure))
     return findings
 
 

@@ -1,3 +1,3 @@
-"""What the scheduler starts: sweep, reading of Stripe's list, a look at Redis, access that ends."""
+"""What the scheduler starts: sweep, reading Stripe's list, a look at Redis, access, pruning."""
 
-__all__ = ["access", "reconcile", "redis_change", "sweep"]
+__all__ = ["access", "prune", "reconcile", "redis_change", "sweep"]

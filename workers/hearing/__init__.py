@@ -1,0 +1,3 @@
+"""Telling destinations of changes: outgoing webhooks, and who hears them."""
+
+__all__ = ["addresses", "deliver", "destinations", "sending"]
