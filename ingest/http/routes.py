@@ -73,12 +73,14 @@ class Routes:
         *,
         query: type[Schema] | None = None,
         statuses: Mapping[int, str] = SUCCEEDS,
+        parameters: Sequence[Document] = (),
         problems: Sequence[ProblemType] = (),
     ) -> Callable[[View], View]:
         """Answer GET on `path`; the view is passed the checked query, where one is declared.
 
         `operation` is the operationId, which never changes. `answer` is OpenAPI's content where it
         is no JSON. `statuses` are the successful ones, each with its meaning, the usual one first.
+        `parameters` are OpenAPI's, for what is read elsewhere.
         """
 
         def declare(view: View) -> View:
@@ -92,7 +94,7 @@ class Routes:
                 statuses=statuses,
                 problems=(*problems, *general),
                 operationId=operation,
-                parameters=[{"in": "query", "schema": query}] if query else [],
+                parameters=[*([{"in": "query", "schema": query}] if query else []), *parameters],
                 security=self._security,
             )
             return view
@@ -115,8 +117,8 @@ class Routes:
         """Answer POST on `path`; the view is passed the checked body, where one is declared.
 
         `scope` is what the token must carry. A view returns `(answer, status)` where the status
-        is not the first of `statuses`. `parameters` are OpenAPI's, for what stands in headers, and
-        `doc` goes into its operation as it is. The rest is as for GET.
+        is not the first of `statuses`. `doc` goes into its operation as it is. The rest is as for
+        GET.
         """
 
         def declare(view: View) -> View:

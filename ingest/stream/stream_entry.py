@@ -1,7 +1,8 @@
 """`GET /billing/stream/`: a user's changes as Server-Sent Events, one coroutine a stream.
 
 An idle stream costs no thread. Whoever breaks off resumes with `Last-Event-ID` and misses nothing;
-a stream ends with its token.
+a stream ends with its token. A browser's EventSource cannot send that header to a new address: it
+says `?last_event_id=` there.
 """
 
 import asyncio
@@ -104,7 +105,7 @@ class StreamEntry:
     async def _caller(self, scope: Scope) -> Caller:
         """Who asks, by header or ticket; raises a 401 `Problem`, or a 429."""
         header = scope.headers.get("authorization")
-        ticket = parse_qs(scope.query_string).get("ticket", [""])[0]
+        ticket = _query(scope, "ticket")
         ask: Callable[[], Caller | None]
         # Both may ask another machine: for keys, or for the ticket.
         if header is not None or not ticket:
@@ -163,9 +164,16 @@ def _address(scope: Scope, proxies: int) -> str:
     return scope.client.rpartition(":")[0].strip("[]")
 
 
+def _query(scope: Scope, name: str) -> str:
+    return parse_qs(scope.query_string).get(name, [""])[0]
+
+
 def _last_version(scope: Scope) -> int | None:
-    """What the client has seen; None for one that has seen nothing, or nonsense."""
-    seen = scope.headers.get("last-event-id") or ""
+    """What the client has seen; None for one that has seen nothing, or nonsense.
+
+    The header goes before: who comes back to the same address has seen more than that says.
+    """
+    seen = scope.headers.get("last-event-id") or _query(scope, "last_event_id")
     if not (seen.isascii() and seen.isdigit()):
         return None
     return min(int(seen[:20]), _VERSION_MAX)

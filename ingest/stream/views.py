@@ -27,6 +27,22 @@ _EVENTS = {
     }
 }
 
+# The event loop reads them, not the view.
+_PARAMETERS = (
+    {
+        "in": "query",
+        "name": "ticket",
+        "schema": {"type": "string"},
+        "description": "In place of the token, for who cannot send headers.",
+    },
+    {
+        "in": "query",
+        "name": "last_event_id",
+        "schema": {"type": "string"},
+        "description": "The version that was seen last, where no `Last-Event-ID` says it.",
+    },
+)
+
 routes = Routes(
     "stream",
     "Changes as they happen.",
@@ -49,14 +65,21 @@ def create_stream_ticket() -> dict[str, Any]:
     return {"ticket": ticket, "expires_in": LIFE_SECONDS}
 
 
-@routes.get("/stream/", "streamChanges", _EVENTS, problems=(NOT_NOW, TOO_MANY_STREAMS))
+@routes.get(
+    "/stream/",
+    "streamChanges",
+    _EVENTS,
+    parameters=_PARAMETERS,
+    problems=(NOT_NOW, TOO_MANY_STREAMS),
+)
 def stream_changes() -> dict[str, Any]:
     """Listen to your own changes, as Server-Sent Events.
 
     Each event is a whole message: `event` its type, `id` its version, `data` the state as JSON.
     `ready` comes first and says where you are: ask for the state then. Come back with
-    `Last-Event-ID` and you get what you missed; `reset` says that it is no longer kept, so ask for
-    the state again. `delayed` and `live` say whether changes come late. A comment comes every 15 s.
-    Here the token stands in the header, or a ticket in `?ticket=`. The stream ends with its token.
+    `Last-Event-ID`, or `?last_event_id=`, and you get what you missed; `reset` says that it is no
+    longer kept, so ask for the state again. `delayed` and `live` say whether changes come late. A
+    comment comes every 15 s. Here the token stands in the header, or a ticket in `?ticket=`. The
+    stream ends with its token.
     """
     raise NOT_NOW.problem()

@@ -288,9 +288,10 @@ export interface paths {
          * Listen to your own changes, as Server-Sent Events.
          * @description Each event is a whole message: `event` its type, `id` its version, `data` the state as JSON.
          *     `ready` comes first and says where you are: ask for the state then. Come back with
-         *     `Last-Event-ID` and you get what you missed; `reset` says that it is no longer kept, so ask for
-         *     the state again. `delayed` and `live` say whether changes come late. A comment comes every 15 s.
-         *     Here the token stands in the header, or a ticket in `?ticket=`. The stream ends with its token.
+         *     `Last-Event-ID`, or `?last_event_id=`, and you get what you missed; `reset` says that it is no
+         *     longer kept, so ask for the state again. `delayed` and `live` say whether changes come late. A
+         *     comment comes every 15 s. Here the token stands in the header, or a ticket in `?ticket=`. The
+         *     stream ends with its token.
          */
         get: operations["streamChanges"];
         put?: never;
@@ -2686,7 +2687,12 @@ export interface operations {
     };
     streamChanges: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description In place of the token, for who cannot send headers. */
+                ticket?: string;
+                /** @description The version that was seen last, where no `Last-Event-ID` says it. */
+                last_event_id?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;

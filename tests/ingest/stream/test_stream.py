@@ -167,6 +167,19 @@ def test_whoever_breaks_off_resumes_without_a_gap(receiver: Receiver) -> None:
     assert versions == [int(seen) + n for n in (1, 2, 3)]
 
 
+def test_who_cannot_send_a_header_says_in_the_query_what_was_seen(receiver: Receiver) -> None:
+    """As EventSource on a new address; a header says it better, and nonsense says nothing."""
+    for _ in range(3):
+        receiver.tell("user_6")
+    asker = as_user("user_6")
+    first, _, _ = receiver.open(asker, f"{STREAM}?last_event_id=1").next()
+    assert first == "2"
+    seen_more = asker | {"Last-Event-ID": "2"}
+    first, _, _ = receiver.open(seen_more, f"{STREAM}?last_event_id=1").next()
+    assert first == "3"
+    assert receiver.open(asker, f"{STREAM}?last_event_id=soon").next()[1] == "ready"
+
+
 def test_a_ticket_opens_one_stream(receiver: Receiver) -> None:
     """Once; a used, a stolen-and-used and an invented one are all 401."""
     assert receiver.ask("POST", TICKET, {}).status == 401
