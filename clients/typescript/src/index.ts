@@ -7,9 +7,15 @@
 
 import createClient, { type Client, type Middleware } from "openapi-fetch";
 
+import { Pauses } from "./pauses.js";
+import { BillingProblem, comeBackMs } from "./problems.js";
 import type { components, paths } from "./schema.js";
+import { type BillingStream, keepStream, type StreamOptions } from "./stream.js";
 
+export * from "./messages.js";
+export { BillingProblem } from "./problems.js";
 export type { components, operations, paths } from "./schema.js";
+export type { BillingStream, StreamOptions, StreamStatus } from "./stream.js";
 
 type Schemas = components["schemas"];
 type SessionPath = paths["/billing/stripe/checkout-session/{session_id}/"];
@@ -60,32 +66,17 @@ export interface WaitOptions {
   signal?: AbortSignal;
   /** Is told each status that is found on the way. */
   onStatus?: (status: CheckoutStatus) => void;
+  /**
+   * Lets a stream have it ask at once: is given a function to call at each message, and returns
+   * one that is called in the end. The pauses grow longer then.
+   */
+  hurry?: (askNow: () => void) => () => void;
 }
 
 const WAIT_TIMEOUT_MS = 120_000;
 const PAUSE_MS_MIN = 500;
 const PAUSE_MS_MAX = 5_000;
-
-/** An error that the API answered with (RFC 9457). Tell errors apart by `code`. */
-export class BillingProblem extends Error {
-  override readonly name = "BillingProblem";
-  readonly status: number;
-  readonly code: string;
-  /** Everything the problem tells, such as `balance` and `amount` of `insufficient_tokens`. */
-  readonly members: Readonly<Record<string, unknown>>;
-  /** After how many seconds to come back, where the API said so. */
-  readonly retryAfterSeconds: number | undefined;
-
-  constructor(response: Response, told: unknown) {
-    const members = isRecord(told) ? told : {};
-    super(typeof members["detail"] === "string" ? members["detail"] : `HTTP ${response.status}`);
-    this.status = response.status;
-    this.code = typeof members["code"] === "string" ? members["code"] : "unknown";
-    this.members = members;
-    const seconds = Number(response.headers.get("Retry-After") ?? NaN);
-    this.retryAfterSeconds = Number.isFinite(seconds) ? seconds : undefined;
-  }
-}
+const PAUSE_MS_MAX_HURRIED = 30_000;
 
 /** What a frontend does with the API. */
 export class BillingClient {
@@ -167,9 +158,24 @@ export class BillingClient {
    * come back.
    */
   async waitForCheckout(sessionId: string, options: WaitOptions = {}): Promise<CheckoutStatus> {
+    const pauses = new Pauses();
+    const leave = options.hurry?.(pauses.cut);
+    try {
+      return await this.#waitForCheckout(sessionId, options, pauses);
+    } finally {
+      leave?.();
+    }
+  }
+
+  async #waitForCheckout(
+    sessionId: string,
+    options: WaitOptions,
+    pauses: Pauses,
+  ): Promise<CheckoutStatus> {
     const { timeoutMs = WAIT_TIMEOUT_MS, signal, onStatus } = options;
     const until = Date.now() + timeoutMs;
-    for (let pauseMs = PAUSE_MS_MIN; ; pauseMs = Math.min(pauseMs * 1.5, PAUSE_MS_MAX)) {
+    const pauseMsMax = options.hurry ? PAUSE_MS_MAX_HURRIED : PAUSE_MS_MAX;
+    for (let pauseMs = PAUSE_MS_MIN; ; pauseMs = Math.min(pauseMs * 1.5, pauseMsMax)) {
       let waitMs = pauseMs;
       try {
         const status = await this.checkoutStatus(sessionId, signal);
@@ -184,8 +190,25 @@ export class BillingClient {
           throw error;
         }
       }
-      await pause(waitMs, signal);
+      await pauses.wait(waitMs, signal);
     }
+  }
+
+  /**
+   * The user's changes as they happen, until the stream is closed or `signal` aborts. It resumes
+   * by itself without a gap; where no stream can be opened, `onRefresh` is called every few seconds.
+   */
+  stream(options: StreamOptions = {}): BillingStream {
+    return keepStream(async (version, signal) => {
+      const query = version === undefined ? {} : { last_event_id: String(version) };
+      const answer = await this.api.GET("/billing/stream/", {
+        params: { query },
+        parseAs: "stream",
+        cache: "no-store",
+        signal,
+      });
+      return given(answer) as ReadableStream<Uint8Array>;
+    }, options);
   }
 
   /** Opens Stripe's portal; send the user to the answer's `url`. */
@@ -228,33 +251,4 @@ function given<Data>(answer: { data?: Data; error?: unknown; response: Response 
 
 function isOver(status: CheckoutStatus): boolean {
   return status.status !== "open" && status.status !== "processing";
-}
-
-/** After how long to ask again; undefined where that would not help. */
-function comeBackMs(error: unknown): number | undefined {
-  if (error instanceof BillingProblem) {
-    const seconds = error.retryAfterSeconds;
-    return seconds === undefined ? undefined : seconds * 1000;
-  }
-  // `fetch` throws a TypeError when the network fails.
-  return error instanceof TypeError ? 0 : undefined;
-}
-
-function pause(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    signal?.throwIfAborted();
-    const stop = (): void => {
-      clearTimeout(timer);
-      reject(signal?.reason);
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", stop);
-      resolve();
-    }, ms);
-    signal?.addEventListener("abort", stop, { once: true });
-  });
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null;
 }
