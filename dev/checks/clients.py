@@ -1,7 +1,8 @@
 """Holds the checked-in TypeScript client to the API: a step of `test`, and a command.
 
-`python -m dev.checks.clients` checks: the types are those of the OpenAPI document, client and React
-example are well typed, the example builds. With `--write` it writes the types anew first.
+`python -m dev.checks.clients` checks: the types are those of the OpenAPI document; client, React
+hooks and example are well typed; the tests of the first two pass; the example builds. With
+`--write` it writes the types anew first.
 """
 
 import tempfile
@@ -18,8 +19,9 @@ from ingest.http import openapi
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "clients"
-CLIENT, EXAMPLE = FOLDER / "typescript", FOLDER / "react-example"
+CLIENT, HOOKS, EXAMPLE = FOLDER / "typescript", FOLDER / "react", FOLDER / "react-example"
 TYPES = CLIENT / "src" / "schema.ts"
+TYPES_OF_TESTS = ("tsc", "--project", "tsconfig.test.json")
 WRITE = "python -m dev.checks.clients --write"
 
 
@@ -64,9 +66,14 @@ def _guarded(work: Callable[[], list[str]]) -> Checked:
 def _checked() -> list[str]:
     if TYPES.read_text(encoding="utf-8") != generated_types():
         return [f"{TYPES.relative_to(ROOT)} is not what the API says; run: {WRITE}"]
-    # The example reads the client's built types, so the order matters.
+    # Each is built on the ones before it, so the order matters.
     for folder, words in (
         (CLIENT, ("tsc",)),
+        (CLIENT, TYPES_OF_TESTS),
+        (CLIENT, ("vitest", "run")),
+        (HOOKS, ("tsc",)),
+        (HOOKS, TYPES_OF_TESTS),
+        (HOOKS, ("vitest", "run")),
         (EXAMPLE, ("tsc",)),
         (EXAMPLE, ("vite", "build", "--logLevel", "warn")),
     ):
@@ -91,7 +98,7 @@ def generated_types() -> str:
 @click.command()
 @click.option("--write", "is_write", is_flag=True, help="Write the types anew first.")
 def command(*, is_write: bool) -> None:
-    """Check the TypeScript client and the React example against the API."""
+    """Check the TypeScript client, the React hooks and the example against the API."""
     result = write() if is_write else check()
     for text in result.found:
         click.echo(text)
