@@ -1,4 +1,5 @@
 import type { Plan } from "@fiko/billing-client";
+import { BillingProvider } from "@fiko/billing-react";
 
 import { Account } from "./Account";
 import { billing, useLoaded } from "./billing";
@@ -9,14 +10,16 @@ import { Success } from "./Success";
 export function App() {
   const sessionId = new URLSearchParams(window.location.search).get("session_id");
   return (
-    <main>
-      <h1>Fiko Billing</h1>
-      {window.location.pathname === "/success" && sessionId ? (
-        <Success sessionId={sessionId} />
-      ) : (
-        <Shop />
-      )}
-    </main>
+    <BillingProvider client={billing}>
+      <main>
+        <h1>Fiko Billing</h1>
+        {window.location.pathname === "/success" && sessionId ? (
+          <Success sessionId={sessionId} />
+        ) : (
+          <Shop />
+        )}
+      </main>
+    </BillingProvider>
   );
 }
 
@@ -29,7 +32,7 @@ function Shop() {
   const plans = useLoaded(load);
   return (
     <>
-      <Account plans={plans.state === "loaded" ? plans.value : []} />
+      <Account plans={plans.data ?? []} />
       <Plans plans={plans} />
     </>
   );

@@ -1,13 +1,15 @@
-import type { Loaded } from "./billing";
+import type { Snapshot } from "@fiko/billing-react";
 
-/** What to show while something loads, or instead of it when that failed. */
-export function Notice({ of }: { of: Loaded<unknown> }) {
-  if (of.state === "failed") {
+import { messageOf } from "./billing";
+
+/** What to show while something loads, or when asking for it failed. */
+export function Notice({ of }: { of: Snapshot<unknown> }) {
+  if (of.error !== undefined) {
     return (
       <p className="failure" role="alert">
-        {of.message}
+        {messageOf(of.error)}
       </p>
     );
   }
-  return of.state === "loading" ? <p className="quiet">Loading…</p> : null;
+  return of.isLoading ? <p className="quiet">Loading…</p> : null;
 }

@@ -1,11 +1,12 @@
 import type { Plan } from "@fiko/billing-client";
+import type { Snapshot } from "@fiko/billing-react";
 import { useState } from "react";
 
-import { billing, type Loaded, messageOf, money } from "./billing";
+import { billing, messageOf, money } from "./billing";
 import { Notice } from "./Notice";
 
 /** Everything on sale, and the way to Stripe. */
-export function Plans({ plans }: { plans: Loaded<Plan[]> }) {
+export function Plans({ plans }: { plans: Snapshot<Plan[]> }) {
   const [busy, setBusy] = useState(false);
   const [failure, setFailure] = useState("");
 
@@ -36,9 +37,9 @@ export function Plans({ plans }: { plans: Loaded<Plan[]> }) {
           {failure}
         </p>
       )}
-      {plans.state === "loaded" && (
+      {plans.data && (
         <ul className="cards">
-          {plans.value.map((plan) => (
+          {plans.data.map((plan) => (
             <li key={plan.id}>
               <h3>{plan.name}</h3>
               <p className="price">

@@ -1,6 +1,7 @@
-/** The one client of this app, and the hook that loads things with it. */
+/** The one client of this app, and a hook that loads what does not change by itself. */
 
 import { BillingProblem, createBillingClient } from "@fiko/billing-client";
+import type { Snapshot } from "@fiko/billing-react";
 import { useEffect, useState } from "react";
 
 export const billing = createBillingClient({
@@ -9,26 +10,24 @@ export const billing = createBillingClient({
   token: import.meta.env.VITE_BILLING_TOKEN ?? "",
 });
 
-export type Loaded<Value> =
-  | { state: "loading" }
-  | { state: "failed"; message: string }
-  | { state: "loaded"; value: Value };
-
 /** Loads anew whenever `load` is another function: give it a constant or a memoised one. */
-export function useLoaded<Value>(load: (signal: AbortSignal) => Promise<Value>): Loaded<Value> {
-  const [loaded, setLoaded] = useState<Loaded<Value>>({ state: "loading" });
+export function useLoaded<Data>(load: () => Promise<Data>): Snapshot<Data> {
+  const [loaded, setLoaded] = useState<Snapshot<Data>>(LOADING);
   useEffect(() => {
-    const gone = new AbortController();
-    setLoaded({ state: "loading" });
-    load(gone.signal).then(
-      (value) => gone.signal.aborted || setLoaded({ state: "loaded", value }),
-      (error: unknown) =>
-        gone.signal.aborted || setLoaded({ state: "failed", message: messageOf(error) }),
+    let isGone = false;
+    setLoaded(LOADING);
+    load().then(
+      (data) => isGone || setLoaded({ data, error: undefined, isLoading: false }),
+      (error: unknown) => isGone || setLoaded({ data: undefined, error, isLoading: false }),
     );
-    return () => gone.abort();
+    return () => {
+      isGone = true;
+    };
   }, [load]);
   return loaded;
 }
+
+const LOADING = { data: undefined, error: undefined, isLoading: true };
 
 /** Where the API's own words, which speak to developers, are not ours. */
 const SAYINGS: Record<string, string> = {
