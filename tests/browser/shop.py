@@ -75,6 +75,21 @@ class Shop:
         excess = "document.documentElement.scrollWidth - window.innerWidth"
         assert self.page.evaluate(excess) <= 0, f"{name} is wider than its window"
 
+    def asked(self, path: str) -> list[str]:
+        """The addresses below this path that the page asks for from now on; the list grows."""
+        addresses: list[str] = []
+        base = f"{self.product.base_url}{path}"
+        self.page.on(
+            "request",
+            lambda asked: addresses.append(asked.url) if asked.url.startswith(base) else None,
+        )
+        return addresses
+
+    @property
+    def stream(self) -> Locator:
+        """Where the shop says whether it hears of changes."""
+        return self.page.locator("#stream")
+
     @property
     def balance(self) -> Locator:
         """The number of tokens that the shop shows."""

@@ -16,6 +16,17 @@ new MutationObserver(() => {
 }).observe(document, { subtree: true, childList: true, attributes: true });
 """
 
+# Keeps every stream that the shop opens, so that a test can have one break off.
+REMEMBER_SOURCES = """
+window.sources = [];
+window.EventSource = class extends EventSource {
+  constructor(...words) {
+    super(...words);
+    window.sources.push(this);
+  }
+};
+"""
+
 
 def test_a_bought_package_changes_the_balance_on_the_page(shop: Shop) -> None:
     """4242 pays for a package; the buyer comes back, and balance, ledger and payments follow."""
@@ -34,6 +45,62 @@ def test_a_bought_package_changes_the_balance_on_the_page(shop: Shop) -> None:
     expect(shop.balance).to_have_text("11,900")
     expect(shop.page.locator("#ledger")).to_contain_text("−100")  # noqa: RUF001 - as the page writes it.
     shop.picture("demo-bought")
+
+
+def test_another_page_hears_of_a_purchase_without_asking(shop: Shop) -> None:
+    """Balance, subscription and payments change on a page that is neither loaded anew nor polls."""
+    shop.enter("mia")
+    expect(shop.stream).to_have_attribute("data-status", "live")
+    shop.page.evaluate("window.stays = true")
+    asked = shop.asked("/billing/tokens/")
+    buyer = Shop(shop.product, shop.page.context.new_page())
+    buyer.enter("mia")
+    buyer.choose("Choose Pro monthly")
+    assert asked == [], "a page with a stream has no need to ask"
+    buyer.pay(GOOD, "Subscribe")
+    buyer.expect_complete("10,000 tokens are yours")
+    expect(shop.balance).to_have_text("10,000")
+    expect(shop.page.locator("#subscriptions")).to_contain_text("Renews on")
+    expect(shop.page.locator("#payments")).to_contain_text("$29.00")
+    buyer.page.get_by_role("button", name="Spend").click()
+    expect(shop.balance).to_have_text("9,900")
+    assert shop.page.evaluate("window.stays")
+
+
+def test_a_stream_that_breaks_off_comes_back_where_it_was(shop: Shop) -> None:
+    """With another ticket, and after the last message; meanwhile the page asks."""
+    shop.page.add_init_script(REMEMBER_SOURCES)
+    shop.enter("noa")
+    shop.choose("Buy Small package")
+    shop.pay(GOOD, "Pay $5.00")
+    shop.expect_complete("1,000 tokens are yours")
+    expect(shop.stream).to_have_attribute("data-status", "live")
+    opened = shop.asked("/billing/stream/?")
+    shop.page.route("**/billing/stream/?ticket=*", lambda route: route.abort())
+    shop.page.evaluate("window.sources.at(-1).dispatchEvent(new Event('error'))")
+    expect(shop.stream).to_have_attribute("data-status", "polling")
+    spender = Shop(shop.product, shop.page.context.new_page())
+    spender.enter("noa")
+    spender.page.get_by_role("button", name="Spend").click()
+    expect(shop.balance).to_have_text("900")
+    shop.page.unroute("**/billing/stream/?ticket=*")
+    expect(shop.stream).to_have_attribute("data-status", "live")
+    assert len(set(opened)) == len(opened)
+    assert "last_event_id=" in opened[-1]
+    spender.page.get_by_role("button", name="Spend").click()
+    expect(shop.balance).to_have_text("800")
+
+
+def test_where_no_stream_gets_through_the_page_asks(shop: Shop) -> None:
+    """It says so, and buying changes the balance all the same."""
+    shop.page.route("**/billing/stream/?ticket=*", lambda route: route.abort())
+    shop.enter("pia")
+    expect(shop.stream).to_have_attribute("data-status", "polling")
+    shop.picture("demo-polling")
+    shop.choose("Buy Small package")
+    shop.pay(GOOD, "Pay $5.00")
+    shop.expect_complete("1,000 tokens are yours")
+    expect(shop.balance).to_have_text("1,000")
 
 
 def test_who_spends_more_than_there_is_reads_why_not(shop: Shop) -> None:

@@ -2,8 +2,9 @@
 
 import { ApiError, clientFor, freshKey } from "./api.js";
 import * as draw from "./draw.js";
+import { listen } from "./stream.js";
 
-const REFRESH_MILLISECONDS = 2000;
+const RETRY_MILLISECONDS = 2000;
 const WAIT_FIRST_MILLISECONDS = 400;
 const WAIT_GROWS = 1.4;
 const WAIT_MAX_MILLISECONDS = 5000;
@@ -17,6 +18,8 @@ let client = clientFor(localStorage.getItem("demo user") || "demo");
 let catalogue = [];
 let names = new Map();
 let had = [];
+let stopListening = () => {};
+let askNow = () => {};
 const drawn = new Map();
 
 function complain(error) {
@@ -78,18 +81,59 @@ async function refresh() {
   place("payments", payments.items, (items) => draw.payments(items, names));
 }
 
-async function keepFresh() {
-  for (;;) {
-    try {
-      if (!document.hidden) await refresh();
-      if (at("problem").dataset.from === "refresh") content();
-      at("problem").dataset.from = "";
-    } catch (error) {
-      complain(error);
-      at("problem").dataset.from = "refresh";
-    }
-    await pause(REFRESH_MILLISECONDS);
+let asking = null;
+let isStale = false;
+
+/** Ask for everything; once more where a change came while it was asked for. */
+async function freshen() {
+  isStale = true;
+  asking ??= refreshOften();
+  try {
+    await asking;
+    if (at("problem").dataset.from === "refresh") content();
+    at("problem").dataset.from = "";
+  } catch (error) {
+    complain(error);
+    at("problem").dataset.from = "refresh";
+    setTimeout(freshen, RETRY_MILLISECONDS);
   }
+}
+
+async function refreshOften() {
+  try {
+    while (isStale) {
+      isStale = false;
+      await refresh();
+    }
+  } finally {
+    asking = null;
+  }
+}
+
+const STREAM = {
+  connecting: ["", "connecting"],
+  live: ["good", "live"],
+  delayed: ["warn", "told late"],
+  polling: ["warn", "asking every 2 s"],
+};
+
+/** Hear of this user's changes; what a message does not carry, such as the ledger, is asked for. */
+function follow() {
+  stopListening();
+  stopListening = listen(client, {
+    refresh: freshen,
+    hear: (message) => {
+      if (message.type.startsWith("tokens.")) showBalance(message.data.balance);
+      askNow();
+      freshen();
+    },
+    show: (status) => {
+      const [tone, text] = STREAM[status];
+      at("stream").dataset.status = status;
+      at("stream").className = `tag ${tone}`;
+      at("stream").textContent = text;
+    },
+  });
 }
 
 /** Every page of a list: a catalogue may be longer than one. */
@@ -156,7 +200,7 @@ function spend(button) {
     const amount = at("amount").valueAsNumber;
     const body = { amount, reason: "Spent on the demo page" };
     await client.post("/billing/tokens/debit/", body, { "Idempotency-Key": freshKey() });
-    await refresh();
+    await freshen();
   });
 }
 
@@ -183,8 +227,15 @@ function thanks(session) {
   return `${plan} is complete. ${tokens}`;
 }
 
-/** Ask, at growing intervals, until the purchase has taken effect or cannot any more. */
-async function follow(sessionId) {
+/** A pause that a change cuts short. */
+const pauseForChange = (milliseconds) =>
+  Promise.race([pause(milliseconds), new Promise((done) => (askNow = done))]);
+
+/**
+ * Ask when something has changed, and at growing intervals, until the purchase has taken effect or
+ * cannot any more.
+ */
+async function waitFor(sessionId) {
   tell("waiting", "waiting", "Welcome back. Checking your payment…");
   let wait = WAIT_FIRST_MILLISECONDS;
   for (;;) {
@@ -197,19 +248,19 @@ async function follow(sessionId) {
     const [kind, text] = TOLD[session.status] || TOLD.processing;
     tell(session.status, kind, text);
     if (kind !== "waiting") break;
-    await pause(wait);
+    await pauseForChange(wait);
     wait = Math.min(wait * WAIT_GROWS, WAIT_MAX_MILLISECONDS);
   }
   // What is over is not told again when the page is loaded anew.
   history.replaceState(null, "", RETURN_TO);
-  await refresh();
+  await freshen();
 }
 
 async function comeBack() {
   const query = new URLSearchParams(location.search);
   const sessionId = query.get("session_id");
   if (sessionId) {
-    await follow(sessionId);
+    await waitFor(sessionId);
   } else if (query.has("canceled")) {
     tell("canceled", "warn", "You came back without paying, and nothing was charged.");
     history.replaceState(null, "", RETURN_TO);
@@ -224,7 +275,7 @@ at("who").addEventListener("submit", (event) => {
   at("purchase").hidden = true;
   at("balance").textContent = "–";
   content();
-  refresh().catch(complain);
+  follow();
 });
 at("spend").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -243,5 +294,5 @@ try {
 } catch (error) {
   complain(error);
 }
-keepFresh();
+follow();
 comeBack().catch(complain);
