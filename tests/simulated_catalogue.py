@@ -2,16 +2,19 @@
 
 from collections.abc import Iterable
 
+from domain.catalogue.features import Policies
 from domain.catalogue.plans import Catalogue, Plan
 from sandbox.simulate.plans import Plan as Sold
 
 
-def catalogue_of(plans: Iterable[Sold], *, loaded: int = 0) -> Catalogue:
+def catalogue_of(
+    plans: Iterable[Sold], *, loaded: int = 0, policies: Policies | None = None
+) -> Catalogue:
     """The same plans; terms of before a price rise are earlier versions.
 
     They were `loaded` at that time, in seconds since 1970; what was sold before keeps the earliest.
     """
-    return Catalogue.of(
+    versions = (
         Plan(
             id=terms.id,
             version=number,
@@ -27,7 +30,9 @@ def catalogue_of(plans: Iterable[Sold], *, loaded: int = 0) -> Catalogue:
             prices=dict(terms.prices),
             stripe_price_ids={each: code for code, each in terms.price_ids.items()},
             effective_from=loaded + number,
+            features=plan.features,
         )
         for plan in plans
         for number, terms in enumerate([*reversed(plan.former), plan], start=1)
     )
+    return Catalogue.of(versions, policies=policies)

@@ -5,6 +5,7 @@ are kept by the seller's own arithmetic, so a mistake in ours cannot hide in bot
 """
 
 __all__ = [
+    "access",
     "account",
     "asked",
     "billing",

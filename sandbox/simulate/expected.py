@@ -11,7 +11,7 @@ from sandbox.simulate.contract_records import Customer, Subscription
 from sandbox.simulate.plans import Plan
 from sandbox.simulate.records import CreditNote, Invoice, Session
 from sandbox.simulate.sales import Credit, Sale
-from sandbox.simulate.session_worth import Worth, worth_by_items, worth_by_itself
+from sandbox.simulate.session_worth import Worth, packages_of, worth_by_items, worth_by_itself
 from sandbox.simulate.worth import invoice_worth
 
 # Whose a sale is that nothing links to a user.
@@ -34,6 +34,15 @@ class Expectation:
 def is_active(subscription: Subscription) -> bool:
     """Tell whether a subscription gives access."""
     return subscription.status in _ACTIVE
+
+
+def _packages_billed(invoice: Invoice) -> dict[int, int]:
+    """Count the packages that an invoice charges for."""
+    return packages_of(
+        (line.plan, line.quantity)
+        for line in invoice.lines
+        if line.plan and (line.amount > 0 or not any(line.plan.prices.values()))
+    )
 
 
 class ExpectedAccount:
@@ -88,6 +97,8 @@ class ExpectedAccount:
         sale = self._invoiced(invoice)
         sale.total = invoice.total
         session = self._billed.get(invoice.id)
+        if session is None:
+            sale.packages = _packages_billed(invoice)
         gross = self._worth(sale, session) if session else invoice_worth(invoice)
         self._paid(sale, invoice.amount_paid, gross)
 
@@ -173,8 +184,9 @@ class ExpectedAccount:
     def _worth(sale: Sale, session: Session) -> int:
         worth = worth_by_itself(session)
         if session.invoice and "plan_id" not in session.metadata:
-            worth = Worth(invoice_worth(session.invoice), ())
-        sale.unknown = worth.unknown
+            billed = _packages_billed(session.invoice)
+            worth = Worth(invoice_worth(session.invoice), (), packages=billed)
+        sale.unknown, sale.packages = worth.unknown, worth.packages
         sale.asked = worth_by_items(session)
         return worth.tokens
 

@@ -33,6 +33,7 @@ class Plan:
     trial_tokens: int = 0
     active: bool = True
     interval_count: int = 1
+    features: Mapping[str, bool | int] = field(default_factory=dict)
     # Earlier terms of the plan, newest first: nobody can buy them, who has them renews them.
     former: tuple["Plan", ...] = ()
 
@@ -80,6 +81,7 @@ def _plan(table: Mapping[str, Any], type_key: str) -> Plan:
         trial_tokens=int(table.get("trial_tokens", 0)),
         active=bool(table.get("active", True)),
         interval_count=int(table.get("interval_count") or 1),
+        features=dict(table.get("features", {})),
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from sandbox.simulate.cycles import cycle, pause_collection, resume_collection
 from sandbox.simulate.deals import Deal, sign
 from sandbox.simulate.discounted import a_mode, lapse, move
+from sandbox.simulate.objects import subscription_object
 from sandbox.simulate.plans import Plan
 from sandbox.simulate.scene import DAY, Scene, Story
 
@@ -74,6 +75,23 @@ def _account_and_customer(scene: Scene) -> None:
     customer.named_by = "both"
 
 
+def _told_while_past_due(scene: Scene) -> None:
+    account, subscription = scene.account, scene.monthly()
+    for _ in range(2):
+        invoice = account.begin_cycle(subscription)
+        account.fall_behind(subscription, invoice)
+        # A new card is tried before it is charged: the contract is reported, and still past due.
+        before = subscription_object(subscription)
+        subscription.method_id = account.new_id("pm")
+        account.report(subscription, before, by_stripe=False)
+        scene.days(1, 3)
+        account.catch_up(subscription, invoice)
+    if scene.coin:
+        invoice = account.begin_cycle(subscription)
+        account.fall_behind(subscription, invoice)
+        account.give_up(subscription, invoice, to=scene.chance.choice(("unpaid", "canceled")))
+
+
 RUNNING: dict[str, Story] = {
     "collection paused, void": Story(_paused("void"), 1, "known"),
     "collection paused, drafts": Story(_paused("keep_as_draft"), 1, "known"),
@@ -81,6 +99,7 @@ RUNNING: dict[str, Story] = {
     "quarterly, inline": Story(_interval("month", 3, 36), 1, "steady"),
     "weekly, inline": Story(_interval("week", 1, 3), 1, "steady"),
     "odd interval": Story(_as_in_catalogue, 1, "odd"),
+    "told while past due": Story(_told_while_past_due, 1, "recurring"),
     "customer account alone": Story(_account_alone, 1, "known"),
     "customer account too": Story(_account_and_customer, 1, "known"),
 }

@@ -23,7 +23,7 @@ class Sale:
 
     `total` is what its invoice asks for in all. `unknown` says that nothing tells what was sold.
     `lost_sight` are refunds and disputes that nothing links to it; `asked` is its worth by its
-    line items. Both are answers that only Stripe has.
+    line items. Both are answers that only Stripe has. `packages` counts what it bought for good.
     """
 
     id: str
@@ -43,6 +43,7 @@ class Sale:
     unknown: bool = False
     lost_sight: frozenset[str] = frozenset()
     asked: Worth | None = None
+    packages: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def amount(self) -> int:
@@ -107,6 +108,7 @@ class Sale:
             lost_sight=frozenset(),
             gross=worth.tokens,
             unknown=worth.unknown,
+            packages=worth.packages,
             plans=frozenset(plan.id for plan in worth.plans),
             plan_types=frozenset(plan.type for plan in worth.plans),
         )
