@@ -5,14 +5,14 @@ again: at the end of a grace or of a canceled period no event comes. A row is lo
 user holds is read, so of two transactions the later one sees what the earlier one wrote.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from db.access.held import held_by
 from domain.access.access import Access, access
@@ -39,7 +39,7 @@ def look_at(
         return []
     ids = sorted(set(user_ids))
     rows = connection.execute(_LOCK, {"users": ids}).all()
-    return _renew(connection, {row.user_id: row.seen for row in rows}, catalogue)
+    return _renew(connection, rows, catalogue)
 
 
 def look_at_due(
@@ -51,8 +51,7 @@ def look_at_due(
     a change of it that is not seen then makes them due again.
     """
     rows = connection.execute(_DUE, {"limit": limit}).all()
-    seen = {row.user_id: row.seen for row in rows}
-    return len(rows), _renew(connection, seen, catalogue_of(connection)) if rows else []
+    return len(rows), _renew(connection, rows, catalogue_of(connection)) if rows else []
 
 
 def owners(
@@ -112,28 +111,26 @@ def _unlocks_anything(catalogue: Catalogue) -> bool:
     return any(plan.features for plan in catalogue.plans)
 
 
-def _renew(
-    connection: Connection, seen: Mapping[str, Mapping[str, Any]], catalogue: Catalogue
-) -> list[Changed]:
-    if not seen:
+def _renew(connection: Connection, rows: Sequence[Row[Any]], catalogue: Catalogue) -> list[Changed]:
+    """Keep what is other than was seen, and when that is to be looked at again."""
+    if not rows:
         return []
-    # The database's clock is the one by which rows fall due.
-    now = int(connection.execute(_NOW).scalar_one().timestamp())
-    held = held_by(connection, seen.keys(), catalogue)
-    fresh = {user_id: access(held[user_id], catalogue, now) for user_id in sorted(seen)}
-    connection.execute(
-        _KEEP, {"rows": orjson.dumps([_row(*one) for one in fresh.items()]).decode()}
-    )
-    return [
-        Changed(user_id, found)
-        for user_id, found in fresh.items()
-        if found.decided != seen[user_id]
-    ]
-
-
-def _row(user_id: str, found: Access) -> dict[str, Any]:
-    changes_at = None if found.until is None else datetime.fromtimestamp(found.until, UTC)
-    return {"user_id": user_id, "seen": found.decided, "changes_at": changes_at}
+    # The database's clock is the one by which rows fall due, and now all of them are locked.
+    now = int(max(row.at for row in rows).timestamp())
+    held = held_by(connection, [row.user_id for row in rows], catalogue)
+    kept: list[dict[str, Any]] = []
+    changed = []
+    for row in sorted(rows, key=lambda row: str(row.user_id)):
+        found = access(held[row.user_id], catalogue, now)
+        decided, until = found.decided, found.until
+        changes_at = None if until is None else datetime.fromtimestamp(until, UTC)
+        if decided != row.seen:
+            changed.append(Changed(row.user_id, found))
+        if decided != row.seen or changes_at != row.changes_at:
+            kept.append({"user_id": row.user_id, "seen": decided, "changes_at": changes_at})
+    if kept:
+        connection.execute(_KEEP, {"rows": orjson.dumps(kept).decode()})
+    return changed
 
 
 _OWNERS = text(
@@ -147,18 +144,18 @@ _OWNERS = text(
     WHERE id = ANY(CAST(:customers AS text[])) AND user_id IS NOT NULL
     """
 )
-_NOW = text("SELECT clock_timestamp()")
 _LOCK = text(
     """
     INSERT INTO access_states (user_id)
     SELECT user_id FROM unnest(CAST(:users AS text[])) AS looked_at (user_id) ORDER BY user_id
     ON CONFLICT (user_id) DO UPDATE SET user_id = EXCLUDED.user_id
-    RETURNING user_id, seen
+    RETURNING user_id, seen, changes_at, clock_timestamp() AS at
     """
 )
 _DUE = text(
     """
-    SELECT user_id, seen FROM access_states WHERE changes_at <= clock_timestamp()
+    SELECT user_id, seen, changes_at, clock_timestamp() AS at
+    FROM access_states WHERE changes_at <= clock_timestamp()
     ORDER BY user_id LIMIT :limit FOR UPDATE SKIP LOCKED
     """
 )

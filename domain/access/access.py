@@ -4,14 +4,13 @@ A pure function of what is held, the catalogue with its policies, and a time. Fe
 today's catalogue, whatever version of a plan was bought.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from domain.access.holdings import Holding
 from domain.access.limits import Limits, features_of, limit_of, limits
 from domain.access.reasons import CODES, why
 from domain.access.unlocking import Unlocking, is_bound, unlocking
-from domain.catalogue.features import Features
 from domain.catalogue.plans import Catalogue
 
 
@@ -74,10 +73,25 @@ class Access:
 
 def access(held: Sequence[Holding], catalogue: Catalogue, at: int) -> Access:
     """What is unlocked at a time (seconds since 1970) by what a user holds."""
-    names = sorted({name for plan in _current(catalogue) for name in plan})
+    now = limits(held, catalogue, at)
     later = [(instant, limits(held, catalogue, instant)) for instant in _instants(held, catalogue)]
     later = [(instant, then) for instant, then in later if instant > at]
-    return Access(at, tuple(_feature(name, held, catalogue, at, later) for name in names))
+    has_full_plan = is_bound(held, catalogue)
+    return Access(
+        at,
+        tuple(
+            _feature(
+                name,
+                held,
+                catalogue,
+                at,
+                limit=now.get(name, 0),
+                later=later,
+                has_full_plan=has_full_plan,
+            )
+            for name in catalogue.features
+        ),
+    )
 
 
 def _feature(
@@ -85,9 +99,11 @@ def _feature(
     held: Sequence[Holding],
     catalogue: Catalogue,
     at: int,
+    *,
+    limit: int | None,
     later: Sequence[tuple[int, Limits]],
+    has_full_plan: bool,
 ) -> FeatureAccess:
-    limit = limits(held, catalogue, at).get(name, 0)
     code, holding = _deciding(name, limit, held, catalogue, at)
     plan = catalogue.current(holding.plan_id) if holding else None
     allowed = limit != 0
@@ -99,9 +115,7 @@ def _feature(
         until=next((instant for instant, then in later if then.get(name, 0) != limit), None),
         plan_id=holding.plan_id if holding else None,
         source_id=holding.source_id if holding else None,
-        unlocked_by=()
-        if allowed
-        else unlocking(name, catalogue, has_full_plan=is_bound(held, catalogue)),
+        unlocked_by=() if allowed else unlocking(name, catalogue, has_full_plan=has_full_plan),
     )
 
 
@@ -121,10 +135,6 @@ def _deciding(
         return CODES[rank], holding
     counts = any(holding.standing(catalogue.policies, at).counts for holding in held)
     return ("not_included" if counts else "no_plan"), None
-
-
-def _current(catalogue: Catalogue) -> Iterator[Features]:
-    return (features_of(plan_id, catalogue) for plan_id in {plan.id for plan in catalogue.plans})
 
 
 def _instants(held: Sequence[Holding], catalogue: Catalogue) -> list[int]:

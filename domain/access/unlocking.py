@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from domain.access.holdings import Holding, Subscribed
 from domain.access.limits import features_of, limit_of
-from domain.catalogue.plans import Catalogue, Plan
+from domain.catalogue.plans import Catalogue
 from domain.checkout.order import LIVE_STATUSES
 
 # The body of the call that opens a checkout session.
@@ -69,14 +69,14 @@ def covering(missing: int, catalogue: Catalogue, currency: str) -> tuple[Package
             amount=plan.sale_prices[currency],
             checkout={"plan_type": plan.type, "plan_id": plan.id, "currency": currency},
         )
-        for plan in _on_sale(catalogue)
+        for plan in catalogue.on_sale
         if plan.type == "token" and plan.tokens >= missing and currency in plan.sale_prices
     ]
     return tuple(sorted(packages, key=lambda package: (package.amount, package.plan_id)))
 
 
 def _unlocking(feature: str, catalogue: Catalogue, *, has_full_plan: bool) -> Iterator[Unlocking]:
-    for plan in _on_sale(catalogue):
+    for plan in catalogue.on_sale:
         limit = limit_of(features_of(plan.id, catalogue).get(feature, 0), 1)
         if limit == 0:
             continue
@@ -84,12 +84,3 @@ def _unlocking(feature: str, catalogue: Catalogue, *, has_full_plan: bool) -> It
         body: CheckoutBody = {"plan_type": plan.type, "plan_id": plan.id}
         checkout = None if has_portal else body
         yield Unlocking(plan.id, plan.type, plan.name, limit, checkout)
-
-
-def _on_sale(catalogue: Catalogue) -> Sequence[Plan]:
-    """The plans that can be bought now, by id."""
-    return [
-        plan
-        for plan in catalogue.plans
-        if plan.active and plan.sale_prices and plan is catalogue.current(plan.id)
-    ]

@@ -108,6 +108,21 @@ class Catalogue:
             versions.setdefault(plan.id, []).append(plan)
         return versions
 
+    @cached_property
+    def on_sale(self) -> tuple[Plan, ...]:
+        """The plans that can be bought now, by id."""
+        return tuple(
+            plan
+            for plan in self.plans
+            if plan.active and plan.sale_prices and plan is self.current(plan.id)
+        )
+
+    @cached_property
+    def features(self) -> tuple[str, ...]:
+        """The names of all that plans unlock today, in order."""
+        newest = [versions[-1] for versions in self._by_id.values()]
+        return tuple(sorted({name for plan in newest for name in plan.features}))
+
     def by_price(self, price_id: str | None) -> Plan | None:
         """The plan version that a Stripe price id is bound to."""
         return self._by_price.get(price_id) if price_id else None
