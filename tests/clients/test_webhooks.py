@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook
 
+from db.outbox.messages import Written
 from fiko_client import UnexpectedAnswer, WebhookRefused, verify_webhook
+from workers.hearing.sending import body_of, message_id
+from workers.hearing.sending import signed as signed_by_product
 
 SECRET = f"whsec_{base64.b64encode(b'a secret of thirty-two bytes now').decode()}"
 OTHER = f"whsec_{base64.b64encode(b'another one that is just as long').decode()}"
@@ -76,6 +79,23 @@ def test_anything_else_is_refused(change: Mapping[str, str], body: bytes) -> Non
     """By one exception, however it is wrong."""
     with pytest.raises(WebhookRefused):
         verify_webhook({**signed(), **change}, body, SECRET)
+
+
+def test_what_the_product_sends_is_read() -> None:
+    """As it is signed and sent, during a rotation too."""
+    created_at = datetime(2026, 3, 1, 0, 0, 9, 120, tzinfo=UTC)
+    sent = Written("user_1", 7, "tokens.changed", {"balance": 12}, created_at)
+    body = body_of(sent)
+    headers = signed_by_product(message_id(sent), body, [OTHER, SECRET], datetime.now(UTC))
+    for secret in (SECRET, OTHER):
+        message = verify_webhook(headers, body, secret)
+        assert (message.type, message.user, message.version, message.data) == (
+            "tokens.changed",
+            "user_1",
+            7,
+            {"balance": 12},
+        )
+        assert message.created_at == created_at
 
 
 @pytest.mark.parametrize("age", [310, -310])
