@@ -160,7 +160,7 @@ def test_what_will_not_pass_is_told_at_once(
 
 
 def test_too_few_tokens(caller: Caller, service: FakeService) -> None:
-    """With what there is and what is missing; a service of today names no packages."""
+    """With what there is and what is missing; a service of before names no packages."""
     with pytest.raises(fiko_client.InsufficientTokens) as told:
         caller.do("spend", 130, "a summary")
     error = told.value

@@ -153,6 +153,9 @@ def test_what_a_backend_does(receiver: Receiver) -> None:
         with pytest.raises(fiko_client.InsufficientTokens) as refused:
             client.spend(50, "a book")
         assert (refused.value.balance, refused.value.missing) == (40, 10)
+        body = {"plan_type": "token", "plan_id": 2, "currency": "usd"}
+        pack = fiko_client.Offer(2, "Pack", 100, "usd", 500, body)
+        assert refused.value.buy == (pack,)
         assert [each.reason for each in client.ledger()] == ["a summary", "welcome"]
         assert list(client.subscriptions()) == []
         access = client.access()
