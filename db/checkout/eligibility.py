@@ -6,18 +6,18 @@ Nothing here writes.
 from sqlalchemy import Connection, text
 
 from db import queries
-from domain.checkout.order import LIVE_STATUSES, Offer
+from domain.checkout.order import LIVE_STATUSES, PlanOnSale
 
 # More subscriptions than anyone has; it bounds what is read.
 _SUBSCRIPTIONS_MAX = 200
 
 
-def offer(connection: Connection, plan_type: str, plan_id: int) -> Offer | None:
+def offer(connection: Connection, plan_type: str, plan_id: int) -> PlanOnSale | None:
     """The plan as it is sold now; None when there is none of that type, or it is not on sale."""
     row = connection.execute(_OFFER, {"plan_type": plan_type, "plan_id": plan_id}).one_or_none()
     if row is None:
         return None
-    return Offer(
+    return PlanOnSale(
         plan_id=row.id,
         version=row.version,
         type=row.type,

@@ -7,18 +7,18 @@ from sqlalchemy import Connection, text
 
 from db.ledger.rows import seconds, subscription_from, when
 from domain.payments.details import INVOICE_RANK
-from domain.subscriptions.comparison import Here
+from domain.subscriptions.comparison import OwnSubscription
 from domain.subscriptions.states import FINAL_STATUSES, Item, SubscriptionState
 
 
-def by_id(connection: Connection, ids: Sequence[str]) -> dict[str, Here]:
+def by_id(connection: Connection, ids: Sequence[str]) -> dict[str, OwnSubscription]:
     """Subscriptions whose state we know, by id; others are left out."""
     return {row.id: _here(row) for row in connection.execute(_BY_ID, {"ids": list(ids)})}
 
 
 def live(
     connection: Connection, *, floor: int | None, ceiling: int | None, after: str, limit: int
-) -> list[Here]:
+) -> list[OwnSubscription]:
     """Subscriptions that have not ended, by id from `after` on.
 
     Those that began at the second `floor` or later and before `ceiling` (None: no bound). Without
@@ -54,8 +54,8 @@ def newest_reports(connection: Connection, ids: Sequence[str]) -> dict[str, int]
     }
 
 
-def _here(row: Any) -> Here:  # noqa: ANN401 - rows are typed by their query.
-    return Here(
+def _here(row: Any) -> OwnSubscription:  # noqa: ANN401 - rows are typed by their query.
+    return OwnSubscription(
         id=row.id,
         customer_id=row.customer_id,
         owner_id=row.owner_id,

@@ -59,7 +59,7 @@ def worker_again_and_again(stage: Stage) -> None:
 def receiver_before_its_answer(stage: Stage) -> None:
     """Kill the receiver between asking Redis to store and answering the sender.
 
-    Redis is held still for a moment shorter than the receiver's patience. What was asked of it
+    Redis is held still for a moment shorter than the receiver waits. What was asked of it
     is in its socket then, and is stored after the one who asked has died.
     """
     stage.product.signal("redis", signal.SIGSTOP)

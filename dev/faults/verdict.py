@@ -149,8 +149,8 @@ def _await_idle(product: Product, load: Load) -> dict[str, _Row]:
             return rows
         if finished > best:
             best, moved_at = finished, time.monotonic()
-        patience = STALLED_SECONDS if _is_busy(product, rows) else IDLE_SECONDS
-        if time.monotonic() - moved_at > patience:
+        wait_seconds = STALLED_SECONDS if _is_busy(product, rows) else IDLE_SECONDS
+        if time.monotonic() - moved_at > wait_seconds:
             return rows
         time.sleep(POLL_SECONDS)
 

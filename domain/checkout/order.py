@@ -23,7 +23,7 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class PlanOnSale:
     """A plan version as it is on sale; `prices` in minor units, `price_ids` those of Stripe.
 
     Where it renews a period is `interval_count` intervals long.
@@ -51,7 +51,7 @@ class Order:
     """What one user wants to buy; the addresses are checked."""
 
     user_id: str
-    offer: Offer
+    offer: PlanOnSale
     currency: str
     success_url: str
     cancel_url: str

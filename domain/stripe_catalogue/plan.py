@@ -147,10 +147,12 @@ def _replaced(there: PlanInStripe, kept: Kept) -> Iterator[Action]:
             continue
         product = there.account.products.get(price.product_id)
         if product is not None and product.default_price_id == price.id:
-            heir = _heir(product, kept, price) if product == there.product else None
-            if heir is None:
+            following = (
+                _following_currency(product, kept, price) if product == there.product else None
+            )
+            if following is None:
                 continue
-            yield _new_default(there, product, heir, kept[heir])
+            yield _new_default(there, product, following, kept[following])
         yield _archived(there, price, _why_archived(kept, price))
 
 
@@ -160,7 +162,7 @@ def _why_archived(kept: Kept, price: Price) -> str:
     return f"the plan is not sold in {price.currency}"
 
 
-def _heir(product: Product, kept: Kept, price: Price) -> str | None:
+def _following_currency(product: Product, kept: Kept, price: Price) -> str | None:
     """The currency whose price follows a default price; it must be of the same product."""
     on_it = [
         currency

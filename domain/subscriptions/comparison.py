@@ -19,7 +19,7 @@ INVOICE = "invoice "
 
 
 @dataclass(frozen=True, slots=True)
-class Here:
+class OwnSubscription:
     """What our tables say of a subscription; `owner_id` is the user who sees it, by any link.
 
     `claimed_plan_id` is the plan that its metadata names.
@@ -70,7 +70,7 @@ def latest_invoice(subscription: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def compare(
     subscription: Mapping[str, Any],
-    ours: Here | None,
+    ours: OwnSubscription | None,
     catalogue: Catalogue,
     paid: Mapping[str, bool],
 ) -> Mismatch | None:
@@ -91,7 +91,7 @@ def compare(
     return Mismatch(name, user_id, _money_there(subscription), tuple(differences))
 
 
-def unknown_there(ours: Here, catalogue: Catalogue) -> Mismatch:
+def unknown_there(ours: OwnSubscription, catalogue: Catalogue) -> Mismatch:
     """A live subscription of ours about which Stripe knows nothing."""
     difference = Difference(UNKNOWN_THERE, ours.state.status, None)
     return Mismatch(ours.id, ours.owner_id, _money_here(ours, catalogue), (difference,))
@@ -135,7 +135,9 @@ def _states(ours: SubscriptionState, there: SubscriptionState) -> Iterator[Diffe
             yield Difference(what, own, stripes)
 
 
-def _links(ours: Here, there: SubscriptionState, catalogue: Catalogue) -> Iterator[Difference]:
+def _links(
+    ours: OwnSubscription, there: SubscriptionState, catalogue: Catalogue
+) -> Iterator[Difference]:
     """Who it belongs to and what it is; a stranger's thing may lack both."""
     if there.user_id is not None and there.user_id != ours.state.user_id:
         yield Difference("user", ours.owner_id, there.user_id)
@@ -196,7 +198,7 @@ def _money_there(subscription: Mapping[str, Any]) -> tuple[Money, ...]:
     return _summed(prices)
 
 
-def _money_here(ours: Here, catalogue: Catalogue) -> tuple[Money, ...]:
+def _money_here(ours: OwnSubscription, catalogue: Catalogue) -> tuple[Money, ...]:
     prices = []
     for item in ours.state.items:
         plan = catalogue.by_price(item.price_id)

@@ -9,7 +9,7 @@ from flask import request
 
 from db.checkout import eligibility
 from db.checkout.purchases import Keyed
-from domain.checkout.order import Offer, Order, hash_of
+from domain.checkout.order import Order, PlanOnSale, hash_of
 from domain.checkout.redirects import with_session_placeholder
 from ingest.checkout import redirects, stripe_errors
 from ingest.checkout.other_sessions import BUSY, SUBSCRIBED, subscribed
@@ -98,7 +98,7 @@ def _keyed(body: Json) -> Keyed | None:
     return Keyed(key, hash_of(*sent))
 
 
-def _offer(context: ReceiverContext, user_id: str, body: Json) -> Offer:
+def _offer(context: ReceiverContext, user_id: str, body: Json) -> PlanOnSale:
     """The plan; raises a 404 where it is not on offer, a 409 to who has one that excludes it."""
     with context.engine.connect() as connection:
         offer = eligibility.offer(connection, body["plan_type"], body["plan_id"])
@@ -109,7 +109,7 @@ def _offer(context: ReceiverContext, user_id: str, body: Json) -> Offer:
     return offer
 
 
-def _currency(context: ReceiverContext, user_id: str, offer: Offer, asked: str | None) -> str:
+def _currency(context: ReceiverContext, user_id: str, offer: PlanOnSale, asked: str | None) -> str:
     """The requested currency; else, for a plan that renews, that of the user's subscriptions."""
     usual = context.settings.stripe_currency
     if not asked and offer.interval:

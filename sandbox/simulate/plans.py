@@ -61,7 +61,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class PlanOnSale:
     """The plans to sell, and what the user should know about how they were chosen."""
 
     plans: tuple[Plan, ...]
@@ -101,7 +101,7 @@ def from_listing(items: Iterable[Mapping[str, Any]]) -> tuple[Plan, ...]:
     return tuple(_plan(item, "plan_type") for item in items)
 
 
-def offer(in_file: Iterable[Plan], on_server: Iterable[Plan]) -> Offer:
+def offer(in_file: Iterable[Plan], on_server: Iterable[Plan]) -> PlanOnSale:
     """Choose what to sell; CatalogueError when the server lists nothing that can be sold."""
     plans_in_file = {plan.id: plan for plan in in_file if plan.active}
     chosen: list[Plan] = []
@@ -118,7 +118,7 @@ def offer(in_file: Iterable[Plan], on_server: Iterable[Plan]) -> Offer:
             "the server lists no plans, so there is nothing to sell: "
             "load a catalogue with `load_plans FILE` and try again"
         )
-    return Offer(tuple(chosen), _notes(unconfirmed, chosen))
+    return PlanOnSale(tuple(chosen), _notes(unconfirmed, chosen))
 
 
 def _notes(unconfirmed: list[str], chosen: list[Plan]) -> tuple[str, ...]:

@@ -43,8 +43,10 @@ class Gate:
         with self._changed:
             start = time.time()
             while (answering := self._current()).kind in {"hang", "slow"}:
-                patience = answering.slow_seconds if answering.kind == "slow" else HANG_SECONDS_MAX
-                left = start + patience - time.time()
+                wait_seconds = (
+                    answering.slow_seconds if answering.kind == "slow" else HANG_SECONDS_MAX
+                )
+                left = start + wait_seconds - time.time()
                 if left <= 0:
                     return
                 until = answering.until - time.time() if answering.until else left

@@ -21,8 +21,8 @@ from domain.catalogue.plans import Catalogue
 from domain.json_values import integer_of, mapping_of, text_of, time_of
 from domain.modes import require_mode
 from domain.subscriptions.comparison import (
-    Here,
     Mismatch,
+    OwnSubscription,
     compare,
     customer_of,
     is_of_invoice,
@@ -134,7 +134,7 @@ class SubscriptionCheck:
                 if own.id not in seen:
                     self._ask_about(own)
 
-    def _ask_about(self, own: Here) -> None:
+    def _ask_about(self, own: OwnSubscription) -> None:
         answer = self._now(own.id)
         if answer:
             self._compare_page([answer])

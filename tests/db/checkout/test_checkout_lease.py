@@ -8,7 +8,7 @@ from sqlalchemy import Engine, text
 from db.checkout import checkout_lease, purchases
 from db.checkout.checkout_lease import LEASE_SECONDS, CheckoutLease, CheckoutLeaseLostError
 from db.checkout.purchases import FRESH_SECONDS, Keyed, Purchase
-from domain.checkout.order import Offer, Order
+from domain.checkout.order import Order, PlanOnSale
 from domain.errors import KeyReusedError
 from tests.pipeline import sell
 from tests.play import CATALOGUE
@@ -20,7 +20,9 @@ SESSION = {"id": "cs_1", "url": "https://pay.example.com/cs_1"}
 
 def an_order(user_id: str = "user_1", success_url: str = "https://app.example.com/") -> Order:
     """An order of the tests' first plan."""
-    offer = Offer(PLAN.id, PLAN.version, PLAN.type, PLAN.name, PLAN.interval, 0, dict(PLAN.prices))
+    offer = PlanOnSale(
+        PLAN.id, PLAN.version, PLAN.type, PLAN.name, PLAN.interval, 0, dict(PLAN.prices)
+    )
     return Order(user_id, offer, next(iter(PLAN.prices)), success_url, "https://app.example.com/")
 
 

@@ -6,17 +6,24 @@ from typing import Any
 
 import pytest
 
-from domain.checkout.order import Offer, Order, SessionKnown, Terms, customer_key, session_params
+from domain.checkout.order import (
+    Order,
+    PlanOnSale,
+    SessionKnown,
+    Terms,
+    customer_key,
+    session_params,
+)
 from domain.decode import decode, parse
 from domain.synthetic_events.answers import events_of_session
 from tests.stripe_objects import NEW, a_line, a_session, a_subscription, an_invoice
 
-PRO = Offer(2, 1, "full", "Pro", "month", 14, {"usd": 2_900, "eur": 2_700}, {"usd": "price_1"})
-PACKAGE = Offer(4, 3, "token", "Package", None, 0, {"jpy": 500})
+PRO = PlanOnSale(2, 1, "full", "Pro", "month", 14, {"usd": 2_900, "eur": 2_700}, {"usd": "price_1"})
+PACKAGE = PlanOnSale(4, 3, "token", "Package", None, 0, {"jpy": 500})
 TERMS = Terms("p" * 32, "cus_1", "price_1", has_trial=False)
 
 
-def an_order(offer: Offer = PRO, **changes: Any) -> Order:
+def an_order(offer: PlanOnSale = PRO, **changes: Any) -> Order:
     """An order of one user."""
     fields = {
         "user_id": "user_1",
@@ -39,7 +46,7 @@ def an_order(offer: Offer = PRO, **changes: Any) -> Order:
     ],
 )
 def test_a_plan_is_sold_in_what_was_asked_else_in_the_usual_currency(
-    offer: Offer, asked: str | None, usual: str, expected: str | None
+    offer: PlanOnSale, asked: str | None, usual: str, expected: str | None
 ) -> None:
     """Else in its own first one; never in one that was not asked for."""
     assert offer.currency(asked, usual) == expected

@@ -5,7 +5,13 @@ from typing import Any
 import pytest
 
 from domain.catalogue.plans import Catalogue
-from domain.subscriptions.comparison import Here, Money, compare, state_there, unknown_there
+from domain.subscriptions.comparison import (
+    Money,
+    OwnSubscription,
+    compare,
+    state_there,
+    unknown_there,
+)
 from tests.play import CATALOGUE, a_plan
 from tests.stripe_objects import NEW, OLD, a_subscription
 
@@ -17,7 +23,7 @@ def an_item(amount: int | None, interval: str, quantity: int | None = 1) -> dict
     return {"id": "si_1", "price": price, "quantity": quantity}
 
 
-def here(found: dict[str, Any], **changes: Any) -> Here:
+def here(found: dict[str, Any], **changes: Any) -> OwnSubscription:
     """Our row of a subscription."""
     fields: dict[str, Any] = {
         "id": "sub_1",
@@ -25,7 +31,7 @@ def here(found: dict[str, Any], **changes: Any) -> Here:
         "owner_id": "user_1",
         "claimed_plan_id": 2,
     }
-    return Here(**(fields | changes), state=state_there(found))
+    return OwnSubscription(**(fields | changes), state=state_there(found))
 
 
 def costs(*items: dict[str, Any]) -> tuple[Money, ...]:
