@@ -93,9 +93,9 @@ def packets_under_way(stage: Stage) -> Iterator[None]:
     Redis stands still for less than the receiver waits for it, and is then let go for a moment
     that follows from the seed: some entries are on disk, some answers sent.
     """
+    stage.product.signal("redis", signal.SIGSTOP)
+    # Every lane sends at once, and is not answered: nothing more is sent before Redis goes on.
     with stage.load.burst():
-        time.sleep(0.1)
-        stage.product.signal("redis", signal.SIGSTOP)
         time.sleep(0.15)
         stage.product.signal("redis", signal.SIGCONT)
         stage.pause(0, 0.003)

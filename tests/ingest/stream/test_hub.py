@@ -139,7 +139,7 @@ def test_a_database_that_is_away_is_asked_again(
         return await told(stream, 1)
 
     assert run(outbox, come_back) == ["5 tokens.changed"]
-    assert len(outbox.reads) > 2
+    assert len(outbox.reads) >= 2
 
 
 def test_users_whose_hints_come_together_are_read_together(outbox: Outbox) -> None:
