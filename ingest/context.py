@@ -12,6 +12,7 @@ import celery_config
 from db.engine import make_engine
 from db.ledger.catalogue import CatalogueCache
 from db.outbox.hints import Hints
+from db.queue import formats
 from db.queue.copies import WAIT_SECONDS_MAX
 from db.queue.stream import EventStream, connect
 from ingest.http.auth import Authenticator
@@ -87,6 +88,11 @@ def open_context(
 def _broker_wake_up(settings: Settings) -> Callable[[], object]:
     celery = celery_config.make_app(settings, publisher=True)
     return lambda: celery.send_task(celery_config.DRAIN, ignore_result=True)
+
+
+def follow_formats(settings: Settings) -> None:
+    """Keep to what every live worker reads; call it once in each process that serves."""
+    formats.follow(settings.redis_url, settings.body_dictionary)
 
 
 def attach(extensions: dict[str, object], opened: ReceiverContext) -> None:

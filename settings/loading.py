@@ -13,6 +13,9 @@ from settings.reader import EXAMPLES, Reader
 _REDIS_SCHEMES = ("redis", "rediss", "unix", sentinel.SCHEME)
 _BROKER_SCHEMES = (*_REDIS_SCHEMES, "amqp", "amqps")
 
+# The highest number that a frame can name, so every dictionary is allowed.
+DICTIONARY_MAX = 2**31 - 1
+
 _VARIABLES = {"stripe_webhook_secrets": "STRIPE_WEBHOOK_SECRET", "data_dir": "BILLING_DATA"}
 
 
@@ -32,6 +35,7 @@ class Settings:
     database_pooler: bool
     celery_queue_type: str
     intake: str
+    body_dictionary: int
     stripe_enabled: bool
     stripe_test_mode: bool
     stripe_publishable_key: str
@@ -131,6 +135,12 @@ def _read(reader: Reader) -> Settings:
         database_pooler=reader.flag("DATABASE_POOLER", default=False),
         celery_queue_type=reader.choice("CELERY_QUEUE_TYPE", "quorum", "classic"),
         intake=reader.choice("INTAKE", "auto", "stream", "inbox"),
+        body_dictionary=reader.number(
+            "BODY_DICTIONARY",
+            "the number of a dictionary, or 0 for none",
+            default=DICTIONARY_MAX,
+            highest=DICTIONARY_MAX,
+        ),
         stripe_enabled=reader.flag("STRIPE_ENABLED", default=True),
         stripe_test_mode=test_mode,
         stripe_publishable_key=reader.key("STRIPE_PUBLISHABLE_KEY", test_mode, "pk_"),

@@ -10,7 +10,7 @@ import settings
 from db.engine import make_engine
 from db.ledger.catalogue import CatalogueCache
 from db.outbox.hints import Hints
-from db.queue import stream
+from db.queue import formats, stream
 from db.queue.heartbeat import Heartbeat
 from db.queue.leases import Leased
 from db.queue.stream import EventStream
@@ -67,6 +67,7 @@ def context() -> WorkerContext:
     """The context of this process, from the settings; made on first use, so after the fork."""
     config = settings.load(needs=("database_url", "redis_url"))
     client = stream.connect(config.redis_url, timeout_seconds=REDIS_TIMEOUT_SECONDS)
+    formats.follow(config.redis_url, config.body_dictionary)
     return WorkerContext(
         engine=make_engine(
             config,

@@ -6,6 +6,7 @@ __all__ = [
     "copies",
     "deliveries",
     "durability",
+    "formats",
     "heartbeat",
     "inbox",
     "inbox_reads",

@@ -10,6 +10,7 @@ import click
 
 import settings
 import telemetry
+from workers.liveness.announcing import announce
 from workers.liveness.liveness_file import touch, touch_regularly
 from workers.liveness.redis_outage import drain_without_redis, until_back, wait_for_redis
 
@@ -37,6 +38,7 @@ def worker(concurrency: int, liveness_file: Path | None) -> None:
     telemetry.configure(configured.log_format, "worker", level=configured.log_level)
     telemetry.catch_uncaught()
     wait_for_redis(drain_without_redis)
+    announce()
     from celery.platforms import SecurityWarning  # noqa: PLC0415 - slow, and only needed here.
 
     from celery_config import app  # noqa: PLC0415 - it reads the settings, which are checked by now.
