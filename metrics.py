@@ -57,6 +57,10 @@ _ignored = Counter(
 # Prometheus sees an increase only in a series that existed before.
 for _reason in ("foreign_account", "other_mode", "type"):
     _ignored.labels(_reason)
+_left = Counter(
+    "billing_events_left",
+    "Times that an event was left for a worker of a newer release, which can read it.",
+)
 _duplicates = Counter(
     "billing_event_duplicates", "Deliveries of an event that the inbox had already."
 )
@@ -138,6 +142,11 @@ def batch_committed(
 def events_ignored(reason: str, count: int) -> None:
     """Count events that had no effect, for this reason."""
     _ignored.labels(reason).inc(count)
+
+
+def events_left(count: int) -> None:
+    """Count events that this release cannot read and left for a newer one."""
+    _left.inc(count)
 
 
 def duplicates_met(count: int) -> None:

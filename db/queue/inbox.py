@@ -11,6 +11,8 @@ from domain.events import Delivery, EventStatus
 
 # Stripe allows 500 in metadata; PostgreSQL indexes some 2,700 bytes, of which one takes up to 4.
 NAME_LENGTH_MAX = 600
+# What is noted of an event that only a newer release can read.
+FOR_A_NEWER_WORKER = "left for a worker of a newer release, which can read it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,11 @@ def known(connection: Connection, ids: Collection[str]) -> set[str]:
     return set(connection.execute(_KNOWN, {"ids": list(ids)}).scalars())
 
 
+def left_for_newer(connection: Connection) -> int:
+    """How many events wait for a worker of a newer release."""
+    return int(connection.execute(_LEFT_FOR_NEWER, {"note": FOR_A_NEWER_WORKER}).scalar_one())
+
+
 def is_due(connection: Connection) -> bool:
     """Whether anything waits that should be tried now."""
     return connection.execute(_IS_DUE).first() is not None
@@ -197,6 +204,9 @@ _ANNOTATE = text(
     FROM unnest(CAST(:ids AS text[]), CAST(:notes AS text[])) AS new (id, note)
     WHERE event.id = new.id
     """
+)
+_LEFT_FOR_NEWER = text(
+    "SELECT count(*) FROM webhook_events WHERE status = 'received' AND note = :note"
 )
 _IS_DUE = text(
     "SELECT 1 FROM webhook_events"

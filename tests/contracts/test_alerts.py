@@ -40,6 +40,7 @@ def series() -> dict[str, set[str]]:
     metrics.request_answered("/metrics", 200, 0.1)
     metrics.batch_committed({}, events=1, duplicates=1, retries=1, delays_seconds=[1.0])
     metrics.task_sent("a task")
+    metrics.events_left(1)
     counts = text_string_to_metric_families(metrics.exposition().decode())
     return {
         sample.name: set(sample.labels)

@@ -1,6 +1,8 @@
 """Bodies as they are kept: small, readable for good, and as they were to the byte."""
 
 import hashlib
+import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -8,11 +10,19 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db.bodies import DIRECTORY, UnknownDictionaryError, compress, decompress
+from db.bodies import (
+    DIRECTORY,
+    NEWEST,
+    OLDEST,
+    UnknownDictionaryError,
+    compress,
+    decompress,
+    write_with,
+)
 from dev.checks.dictionary import simulated
 from domain.events import Delivery, EventStatus
 from tests.examples import examples
-from workers.pipeline.prepared_event import prepare
+from workers.pipeline.prepared_event import LEFT_SECONDS_MAX, LEFT_SECONDS_MIN, prepare
 
 # What was ever released is never changed: a line here stays, and so does its file.
 RELEASED = {"32768.zdict": "a1729deabd33e8fd10c106394c4f683b6ee43674e682c7a82f4b6609f8eb36ea"}
@@ -26,7 +36,7 @@ OLD_FRAME = bytes.fromhex(
 )
 
 
-def of_a_later_release(body: bytes) -> bytes:
+def of_a_later_release(body: bytes = OLD_BODY) -> bytes:
     """The body as a release with another dictionary keeps it."""
     later = zstandard.train_dictionary(4_096, [*simulated(seed=3)[:300]], dict_id=40_000)
     return zstandard.ZstdCompressor(dict_data=later).compress(body)
@@ -81,10 +91,46 @@ def test_a_body_of_a_later_release_says_what_to_do() -> None:
         decompress(of_a_later_release(b"{}" * 50))
 
 
-def test_an_event_of_a_later_release_fails_and_waits_for_that_release() -> None:
-    """It is kept as it came, and tried again."""
+def test_an_event_of_a_later_release_is_left_for_a_worker_of_that_release() -> None:
+    """It is kept as it came, waits, and has not failed."""
     kept = of_a_later_release(OLD_BODY)
     work = prepare(Delivery("evt_old", "invoice.paid", 1, 2, kept))
-    assert work.outcome.status is EventStatus.FAILED
-    assert "deploy that release here too" in (work.outcome.error or "")
+    assert work.is_left
+    assert work.outcome.status is EventStatus.RECEIVED
+    assert "a worker of that release reads it" in (work.outcome.error or "")
+    assert work.outcome.retry_in_seconds == LEFT_SECONDS_MAX
     assert work.delivery.body == kept
+
+
+def test_a_young_event_of_a_later_release_is_looked_at_soon() -> None:
+    """While releases change, a newer worker is there or comes within seconds."""
+    delivery = Delivery("evt_old", "invoice.paid", 1, int(time.time() * 1000), of_a_later_release())
+    assert prepare(delivery).outcome.retry_in_seconds == LEFT_SECONDS_MIN
+
+
+@pytest.fixture
+def written_as_ever() -> Iterator[None]:
+    """What a test chose is forgotten after it."""
+    yield
+    write_with(OLDEST)
+
+
+@pytest.mark.usefixtures("written_as_ever")
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [(0, 0), (OLDEST - 1, 0), (OLDEST, OLDEST), (NEWEST, NEWEST), (NEWEST + 1_000, NEWEST)],
+)
+def test_bodies_are_written_with_the_newest_dictionary_that_is_allowed(
+    limit: int, expected: int
+) -> None:
+    """None below the first, and read again in each case."""
+    assert write_with(limit) == expected
+    kept = compress(OLD_BODY)
+    assert zstandard.get_frame_parameters(kept).dict_id == expected
+    assert decompress(kept) == OLD_BODY
+
+
+def test_every_release_since_the_first_reads_what_is_written_unasked() -> None:
+    """A worker of 0.2.0 does not say what it reads."""
+    assert zstandard.get_frame_parameters(compress(OLD_BODY)).dict_id == 32_768
+    assert OLDEST == 32_768

@@ -18,7 +18,7 @@ from db.queue.heartbeat import Heartbeat
 from domain.decode import DECODERS
 from settings import Settings
 from stripe_gateway import StripeKeyRefused, StripeUnavailable, open_gateway
-from workers.operations import redis_checks
+from workers.operations import redis_checks, release_checks
 from workers.operations.findings import Finding, Level
 
 # Above this age something that waits is not just busy.
@@ -42,6 +42,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield from _answered("redis", lambda: redis_checks.history(engine, settings))
         yield from _answered("subscriptions", lambda: _subscriptions(engine))
         yield from _answered("queue", lambda: _queue(engine, client))
+        yield from _answered("releases", lambda: release_checks.look(engine, client, settings))
         yield from _answered("loose ends", lambda: _loose_ends(engine))
         yield from _answered("questions", lambda: _questions(engine, settings))
         yield from _answered("destinations", lambda: destinations_of(engine))

@@ -11,11 +11,12 @@ from functools import partial
 from sqlalchemy import Engine
 
 import telemetry
+from db.bodies import UnknownDictionaryError
 from db.ledger.catalogue import CatalogueCache
 from retry import scheduled_pause, with_retries
 from workers.pipeline.apply import Applied, apply
 from workers.pipeline.failure import is_away, is_timeout, is_too_large, is_worth_waiting
-from workers.pipeline.prepared_event import PreparedEvent, failed
+from workers.pipeline.prepared_event import PreparedEvent, failed, left
 
 # As many events as one transaction takes at most.
 BATCH = 500
@@ -108,6 +109,9 @@ def _alone(work: PreparedEvent, attempt: Attempt) -> Applied:
 
 
 def _recorded(work: PreparedEvent, error: Exception, attempt: Attempt) -> Applied:
+    if isinstance(error, UnknownDictionaryError):
+        # A row that it needs was written by a newer release.
+        return _with_retries([left(work, error)], attempt)
     log.warning(
         "event failed",
         event_id=work.delivery.event_id,

@@ -48,7 +48,7 @@ def record(connection: Connection, works: Iterable[PreparedEvent]) -> set[str]:
 def _to_inbox(connection: Connection, by_id: Mapping[str, PreparedEvent]) -> set[str]:
     stored = {key: work for key, work in by_id.items() if work.is_stored}
     changed = {key: work.outcome for key, work in stored.items() if not work.keeps_status}
-    inbox.finish(connection, changed, {key: stored[key].attempts + 1 for key in changed})
+    inbox.finish(connection, changed, {key: _attempts(stored[key]) for key in changed})
     new = {key: work for key, work in by_id.items() if not work.is_stored}
     outcomes = {key: work.outcome for key, work in new.items()}
     sources = {key: work.source for key, work in new.items()}
@@ -56,8 +56,14 @@ def _to_inbox(connection: Connection, by_id: Mapping[str, PreparedEvent]) -> set
     return inbox.insert(connection, deliveries, outcomes, sources=sources) | stored.keys()
 
 
+def _attempts(work: PreparedEvent) -> int:
+    return work.attempts if work.is_left else work.attempts + 1
+
+
 def _is_noted(work: PreparedEvent) -> bool:
     """Whether this attempt gets a row of its own; a first success is in the inbox alone."""
+    if work.is_left and work.request is None:
+        return False
     is_failure = work.outcome.status in (EventStatus.FAILED, EventStatus.DEAD)
     return is_failure or work.attempts > 0 or work.request is not None
 

@@ -1,14 +1,15 @@
 """A prepared event: decoded, failed or scheduled for a retry. Nothing here reads a store."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import orjson
 from celery.exceptions import SoftTimeLimitExceeded
 
-from db.bodies import decompress
+from db.bodies import UnknownDictionaryError, decompress
 from db.queue.attempts import Request
-from db.queue.inbox import Outcome
+from db.queue.inbox import FOR_A_NEWER_WORKER, Outcome
 from db.queue.leases import KILLED
 from domain.decode import Decoded, decode, parse
 from domain.decode.facts import Fact
@@ -23,6 +24,8 @@ CUT = "its list is cut (has_more); the whole one is asked of Stripe"
 CUT_FOR_GOOD = (
     "its list is cut (has_more), and without STRIPE_SECRET_KEY nobody can be asked for the whole"
 )
+# An event that this release cannot read is due again after a quarter of its age, within these.
+LEFT_SECONDS_MIN, LEFT_SECONDS_MAX = 2.0, 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,12 @@ class PreparedEvent:
         """Whether the event had its effect before and has none now, so that its status stays."""
         return self.was is EventStatus.APPLIED and self.outcome.status is not EventStatus.APPLIED
 
+    @property
+    def is_left(self) -> bool:
+        """Whether it is left for a worker of a newer release: then this was no attempt."""
+        is_waiting = self.outcome.status is EventStatus.RECEIVED
+        return is_waiting and self.outcome.note == FOR_A_NEWER_WORKER
+
 
 def prepare(
     delivery: Delivery,
@@ -61,6 +70,8 @@ def prepare(
     own_account: str | None = None,
 ) -> PreparedEvent:
     """Decode a delivery. What cannot be decoded becomes a failed event, never an exception.
+
+    What a newer release compressed is left for one.
 
     `test_mode` is which of Stripe's modes this product serves, `own_account` our Stripe account: an
     event of the other mode or of another account becomes an ignored event and is not looked into.
@@ -81,7 +92,9 @@ def prepare(
         raise  # The task must end; the event did not cause it.
     except Exception as error:  # noqa: BLE001 - a bug in one decoder must not stop the batch.
         unread = Outcome(EventStatus.RECEIVED)
-        return failed(PreparedEvent(delivery, (), unread, attempts, is_stored, source), error)
+        work = PreparedEvent(delivery, (), unread, attempts, is_stored, source)
+        is_newer = isinstance(error, UnknownDictionaryError)
+        return left(work, error) if is_newer else failed(work, error)
     # Made once, with all that is known: a copy costs as much as the event's facts.
     return PreparedEvent(
         delivery, facts, outcome, attempts, is_stored, source, stranger=odd and odd.reason
@@ -105,6 +118,21 @@ def failed(work: PreparedEvent, error: Exception) -> PreparedEvent:
     """The event as one that failed once more; `scheduled` says whether it is tried again."""
     outcome = replace(
         work.outcome, status=EventStatus.FAILED, error=described(error), traceback=traced(error)
+    )
+    return replace(work, facts=(), outcome=outcome)
+
+
+def left(work: PreparedEvent, error: Exception) -> PreparedEvent:
+    """The event as one that only a worker of a newer release can apply; it waits in the inbox.
+
+    The older it is, the more seldom it is looked at: nobody may be there who can read it.
+    """
+    age_seconds = time.time() - work.delivery.received_ms / 1000
+    outcome = Outcome(
+        EventStatus.RECEIVED,
+        note=FOR_A_NEWER_WORKER,
+        error=described(error),
+        retry_in_seconds=min(max(age_seconds / 4, LEFT_SECONDS_MIN), LEFT_SECONDS_MAX),
     )
     return replace(work, facts=(), outcome=outcome)
 

@@ -10,7 +10,7 @@ import telemetry
 from db.queue.leases import Leased
 from db.queue.stream import StreamMessage
 from domain.events import EventStatus
-from workers.pipeline.apply import Applied
+from workers.pipeline.apply import Applied, PreparedEvent
 
 # A full batch would be a line of many kilobytes; the inbox knows every event's outcome and time.
 EVENT_IDS_LOGGED_MAX = 50
@@ -32,7 +32,7 @@ def committed(applied: Applied) -> None:
         {key: count for key, count in finished.items() if key[1] != EventStatus.RECEIVED},
         events=len(works),
         duplicates=duplicates,
-        retries=sum(work.attempts > 0 for work in works),
+        retries=sum(work.attempts > 0 and not work.is_left for work in works),
         delays_seconds=[
             max(0.0, now_ms - work.delivery.received_ms) / 1000
             for work in works
@@ -42,6 +42,9 @@ def committed(applied: Applied) -> None:
     ignored = [work for work in works if work.outcome.status is EventStatus.IGNORED]
     for reason, count in Counter(work.stranger or "type" for work in ignored).items():
         metrics.events_ignored(reason, count)
+    if count := sum(work.is_left for work in works):
+        metrics.events_left(count)
+        log.warning("events left for a worker of a newer release", events=count)
     _log(applied, finished, duplicates)
 
 
@@ -66,8 +69,9 @@ class Drained:
     """What one drain does, and has done so far.
 
     `paused` are the event types that it parks, `own_account` is our Stripe account. `entries` of
-    the stream and `leased` events of the inbox are in hand: not finished yet. `meets_known`: the
-    batch before held many events that the inbox had.
+    the stream and `leased` events of the inbox are in hand: not finished yet. `left` counts events
+    that only a newer release can read. `meets_known`: the batch before held many events that the
+    inbox had.
     """
 
     paused: frozenset[str] = frozenset()
@@ -78,6 +82,7 @@ class Drained:
     ignored: int = 0
     failed: int = 0
     parked: int = 0
+    left: int = 0
     duplicates: int = 0
     batches: int = 0
     is_unfinished: bool = False
@@ -91,10 +96,13 @@ class Drained:
         self.duplicates += len(applied.works) - len(applied.new)
         for work in applied.works:
             if work.delivery.event_id in applied.new:
-                self._count_one(work.outcome.status)
+                self._count_one(work)
 
-    def _count_one(self, status: EventStatus) -> None:
-        if status is EventStatus.APPLIED:
+    def _count_one(self, work: PreparedEvent) -> None:
+        status = work.outcome.status
+        if work.is_left:
+            self.left += 1
+        elif status is EventStatus.APPLIED:
             self.applied += 1
         elif status is EventStatus.IGNORED:
             self.ignored += 1
@@ -110,6 +118,7 @@ class Drained:
                 ignored=self.ignored,
                 failed=self.failed,
                 parked=self.parked,
+                left=self.left,
                 duplicates=self.duplicates,
                 batches=self.batches,
                 duration_ms=round((time.monotonic() - self.started) * 1000, 1),

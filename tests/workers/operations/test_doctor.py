@@ -13,7 +13,9 @@ from sqlalchemy import text
 from db.operations import health
 from db.questions import stripe_turn
 from db.questions.questions import Kind
+from db.queue.formats import Readers
 from db.queue.heartbeat import Heartbeat
+from db.queue.inbox import FOR_A_NEWER_WORKER
 from domain.decode import DECODERS
 from tests.ingest.builders import ENVIRONMENT
 from tests.pipeline import put, work
@@ -112,6 +114,41 @@ def test_failed_events_and_unlinked_money_are_told(context: WorkerContext, run: 
     _, findings = run()
     assert findings["events"][0]["says"] == "1 failed so far"
     assert "events --status failed" in findings["events"][0]["cure"]
+
+
+def test_what_the_workers_read_is_told(redis_client: redis.Redis, run: Run) -> None:
+    """And that the setting holds bodies back."""
+    Readers(redis_client).announce("one")
+    Readers(redis_client).announce("two")
+    _, findings = run(BODY_DICTIONARY="0")
+    (found,) = findings["releases"]
+    assert found["level"] == "ok"
+    assert found["says"].startswith("2 worker(s) read dictionary 32768, BODY_DICTIONARY=0 has")
+    Readers(redis_client).announce("old", 1)
+    _, findings = run()
+    assert "not all of them 32768: bodies are written with the older" in found_of(findings)
+
+
+def found_of(findings: dict[str, list[dict[str, str]]]) -> str:
+    """What is said of releases."""
+    return "; ".join(finding["says"] for finding in findings["releases"])
+
+
+def test_events_of_a_newer_release_are_told(context: WorkerContext, run: Run) -> None:
+    """They wait, and the cure is a worker that reads them."""
+    put(context, [an_event("product.created", {"id": "prod_1"})])
+    drain(context, lambda: None)
+    with context.engine.begin() as connection:
+        connection.execute(
+            text(
+                "UPDATE webhook_events SET status = 'received', next_attempt_at = now(), note = :n"
+            ),
+            {"n": FOR_A_NEWER_WORKER},
+        )
+    _, findings = run()
+    (found,) = findings["releases"]
+    assert found["says"] == "1 events wait for a worker of a newer release, which can read them"
+    assert "start a worker of the release that wrote them" in found["cure"]
 
 
 def test_what_waits_for_stripe_is_told(context: WorkerContext, run: Run) -> None:
