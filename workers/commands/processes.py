@@ -10,7 +10,7 @@ import click
 
 import settings
 import telemetry
-from workers.liveness.announcing import announce
+from workers.liveness.announcing import announce, withdraw
 from workers.liveness.liveness_file import touch, touch_regularly
 from workers.liveness.redis_outage import drain_without_redis, until_back, wait_for_redis
 
@@ -49,16 +49,20 @@ def worker(concurrency: int, liveness_file: Path | None) -> None:
     # Nodes are told apart by name, also several on one machine.
     name = f"worker-{os.getpid()}@{socket.gethostname()}"
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
-    app.worker_main(
-        [
-            "--quiet",
-            "worker",
-            "--pool=prefork",
-            f"--concurrency={concurrency}",
-            f"--hostname={name}",
-            *quiet,
-        ]
-    )
+    try:
+        app.worker_main(
+            [
+                "--quiet",
+                "worker",
+                "--pool=prefork",
+                f"--concurrency={concurrency}",
+                f"--hostname={name}",
+                *quiet,
+            ]
+        )
+    finally:
+        # Celery has a signal for this and does not send it when it is told to end at once.
+        withdraw()
 
 
 @click.command()

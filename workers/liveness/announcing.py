@@ -19,7 +19,7 @@ def announce() -> None:
         Readers(client).announce(consumer_id.own_name())
 
 
-def withdraw(**_signal: object) -> None:
+def withdraw() -> None:
     """Announce the end of this worker, so that nobody has to wait for it to run out."""
     _ends.set()
     with suppress(redis.RedisError, OSError), closing(stream.connect(_url())) as client:
