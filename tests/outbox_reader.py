@@ -4,6 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from flask.testing import FlaskClient
+from sqlalchemy import Engine, text
+
+from tests.ingest.builders import as_user
+
 Json = dict[str, Any]
 
 
@@ -55,3 +60,30 @@ def heard_of(messages: Iterable[Mapping[str, Any]]) -> dict[str, Heard]:
     for message in messages:
         users.setdefault(message["user"], Heard()).hear(message)
     return users
+
+
+def users(engine: Engine) -> set[str]:
+    """Everybody of whom the API has something to show."""
+    query = text(
+        "SELECT user_id FROM token_accounts UNION SELECT user_id FROM customers"
+        " UNION SELECT user_id FROM payments UNION SELECT user_id FROM subscriptions"
+    )
+    with engine.connect() as connection:
+        return {user for user in connection.execute(query).scalars() if user}
+
+
+def shown(api: FlaskClient, user: str) -> Heard:
+    """What the API says of a user, as somebody who heard everything would know it."""
+
+    def items(path: str) -> dict[str, Any]:
+        answer = api.get(f"{path}?limit=200", headers=as_user(user)).get_json()
+        return {item["id"]: item for item in answer["items"]}
+
+    balance = api.get("/billing/tokens/", headers=as_user(user)).get_json()
+    payments = items("/billing/payments/")
+    return Heard(
+        balance=balance if balance["updated_at"] else None,
+        subscriptions=items("/billing/subscriptions/"),
+        payments={key: item for key, item in payments.items() if item["status"] != "pending"},
+        access=decided(api.get("/billing/access/", headers=as_user(user)).get_json()),
+    )

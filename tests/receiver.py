@@ -21,8 +21,9 @@ CLOCK_OFF_SECONDS = 0
 class Receiver:
     """What was heard, and how the next messages are answered.
 
-    `behavior` is `well`, `hang`, `redirect`, `endless`, `cut` or a status; `poison` is a user for
-    whom it always answers 500. With a `secret` only what verifies is heard.
+    `behavior` is `well`, `hang`, `redirect`, `endless`, `cut`, `die` (it hears, and ends without an
+    answer) or a status; `poison` is a user for whom it always answers 500. With a `secret` only
+    what verifies is heard.
     """
 
     url: str = ""
@@ -46,7 +47,7 @@ class Receiver:
         message = orjson.loads(body)
         if message["user"] == self.poison:
             return "500"
-        if self.behavior in ("well", "endless"):
+        if self.behavior in ("well", "endless", "die"):
             self.headers.append(headers)
             self.ids.append(headers["webhook-id"])
             self.heard.append(message)
@@ -87,6 +88,8 @@ def _answer(handler: BaseHTTPRequestHandler, receiver: Receiver, how: str) -> No
     try:
         if how == "hang":
             time.sleep(receiver.hang_seconds)
+        elif how == "die":
+            handler.close_connection = True
         elif how == "redirect":
             handler.send_response(307)
             handler.send_header("location", receiver.url)

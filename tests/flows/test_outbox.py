@@ -24,8 +24,8 @@ from sandbox.simulate.engine import Event
 from sandbox.simulate.plans import SAMPLE_PLANS, read_file
 from sandbox.simulate.play import play
 from sandbox.simulate.versions import BY_CHOICE
-from tests.ingest.builders import ENVIRONMENT, as_user
-from tests.outbox_reader import Heard, decided, heard_of
+from tests.ingest.builders import ENVIRONMENT
+from tests.outbox_reader import Heard, heard_of, shown, users
 from tests.pipeline import a_delivery, a_worker_context, empty
 from workers.commands.catalogue import load_file
 from workers.context import WorkerContext
@@ -79,33 +79,6 @@ def messages(engine: Engine) -> list[dict[str, Any]]:
     with engine.connect() as connection:
         rows = connection.execute(query).mappings()
         return [orjson.loads(orjson.dumps(Written(**row).as_json())) for row in rows]
-
-
-def users(engine: Engine) -> set[str]:
-    """Everybody of whom the API has something to show."""
-    query = text(
-        "SELECT user_id FROM token_accounts UNION SELECT user_id FROM customers"
-        " UNION SELECT user_id FROM payments UNION SELECT user_id FROM subscriptions"
-    )
-    with engine.connect() as connection:
-        return {user for user in connection.execute(query).scalars() if user}
-
-
-def shown(api: FlaskClient, user: str) -> Heard:
-    """What the API says of a user, as somebody who heard everything would know it."""
-
-    def items(path: str) -> dict[str, Any]:
-        answer = api.get(f"{path}?limit=200", headers=as_user(user)).get_json()
-        return {item["id"]: item for item in answer["items"]}
-
-    balance = api.get("/billing/tokens/", headers=as_user(user)).get_json()
-    payments = items("/billing/payments/")
-    return Heard(
-        balance=balance if balance["updated_at"] else None,
-        subscriptions=items("/billing/subscriptions/"),
-        payments={key: item for key, item in payments.items() if item["status"] != "pending"},
-        access=decided(api.get("/billing/access/", headers=as_user(user)).get_json()),
-    )
 
 
 def check(context: WorkerContext, api: FlaskClient) -> None:
