@@ -45,14 +45,17 @@ def product(chromium: str) -> Iterator[Product]:
     with tempfile.TemporaryDirectory(prefix="billing-browser-") as name:
         directory = Path(name)
         directory.chmod(0o711)  # The engines' user passes through, and sees nothing.
-        port = free_port()
+        port, frontend_port = free_port(), free_port()
+        frontend = f"http://localhost:{frontend_port}"
         log = directory / "up.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, ROOT / "manage.py", "up", "--data", name, "--port", str(port)],
                 cwd=name,  # A developer's own .env is in the project, not here.
                 env={
-                    key: value for key, value in os.environ.items() if not key.startswith(FOREIGN)
+                    **{key: at for key, at in os.environ.items() if not key.startswith(FOREIGN)},
+                    "CORS_ORIGINS": frontend,
+                    "ALLOWED_REDIRECT_ORIGINS": frontend,
                 },
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -60,7 +63,9 @@ def product(chromium: str) -> Iterator[Product]:
         try:
             _wait(process, log)
             written = dotenv_values(directory / "dev.env", interpolate=False)
-            yield Product(f"http://127.0.0.1:{port}", written["STRIPE_API_BASE"] or "")
+            yield Product(
+                f"http://127.0.0.1:{port}", written["STRIPE_API_BASE"] or "", frontend_port
+            )
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(STOP_SECONDS)

@@ -21,6 +21,8 @@ class Product:
 
     base_url: str
     stripe_url: str
+    # On `localhost`, where a frontend of a test is let in from; nothing listens there by itself.
+    frontend_port: int
 
 
 @dataclass(frozen=True, slots=True)
