@@ -11,7 +11,6 @@ from celery_config import app
 from workers.context import context
 from workers.hearing import deliver
 from workers.liveness import announcing, celery_watchdog
-from workers.liveness.redis_outage import start_watch
 from workers.pipeline.drain import drain as drain_all
 from workers.questions import own_account, turn
 from workers.questions.asking import ask_stripe
@@ -116,8 +115,7 @@ def make_up(**_sender: object) -> None:
 
 @worker_ready.connect  # type: ignore[untyped-decorator]  # As above.
 def begin_watching(**_sender: object) -> None:
-    """Watch Redis and Celery from the main process, announce what it reads, tell destinations."""
-    start_watch()
+    """Watch Celery from the main process, announce what it reads, tell destinations."""
     celery_watchdog.start_watch()
     announcing.start_announcing()
     deliver.start()

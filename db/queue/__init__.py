@@ -11,6 +11,7 @@ __all__ = [
     "inbox",
     "inbox_reads",
     "leases",
+    "movement",
     "pauses",
     "servers",
     "stream",

@@ -127,7 +127,7 @@ COMMANDS = {
     ),
     "drain_inbox": Command(
         "workers.commands.processes:drain_inbox",
-        "Apply what waits in the inbox while Redis is away. Workers run it themselves.",
+        "Apply what waits while the broker does not work. Workers run it themselves.",
     ),
     "web": Command(
         "ingest.server:web",

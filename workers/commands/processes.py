@@ -10,9 +10,9 @@ import click
 
 import settings
 import telemetry
+from workers.liveness import standstill
 from workers.liveness.announcing import announce, withdraw
 from workers.liveness.liveness_file import touch, touch_regularly
-from workers.liveness.redis_outage import drain_without_redis, until_back, wait_for_redis
 
 NEEDS = ("database_url", "redis_url")
 LIVENESS_FILE = click.option(
@@ -37,7 +37,10 @@ def worker(concurrency: int, liveness_file: Path | None) -> None:
     configured = settings.load(needs=NEEDS)
     telemetry.configure(configured.log_format, "worker", level=configured.log_level)
     telemetry.catch_uncaught()
-    wait_for_redis(drain_without_redis)
+    standstill.wait_for_redis(
+        lambda: standstill.drain_aside("redis takes no writes", until="redis")
+    )
+    standstill.start_watch()
     announce()
     from celery.platforms import SecurityWarning  # noqa: PLC0415 - slow, and only needed here.
 
@@ -106,13 +109,19 @@ def migrate() -> None:
 
 
 @click.command(hidden=True)
-def drain_inbox() -> None:
-    """Apply what waits until Redis takes writes again. Workers run this by themselves."""
+@click.option("--until", type=click.Choice(["redis", "sweeps"]), default="redis")
+@click.option("--parent", type=int, help="End when this process has ended.")
+def drain_inbox(until: str, parent: int | None) -> None:
+    """Apply what waits until Redis is back, or sweeps are too. Workers run this by themselves."""
     configured = settings.load(needs=NEEDS)
     telemetry.configure(configured.log_format, "worker", level=configured.log_level)
+    from db.queue.heartbeat import Heartbeat  # noqa: PLC0415 - as for the worker.
+    from db.queue.stream import connect  # noqa: PLC0415 - as above.
     from workers.context import context  # noqa: PLC0415 - as above.
     from workers.pipeline.drain import drain  # noqa: PLC0415 - as for the worker.
 
     worker_context = context()
     # Without wake-ups nobody helps out: this process goes on until nothing is left.
-    until_back(worker_context.events.takes_writes, lambda: drain(worker_context, lambda: None))
+    heartbeat = Heartbeat(connect(configured.redis_url))
+    back = standstill.Return(worker_context.events, heartbeat, until=until, parent=parent)
+    standstill.until_back(back.is_complete, lambda: drain(worker_context, lambda: None))

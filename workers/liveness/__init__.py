@@ -1,3 +1,3 @@
-"""Liveness: which processes have ended, and what is done when Celery or Redis stands still."""
+"""Liveness: which processes have ended, and what is done when nothing moves."""
 
-__all__ = ["announcing", "celery_watchdog", "consumer_id", "liveness_file", "redis_outage"]
+__all__ = ["announcing", "celery_watchdog", "consumer_id", "liveness_file", "standstill"]
