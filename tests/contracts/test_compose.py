@@ -22,7 +22,7 @@ from dev.up.postgres import DISCREET, SETTINGS
 from dev.up.suppliers import valkey_server
 from ingest.intake.durability import DurabilityCheck
 from workers.commands.command_line import command_line
-from workers.operations.doctor import LOCKS_PER_TRANSACTION_MIN
+from workers.operations.database_checks import LOCKS_PER_TRANSACTION_MIN
 
 # PyYAML ships no types.
 yaml: Any = importlib.import_module("yaml")

@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from db.checkout.second_plans import second_plans
 from db.engine import make_engine
-from db.operations import health, loose_ends
+from db.operations import loose_ends
 from db.outbox import destinations
 from db.questions import questions, stripe_turn
 from db.queue import backlog, inbox_reads, stream
@@ -18,7 +18,7 @@ from db.queue.heartbeat import Heartbeat
 from domain.decode import DECODERS
 from settings import Settings
 from stripe_gateway import StripeKeyRefused, StripeUnavailable, open_gateway
-from workers.operations import redis_checks, release_checks
+from workers.operations import database_checks, redis_checks, release_checks
 from workers.operations.findings import Finding, Level
 
 # Above this age something that waits is not just busy.
@@ -26,7 +26,6 @@ LAG_SECONDS_MAX = 60
 HEARTBEAT_SECONDS_MAX = 30
 # Most questions are answered within a minute.
 QUESTION_SECONDS_MAX = 3_600
-LOCKS_PER_TRANSACTION_MIN = 256
 # A line names so many; `check_subscription_status` names all.
 _NAMED_MAX = 5
 
@@ -34,10 +33,10 @@ _NAMED_MAX = 5
 def examine(settings: Settings) -> Iterator[Finding]:
     """Every finding, one after the other; nothing is changed."""
     yield from _keys(settings)
-    engine = make_engine(settings, pool_size=1, application_name="fiko-doctor")
+    engine = make_engine(settings, pool_size=1, application_name="fiko-doctor", guarded=False)
     client = stream.connect(settings.redis_url, timeout_seconds=2.0)
     try:
-        yield from _answered("database", lambda: _database(engine))
+        yield from _answered("database", lambda: database_checks.look(engine, settings))
         yield from _answered("redis", lambda: redis_checks.look(client, settings))
         yield from _answered("redis", lambda: redis_checks.history(engine, settings))
         yield from _answered("subscriptions", lambda: _subscriptions(engine))
@@ -92,25 +91,6 @@ def _keys(settings: Settings) -> Iterator[Finding]:
     if not (settings.jwt_secret or settings.jwt_jwks_url):
         cure = "set JWT_SECRET or JWT_JWKS_URL"
         yield Finding("tokens", Level.FAIL, "nobody's token can be checked", cure)
-
-
-def _database(engine: Engine) -> list[Finding]:
-    with engine.connect() as connection:
-        found = health.ask(connection)
-    findings = [Finding("database", Level.OK, f"PostgreSQL {found.server}")]
-    if found.revision != found.newest_revision:
-        says = f"schema at {found.revision or 'nothing'}, newest is {found.newest_revision}"
-        findings.append(Finding("schema", Level.FAIL, says, "run the migrations (`migrate`)"))
-    if "off" in (found.synchronous_commit, found.fsync):
-        cure = "set synchronous_commit and fsync to on"
-        findings.append(Finding("database", Level.FAIL, "commits may be lost in a crash", cure))
-    if found.locks_per_transaction < LOCKS_PER_TRANSACTION_MIN:
-        says = f"max_locks_per_transaction is {found.locks_per_transaction}"
-        cure = f"set it to {LOCKS_PER_TRANSACTION_MIN} or more"
-        findings.append(Finding("database", Level.WARN, says, cure))
-    level = Level.OK if found.plans else Level.WARN
-    findings.append(Finding("catalogue", level, f"{found.plans} active plans", "run load_plans"))
-    return findings
 
 
 def _subscriptions(engine: Engine) -> list[Finding]:

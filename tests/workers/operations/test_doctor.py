@@ -47,7 +47,7 @@ def context(
     ask = health.ask
     # The engine of the tests does not wait for its disk, which is what a test below is about.
     monkeypatch.setattr(
-        "workers.operations.doctor.health.ask",
+        "db.operations.health.ask",
         lambda connection: replace(ask(connection), fsync="on", synchronous_commit="on"),
     )
     return context
@@ -327,3 +327,41 @@ def test_not_all_users_with_two_plans_are_named(context: WorkerContext, run: Run
     assert finding["says"].startswith("7 user(s) pay")
     assert "user_4" in finding["says"]
     assert finding["says"].endswith(" and 2 more")
+
+
+def test_limits_that_are_not_in_force_are_told(context: WorkerContext, run: Run) -> None:
+    """Behind a pooler a session asks for none, and its role has none here."""
+    del context
+    result, findings = run(DATABASE_POOLER="True")
+    assert result.exit_code == 1
+    [limits] = findings["database limits"]
+    assert limits["level"] == "fail"
+    assert "statement_timeout is 0 and should be 5000" in limits["says"]
+    assert "deploy/app_role.sql" in limits["cure"]
+    assert "database limits" not in run(DATABASE_POOLER="False")[1]
+
+
+def test_copies_that_nobody_makes_are_told(context: WorkerContext, run: Run) -> None:
+    """The product would refuse this server, so doctor has to look at it all the same."""
+    del context
+    result, findings = run(DATABASE_COPIES="1")
+    assert result.exit_code == 1
+    assert findings["database"][0]["level"] == "ok"
+    [copies] = findings["database copies"]
+    assert copies["says"].startswith("0 standby(s) must confirm a commit, 1 wanted")
+
+
+def test_a_primary_of_yesterday_is_told(
+    context: WorkerContext, redis_client: redis.Redis, run: Run
+) -> None:
+    """With what to do, also where it is the right one after all."""
+    with context.engine.connect() as connection:
+        asked = text("SELECT system_identifier FROM pg_control_system()")
+        system = connection.execute(asked).scalar_one()
+    redis_client.zadd("billing:timelines", {str(system): 7})
+    result, findings = run()
+    assert result.exit_code == 1
+    assert "on timeline 1, another was promoted to 7" in findings["database"][-1]["says"]
+    assert "billing:timelines" in findings["database"][-1]["cure"]
+    redis_client.delete("billing:timelines")
+    assert run()[1]["database"][-1]["level"] == "ok"
