@@ -26,6 +26,8 @@ import settings as product
 import telemetry
 
 QUEUE = "billing"
+# Of another name than the classic queue that releases before 0.3 declared: a queue keeps its type.
+QUORUM_QUEUE = "billing-quorum"
 DRAIN = "workers.tasks.drain"
 SWEEP = "workers.tasks.sweep"
 SWEEP_SECONDS = 2.0
@@ -60,6 +62,9 @@ SWEEP_EXPIRES_SECONDS = 60
 # The lock of a scheduler that was killed ends after this long.
 BEAT_LOCK_SECONDS = 10
 
+# A RabbitMQ that says nothing for twice as long is left for the next of the list.
+HEARTBEAT_SECONDS = 2.0
+_RABBITMQ = "amqp"
 _REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+sentinel")
 _WORKER_SOCKETS = {"socket_timeout": 3, "socket_connect_timeout": 2}
 # Whoever sends a wake-up has a request to answer, and the sweep to fall back on.
@@ -73,22 +78,50 @@ def make_app(settings: product.Settings, *, publisher: bool = False) -> Celery:
         **_task_options(),
         **_worker_options(),
         **_broker_options(settings.celery_broker_url, publisher=publisher),
+        **_queue_options(settings),
         **_beat_options(settings),
     )
     return app
+
+
+def is_rabbitmq(broker_url: str) -> bool:
+    """Whether this broker, or list of brokers, speaks AMQP."""
+    return broker_url.startswith(_RABBITMQ)
+
+
+def queue_of(settings: product.Settings) -> str:
+    """The queue that all tasks go through."""
+    is_quorum = is_rabbitmq(settings.celery_broker_url) and settings.celery_queue_type == "quorum"
+    return QUORUM_QUEUE if is_quorum else QUEUE
+
+
+def _queue_options(settings: product.Settings) -> dict[str, Any]:
+    """The queue, and on RabbitMQ its type and a consumer for it."""
+    # Each of several brokers is tried once, at once.
+    others = settings.celery_broker_url.count(";")
+    at_once = {"interval_start": 0, "interval_step": 0, "interval_max": 0}
+    options: dict[str, Any] = {
+        "task_default_queue": queue_of(settings),
+        "task_publish_retry_policy": {"max_retries": others, **at_once},
+    }
+    if is_rabbitmq(settings.celery_broker_url):
+        options |= {
+            "task_default_queue_type": settings.celery_queue_type,
+            "broker_heartbeat": HEARTBEAT_SECONDS,
+            "worker_consumer": "workers.rabbitmq:Consumer",
+        }
+    return options
 
 
 def _task_options() -> dict[str, Any]:
     return {
         "accept_content": ["json"],
         "task_serializer": "json",
-        "task_default_queue": QUEUE,
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
         "task_ignore_result": True,
         "task_soft_time_limit": SOFT_TIME_LIMIT_SECONDS,
         "task_time_limit": TIME_LIMIT_SECONDS,
-        "task_publish_retry_policy": {"max_retries": 0},
     }
 
 
@@ -125,6 +158,10 @@ def _broker_options(broker_url: str, *, publisher: bool) -> dict[str, Any]:
             "health_check_interval": 3,
             **sockets,
         }
+    if is_rabbitmq(broker_url):
+        # Without these a RabbitMQ that hangs holds up whoever asks it, without bound.
+        seconds = sockets["socket_timeout"]
+        options["broker_transport_options"] = {"read_timeout": seconds, "write_timeout": seconds}
     if product.is_sentinel(broker_url):
         named = product.parse_sentinels(broker_url)
         options["broker_transport_options"] |= {

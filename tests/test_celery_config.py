@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 from celery.app.defaults import SETTING_KEYS
+from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu.exceptions import OperationalError
 
 import celery_config
 import settings
+from workers.rabbitmq import Consumer
 
 Configured = Callable[..., settings.Settings]
 
@@ -54,7 +56,7 @@ def test_rabbitmq_is_given_no_option_of_redis(configured: Configured) -> None:
     """It would refuse to connect with them; the clock's lock stays in Redis."""
     found = configured(REDIS_URL="redis://h", CELERY_BROKER_URL="amqp://h//")
     app = celery_config.make_app(found)
-    assert app.conf.broker_transport_options == {}
+    assert app.conf.broker_transport_options == {"read_timeout": 3, "write_timeout": 3}
     assert app.conf.redbeat_redis_url == "redis://h"
 
 
@@ -91,3 +93,23 @@ def test_importing_it_reads_no_settings(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("PORT", "8000")
     assert module.app is module.app
     assert not hasattr(module, "nothing")
+
+
+def test_rabbitmq_has_a_quorum_queue_unless_another_is_wanted(configured: Configured) -> None:
+    """Of a name of its own, because a queue keeps the type that it was declared with."""
+    several = {"REDIS_URL": "redis://h", "CELERY_BROKER_URL": "amqp://q1//;amqp://q2//"}
+    quorum = celery_config.make_app(configured(**several))
+    assert quorum.conf.broker_url == "amqp://q1//;amqp://q2//"
+    [(name, queue)] = quorum.amqp.queues.items()
+    assert (name, queue.queue_arguments) == ("billing-quorum", {"x-queue-type": "quorum"})
+    classic = celery_config.make_app(configured(**several, CELERY_QUEUE_TYPE="classic"))
+    [(name, queue)] = classic.amqp.queues.items()
+    assert (name, queue.queue_arguments) == ("billing", None)
+    by_redis = celery_config.make_app(configured(REDIS_URL="redis://h"))
+    assert list(by_redis.amqp.queues) == ["billing"]
+
+
+def test_the_consumer_of_rabbitmq_has_every_step_but_delayed_delivery() -> None:
+    """Celery may have others in its next release."""
+    left_out = set(CeleryConsumer.Blueprint.default_steps) - set(Consumer.Blueprint.default_steps)
+    assert left_out == {"celery.worker.consumer.delayed_delivery:DelayedDelivery"}

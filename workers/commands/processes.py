@@ -2,9 +2,12 @@
 
 import os
 import socket
+import sys
 import threading
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -52,6 +55,7 @@ def worker(concurrency: int, liveness_file: Path | None) -> None:
     # Nodes are told apart by name, also several on one machine.
     name = f"worker-{os.getpid()}@{socket.gethostname()}"
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+    exit_code = _exit_code_to_be()
     try:
         app.worker_main(
             [
@@ -63,9 +67,26 @@ def worker(concurrency: int, liveness_file: Path | None) -> None:
                 *quiet,
             ]
         )
+        if exit_code():
+            # Celery has given up, as on a queue of another type, and will again when restarted.
+            standstill.drain_aside("celery has ended", until="once")
     finally:
         # Celery has a signal for this and does not send it when it is told to end at once.
         withdraw()
+    sys.exit(exit_code())
+
+
+def _exit_code_to_be() -> Callable[[], int]:
+    """What Celery's worker, yet to be made, ends with; Celery's own command keeps it to itself."""
+    from celery.signals import worker_init  # noqa: PLC0415 - as for the worker.
+
+    made: list[Any] = []
+
+    def remember(sender: object, **_rest: object) -> None:
+        made.append(sender)
+
+    worker_init.connect(remember, weak=False)
+    return lambda: int(made[-1].exitcode or 0) if made else 0
 
 
 @click.command()
@@ -109,10 +130,10 @@ def migrate() -> None:
 
 
 @click.command(hidden=True)
-@click.option("--until", type=click.Choice(["redis", "sweeps"]), default="redis")
+@click.option("--until", type=click.Choice(["redis", "sweeps", "once"]), default="redis")
 @click.option("--parent", type=int, help="End when this process has ended.")
 def drain_inbox(until: str, parent: int | None) -> None:
-    """Apply what waits until Redis is back, or sweeps are too. Workers run this by themselves."""
+    """Apply what waits: once, or until Redis or sweeps are back. Workers run this themselves."""
     configured = settings.load(needs=NEEDS)
     telemetry.configure(configured.log_format, "worker", level=configured.log_level)
     from db.queue.heartbeat import Heartbeat  # noqa: PLC0415 - as for the worker.

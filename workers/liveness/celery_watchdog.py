@@ -4,7 +4,7 @@ When a connection to Redis breaks while Celery acknowledges a message, Celery ma
 connection on which it receives: it is alive and idle, and never receives a message again. So the
 worker's main process watches itself. Messages that wait while none is received for longer than
 any task may take are proof. The proof is sooner where the worker runs no task. The watchdog ends
-nothing while Redis is away or the queue is empty.
+nothing while the broker is away or the queue is empty.
 """
 
 import os
@@ -22,6 +22,7 @@ import celery_config
 import settings
 import telemetry
 from db.queue import stream
+from workers.rabbitmq import QueueLength
 
 INTERVAL_SECONDS = 2.0
 # Both processes of the pool may be busy for a whole hard time limit; after that one must be free.
@@ -48,8 +49,8 @@ class Reception:
     def is_lost(self, waiting: int | None, in_hand: int) -> bool:
         """Whether Celery receives nothing any more, given how many messages wait and tasks run.
 
-        Ask at a steady interval. `waiting` is None where Redis did not answer. That is no proof,
-        but the count goes on: Celery may have stopped at the first of several short outages.
+        Ask at a steady interval. `waiting` is None where the broker did not answer. That proves
+        nothing, but the count goes on: Celery may have stopped at the first of several outages.
         """
         if waiting is None:
             return False
@@ -62,15 +63,11 @@ task_received.connect(_reception.message_received, weak=False)
 
 
 def start_watch() -> None:
-    """Start the thread that watches this process; only where the broker is a Redis."""
-    url = settings.load(needs=("redis_url",)).celery_broker_url
-    if not url.startswith(("redis", "unix")):
-        return
-    client = stream.connect(url)
+    """Start the thread that watches this process."""
     threading.Thread(
         target=watch,
         args=(
-            lambda: client.llen(celery_config.QUEUE),
+            _question(settings.load(needs=("redis_url",))),
             lambda: len(state.active_requests),
             _reception,
             _restart,
@@ -78,6 +75,15 @@ def start_watch() -> None:
         name="celery-watchdog",
         daemon=True,
     ).start()
+
+
+def _question(configured: settings.Settings) -> Callable[[], int]:
+    """Asks the broker how many messages wait."""
+    url = configured.celery_broker_url
+    if celery_config.is_rabbitmq(url):
+        return QueueLength(configured).ask
+    client = stream.connect(url)
+    return lambda: int(client.llen(celery_config.QUEUE))
 
 
 def watch(
@@ -99,7 +105,7 @@ def watch(
 def _answered(waiting: Callable[[], int]) -> int | None:
     with suppress(redis.RedisError, OSError):
         return waiting()
-    return None  # Redis is away, so nobody knows what waits.
+    return None  # The broker is away, so nobody knows what waits.
 
 
 def _restart() -> None:

@@ -157,14 +157,15 @@ def watch(
 def drain_aside(reason: str, *, until: str) -> None:
     """Run `drain_inbox` in a process of its own; return when it has ended.
 
-    It ends when Redis takes writes again, or (`until` is `sweeps`) when sweeps run again too.
+    It ends when Redis takes writes again, or (`until` is `sweeps`) when sweeps run again too, or
+    (`once`) when nothing is left.
     """
     log.warning("events are drained without the broker", reason=reason)
     subprocess.run(  # noqa: S603 - ours.
         [sys.executable, str(_MANAGE), *("drain_inbox", "--until", until), *_own_pid()],
         check=False,
     )
-    log.info("the broker does its work again")
+    log.info("the drain without the broker is over")
 
 
 def _own_pid() -> tuple[str, str]:
@@ -197,7 +198,7 @@ class Return:
         """`parent` is the process whose end is the end of this too."""
         self._events = events
         self._heartbeat = heartbeat
-        self._needs_sweeps = until == "sweeps"
+        self._until = until
         self._first: int | None = None
         self._parent = parent
 
@@ -206,11 +207,13 @@ class Return:
 
         It is over as well when the worker that began this has ended.
         """
+        if self._until == "once":
+            return True
         if self._parent is not None and os.getppid() != self._parent:
             return True
         if not self._events.takes_writes():
             return False
-        return not self._needs_sweeps or self._has_swept()
+        return self._until != "sweeps" or self._has_swept()
 
     def _has_swept(self) -> bool:
         try:

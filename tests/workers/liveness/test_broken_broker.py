@@ -59,8 +59,9 @@ def test_a_broken_broker_keeps_no_event(
         assert wait_until(lambda: "user_2" in balances(context.engine)) < 6
         aside = [child for child in psutil.Process(worker.pid).children() if is_aside(child)]
         assert aside
-    # It ends with its worker.
-    wait_until(lambda: not any(child.is_running() for child in aside))
+        worker.kill()
+        # It ends with its worker.
+        wait_until(lambda: not any(child.is_running() for child in aside))
 
 
 def is_aside(process: psutil.Process) -> bool:

@@ -226,4 +226,5 @@ def test_it_is_over_when_sweeps_run_again(redis_client: redis.Redis) -> None:
     assert back.is_complete()
     assert Return(events, beat, until="sweeps", parent=os.getppid() + 1).is_complete()
     away = connect("redis://127.0.0.1:1/0")
+    assert Return(EventStream(away), Heartbeat(away), until="once").is_complete()
     assert not Return(EventStream(away), Heartbeat(away), until="redis").is_complete()
