@@ -10,7 +10,7 @@ import telemetry
 from celery_config import app
 from workers.context import context
 from workers.hearing import deliver
-from workers.liveness import announcing, celery_watchdog
+from workers.liveness import celery_watchdog
 from workers.pipeline.drain import drain as drain_all
 from workers.questions import own_account, turn
 from workers.questions.asking import ask_stripe
@@ -115,7 +115,6 @@ def make_up(**_sender: object) -> None:
 
 @worker_ready.connect  # type: ignore[untyped-decorator]  # As above.
 def begin_watching(**_sender: object) -> None:
-    """Watch Celery from the main process, announce what it reads, tell destinations."""
+    """Watch Celery from the main process, and tell destinations."""
     celery_watchdog.start_watch()
-    announcing.start_announcing()
     deliver.start()

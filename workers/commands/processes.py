@@ -14,7 +14,7 @@ import click
 import settings
 import telemetry
 from workers.liveness import standstill
-from workers.liveness.announcing import announce, withdraw
+from workers.liveness.announcing import announce, start_announcing, withdraw
 from workers.liveness.liveness_file import touch, touch_regularly
 
 NEEDS = ("database_url", "redis_url")
@@ -43,8 +43,23 @@ def worker(concurrency: int, liveness_file: Path | None) -> None:
     standstill.wait_for_redis(
         lambda: standstill.drain_aside("redis takes no writes", until="redis")
     )
-    standstill.start_watch()
     announce()
+    # Both go on while Celery waits for its broker: events are applied meanwhile.
+    start_announcing()
+    standstill.start_watch()
+    try:
+        exit_code = _run_celery(concurrency)
+        if exit_code:
+            # Celery has given up, as on a queue of another type, and will again when restarted.
+            standstill.drain_aside("celery has ended", until="once")
+    finally:
+        # Celery has a signal for this and does not send it when it is told to end at once.
+        withdraw()
+    sys.exit(exit_code)
+
+
+def _run_celery(concurrency: int) -> int:
+    """Run Celery's worker until it ends; returns what it ends with."""
     from celery.platforms import SecurityWarning  # noqa: PLC0415 - slow, and only needed here.
 
     from celery_config import app  # noqa: PLC0415 - it reads the settings, which are checked by now.
@@ -56,24 +71,17 @@ def worker(concurrency: int, liveness_file: Path | None) -> None:
     name = f"worker-{os.getpid()}@{socket.gethostname()}"
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     exit_code = _exit_code_to_be()
-    try:
-        app.worker_main(
-            [
-                "--quiet",
-                "worker",
-                "--pool=prefork",
-                f"--concurrency={concurrency}",
-                f"--hostname={name}",
-                *quiet,
-            ]
-        )
-        if exit_code():
-            # Celery has given up, as on a queue of another type, and will again when restarted.
-            standstill.drain_aside("celery has ended", until="once")
-    finally:
-        # Celery has a signal for this and does not send it when it is told to end at once.
-        withdraw()
-    sys.exit(exit_code())
+    app.worker_main(
+        [
+            "--quiet",
+            "worker",
+            "--pool=prefork",
+            f"--concurrency={concurrency}",
+            f"--hostname={name}",
+            *quiet,
+        ]
+    )
+    return exit_code()
 
 
 def _exit_code_to_be() -> Callable[[], int]:
