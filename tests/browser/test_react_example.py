@@ -99,13 +99,15 @@ def errors_of(page: Page) -> list[str]:
 def test_the_example_changes_without_being_loaded_anew(
     product: Product, context: BrowserContext, example: Build
 ) -> None:
-    """A purchase and a debit made elsewhere are shown by the hooks, on one stream."""
+    """A purchase, what it unlocks and a debit made elsewhere are shown, on one stream."""
     page = context.new_page()
     errors = errors_of(page)
     shop = Shop(product, page)
     streams, balances = shop.asked("/billing/stream/"), shop.asked("/billing/tokens/")
+    accesses = shop.asked("/billing/access/")
     page.goto(example("rea"))
     expect(page.get_by_text("0 tokens", exact=True)).to_be_visible()
+    expect(page.get_by_text("seats: no.")).to_be_visible()
     page.evaluate("window.stays = true")
     buyer = Shop(product, context.new_page())
     buyer.enter("rea")
@@ -114,10 +116,11 @@ def test_the_example_changes_without_being_loaded_anew(
     buyer.expect_complete("10,000 tokens are yours")
     expect(page.get_by_text("10,000 tokens", exact=True).first).to_be_visible()
     expect(page.get_by_text("Pro monthly: active")).to_be_visible()
+    expect(page.get_by_text("seats: 5")).to_be_visible()
     buyer.page.get_by_role("button", name="Spend").click()
     expect(page.get_by_text("9,900 tokens", exact=True)).to_be_visible()
     assert page.evaluate("window.stays")
-    assert (len(streams), len(balances)) == (1, 1), "asked once, then told"
+    assert (len(streams), len(balances), len(accesses)) == (1, 1, 1), "asked once, then told"
     assert errors == []
 
 
