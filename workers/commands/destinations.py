@@ -148,7 +148,7 @@ def state_of(destination: Destination) -> str:
 @contextmanager
 def _engine() -> Iterator[Engine]:
     configured = settings.load(needs=("database_url",))
-    engine = make_engine(configured.database_url, pool_size=1, application_name="fiko-destinations")
+    engine = make_engine(configured, pool_size=1, application_name="fiko-destinations")
     try:
         yield engine
     except BillingError as error:

@@ -217,9 +217,7 @@ def _assign(connection: Connection) -> list[Destination] | None:
 def start() -> None:
     """Tell destinations from a thread of this process; it ends with the process."""
     configured = settings.load(needs=("database_url",))
-    engine = make_engine(
-        configured.database_url, pool_size=_CONNECTIONS, application_name="fiko-hearing"
-    )
+    engine = make_engine(configured, pool_size=_CONNECTIONS, application_name="fiko-hearing")
     threading.Thread(
         target=run,
         args=(lambda: _run(engine, allow_private=configured.destinations_allow_private),),
