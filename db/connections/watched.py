@@ -68,8 +68,8 @@ class _Watch:
                 self._thread.start()
 
     def _go_on(self) -> None:
-        while True:
-            time.sleep(_LOOK_EVERY_SECONDS)
+        never = threading.Event()
+        while not never.wait(_LOOK_EVERY_SECONDS):
             now = time.monotonic()
             for key, (until, cut) in list(self._waiting.items()):
                 if until < now and key in self._waiting:
