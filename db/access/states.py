@@ -16,7 +16,9 @@ from sqlalchemy import Connection, Row, text
 
 from db.access.held import held_by
 from domain.access.access import Access, access
+from domain.access.limits import features_of
 from domain.catalogue.plans import Catalogue
+from domain.payments.derivation import Payment
 from domain.working_set import Derived, Touched, WorkingSet
 
 
@@ -78,22 +80,26 @@ def watching(
         yield changed
         return
     reports, payers = touched.subscriptions, touched.owners
-    users = owners(connection, reports, payers) | _package_holders(working_set, derived)
+    users = owners(connection, reports, payers) | _package_holders(working_set, derived, catalogue)
     yield changed
     users |= owners(connection, reports, payers)
     changed += look_at(connection, users, catalogue)
 
 
-def _package_holders(working_set: WorkingSet, derived: Derived) -> set[str]:
-    """Who had or has a package by a payment that is another now."""
+def _package_holders(working_set: WorkingSet, derived: Derived, catalogue: Catalogue) -> set[str]:
+    """Who had or has a package with features by a payment that is another now."""
     holders = set()
     for object_id, root_id in derived.roots.items():
         was = working_set.payments.get(object_id)
         now = derived.payments[root_id] if object_id == root_id else None
-        held = [payment for payment in (was, now) if payment and payment.packages]
+        held = [payment for payment in (was, now) if payment and _unlocks(payment, catalogue)]
         if held and was != now:
             holders |= {payment.user_id for payment in held if payment.user_id}
     return holders
+
+
+def _unlocks(payment: Payment, catalogue: Catalogue) -> bool:
+    return any(features_of(plan_id, catalogue) for plan_id in payment.packages)
 
 
 def look_soon(connection: Connection, user_ids: Collection[str]) -> None:
