@@ -43,7 +43,8 @@ def _line_kept(line: Line) -> list[Any]:
 
 
 def _line_from(kept: Sequence[Any]) -> Line:
-    amount_minor, quantity, *rest = kept
+    # A newer release may have more to say of a line than this one knows.
+    amount_minor, quantity, *rest = kept[: len(_LINE_DEFAULTS)]
     return Line(amount_minor, _number_from(quantity), *rest)
 
 

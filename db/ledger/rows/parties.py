@@ -1,6 +1,7 @@
 """Rows of who pays and what is subscribed to: JSON facts, compressed versions."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 import orjson
@@ -13,6 +14,9 @@ from domain.payments.claims import Customer
 from domain.payments.sold import ItemPrice, Sold, SoldItem
 from domain.subscriptions.states import Item, Version
 from domain.subscriptions.versions import Subscription
+
+# A newer release may keep more of each than this one knows.
+_PRICE_FIELDS, _VERSION_FIELDS = len(ItemPrice._fields), len(fields(Version))
 
 
 def _customer(
@@ -120,7 +124,7 @@ def _sold_from(kept: Mapping[str, Any]) -> Sold:
         trials=frozenset((start, end) for start, end in kept.get("trials", ())),
         items={
             item_id: SoldItem(
-                frozenset(ItemPrice(*price) for price in prices),
+                frozenset(ItemPrice(*price[:_PRICE_FIELDS]) for price in prices),
                 frozenset((start, end) for start, end in periods),
             )
             for item_id, (prices, periods) in kept.get("items", {}).items()
@@ -144,5 +148,5 @@ def subscription_from(row: Any) -> Subscription:  # noqa: ANN401 - rows are type
         stamp = Stamp(row.claimed_plan_created, row.claimed_plan_event_id)
         sold = sold.join(Sold(claims={row.claimed_plan_id: stamp}))
     kept = orjson.loads(decompress(bytes(row.versions))) if row.versions else []
-    versions = tuple(Version(*version) for version in kept)
+    versions = tuple(Version(*version[:_VERSION_FIELDS]) for version in kept)
     return Subscription(row.id, row.customer_id, sold, versions)

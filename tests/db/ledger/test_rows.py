@@ -1,11 +1,13 @@
 """Rows: what is written is what is read, and facts of earlier releases are read as well."""
 
 from fractions import Fraction
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
 import pytest
 
+from db.bodies import compress
 from db.ledger import rows
 from domain.events import Stamp
 from domain.payments.claims import Assigned, Customer, UserClaim
@@ -21,6 +23,8 @@ from domain.payments.details import (
 from domain.payments.lines import Line
 from domain.payments.objects import Kind, MoneyObject
 from domain.payments.reversals import Dispute, Funds, Refund
+from domain.payments.sold import ItemPrice
+from domain.subscriptions.states import Version
 
 STAMP = Stamp(5, "evt_1")
 LINE = Line(1_000, 1, "price_1", is_proration=False, from_subscription=True, plan_id=7)
@@ -110,6 +114,34 @@ def test_an_invoice_of_before_0_2_lacks_its_periods() -> None:
     invoice = rows.money_from(row).invoice
     assert invoice is not None
     assert (invoice.lacks_periods, invoice.total_minor) == (True, None)
+
+
+def test_a_longer_line_of_a_newer_release_is_read_as_far_as_it_is_known() -> None:
+    """Two releases run side by side; the newer one may have more to say of a line."""
+    kept = rows.money_facts(money(invoice=INVOICE))
+    kept["invoice"]["lines"] = [[*LINE, "more", {"and": "more"}]]
+    row = ("in_1", "invoice", "in_1", "cus_1", None, orjson.dumps(kept).decode())
+    invoice = rows.money_from(row).invoice
+    assert invoice is not None
+    assert invoice.lines == (LINE,)
+
+
+def test_longer_reports_and_prices_of_a_newer_release_are_read_as_far_as_they_are_known() -> None:
+    """The same of what a subscription keeps."""
+    price = ItemPrice("price_1", is_metered=False, unit_amount_minor=900, currency="usd")
+    version = Version(5, "evt_1", "a.type", {"id": "sub_1"}, {})
+    kept = [[*price, "more"]]
+    versions = orjson.dumps([[5, "evt_1", "a.type", {"id": "sub_1"}, {}, "more"]])
+    row = SimpleNamespace(
+        id="sub_1",
+        customer_id="cus_1",
+        claimed_plan_id=None,
+        sold=orjson.dumps({"items": {"si_1": [kept, []]}}).decode(),
+        versions=compress(versions),
+    )
+    subscription = rows.subscription_from(row)
+    assert subscription.versions == (version,)
+    assert subscription.sold.items["si_1"].prices == {price}
 
 
 def test_a_prorated_invoice_is_found_by_its_facts() -> None:
