@@ -39,8 +39,10 @@ def look_at(
     """
     if not user_ids or not _unlocks_anything(catalogue):
         return []
-    ids = sorted(set(user_ids))
-    rows = connection.execute(_LOCK, {"users": ids}).all()
+    users = {"users": sorted(set(user_ids))}
+    connection.execute(_BEGIN, users)
+    # A statement of its own, so that it sees what another transaction began meanwhile.
+    rows = connection.execute(_LOCK, users).all()
     return _renew(connection, rows, catalogue)
 
 
@@ -150,12 +152,20 @@ _OWNERS = text(
     WHERE id = ANY(CAST(:customers AS text[])) AND user_id IS NOT NULL
     """
 )
-_LOCK = text(
+_BEGIN = text(
     """
     INSERT INTO access_states (user_id)
-    SELECT user_id FROM unnest(CAST(:users AS text[])) AS looked_at (user_id) ORDER BY user_id
-    ON CONFLICT (user_id) DO UPDATE SET user_id = EXCLUDED.user_id
-    RETURNING user_id, seen, changes_at, clock_timestamp() AS at
+    SELECT user_id FROM unnest(CAST(:users AS text[])) AS looked_at (user_id)
+    WHERE NOT EXISTS (SELECT FROM access_states AS known WHERE known.user_id = looked_at.user_id)
+    ORDER BY user_id
+    ON CONFLICT (user_id) DO NOTHING
+    """
+)
+# A lock writes no new version of a row, as an upsert would.
+_LOCK = text(
+    """
+    SELECT user_id, seen, changes_at, clock_timestamp() AS at FROM access_states
+    WHERE user_id = ANY(CAST(:users AS text[])) ORDER BY user_id FOR UPDATE
     """
 )
 _DUE = text(
