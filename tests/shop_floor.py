@@ -162,11 +162,7 @@ class Floor:
             self._release()
 
     def _release(self) -> None:
-        log = self.stripe.world.log
-        with self.stripe.world.reading():
-            # All at one time keeps the heap in the order in which the events happened.
-            log._queue[:] = sorted((0.0, position, key) for _, position, key in log._queue)
-            self.stripe.world._news.notify_all()
+        self.stripe.world.deliver_now()
         self.settle()
 
     def differences(self) -> list[Finding]:

@@ -201,6 +201,12 @@ class Keeper:
                 self._news.wait(max(0.0, wake - time.time()))
             return one
 
+    def deliver_now(self) -> None:
+        """Deliver what a delay or a pause between tries holds back."""
+        with self._news:
+            self.log.bring_forward(time.time())
+            self._news.notify_all()
+
     def note_delivery(self, one: Posted, answer: str, *, accepted: bool) -> None:
         """Note how a delivery went."""
         with self._lock:

@@ -321,9 +321,7 @@ def test_a_key_of_the_job_makes_a_repeat_cost_nothing_more(
     assert {each["reason"] for each in service.entries.values()} == {"a report"}
 
 
-def test_views_at_the_same_time_do_not_count_on_the_same_tokens(
-    client: Client, service: FakeService
-) -> None:
+def test_views_at_the_same_time_do_not_count_on_the_same_tokens(service: FakeService) -> None:
     """Of ten, the two run that can be paid; when one of them fails its tokens are free again."""
     lock, gate, ran = threading.Lock(), threading.Event(), []
 
@@ -331,7 +329,7 @@ def test_views_at_the_same_time_do_not_count_on_the_same_tokens(
         with lock:
             return service(request)
 
-    client._http = httpx.Client(base_url=URL, transport=httpx.MockTransport(answer))
+    client = Client(URL, patience=QUICK, transport=httpx.MockTransport(answer))
     payer = client.as_user(token_for("user_1"))
 
     @costs(5, payer)

@@ -288,7 +288,7 @@ def test_only_the_owner_may_read_it(spool: Spool) -> None:
 
 def test_a_commit_waits_for_the_disk(spool: Spool) -> None:
     """SQLite is told to sync, and not only to hand over: 2 is FULL."""
-    with closing(spool._connect()) as connection:
+    with closing(spool.connect()) as connection:
         [(level,)] = connection.execute("PRAGMA synchronous")
         [(mode,)] = connection.execute("PRAGMA journal_mode")
     assert (level, mode) == (2, "persist")

@@ -135,7 +135,7 @@ class Spool:
 
     def __len__(self) -> int:
         """How many wait."""
-        with closing(self._connect()) as connection:
+        with closing(self.connect()) as connection:
             [(count,)] = connection.execute("SELECT count(*) FROM spends WHERE NOT refused")
         return int(count)
 
@@ -147,18 +147,18 @@ class Spool:
 
     def _select(self, condition: str, values: tuple[float, ...]) -> list[SpooledSpend]:
         statement = f"SELECT {_COLUMNS} FROM spends WHERE {condition}"  # noqa: S608 - our own words.
-        with closing(self._connect()) as connection:
+        with closing(self.connect()) as connection:
             return [SpooledSpend(*row) for row in connection.execute(statement, values)]
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        with closing(self._connect()) as connection:
+        with closing(self.connect()) as connection:
             # At once, so that nobody finds out in the middle that another writes.
             connection.execute("BEGIN IMMEDIATE")
             with connection:
                 yield connection
 
-    def _connect(self) -> sqlite3.Connection:
+    def connect(self) -> sqlite3.Connection:
         """A connection for one piece of work: none is carried over a fork or between threads."""
         connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
         # A commit is on disk. A journal that stays spares two of the waits that this takes; a
