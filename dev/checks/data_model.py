@@ -41,6 +41,8 @@ POINTS: Mapping[str, str] = {
 NAMES_NO_ROW = frozenset(
     ("account_id", "claim_id", "object_id", "price_id", "server_id", "subject_id", "user_id")
 )
+# Mermaid would shrink the diagram to the page's width, until nobody can read it.
+NATURAL_SIZE = '%%{init: {"er": {"useMaxWidth": false}}}%%'
 INTRODUCTION = f"""\
 # Data model
 
@@ -58,7 +60,8 @@ def page() -> str:
     tables = sorted(metadata.tables.values(), key=lambda table: table.name)
     drawn = [*_lines(_entity(table) for table in tables), *_lines(map(_relations, tables))]
     tables_said = _lines(_told(table) for table in tables)
-    return "\n".join([INTRODUCTION, "```mermaid", "erDiagram", *drawn, "```", *tables_said]) + "\n"
+    diagram = ["```mermaid", NATURAL_SIZE, "erDiagram", *drawn, "```"]
+    return "\n".join([INTRODUCTION, *diagram, *tables_said]) + "\n"
 
 
 def target_of(column: Column[object]) -> str | None:
