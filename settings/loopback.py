@@ -2,8 +2,9 @@
 
 import os
 
-# As each of the libraries that ask something over HTTP spells this machine.
-_LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1", "[::1]")
+# As the libraries that ask something over HTTP spell this machine. urllib, which reads key sets,
+# would also want [::1]; httpx takes that for a port and refuses to work at all.
+_LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
 def ask_loopback_directly() -> None:

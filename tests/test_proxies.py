@@ -3,6 +3,7 @@
 import urllib.request
 from collections.abc import Iterator
 
+import httpx
 import pytest
 from jwt import PyJWKClient
 
@@ -50,8 +51,10 @@ def test_this_machine_is_asked_directly(stripe: StripeServer) -> None:
     settings.ask_loopback_directly()
     assert gateway(stripe.url).webhook_endpoints() == [{"id": "we_1"}]
     assert PyJWKClient(f"{stripe.url}/keys", cache_jwk_set=False).fetch_data() == {"keys": []}
-    for name in ("localhost:8001", "127.0.0.1:8001", "[::1]:8001"):
+    for name in ("localhost:8001", "127.0.0.1:8001"):
         assert urllib.request.proxy_bypass(name)
+    # Stripe's client makes one where httpx is installed; it would refuse a name in brackets.
+    httpx.Client().close()
 
 
 @pytest.mark.usefixtures("proxied")
@@ -70,7 +73,7 @@ def test_the_world_is_still_asked_through_the_proxy(proxied: pytest.MonkeyPatch)
     settings.ask_loopback_directly()
     assert not urllib.request.proxy_bypass("api.stripe.com")
     assert urllib.request.proxy_bypass("example.com")
-    assert urllib.request.getproxies()["no"] == "example.com,127.0.0.1,localhost,::1,[::1]"
+    assert urllib.request.getproxies()["no"] == "example.com,127.0.0.1,localhost,::1"
 
 
 def test_who_asks_nothing_through_a_proxy_is_left_alone(proxied: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ from sandbox.simulate.delivery import Delivered, Delivery, DeliveryError, plan_l
 from sandbox.simulate.plans import (
     SAMPLE_PLANS,
     CatalogueError,
-    PlanOnSale,
+    Selection,
     from_listing,
     offer,
     read_file,
@@ -157,7 +157,7 @@ def _address(loaded: settings.Settings) -> str:
     return f"http://{host}:{loaded.port}"
 
 
-def _offer(reader: Reader, wanted: Run) -> PlanOnSale:
+def _offer(reader: Reader, wanted: Run) -> Selection:
     nobody = f"sim-{wanted.run}-catalogue"
     listed = [
         item
@@ -169,7 +169,7 @@ def _offer(reader: Reader, wanted: Run) -> PlanOnSale:
     return offer(in_file, from_listing(listed))
 
 
-def sell(wanted: Run, chosen: PlanOnSale) -> Account:
+def sell(wanted: Run, chosen: Selection) -> Account:
     """Let the run's customers live in a simulated account."""
     # Midnight, so that a run repeated on the same day has the same bytes.
     today = int(time.time()) // DAY * DAY

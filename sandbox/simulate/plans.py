@@ -5,8 +5,8 @@ lists the same id, tokens and prices; any other plan of the server is sold at an
 """
 
 import tomllib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +33,16 @@ class Plan:
     trial_tokens: int = 0
     active: bool = True
     interval_count: int = 1
-    features: Mapping[str, bool | int] = field(default_factory=dict)
     # Earlier terms of the plan, newest first: nobody can buy them, who has them renews them.
     former: tuple["Plan", ...] = ()
+    # New fields come last: a saved account has its plans' fields by position.
+    features: Mapping[str, bool | int] = field(default_factory=dict)
+
+    def __setstate__(self, state: Sequence[object]) -> None:
+        """Read a saved plan; one that was saved before it had features has none."""
+        names = [one.name for one in fields(self)]
+        for name, value in zip(names, [*state, {}], strict=False):
+            object.__setattr__(self, name, value)
 
     def risen_from(self, older: Iterable["Plan"]) -> "Plan":
         """Return the plan with the terms it had in an older catalogue, if they are others.
@@ -61,7 +68,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class PlanOnSale:
+class Selection:
     """The plans to sell, and what the user should know about how they were chosen."""
 
     plans: tuple[Plan, ...]
@@ -101,7 +108,7 @@ def from_listing(items: Iterable[Mapping[str, Any]]) -> tuple[Plan, ...]:
     return tuple(_plan(item, "plan_type") for item in items)
 
 
-def offer(in_file: Iterable[Plan], on_server: Iterable[Plan]) -> PlanOnSale:
+def offer(in_file: Iterable[Plan], on_server: Iterable[Plan]) -> Selection:
     """Choose what to sell; CatalogueError when the server lists nothing that can be sold."""
     plans_in_file = {plan.id: plan for plan in in_file if plan.active}
     chosen: list[Plan] = []
@@ -118,7 +125,7 @@ def offer(in_file: Iterable[Plan], on_server: Iterable[Plan]) -> PlanOnSale:
             "the server lists no plans, so there is nothing to sell: "
             "load a catalogue with `load_plans FILE` and try again"
         )
-    return PlanOnSale(tuple(chosen), _notes(unconfirmed, chosen))
+    return Selection(tuple(chosen), _notes(unconfirmed, chosen))
 
 
 def _notes(unconfirmed: list[str], chosen: list[Plan]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from sandbox.simulate.plans import Plan
 from sandbox.simulate.records import Record
 from sandbox.simulate.versions import NEW, ApiVersion
 from sandbox.stripe.cards import Card
-from sandbox.stripe.offers import Code, PlanOnSale, code_object, offer_object
+from sandbox.stripe.offers import Code, Offer, code_object, offer_object
 
 NEWEST = NEW[-1]
 T = TypeVar("T")
@@ -59,7 +59,7 @@ class Visit:
     after_flow: str | None = None
 
 
-Kept = Record | Product | Visit | PlanOnSale | Code
+Kept = Record | Product | Visit | Offer | Code
 Words = Mapping[str, str]
 
 
@@ -194,7 +194,7 @@ class Goods(Account):
         after = price_object(price)
         self.emit("price.updated", after, None, changed(before, after))
 
-    def offer(self, offer: PlanOnSale) -> None:
+    def offer(self, offer: Offer) -> None:
         """Put a coupon on offer."""
         self.keep(offer)
         self.emit("coupon.created", offer_object(offer), None)

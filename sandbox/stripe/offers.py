@@ -12,7 +12,7 @@ Json = dict[str, Any]
 
 
 @dataclass(slots=True)
-class PlanOnSale:
+class Offer:
     """A coupon on offer; `redeemed` counts how often it was put to use."""
 
     id: str
@@ -29,7 +29,7 @@ class Code:
 
     id: str
     code: str
-    offer: PlanOnSale
+    offer: Offer
     created: int
     active: bool = True
     max_redemptions: int | None = None
@@ -43,7 +43,7 @@ class Code:
         return self.active and not spent
 
 
-def offer_object(offer: PlanOnSale) -> Json:
+def offer_object(offer: Offer) -> Json:
     """Draw a coupon."""
     drawn = coupon_object(offer.coupon, offer.created)
     return drawn | {

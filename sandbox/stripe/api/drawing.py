@@ -32,7 +32,7 @@ from sandbox.stripe.checkouts import due_now, off_each
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.goods import Product, Visit, product_object
 from sandbox.stripe.log import Posted
-from sandbox.stripe.offers import Code, PlanOnSale, code_object, offer_object
+from sandbox.stripe.offers import Code, Offer, code_object, offer_object
 
 Json = dict[str, Any]
 EXPANSIONS_DEPTH_MAX = 4
@@ -62,7 +62,7 @@ _PLAIN: dict[type, Callable[[Any], Json]] = {
     Intent: intent_object,
     Invoice: invoice_object,
     Price: price_object,
-    PlanOnSale: offer_object,
+    Offer: offer_object,
     Product: product_object,
     Refund: refund_object,
     Subscription: subscription_object,

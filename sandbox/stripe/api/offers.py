@@ -20,7 +20,7 @@ from sandbox.stripe.api.parameters import (
     whole,
 )
 from sandbox.stripe.errors import invalid, missing_parameter
-from sandbox.stripe.offers import Code, PlanOnSale
+from sandbox.stripe.offers import Code, Offer
 
 _PERCENT_MAX = 100
 DISCOUNTS = Many(Group({"coupon": text, "promotion_code": text}), most=20)
@@ -57,7 +57,7 @@ def _discount(call: Call, named: Mapping[str, Any], param: str) -> Discount:
     if bool(named.get("coupon")) == bool(named.get("promotion_code")):
         raise invalid("You must specify either `coupon` or `promotion_code`.", param)
     if named.get("coupon"):
-        offer = call.find(PlanOnSale, named["coupon"], "coupon", f"{param}[coupon]")
+        offer = call.find(Offer, named["coupon"], "coupon", f"{param}[coupon]")
         offer.redeemed += 1
         return call.shop.discount(offer.coupon)
     code = call.find(Code, named["promotion_code"], "promotion code", f"{param}[promotion_code]")
@@ -83,7 +83,7 @@ def _create_coupon(call: Call) -> Found:
         raise invalid(message, "duration_in_months")
     coupon_id = params.get("id") or call.shop.new_id("co", 8)
     taken = params.get("currency") or ""
-    offer = PlanOnSale(
+    offer = Offer(
         coupon_id,
         Coupon(coupon_id, percent, money, taken, duration, months),
         call.shop.now,
@@ -96,7 +96,7 @@ def _create_coupon(call: Call) -> Found:
 
 def _create_code(call: Call) -> Found:
     params = call.params
-    offer = call.find(PlanOnSale, params["promotion"]["coupon"], "coupon", "promotion[coupon]")
+    offer = call.find(Offer, params["promotion"]["coupon"], "coupon", "promotion[coupon]")
     word = params.get("code") or call.shop.new_id("c", 8)[2:].upper()
     if call.shop.code_of(word):
         message = "An active promotion code with `code: "
@@ -115,7 +115,7 @@ def _create_code(call: Call) -> Found:
 
 
 def _coupons(call: Call) -> Found:
-    return call.listed(PlanOnSale)
+    return call.listed(Offer)
 
 
 def _codes(call: Call) -> Found:
@@ -132,7 +132,7 @@ _C, _P = "/v1/coupons", "/v1/promotion_codes"
 ENDPOINTS = (
     Endpoint("POST", _C, _COUPON, _create_coupon),
     Endpoint("GET", _C, Group(DATED_PAGE), _coupons),
-    Endpoint("GET", f"{_C}/<id>", NOTHING, lambda call: call.the(PlanOnSale, "coupon")),
+    Endpoint("GET", f"{_C}/<id>", NOTHING, lambda call: call.the(Offer, "coupon")),
     Endpoint("POST", _P, _CODE, _create_code),
     Endpoint(
         "GET", _P, Group({**DATED_PAGE, "active": flag, "code": text, "coupon": text}), _codes
