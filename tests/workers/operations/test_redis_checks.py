@@ -7,6 +7,7 @@ import settings
 from db.engine import make_engine
 from db.operations import redis_seen
 from db.queue.stream import connect
+from dev.up.ports import free_port
 from tests.redis_group import Member, a_group
 from workers.operations import redis_checks
 from workers.operations.findings import Finding, Level
@@ -55,7 +56,9 @@ def test_copies_are_looked_at_where_they_lie(tmp_path: Path) -> None:
 
 def test_a_cluster_fails_and_is_named(tmp_path: Path) -> None:
     """What is accepted there is never applied, also with one node."""
-    server = Member(tmp_path / "server", more="cluster-enabled yes\n")
+    # By default the members' own port is 10,000 above, where anybody's connection may begin.
+    more = f"cluster-enabled yes\ncluster-port {free_port()}\n"
+    server = Member(tmp_path / "server", more=more)
     with server:
         server.order("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
         [found] = findings(server)
