@@ -48,6 +48,10 @@ class Written:
     data: Any
     created_at: datetime
 
+    def body(self) -> bytes:
+        """The message as it is sent, as JSON."""
+        return orjson.dumps(self.as_json())
+
     def as_json(self) -> dict[str, Any]:
         """The message as everybody is told it (contract §9)."""
         return {
@@ -75,22 +79,21 @@ def write(connection: Connection, messages: Sequence[Message]) -> set[str]:
     return {message.user_id for message in messages}
 
 
-def after(connection: Connection, user_id: str, version: int, *, limit: int) -> list[Written]:
-    """A user's messages after this version, in their order."""
-    rows = connection.execute(_AFTER, {"user_id": user_id, "version": version, "limit": limit})
-    return [Written(**row) for row in rows.mappings()]
+def after(
+    connection: Connection, versions: Mapping[str, int], *, limit: int
+) -> dict[str, list[Written]]:
+    """Of each user the messages after this version, in their order, up to `limit` a user."""
+    wanted = {"users": list(versions), "versions": list(versions.values()), "limit": limit}
+    written: dict[str, list[Written]] = {user_id: [] for user_id in versions}
+    for row in connection.execute(_AFTER, wanted).mappings():
+        written[row["user_id"]].append(Written(**row))
+    return written
 
 
 def newest(connection: Connection, user_ids: Collection[str]) -> dict[str, int]:
     """The newest version of each of these users; who was never told anything is left out."""
     rows = connection.execute(_NEWEST, {"users": list(user_ids)})
     return {row.user_id: row.version for row in rows}
-
-
-def oldest_kept(connection: Connection, user_id: str) -> int | None:
-    """The oldest version that is still kept; who has seen none since has a gap."""
-    version = connection.execute(_OLDEST, {"user_id": user_id}).scalar_one()
-    return None if version is None else int(version)
 
 
 _WRITE = text(
@@ -116,12 +119,18 @@ _WRITE = text(
     ORDER BY user_id, place
     """
 )
-_COLUMNS = "user_id, version, type, data, created_at"
 _AFTER = text(
-    f"SELECT {_COLUMNS} FROM outbox WHERE user_id = :user_id AND version > :version"  # noqa: S608 - the names are our own.
-    " ORDER BY version LIMIT :limit"
+    """
+    SELECT message.*
+    FROM unnest(CAST(:users AS text[]), CAST(:versions AS bigint[])) AS known (user_id, version)
+    CROSS JOIN LATERAL (
+        SELECT user_id, version, type, data, created_at FROM outbox
+        WHERE outbox.user_id = known.user_id AND outbox.version > known.version
+        ORDER BY outbox.version LIMIT :limit
+    ) AS message
+    ORDER BY message.user_id, message.version
+    """
 )
 _NEWEST = text(
     "SELECT user_id, version FROM outbox_users WHERE user_id = ANY(CAST(:users AS text[]))"
 )
-_OLDEST = text("SELECT min(version) FROM outbox WHERE user_id = :user_id")

@@ -1,9 +1,8 @@
 """Reads from the outbox what open streams lack."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-import orjson
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
 from db.outbox import messages
 from db.outbox.messages import Written
@@ -26,16 +25,20 @@ class OutboxReader:
         """
         with self._engine.connect() as connection:
             newest = messages.newest(connection, wanted)
-            return {
-                user_id: _news(connection, user_id, version, newest.get(user_id, 0))
+            behind = {
+                user_id: version
                 for user_id, version in wanted.items()
+                if version is not None and version < newest.get(user_id, 0)
             }
+            written = messages.after(connection, behind, limit=MESSAGES_MAX) if behind else {}
+        news = {user_id: News(newest.get(user_id, 0)) for user_id in wanted}
+        return news | {
+            user_id: _news(version, newest[user_id], written[user_id])
+            for user_id, version in behind.items()
+        }
 
 
-def _news(connection: Connection, user_id: str, version: int | None, newest: int) -> News:
-    if version is None or version >= newest:
-        return News(newest)
-    written = messages.after(connection, user_id, version, limit=MESSAGES_MAX)
+def _news(version: int, newest: int, written: Sequence[Written]) -> News:
     # Versions of a user have no holes, but what everybody was told is dropped in the end.
     has_gap = not written or written[0].version != version + 1
     return News(newest, tuple(map(_message, written)), has_gap)
@@ -43,4 +46,4 @@ def _news(connection: Connection, user_id: str, version: int | None, newest: int
 
 def _message(written: Written) -> Message:
     # Server-Sent Events end a line's value at a line break; JSON has none of its own.
-    return Message(written.version, written.type, orjson.dumps(written.as_json()).decode())
+    return Message(written.version, written.type, written.body().decode())

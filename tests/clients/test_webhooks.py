@@ -11,7 +11,7 @@ from standardwebhooks import Webhook
 
 from db.outbox.messages import Written
 from fiko_client import UnexpectedAnswer, WebhookRefused, verify_webhook
-from workers.hearing.sending import body_of, message_id
+from workers.hearing.sending import message_id
 from workers.hearing.sending import signed as signed_by_product
 
 SECRET = f"whsec_{base64.b64encode(b'a secret of thirty-two bytes now').decode()}"
@@ -85,7 +85,7 @@ def test_what_the_product_sends_is_read() -> None:
     """As it is signed and sent, during a rotation too."""
     created_at = datetime(2026, 3, 1, 0, 0, 9, 120, tzinfo=UTC)
     sent = Written("user_1", 7, "tokens.changed", {"balance": 12}, created_at)
-    body = body_of(sent)
+    body = sent.body()
     headers = signed_by_product(message_id(sent), body, [OTHER, SECRET], datetime.now(UTC))
     for secret in (SECRET, OTHER):
         message = verify_webhook(headers, body, secret)

@@ -25,7 +25,7 @@ from db.outbox.deliveries import Leased
 from db.outbox.destinations import Destination
 from db.outbox.messages import Written
 from retry import Backoff
-from workers.hearing.sending import Sender, body_of, message_id
+from workers.hearing.sending import Sender, message_id
 
 R = TypeVar("R")
 
@@ -132,7 +132,7 @@ class Deliverer:
             if time.monotonic() > end:
                 break
             answer = await self._sender.send(
-                destination.url, destination.secrets, message_id(message), body_of(message)
+                destination.url, destination.secrets, message_id(message), message.body()
             )
             if not answer.is_received:
                 await self._fail(destination, leased, message, sent, answer.error)

@@ -15,7 +15,7 @@ from db.outbox.destinations import Destination
 from db.outbox.messages import MessageType, Written
 from domain.errors import BillingError
 from workers.hearing.addresses import Resolve, checked_url, look_up, target_of
-from workers.hearing.sending import Answer, Sender, body_of
+from workers.hearing.sending import Answer, Sender
 
 # Standard Webhooks asks for 24 to 64 bytes.
 SECRET_BYTES = 32
@@ -75,7 +75,7 @@ def try_out(destination: Destination, *, allow_private: bool, resolve: Resolve =
         sender = Sender(allow_private=allow_private, resolve=resolve)
         try:
             msg_id = f"msg_test_{secrets.token_hex(8)}"
-            return await sender.send(destination.url, destination.secrets, msg_id, body_of(message))
+            return await sender.send(destination.url, destination.secrets, msg_id, message.body())
         finally:
             await sender.close()
 

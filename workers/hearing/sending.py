@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import httpx
-import orjson
 from standardwebhooks import Webhook
 
 from db.outbox.messages import Written
@@ -37,11 +36,6 @@ def message_id(message: Written) -> str:
     """The message's id, the same at every attempt; it names no user."""
     user = hashlib.blake2b(message.user_id.encode(), digest_size=12).hexdigest()
     return f"msg_{user}_{message.version}"
-
-
-def body_of(message: Written) -> bytes:
-    """The message as it is sent."""
-    return orjson.dumps(message.as_json())
 
 
 def signed(msg_id: str, body: bytes, secrets: Sequence[str], at: datetime) -> dict[str, str]:

@@ -23,7 +23,7 @@ def told(engine: Engine, user: str = "u") -> list[tuple[int, str]]:
     with engine.connect() as connection:
         return [
             (message.version, message.type)
-            for message in messages.after(connection, user, 0, limit=100)
+            for message in messages.after(connection, {user: 0}, limit=100)[user]
         ]
 
 
@@ -106,15 +106,17 @@ def test_numbers_of_a_user_are_given_in_the_order_of_the_commits(
         thread.start()
     while any(thread.is_alive() for thread in threads):
         with engine.connect() as connection:
-            seen = [row.version for row in messages.after(connection, "u", 0, limit=10_000)]
+            written = messages.after(connection, {"u": 0}, limit=10_000)["u"]
+        seen = [row.version for row in written]
         assert seen == list(range(1, len(seen) + 1))
     for thread in threads:
         thread.join()
     writers.dispose()
     with engine.connect() as connection:
         assert messages.newest(connection, ["u", "v", "w"]) == {"u": 400, "v": 200}
-        assert messages.oldest_kept(connection, "u") == 1
-        assert messages.oldest_kept(connection, "w") is None
+        kept = messages.after(connection, {"u": 0, "w": 0}, limit=1)
+        assert [row.version for row in kept["u"]] == [1]
+        assert kept["w"] == []
 
 
 def test_what_was_told_cannot_be_told_with_an_unknown_type(engine: Engine) -> None:

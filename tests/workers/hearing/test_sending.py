@@ -12,7 +12,7 @@ from standardwebhooks import Webhook
 from db.outbox.messages import Written
 from tests.receiver import receiving
 from workers.hearing.destinations import new_secret
-from workers.hearing.sending import Answer, Sender, body_of, message_id
+from workers.hearing.sending import Answer, Sender, message_id
 
 MESSAGE = Written("ü ser", 7, "tokens.changed", {"balance": 5}, datetime.now(UTC))
 
@@ -23,7 +23,7 @@ def send(url: str, *secrets: str, seconds: float = 2.0, sender: Sender | None = 
     async def once() -> Answer:
         used = sender or Sender(allow_private=True, timeout_seconds=seconds)
         try:
-            return await used.send(url, secrets, message_id(MESSAGE), body_of(MESSAGE))
+            return await used.send(url, secrets, message_id(MESSAGE), MESSAGE.body())
         finally:
             await used.close()
 
@@ -138,7 +138,7 @@ def test_this_machine_is_refused_unless_it_is_allowed() -> None:
 
 def test_the_body_is_what_is_signed() -> None:
     """Byte by byte, also what is not ASCII."""
-    secret, body = new_secret(), body_of(MESSAGE)
+    secret, body = new_secret(), MESSAGE.body()
     at = datetime.now(UTC)
     signature = Webhook(secret).sign("msg_1", at, body.decode())
     headers = {
