@@ -3,6 +3,7 @@
 __all__ = [
     "access_log",
     "auth",
+    "exchange",
     "inputs",
     "openapi",
     "pagination",

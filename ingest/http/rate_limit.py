@@ -72,11 +72,16 @@ def register(app: Flask, authenticator: Authenticator, groups: Iterable["Routes"
             return
         caller = recognised(authenticator)
         key = f"user {caller.user_id}" if caller else f"address {network(request.remote_addr)}"
-        if not window.allows(key):
-            # The window starts again with the next second.
-            raise RATE_LIMITED.problem(headers={"Retry-After": "1"})
+        require(window, key)
 
     app.before_request(limit_rate)
+
+
+def require(window: FixedWindow, caller: str) -> None:
+    """Count one request; raise a 429 where the caller is over the limit of this second."""
+    if not window.allows(caller):
+        # The window starts again with the next second.
+        raise RATE_LIMITED.problem(headers={"Retry-After": "1"})
 
 
 def network(address: str | None) -> str:

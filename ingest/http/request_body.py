@@ -6,6 +6,7 @@ within a time, and within what this process may hold of such bodies altogether.
 
 import asyncio
 
+from ingest.http.problems import ProblemType
 from ingest.http.rsgi import HTTPProtocol, Scope
 
 # Stripe's events are some 3 kB; what tells to be at most this is not counted.
@@ -13,13 +14,11 @@ SMALL_BYTES_MAX = 64 * 1024
 LARGE_SECONDS_MAX = 15.0
 LARGE_BYTES_MAX = 64 * 1024 * 1024
 
+TOO_SLOW = ProblemType(408, "too_slow", "The body did not come in time.")
+
 
 class TooLargeError(Exception):
     """The body is over its limit; its rest is not read."""
-
-
-class TooSlowError(Exception):
-    """A large body did not come within its time."""
 
 
 class TooManyError(Exception):
@@ -35,8 +34,9 @@ class BodyReader:
     async def read(self, scope: Scope, proto: HTTPProtocol, bytes_max: int) -> bytes:
         """The body, when it is at most `bytes_max` long.
 
-        Raises `TooLargeError` (unread, where the length is told), `TooSlowError`, `TooManyError`,
-        and `granian.rsgi.ProtocolClosed` when the client goes away.
+        Raises `TooLargeError` (unread, where the length is told), `TooManyError`, a 408 `Problem`
+        for a large body that does not come in its time, and `ProtocolClosed` when the client goes
+        away.
         """
         length = _told_length(scope)
         if length is not None and length > bytes_max:
@@ -47,7 +47,7 @@ class BodyReader:
             async with asyncio.timeout(LARGE_SECONDS_MAX):
                 return await self._read_pieces(proto, bytes_max)
         except TimeoutError as error:
-            raise TooSlowError from error
+            raise TOO_SLOW.problem() from error
 
     async def _read_pieces(self, proto: HTTPProtocol, bytes_max: int) -> bytes:
         pieces: list[bytes] = []

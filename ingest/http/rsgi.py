@@ -89,3 +89,8 @@ class HTTPProtocol(Protocol):
 
     def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
         """Answer."""
+
+
+def client_address(scope: Scope) -> str:
+    """The address at the other end of the connection, without its port."""
+    return scope.client.rpartition(":")[0].strip("[]")

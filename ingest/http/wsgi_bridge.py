@@ -12,9 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from ingest.http import request_body
-from ingest.http.problems import CONTENT_TYPE, Problem, ProblemType
+from ingest.http.exchange import respond
+from ingest.http.problems import Problem, ProblemType
 from ingest.http.request_body import BodyReader
-from ingest.http.rsgi import HTTPProtocol, Scope
+from ingest.http.rsgi import HTTPProtocol, Scope, client_address
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 WAITING_MAX = 512
 
 TOO_BUSY = ProblemType(503, "too_busy", "Too many requests wait for an answer; come back soon.")
-TOO_SLOW = ProblemType(408, "too_slow", "The body did not come in time.")
 
 Answer = tuple[int, list[tuple[str, str]], bytes]
 
@@ -67,8 +67,6 @@ class WsgiBridge:
             return await self._bodies.read(scope, proto, self._body_bytes_max + 1)
         except request_body.TooLargeError:
             return bytes(self._body_bytes_max + 1)
-        except request_body.TooSlowError:
-            raise TOO_SLOW.problem() from None
         except request_body.TooManyError:
             raise TOO_BUSY.problem() from None
 
@@ -91,13 +89,6 @@ class WsgiBridge:
         return status, headers, body
 
 
-def respond(proto: HTTPProtocol, problem: Problem) -> None:
-    """Answer with a problem."""
-    headers = [("content-type", CONTENT_TYPE)]
-    headers += [(name.lower(), value) for name, value in problem.headers.items()]
-    proto.response_bytes(problem.status, headers, problem.body())
-
-
 def environ_of(scope: Scope, body: bytes) -> dict[str, Any]:
     """A request as WSGI (PEP 3333) has it, with its whole body."""
     host, _, port = scope.server.rpartition(":")
@@ -110,7 +101,7 @@ def environ_of(scope: Scope, body: bytes) -> dict[str, Any]:
         "SERVER_PROTOCOL": f"HTTP/{scope.http_version}",
         "SERVER_NAME": host,
         "SERVER_PORT": port,
-        "REMOTE_ADDR": scope.client.rpartition(":")[0].strip("[]"),
+        "REMOTE_ADDR": client_address(scope),
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": scope.scheme,
         "wsgi.input": io.BytesIO(body),

@@ -17,11 +17,11 @@ import redis
 import telemetry
 from db.outbox.hints import CHANNEL
 from ingest.context import ReceiverContext
-from ingest.http import access_log, problems, wsgi_bridge
 from ingest.http.auth import NOT_AUTHENTICATED, Caller
+from ingest.http.exchange import Exchange
 from ingest.http.problems import Problem
-from ingest.http.rate_limit import RATE_LIMITED, REQUESTS_PER_SECOND, FixedWindow, network
-from ingest.http.rsgi import HTTPProtocol, ProtocolClosed, Scope
+from ingest.http.rate_limit import REQUESTS_PER_SECOND, FixedWindow, network, require
+from ingest.http.rsgi import HTTPProtocol, ProtocolClosed, Scope, client_address
 from ingest.stream.change_watch import ChangeWatch
 from ingest.stream.hub import Hub, ReadNews, Subscription, TooManyStreamsError
 from ingest.stream.outbox_reader import OutboxReader
@@ -73,34 +73,23 @@ class StreamEntry:
 
     async def answer(self, scope: Scope, proto: HTTPProtocol) -> None:
         """Send changes until the client, the token or this process ends."""
-        began = time.perf_counter()
-        request_id = access_log.request_id(scope.headers.get("x-request-id") or "")
-        subscription, problem = None, None
+        exchange = Exchange(scope, proto, PATH)
+        outcome = await exchange.outcome(self._open(scope))
+        if isinstance(outcome, Problem):
+            exchange.refuse(outcome, self._allowed_origin(scope))
+        else:
+            exchange.log(200)
+            await self._send(scope, proto, *outcome)
+
+    async def _open(self, scope: Scope) -> tuple[Subscription, Caller]:
+        """The stream that is asked for, and who asks; raises the `Problem` that prevents it."""
         try:
             caller = await self._caller(scope)
-            subscription = self._hub.open(caller.user_id, _last_version(scope))
+            return self._hub.open(caller.user_id, _last_version(scope)), caller
         except TooManyStreamsError as error:
-            problem = (TOO_MANY_STREAMS if error.of_user else NOT_NOW).problem()
-        except Problem as refused:
-            problem = refused
+            raise (TOO_MANY_STREAMS if error.of_user else NOT_NOW).problem() from None
         except (redis.RedisError, OSError):
-            problem = NOT_NOW.problem()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the client is told something.
-            problem = problems.of_bug(error)
-        access_log.answered(
-            "GET",
-            scope.path,
-            problem.status if problem else 200,
-            time.perf_counter() - began,
-            route=PATH,
-            request_id=request_id,
-            code=problem.code if problem else None,
-        )
-        if problem:
-            problem.headers |= {access_log.HEADER: request_id, **self._allowed_origin(scope)}
-            wsgi_bridge.respond(proto, problem)
-        elif subscription:
-            await self._send(scope, proto, subscription, caller)
+            raise NOT_NOW.problem() from None
 
     async def _caller(self, scope: Scope) -> Caller:
         """Who asks, by header or ticket; raises a 401 `Problem`, or a 429."""
@@ -117,15 +106,10 @@ class StreamEntry:
             if caller is None or caller.expires_at <= time.time():
                 raise NOT_AUTHENTICATED.problem()
         except Problem:
-            self._count(f"address {network(_address(scope, self._proxies))}")
+            require(self._window, f"address {network(_address(scope, self._proxies))}")
             raise
-        self._count(f"user {caller.user_id}")
+        require(self._window, f"user {caller.user_id}")
         return caller
-
-    def _count(self, who: str) -> None:
-        """Raise a 429 where somebody asks too often."""
-        if not self._window.allows(who):
-            raise RATE_LIMITED.problem(headers={"Retry-After": "1"})
 
     async def _send(
         self, scope: Scope, proto: HTTPProtocol, subscription: Subscription, caller: Caller
@@ -161,7 +145,7 @@ def _address(scope: Scope, proxies: int) -> str:
     told = (scope.headers.get("x-forwarded-for") or "").split(",")
     if proxies and len(told) >= proxies and told[-proxies].strip():
         return told[-proxies].strip()
-    return scope.client.rpartition(":")[0].strip("[]")
+    return client_address(scope)
 
 
 def _query(scope: Scope, name: str) -> str:

@@ -6,24 +6,20 @@ on the same functions, for whoever serves `wsgi:app` with another server.
 """
 
 import asyncio
-import time
-from collections.abc import Mapping
 
 import metrics
 from ingest.context import ReceiverContext
-from ingest.http import access_log, problems, request_body, wsgi_bridge
+from ingest.http import request_body
+from ingest.http.exchange import Exchange
 from ingest.http.problems import Problem
 from ingest.http.request_body import BodyReader
-from ingest.http.rsgi import HTTPProtocol, ProtocolClosed, Scope
+from ingest.http.rsgi import HTTPProtocol, Scope
 from ingest.intake.group_commit import GroupCommit, TooBusyError
 from ingest.intake.intake import NotStoredError
 from ingest.webhook import receiver, webhook_problems
 
 PATHS = frozenset({receiver.PATH, receiver.PATH.rstrip("/")})
 
-_NOTHING: Mapping[str, str] = {}
-_CONTENT = ("content-type", "application/json")
-_ID = access_log.HEADER.lower()
 # Stands for a header's value that is no ASCII: no signature is.
 _NO_ASCII = "\N{REPLACEMENT CHARACTER}"
 
@@ -47,32 +43,14 @@ class WebhookEntry:
 
     async def answer(self, scope: Scope, proto: HTTPProtocol) -> None:
         """Take a delivery; answered 200 once it is on disk."""
-        began = time.perf_counter()
-        request_id = access_log.request_id(scope.headers.get("x-request-id") or "")
-        added, problem = _NOTHING, None
-        try:
-            added = (await self._receive(scope, proto, request_id)).log_fields
-            proto.response_bytes(200, [_CONTENT, (_ID, request_id)], receiver.RECEIVED)
-        except ProtocolClosed:
-            raise
-        except Problem as refused:
-            problem = refused
-        except Exception as error:  # noqa: BLE001 - whatever it is, Stripe is told to send it again.
-            problem = problems.of_bug(error)
-        if problem:
-            metrics.webhook_refused(problem.code)
-            problem.headers[access_log.HEADER] = request_id
-            wsgi_bridge.respond(proto, problem)
-        access_log.answered(
-            "POST",
-            scope.path,
-            problem.status if problem else 200,
-            time.perf_counter() - began,
-            route=receiver.PATH,
-            request_id=request_id,
-            added=added,
-            code=problem.code if problem else None,
-        )
+        exchange = Exchange(scope, proto, receiver.PATH)
+        outcome = await exchange.outcome(self._receive(scope, proto, exchange.request_id))
+        if isinstance(outcome, Problem):
+            metrics.webhook_refused(outcome.code)
+            exchange.refuse(outcome)
+        else:
+            exchange.answer(200, "application/json", receiver.RECEIVED)
+            exchange.log(200, added=outcome.log_fields)
 
     async def _receive(
         self, scope: Scope, proto: HTTPProtocol, request_id: str
@@ -95,8 +73,6 @@ class WebhookEntry:
             return await self._bodies.read(scope, proto, webhook_problems.BODY_BYTES_MAX)
         except request_body.TooLargeError:
             raise webhook_problems.TOO_LARGE.problem() from None
-        except request_body.TooSlowError:
-            raise webhook_problems.TOO_SLOW.problem() from None
         except request_body.TooManyError:
             raise webhook_problems.TOO_BUSY.problem() from None
 

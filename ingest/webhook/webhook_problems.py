@@ -1,6 +1,7 @@
 """What the receiver answers to a delivery that it does not take, for both ways in."""
 
 from ingest.http.problems import ProblemType
+from ingest.http.request_body import TOO_SLOW
 
 BODY_BYTES_MAX = 1024 * 1024
 TOLERANCE_SECONDS = 300
@@ -23,7 +24,6 @@ NOT_AN_EVENT = ProblemType(
     "The body is not a Stripe event: {why}.",
     {"why": "it is not valid JSON"},
 )
-TOO_SLOW = ProblemType(408, "too_slow", "The body did not come in time.")
 TOO_LARGE = ProblemType(413, "too_large", f"The body is larger than {BODY_BYTES_MAX} bytes.")
 STRIPE_DISABLED = ProblemType(503, "stripe_disabled", "Stripe is not enabled.")
 SECRET_MISSING = ProblemType(

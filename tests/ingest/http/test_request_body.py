@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from ingest.http import request_body
-from ingest.http.request_body import BodyReader, TooLargeError, TooManyError, TooSlowError
+from ingest.http.problems import Problem
+from ingest.http.request_body import BodyReader, TooLargeError, TooManyError
 from tests.ingest.event_loop import Exchange, Headers, Scope
 
 LIMIT = 1_000_000
@@ -64,8 +65,9 @@ class Dawdler(Exchange):
 def test_a_large_body_that_dawdles_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """It would hold its memory for as long as it likes."""
     monkeypatch.setattr(request_body, "LARGE_SECONDS_MAX", 0.1)
-    with pytest.raises(TooSlowError):
+    with pytest.raises(Problem) as refused:
         asyncio.run(BodyReader().read(a_scope(content_length="900000"), Dawdler(b""), LIMIT))
+    assert (refused.value.status, refused.value.code) == (408, "too_slow")
 
 
 def test_large_bodies_together_are_bounded_and_leave_room_again(
