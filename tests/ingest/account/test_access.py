@@ -1,6 +1,6 @@
 """What a user may use, over real engines: the contract's answer for each, each user's own."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -13,9 +13,6 @@ from db.engine import make_engine
 from domain.catalogue.features import Policies, Policy
 from domain.catalogue.plans import Catalogue, CatalogueChange
 from ingest.account.access_schemas import AccessSchema
-from ingest.app import create_app
-from ingest.context import open_context
-from settings import Settings
 from tests.ingest.builders import as_user
 from tests.pipeline import sell
 from tests.play import a_plan
@@ -60,19 +57,6 @@ def seeded(database_url: str) -> Iterator[Engine]:
         connection.execute(text(A_PACKAGE.replace(":", r"\:")))
     yield engine
     engine.dispose()
-
-
-@pytest.fixture
-def reader(
-    seeded: Engine, database_url: str, redis_url: str, configured: Callable[..., Settings]
-) -> Iterator[FlaskClient]:
-    """A client of a receiver on real engines."""
-    assert seeded
-    found = configured(DATABASE_URL=database_url, REDIS_URL=redis_url, INTAKE="auto")
-    opened = open_context(found)
-    yield create_app(found, opened=opened).test_client()
-    opened.engine.dispose()
-    opened.redis.close()
 
 
 def access_of(client: FlaskClient, user: str) -> Any:

@@ -49,19 +49,6 @@ def seeded(database_url: str) -> Iterator[Engine]:
     engine.dispose()
 
 
-@pytest.fixture
-def reader(
-    seeded: Engine, database_url: str, redis_url: str, configured: Callable[..., Settings]
-) -> Iterator[FlaskClient]:
-    """A client of a receiver on real engines."""
-    assert seeded
-    found = configured(DATABASE_URL=database_url, REDIS_URL=redis_url, INTAKE="auto")
-    opened = open_context(found)
-    yield create_app(found, opened=opened).test_client()
-    opened.engine.dispose()
-    opened.redis.close()
-
-
 def get(client: FlaskClient, path: str, user: str = "user_1") -> Any:
     """The answer to a user, which must be a 200."""
     answer = client.get(path, headers=as_user(user))

@@ -1,7 +1,6 @@
 """What Stripe answers about a session is backfilled where its events are late."""
 
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -11,10 +10,9 @@ import pytest
 from ingest.app import create_app
 from ingest.checkout import status
 from ingest.intake.intake import NotStoredError
-from tests.ingest.shop import PACKAGE, PRO, Shop, opened, stock, swept
+from tests.ingest.shop import PACKAGE, PRO, Shop
 from tests.ingest.success_page import a_contract, seen
 from tests.pipeline import balances, statuses
-from tests.stripe_checkout import serve
 from tests.stripe_objects import (
     an_event,
 )
@@ -23,19 +21,7 @@ PAID = {"status": "complete", "payment_status": "paid"}
 UNPAID = {"status": "complete", "payment_status": "unpaid"}
 
 
-@pytest.fixture(scope="module")
-def mall(database_url: str, redis_url: str) -> Iterator[Shop]:
-    """One shop for the module."""
-    with serve() as stripe, opened(database_url, redis_url, stripe) as found:
-        stock(found)
-        yield found
-
-
-@pytest.fixture
-def shop(mall: Shop, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    """The same, where nothing has happened yet, and where nobody waits for a worker."""
-    monkeypatch.setattr(status, "APPLY_SECONDS", 0.0)
-    return swept(mall)
+pytestmark = pytest.mark.usefixtures("nobody_waits")
 
 
 def test_a_late_webhook_is_made_up_for_by_asking_once(shop: Shop) -> None:

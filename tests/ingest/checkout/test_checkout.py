@@ -22,7 +22,6 @@ from tests.ingest.shop import (
     opened,
     problem,
     stock,
-    swept,
 )
 from tests.stripe_checkout import serve
 from tests.stripe_objects import a_customer, a_subscription, an_event
@@ -42,12 +41,6 @@ def mall(database_url: str, redis_url: str) -> Iterator[Shop]:
         with opened(database_url, redis_url, stripe) as found:
             stock(found)
             yield found
-
-
-@pytest.fixture
-def shop(mall: Shop) -> Shop:
-    """The same, where nothing has happened yet."""
-    return swept(mall)
 
 
 def test_a_package_is_sold_on_the_terms_of_the_catalogue(shop: Shop) -> None:

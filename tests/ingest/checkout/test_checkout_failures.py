@@ -1,7 +1,6 @@
 """Every way in which Stripe can fail while something is sold: a problem, and no second sale."""
 
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -9,25 +8,11 @@ import pytest
 from ingest.checkout import service
 from ingest.checkout.deadline import Deadline
 from stripe_gateway import StripeUnavailable
-from tests.ingest.shop import PRO, UNSYNCED, Shop, opened, problem, stock, swept
+from tests.ingest.shop import PRO, UNSYNCED, Shop, opened, problem
 from tests.stripe_checkout import serve
 
 CUSTOMER = "POST customers"
 SESSION = "POST checkout/sessions"
-
-
-@pytest.fixture(scope="module")
-def mall(database_url: str, redis_url: str) -> Iterator[Shop]:
-    """One shop for the module."""
-    with serve() as stripe, opened(database_url, redis_url, stripe) as found:
-        stock(found)
-        yield found
-
-
-@pytest.fixture
-def shop(mall: Shop) -> Shop:
-    """The same, where nothing has happened yet."""
-    return swept(mall)
 
 
 @pytest.mark.parametrize("at", [CUSTOMER, SESSION])

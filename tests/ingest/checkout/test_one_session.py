@@ -1,6 +1,5 @@
 """One session for an order, however often and at once it is asked for: repeats, leases, keys."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -14,31 +13,13 @@ from tests.ingest.shop import (
     TRIED,
     UNSYNCED,
     Shop,
-    opened,
     problem,
-    stock,
-    swept,
 )
-from tests.stripe_checkout import serve
 from tests.stripe_objects import an_event
 
 CUSTOMER = "POST customers"
 SESSION = "POST checkout/sessions"
 PAID = {"status": "complete", "payment_status": "paid"}
-
-
-@pytest.fixture(scope="module")
-def mall(database_url: str, redis_url: str) -> Iterator[Shop]:
-    """One shop for the module."""
-    with serve() as stripe, opened(database_url, redis_url, stripe) as found:
-        stock(found)
-        yield found
-
-
-@pytest.fixture
-def shop(mall: Shop) -> Shop:
-    """The same, where nothing has happened yet."""
-    return swept(mall)
 
 
 def test_a_double_click_makes_one_session(shop: Shop) -> None:

@@ -1,32 +1,16 @@
 """Two plans can never be paid: of a user's sessions for full plans one at most is open."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from tests.ingest.shop import PACKAGE, PRO, SHOP, TRIED, Shop, opened, problem, stock, swept
-from tests.stripe_checkout import serve
+from tests.ingest.shop import PACKAGE, PRO, SHOP, TRIED, Shop, problem
 from tests.stripe_objects import an_event
 
 SESSION = "POST checkout/sessions"
 PAID = {"status": "complete", "payment_status": "paid"}
 SUBSCRIBED = (409, "already_subscribed")
-
-
-@pytest.fixture(scope="module")
-def mall(database_url: str, redis_url: str) -> Iterator[Shop]:
-    """One shop for the module."""
-    with serve() as stripe, opened(database_url, redis_url, stripe) as found:
-        stock(found)
-        yield found
-
-
-@pytest.fixture
-def shop(mall: Shop) -> Shop:
-    """The same, where nothing has happened yet."""
-    return swept(mall)
 
 
 def expire(session_id: str) -> str:

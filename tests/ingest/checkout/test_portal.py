@@ -1,29 +1,13 @@
 """The customer portal: whose it is, where it begins, and where it leads back to."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.ingest.shop import PACKAGE, SHOP, Shop, opened, problem, stock, swept
-from tests.stripe_checkout import serve
+from tests.ingest.shop import PACKAGE, SHOP, Shop, problem
 from tests.stripe_objects import a_customer, a_subscription, an_event
 
 ASKED = "POST billing_portal/sessions"
-
-
-@pytest.fixture(scope="module")
-def mall(database_url: str, redis_url: str) -> Iterator[Shop]:
-    """One shop for the module."""
-    with serve() as stripe, opened(database_url, redis_url, stripe) as found:
-        stock(found)
-        yield found
-
-
-@pytest.fixture
-def shop(mall: Shop) -> Shop:
-    """The same, where nothing has happened yet."""
-    return swept(mall)
 
 
 @pytest.fixture

@@ -1,14 +1,10 @@
 """What the success page is told, in every state, by real events through the real pipeline."""
 
-from collections.abc import Iterator
-
 import pytest
 
-from ingest.checkout import status
-from tests.ingest.shop import PACKAGE, PRO, TRIED, Shop, opened, problem, stock, swept
+from tests.ingest.shop import PACKAGE, PRO, TRIED, Shop, problem
 from tests.ingest.success_page import a_contract, deaf, seen
 from tests.pipeline import balances
-from tests.stripe_checkout import serve
 from tests.stripe_objects import (
     a_line,
     a_refund,
@@ -22,19 +18,7 @@ UNPAID = {"status": "complete", "payment_status": "unpaid"}
 EXPIRED = {"status": "expired"}
 
 
-@pytest.fixture(scope="module")
-def mall(database_url: str, redis_url: str) -> Iterator[Shop]:
-    """One shop for the module."""
-    with serve() as stripe, opened(database_url, redis_url, stripe) as found:
-        stock(found)
-        yield found
-
-
-@pytest.fixture
-def shop(mall: Shop, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    """The same, where nothing has happened yet, and where nobody waits for a worker."""
-    monkeypatch.setattr(status, "APPLY_SECONDS", 0.0)
-    return swept(mall)
+pytestmark = pytest.mark.usefixtures("nobody_waits")
 
 
 def test_a_package_is_complete_once_its_tokens_are_there(shop: Shop) -> None:

@@ -1,12 +1,10 @@
 """Which Stripe customer a user pays as: their own, whoever else names them in a payment link."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.ingest.shop import PACKAGE, PRO, UNSYNCED, Shop, opened, problem, stock, swept
-from tests.stripe_checkout import serve
+from tests.ingest.shop import PACKAGE, PRO, UNSYNCED, Shop, problem, swept
 from tests.stripe_objects import (
     a_customer,
     a_line,
@@ -19,14 +17,6 @@ from tests.stripe_objects import (
 PORTAL = "POST billing_portal/sessions"
 SESSION = "POST checkout/sessions"
 CUSTOMER = "POST customers"
-
-
-@pytest.fixture(scope="module")
-def mall(database_url: str, redis_url: str) -> Iterator[Shop]:
-    """One shop for the module."""
-    with serve() as stripe, opened(database_url, redis_url, stripe) as found:
-        stock(found)
-        yield found
 
 
 @pytest.fixture
