@@ -174,40 +174,24 @@ def _broker_options(broker_url: str, *, publisher: bool) -> dict[str, Any]:
 
 
 def _beat_options(settings: product.Settings) -> dict[str, Any]:
+    every = {
+        "sweep": (SWEEP, SWEEP_SECONDS),
+        "ask": (ASK, ASK_SECONDS),
+        "account": (ACCOUNT, ACCOUNT_SECONDS),
+        "prune": (PRUNE, PRUNE_SECONDS),
+        "access": (ACCESS, ACCESS_SECONDS),
+        "reconcile": (RECONCILE, float(settings.reconcile_every_seconds)),
+    }
     return {
         "beat_scheduler": "redbeat.RedBeatScheduler",
         "beat_max_loop_interval": SWEEP_SECONDS,
         "beat_schedule": {
-            "sweep": {
-                "task": SWEEP,
-                "schedule": SWEEP_SECONDS,
+            name: {
+                "task": task,
+                "schedule": seconds,
                 "options": {"expires": SWEEP_EXPIRES_SECONDS},
-            },
-            "ask": {
-                "task": ASK,
-                "schedule": ASK_SECONDS,
-                "options": {"expires": SWEEP_EXPIRES_SECONDS},
-            },
-            "account": {
-                "task": ACCOUNT,
-                "schedule": ACCOUNT_SECONDS,
-                "options": {"expires": SWEEP_EXPIRES_SECONDS},
-            },
-            "prune": {
-                "task": PRUNE,
-                "schedule": PRUNE_SECONDS,
-                "options": {"expires": SWEEP_EXPIRES_SECONDS},
-            },
-            "access": {
-                "task": ACCESS,
-                "schedule": ACCESS_SECONDS,
-                "options": {"expires": SWEEP_EXPIRES_SECONDS},
-            },
-            "reconcile": {
-                "task": RECONCILE,
-                "schedule": float(settings.reconcile_every_seconds),
-                "options": {"expires": SWEEP_EXPIRES_SECONDS},
-            },
+            }
+            for name, (task, seconds) in every.items()
         },
         "redbeat_key_prefix": "billing:beat:",
         "redbeat_lock_timeout": BEAT_LOCK_SECONDS,
