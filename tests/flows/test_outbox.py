@@ -19,11 +19,9 @@ from db.outbox.messages import Written
 from db.queue.attempts import Request
 from domain.decode import decode, parse
 from ingest.app import create_app
-from sandbox.simulate.account import Account
 from sandbox.simulate.engine import Event
-from sandbox.simulate.plans import SAMPLE_PLANS, read_file
-from sandbox.simulate.play import play
-from sandbox.simulate.versions import BY_CHOICE
+from sandbox.simulate.plans import SAMPLE_PLANS
+from tests.flows.lives import events_of_lives
 from tests.ingest.builders import ENVIRONMENT
 from tests.outbox_reader import Heard, heard_of, shown, users
 from tests.pipeline import a_delivery, a_worker_context, empty
@@ -62,15 +60,8 @@ def api(database_url: str, redis_url: str) -> FlaskClient:
 
 def events_of(seed: int) -> list[Event]:
     """Some lives, in the order in which they happened."""
-    account = Account(seed=seed, run="told", starts_at=1_790_000_000)
-    play(
-        account,
-        read_file(SAMPLE_PLANS),
-        BY_CHOICE["mixed"],
-        customers=CUSTOMERS,
-        today=1_790_000_000,
-    )
-    return sorted(account.events, key=lambda event: (event.created, event.id))
+    lives = events_of_lives(seed, "told", customers=CUSTOMERS)
+    return sorted(lives, key=lambda event: (event.created, event.id))
 
 
 def messages(engine: Engine) -> list[dict[str, Any]]:

@@ -20,11 +20,9 @@ from db.ledger.catalogue import CatalogueCache
 from db.ledger.debits import InsufficientTokensError, debit
 from ingest.app import create_app
 from retry import Backoff
-from sandbox.simulate.account import Account
 from sandbox.simulate.engine import Event
-from sandbox.simulate.plans import SAMPLE_PLANS, read_file
-from sandbox.simulate.play import play
-from sandbox.simulate.versions import BY_CHOICE
+from sandbox.simulate.plans import SAMPLE_PLANS
+from tests.flows.lives import events_of_lives
 from tests.ingest.builders import ENVIRONMENT
 from tests.outbox_reader import Heard, heard_of, shown, users
 from tests.pipeline import a_delivery, a_worker_context, empty
@@ -100,15 +98,8 @@ def delivering(database_url: str, redis_url: str) -> Iterator[None]:
 
 def events() -> list[Event]:
     """Some lives, shuffled."""
-    account = Account(seed=12, run="failing", starts_at=1_790_000_000)
-    play(
-        account,
-        read_file(SAMPLE_PLANS),
-        BY_CHOICE["mixed"],
-        customers=CUSTOMERS,
-        today=1_790_000_000,
-    )
-    return random.Random(4).sample(account.events, len(account.events))  # noqa: S311 - an order.
+    lives = events_of_lives(12, "failing", customers=CUSTOMERS)
+    return random.Random(4).sample(lives, len(lives))  # noqa: S311 - an order.
 
 
 def spend(context: WorkerContext, key: str) -> None:

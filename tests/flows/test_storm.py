@@ -19,12 +19,10 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 import settings
 from ingest.app import create_app
-from sandbox.simulate.account import Account
 from sandbox.simulate.delivery import Delivery
 from sandbox.simulate.engine import Event
-from sandbox.simulate.plans import SAMPLE_PLANS, read_file
-from sandbox.simulate.play import play
-from sandbox.simulate.versions import BY_CHOICE
+from sandbox.simulate.plans import SAMPLE_PLANS
+from tests.flows.lives import events_of_lives
 from tests.ingest.builders import ENVIRONMENT, SECRET
 from tests.pipeline import a_delivery, a_worker_context, balances, empty, empty_redis
 from tests.stripe_objects import a_refund, a_session, an_event
@@ -55,15 +53,8 @@ TABLES = {
 @pytest.fixture(scope="module")
 def events() -> list[Event]:
     """A year of 200 customers, in the order it happened."""
-    account = Account(seed=20_261_123, run="storm", starts_at=1_790_000_000)
-    play(
-        account,
-        read_file(SAMPLE_PLANS),
-        BY_CHOICE["mixed"],
-        customers=CUSTOMERS,
-        today=1_790_000_000,
-    )
-    return sorted(account.events, key=lambda event: (event.created, event.id))
+    lives = events_of_lives(20_261_123, "storm", customers=CUSTOMERS)
+    return sorted(lives, key=lambda event: (event.created, event.id))
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,79 +22,13 @@ from stripe_gateway import StripeBusy, open_gateway
 from tests.ingest.builders import ENVIRONMENT
 from tests.pipeline import a_delivery, a_worker_context, balances, sell, statuses, work
 from tests.play import CATALOGUE
-from tests.stripe_objects import a_session, an_event
-from tests.stripe_server import StripeServer, serve
+from tests.stripe_server import StripeServer
+from tests.workers.schedule.listed import EVENTS, HOUR, KEY, Listed
 from workers.commands.reconcile import reconcile as command
 from workers.context import WorkerContext
 from workers.pipeline.drain import drain
 from workers.schedule import reconcile as module
 from workers.schedule.reconcile import DAY_SECONDS, GRACE_SECONDS, OVERLAP_SECONDS, catch_up
-
-EVENTS = "/v1/events"
-KEY = "sk_test_of_the_tests"
-HOUR = 3_600
-
-
-@dataclass
-class Listed:
-    """Stripe's list of events, newest first and in pages, as Stripe gives it out."""
-
-    events: list[dict[str, Any]] = field(default_factory=list)
-    page: int = 100
-    busy: int = 0
-    asked: list[Mapping[str, str]] = field(default_factory=list)
-
-    def __call__(self, query: Mapping[str, str]) -> tuple[int, Mapping[str, Any]]:
-        """One page, or a refusal while it is busy."""
-        self.asked.append(query)
-        if self.busy:
-            self.busy -= 1
-            return 429, {"error": {"type": "invalid_request_error", "message": "slow down"}}
-        since = int(query.get("created[gte]", "0"))
-        found = sorted(
-            (event for event in self.events if event["created"] >= since),
-            key=lambda event: (event["created"], event["id"]),
-            reverse=True,
-        )
-        if after := query.get("starting_after"):
-            ids = [event["id"] for event in found]
-            found = found[ids.index(after) + 1 :]
-        data = found[: min(self.page, int(query["limit"]))]
-        has_more = len(found) > len(data)
-        return 200, {"object": "list", "url": EVENTS, "has_more": has_more, "data": data}
-
-    def sell(self, number: int, *, age_seconds: int = HOUR) -> dict[str, Any]:
-        """A package is sold, and listed."""
-        user = f"user_{number}"
-        session = a_session(
-            id=f"cs_{number}",
-            payment_intent=f"pi_{number}",
-            customer=f"cus_{number}",
-            client_reference_id=user,
-            metadata={"user_id": user, "plan_id": "4"},
-        )
-        created = int(time.time()) - age_seconds
-        event = an_event(
-            "checkout.session.completed", session, created=created, event_id=f"evt_{number}"
-        )
-        self.events.append(event)
-        return event
-
-
-@pytest.fixture(scope="module")
-def stripe_server() -> Iterator[StripeServer]:
-    """One server for the module."""
-    with serve() as found:
-        yield found
-
-
-@pytest.fixture
-def listed(stripe_server: StripeServer) -> Listed:
-    """An empty list."""
-    found = Listed()
-    stripe_server.status = 200
-    stripe_server.answers[EVENTS] = found
-    return found
 
 
 @pytest.fixture(scope="module")

@@ -20,29 +20,13 @@ from tests.ingest.builders import ENVIRONMENT
 from tests.pipeline import a_worker_context, empty, put, sell, statuses
 from tests.play import CATALOGUE
 from tests.redis_group import a_group
-from tests.stripe_server import StripeServer, serve
-from tests.workers.schedule.test_reconcile import EVENTS, KEY, Listed
+from tests.stripe_server import StripeServer
+from tests.workers.schedule.listed import KEY, Listed
 from workers import tasks
 from workers.context import WorkerContext
 from workers.questions import turn
 from workers.schedule.reconcile import catch_up, look_back
 from workers.schedule.redis_change import notice
-
-
-@pytest.fixture(scope="module")
-def stripe_server() -> Iterator[StripeServer]:
-    """One server for the module."""
-    with serve() as found:
-        yield found
-
-
-@pytest.fixture
-def listed(stripe_server: StripeServer) -> Listed:
-    """An empty list of events."""
-    found = Listed()
-    stripe_server.status = 200
-    stripe_server.answers[EVENTS] = found
-    return found
 
 
 @pytest.fixture
