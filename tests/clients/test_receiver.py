@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from sqlalchemy import Engine, text
 
 import fiko_client
 from db.engine import make_engine
+from dev.up.ports import free_port
 from domain.catalogue.plans import Catalogue
 from fiko_client import AsyncClient, Client, LedgerEntry, Spool, Spooled
 from tests.clients.fake_service import token_for
@@ -118,9 +118,7 @@ def receiver(
     database_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Receiver]:
     """A running receiver with a catalogue."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     environment = {
         **os.environ,
         **ENVIRONMENT,

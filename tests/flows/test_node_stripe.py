@@ -6,7 +6,6 @@ Skipped where Node or its package cannot be had; everything else is real, down t
 import http.client
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from typing import Any
 import pytest
 
 from dev.checks import node
+from dev.up.ports import free_port
 from tests.ingest.builders import ENVIRONMENT, SECRET
 from tests.pipeline import a_worker_context, balances, sell
 from tests.play import CATALOGUE
@@ -45,9 +45,7 @@ def receiver(
 ) -> Iterator[str]:
     """The receiver as its own process, on the engines of the tests; its webhook's URL."""
     assert package is None
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     variables = {
         "DATABASE_URL": database_url.replace("+psycopg2", ""),
         "REDIS_URL": redis_url,

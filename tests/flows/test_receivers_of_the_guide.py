@@ -19,6 +19,7 @@ from db.outbox import destinations as tables
 from db.outbox import messages
 from db.outbox.messages import Message, MessageType
 from dev.checks import node
+from dev.up.ports import free_port
 from tests.pipeline import empty
 from workers.hearing import destinations
 from workers.hearing.deliver import Deliverer
@@ -84,21 +85,23 @@ def running(heading: str, folder: Path, port: int, secret: str) -> Iterator[Path
         packages = folder / "node_modules"
         if not packages.exists():
             packages.symlink_to(NODE / "node_modules")
-    printed = folder / "printed"
+    # Apart: a server's own log breaks into a line that is being printed.
+    printed, logged = folder / "printed", folder / "logged"
     environment = {"BILLING_WEBHOOK_SECRET": secret, "PORT": str(port), "PYTHONUNBUFFERED": "1"}
-    with printed.open("wb") as output:
+    with printed.open("wb") as output, logged.open("wb") as log:
         process = subprocess.Popen(
             start(module, port),
             cwd=folder,
             env=os.environ | environment,
             stdout=output,
-            stderr=subprocess.STDOUT,
+            stderr=log,
         )
     try:
         until = time.monotonic() + START_SECONDS_MAX
         while not _answers(port):
             if process.poll() is not None or time.monotonic() > until:
-                pytest.fail(f"the receiver does not answer:\n{printed.read_text()}")
+                told = printed.read_text() + logged.read_text()
+                pytest.fail(f"the receiver does not answer:\n{told}")
             time.sleep(0.05)
         yield printed
     finally:
@@ -110,14 +113,6 @@ def _answers(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(0.5)
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def a_free_port() -> int:
-    """A port that nobody has at the moment."""
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        port: int = bound.getsockname()[1]
-        return port
 
 
 def deliver(engine: Engine) -> None:
@@ -145,7 +140,7 @@ def test_a_receiver_takes_what_is_ours_and_nothing_else(
     """Two messages, one of them again, and the same from somebody who has not the secret."""
     if RECEIVERS[heading][0] == "mjs":
         _require_node()
-    port = a_free_port()
+    port = free_port()
     url = f"http://127.0.0.1:{port}/hooks/billing"
     name, secret = destinations.add(engine, url, allow_private=True)
     stranger, _ = destinations.add(engine, url, allow_private=True)

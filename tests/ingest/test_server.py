@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from dev.up.ports import free_port
 from tests.ingest.builders import ENVIRONMENT, a_body, a_signature
 
 ROOT = Path(__file__).parents[2]
@@ -28,10 +29,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at proces
 @pytest.fixture
 def port() -> int:
     """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        found: int = probe.getsockname()[1]
-        return found
+    return free_port()
 
 
 @pytest.fixture
