@@ -112,6 +112,10 @@ class Engine:
         """Set the clock for another buyer, whose time is their own."""
         self.now = moment
 
+    def draw_ids_from(self, chance: random.Random) -> None:
+        """Take fresh ids from another source of chance."""
+        self._ids = chance
+
     def new_id(self, prefix: str, length: int = 24) -> str:
         """Return a fresh id such as `in_1Ab…`."""
         return f"{prefix}_1{''.join(self._ids.choices(_LETTERS, k=length - 1))}"

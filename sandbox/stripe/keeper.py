@@ -3,12 +3,11 @@
 Also its clock and the queue of what is to be posted. Knows nothing of pages or HTTP.
 """
 
-import secrets
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TypedDict, Unpack
 
 from sandbox.simulate.payments import DRAFT_SECONDS
@@ -16,7 +15,8 @@ from sandbox.simulate.versions import BY_CHOICE
 from sandbox.stripe.agenda import Shop
 from sandbox.stripe.answering import Gate
 from sandbox.stripe.log import EventLog, Posted
-from sandbox.stripe.store import Answer, Store
+from sandbox.stripe.state.account import founded
+from sandbox.stripe.state.store import Answer, Store
 from sandbox.stripe.views import Answering, Switches
 
 
@@ -41,15 +41,6 @@ class AnswerTerms(TypedDict, total=False):
 
 
 @dataclass(slots=True)
-class State:
-    """What is saved of an account as one value; its events are kept apart."""
-
-    shop: Shop
-    ahead_seconds: int = 0
-    switches: Switches = field(default_factory=Switches)
-
-
-@dataclass(slots=True)
 class Act:
     """Something being done to the account; an `answer` is kept for its idempotency key."""
 
@@ -70,10 +61,8 @@ class Keeper:
         self.gate = Gate()
         self.log = EventLog()
         self.log.restore(store.events(), time.time())
-        saved = self._saved()
-        self._state = saved or self._founded()
-        if saved is None:
-            self._store.save(self._state, ())
+        self._state = store.state() or founded()
+        self._store.save(self._state, ())
 
     def close(self) -> None:
         """Let go of the file."""
@@ -100,7 +89,7 @@ class Keeper:
             except BaseException:
                 # Nothing changes without an event or a new record.
                 if shop.events or len(shop.records) != kept:
-                    self._state = self._saved() or self._founded()
+                    self._state = self._store.state() or founded()
                 raise
             self._keep(act.answer)
 
@@ -222,11 +211,3 @@ class Keeper:
         shop.events.clear()
         self._store.save(self._state, fresh, answer)
         self._news.notify_all()
-
-    def _saved(self) -> State | None:
-        state = self._store.state()
-        return state if isinstance(state, State) else None
-
-    @staticmethod
-    def _founded() -> State:
-        return State(Shop(run=secrets.token_hex(8), starts_at=int(time.time())))

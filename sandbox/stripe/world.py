@@ -15,7 +15,7 @@ from sandbox.stripe.agenda import Shop
 from sandbox.stripe.cards import DEBIT, Card, card_of
 from sandbox.stripe.goods import Kept, Visit
 from sandbox.stripe.keeper import Keeper
-from sandbox.stripe.store import Store
+from sandbox.stripe.state.store import Store
 from sandbox.stripe.views import Checkout, Dashboard, Declined, NeedsAuthentication, Paid, Portal
 
 _INVALID = Declined("Your card number is invalid.", "incorrect_number")

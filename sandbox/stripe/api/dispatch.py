@@ -43,7 +43,7 @@ from sandbox.stripe.api.parameters import Group, Many, text
 from sandbox.stripe.errors import Refusal, failed, invalid, key_in_use, key_misused, unauthorised
 from sandbox.stripe.forms import decode
 from sandbox.stripe.goods import NEWEST
-from sandbox.stripe.store import Answer
+from sandbox.stripe.state.store import Answer
 from sandbox.stripe.world import World
 
 ENDPOINTS: tuple[Endpoint, ...] = (

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.stripe.store import Store
+from sandbox.stripe.state.store import Store
 from sandbox.stripe.views import Declined, NeedsAuthentication, Paid
 from sandbox.stripe.world import World
 from tests.offline_stripe import ASKS, BROKE, DAY, GOOD, LATER, Offline, offline_stripe

@@ -1,29 +1,23 @@
 """Keeps the account in one SQLite file: each change is whole on disk, or not there at all.
 
-The records are one pickled value, so the file is trusted: it is this machine's own, in the data
-directory, and read by nobody else. A file of records that today's code cannot read is moved aside.
+A record is a row of JSON, and only rows that changed are written. A file that today's code cannot
+read is moved aside.
 """
 
 import pickle
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from zlib import crc32
 
-from sandbox.simulate import (
-    contract_records,
-    coupons,
-    money_records,
-    plans,
-    records,
-    versions,
-)
 from sandbox.simulate.engine import Event
-from sandbox.stripe import earlier, goods, offers, views
-from sandbox.stripe.agenda import Shop
 from sandbox.stripe.log import Posted
+from sandbox.stripe.state import earlier
+from sandbox.stripe.state.account import Saved, State, put_together, taken_apart
+from sandbox.stripe.state.records import UnreadableError
 
+# What the file says of how it is written; a later release reads it as well.
+FORMAT = "json 1"
 _TABLES = """
 CREATE TABLE IF NOT EXISTS account (one INTEGER PRIMARY KEY CHECK (one = 1), version TEXT NOT NULL,
     state BLOB NOT NULL);
@@ -32,19 +26,11 @@ CREATE TABLE IF NOT EXISTS events (position INTEGER PRIMARY KEY, id TEXT NOT NUL
     body BLOB NOT NULL, delivery TEXT NOT NULL, attempts INTEGER NOT NULL, answer TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, request TEXT NOT NULL,
     status INTEGER NOT NULL, body BLOB NOT NULL, at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS records (id TEXT PRIMARY KEY, place INTEGER, body TEXT NOT NULL)
+    WITHOUT ROWID;
 """
 
-_MODULES = (
-    contract_records,
-    coupons,
-    goods,
-    money_records,
-    offers,
-    plans,
-    records,
-    versions,
-    views,
-)
+_UNREADABLE = (UnreadableError, pickle.UnpicklingError, AttributeError, ImportError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +44,6 @@ class Answer:
     at: float
 
 
-def version_of_records() -> str:
-    """A fingerprint of what is pickled: it changes when a record gains or loses a field."""
-    kept = [
-        f"{kind.__module__}.{kind.__qualname__}:{','.join(field.name for field in fields(kind))}"
-        for module in _MODULES
-        for kind in vars(module).values()
-        if isinstance(kind, type) and is_dataclass(kind)
-    ]
-    kept.append(f"{Shop.__qualname__}:{','.join(vars(Shop(run='', starts_at=0)))}")
-    return f"{crc32(';'.join(sorted(set(kept))).encode()):08x}"
-
-
 class Store:
     """The file; one process has it at a time, and one thread uses it at a time."""
 
@@ -77,11 +51,12 @@ class Store:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.set_aside = _make_way(path)
         self._connection = _connect(path)
+        # What the file has, so that only changes are written.
+        self._written: dict[str, tuple[int | None, bytes]] = {}
 
-    def state(self) -> object:
+    def state(self) -> State | None:
         """The account as it was last saved; None where there is none."""
-        row = self._connection.execute("SELECT state FROM account").fetchone()
-        return earlier.load(row[0]) if row else None
+        return _read(self._connection)
 
     def events(self) -> list[Posted]:
         """Every event, oldest first."""
@@ -96,13 +71,16 @@ class Store:
         row = self._connection.execute("SELECT * FROM answers WHERE key = ?", (key,)).fetchone()
         return Answer(*row) if row else None
 
-    def save(self, state: object, fresh: Iterable[Posted], answer: Answer | None = None) -> None:
+    def save(self, state: State, fresh: Iterable[Posted], answer: Answer | None = None) -> None:
         """Keep a change: the account, the events it caused, and what was answered."""
-        blob = pickle.dumps(state, protocol=pickle.HIGHEST_PROTOCOL)
+        saved = taken_apart(state)
+        rows = _rows(saved)
         with self._connection:
             self._connection.execute(
-                "INSERT OR REPLACE INTO account VALUES (1, ?, ?)", (version_of_records(), blob)
+                "INSERT OR REPLACE INTO account VALUES (1, ?, ?)",
+                (FORMAT, saved.account.decode()),
             )
+            self._write(rows)
             self._connection.executemany(
                 "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
@@ -116,6 +94,7 @@ class Store:
             )
             if answer:
                 self._keep(answer)
+        self._written = rows
 
     def note(self, one: Posted) -> None:
         """Keep the state of one event's delivery."""
@@ -128,6 +107,20 @@ class Store:
     def close(self) -> None:
         """Let go of the file."""
         self._connection.close()
+
+    def _write(self, rows: dict[str, tuple[int | None, bytes]]) -> None:
+        if not self._written:
+            self._connection.execute("DELETE FROM records")
+        gone = [(record_id,) for record_id in self._written.keys() - rows.keys()]
+        self._connection.executemany("DELETE FROM records WHERE id = ?", gone)
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO records VALUES (?, ?, ?)",
+            [
+                (record_id, place, body.decode())
+                for record_id, (place, body) in rows.items()
+                if self._written.get(record_id) != (place, body)
+            ],
+        )
 
     def _keep(self, answer: Answer) -> None:
         self._connection.execute("DELETE FROM answers WHERE at < ?", (answer.at - 86400,))
@@ -162,12 +155,28 @@ def _readable(path: Path) -> bool:
     try:
         connection = sqlite3.connect(path)
         try:
-            row = connection.execute("SELECT version, state FROM account").fetchone()
+            _read(connection)
         finally:
             connection.close()
-        if row and row[0] in {version_of_records(), *earlier.VERSIONS}:
-            earlier.load(row[1])
-            return True
-    except (sqlite3.Error, pickle.UnpicklingError, AttributeError, ImportError):
+    except (*_UNREADABLE, sqlite3.Error):
         return False
-    return row is None
+    return True
+
+
+def _read(connection: sqlite3.Connection) -> State | None:
+    row = connection.execute("SELECT version, state FROM account").fetchone()
+    if row is None:
+        return None
+    if row[0] in earlier.VERSIONS:
+        return earlier.load(row[1])
+    if row[0] != FORMAT:
+        raise UnreadableError(f"it is written as {row[0]}")
+    rows = connection.execute("SELECT id, place, body FROM records ORDER BY place").fetchall()
+    bodies = {record_id: body.encode() for record_id, _, body in rows}
+    kept = tuple(record_id for record_id, place, _ in rows if place is not None)
+    return put_together(Saved(row[1].encode(), bodies, kept))
+
+
+def _rows(saved: Saved) -> dict[str, tuple[int | None, bytes]]:
+    places = {record_id: place for place, record_id in enumerate(saved.kept)}
+    return {record_id: (places.get(record_id), body) for record_id, body in saved.bodies.items()}
