@@ -1,3 +1,3 @@
 """What Stripe reported of subscriptions, and which report stands."""
 
-__all__ = ["comparison", "states", "versions"]
+__all__ = ["comparison", "simulated", "states", "versions"]

@@ -16,6 +16,7 @@ import click
 from rich.console import Console
 
 import settings
+from domain.subscriptions.simulated import ID_MARK
 from sandbox.simulate.account import Account
 from sandbox.simulate.delivery import Delivered, Delivery, DeliveryError, plan_lanes
 from sandbox.simulate.plans import (
@@ -174,6 +175,7 @@ def sell(wanted: Run, chosen: Selection) -> Account:
     # Midnight, so that a run repeated on the same day has the same bytes.
     today = int(time.time()) // DAY * DAY
     account = Account(seed=wanted.seed, run=wanted.run, starts_at=today)
+    account.id_mark = ID_MARK
     versions = BY_CHOICE[wanted.api_version]
     play(account, chosen.plans, versions, customers=wanted.customers, today=today)
     return account

@@ -129,6 +129,8 @@ class _Lines:
                 f"{double.user_id} pays for {len(ids)} full plans at once: {', '.join(ids)}."
                 " Cancel what is not wanted at Stripe, and refund what was paid twice."
             )
+        if number := checked.simulated:
+            click.echo(f"{number:,} simulated subscription{'s'[: number != 1]} left out.")
         number = checked.looked_at
         compared = f"{number:,} subscription{'s'[: number != 1]} compared"
         if not checked.differing and problem is None:

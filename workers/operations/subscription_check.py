@@ -31,6 +31,7 @@ from domain.subscriptions.comparison import (
     latest_invoice,
     unknown_there,
 )
+from domain.subscriptions.simulated import is_simulated
 from domain.synthetic_events.answers import as_event
 from stripe_gateway import Answer, StripeGateway, StripeListTooLong, StripeMissing
 from workers.pipeline.apply import Applied, apply
@@ -54,11 +55,15 @@ Json = dict[str, Any]
 
 @dataclass(slots=True)
 class Checked:
-    """What came of it so far: subscriptions looked at, differing ones, those that still differ."""
+    """What came of it so far: subscriptions looked at, differing ones, those that still differ.
+
+    Simulated ones are counted and not looked at.
+    """
 
     looked_at: int = 0
     differing: int = 0
     left: int = 0
+    simulated: int = 0
 
 
 # Told of each mismatch, and whether it is left.
@@ -131,7 +136,11 @@ class SubscriptionCheck:
                 return
             after = ours[-1].id
             for own in ours:
-                if own.id not in seen:
+                if own.id in seen:
+                    continue
+                if is_simulated(own.id, own.owner_id):
+                    self.checked.simulated += 1
+                else:
                     self._ask_about(own)
 
     def _ask_about(self, own: OwnSubscription) -> None:

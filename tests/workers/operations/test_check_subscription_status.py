@@ -235,6 +235,22 @@ def test_one_that_stripe_does_not_know_is_told_and_left(
     assert there.server.asked.count("/v1/subscriptions/sub_1") == 2
 
 
+def test_simulated_ones_are_left_out_in_one_line(
+    run: Run, there: There, context: WorkerContext
+) -> None:
+    """No Stripe knows what `simulate` made up, by its ids, or by its users before ids said so."""
+    marked, older = "sub_1simulatedAb3", "sub_1Ab4"
+    named = {"metadata": {"user_id": "sim-0123abcd-00042"}}
+    work(context, [updated(a_priced(id=marked)), updated(a_priced(id=older, **named))])
+    result = run()
+    assert (result.exit_code, result.stdout.splitlines()) == (
+        0,
+        ["2 simulated subscriptions left out.", "0 subscriptions compared; no difference."],
+    )
+    assert json.loads(run("--json").stdout)["simulated"] == 2
+    assert not [path for path in there.server.asked if path != LIST]
+
+
 def test_one_that_the_list_did_not_show_is_asked_for(
     run: Run, there: There, context: WorkerContext
 ) -> None:
