@@ -95,6 +95,16 @@ def customer(
     return customer_id
 
 
+def has_bought(connection: Connection, user_id: str) -> bool:
+    """Whether anything was ever sold to the user, at whichever Stripe account."""
+    return connection.execute(_SOLD, {"user_id": user_id}).first() is not None
+
+
+def was_unknown(connection: Connection, user_id: str) -> bool:
+    """Whether Stripe ever said of a customer of the user's that it does not know it."""
+    return connection.execute(_MISSING, {"user_id": user_id}).first() is not None
+
+
 def _live(
     connection: Connection, user_id: str, customer_id: str | None
 ) -> list[queries.Subscription]:
@@ -158,6 +168,18 @@ _ON_ITS_WAY = text(
     LIMIT 1
     """
 )
+_SOLD = text(
+    """
+    SELECT 1 WHERE EXISTS (SELECT 1 FROM payments WHERE user_id = :user_id AND listed)
+        OR EXISTS (
+            SELECT 1 FROM subscriptions
+            LEFT JOIN customers ON customers.id = subscriptions.customer_id
+            WHERE subscriptions.status IS NOT NULL
+              AND coalesce(subscriptions.user_id, customers.user_id) = :user_id
+        )
+    """
+)
+_MISSING = text("SELECT 1 FROM buyers WHERE user_id = :user_id AND missing_customer_ids <> '[]'")
 _PAID_BY = text("SELECT id FROM subscriptions WHERE customer_id = :customer_id")
 _CUSTOMER = text(
     """

@@ -5,6 +5,8 @@ Only events tell what the user does there.
 
 from typing import Any
 
+from sqlalchemy import Connection
+
 from db.checkout import eligibility
 from db.queries import Subscription
 from domain.checkout.order import LIVE_STATUSES
@@ -24,6 +26,12 @@ REQUEST_SECONDS = 18.0
 
 NO_CUSTOMER = ProblemType(
     409, "no_stripe_customer", "There is nothing to manage yet: nothing was bought."
+)
+OTHER_ACCOUNT = ProblemType(
+    409,
+    "other_stripe_account",
+    "What you have was bought at another Stripe account, and the one of today does not know you."
+    " It can be managed only there.",
 )
 NO_SUBSCRIPTION = ProblemType(
     409,
@@ -56,6 +64,7 @@ routes = Routes("portal", "How users change what they pay for.", prefix="/billin
     body=PortalBodySchema,
     problems=[
         NO_CUSTOMER,
+        OTHER_ACCOUNT,
         NO_SUBSCRIPTION,
         ENDS_ALREADY,
         UNKNOWN_SUBSCRIPTION,
@@ -78,7 +87,9 @@ def create_portal_session(body: Json) -> Json:
         session = Deadline(REQUEST_SECONDS).ask(lambda: gateway.create_portal_session(params))
     except StripeUnavailable as error:
         if error.code == "resource_missing" and error.param == "customer":
-            raise NO_CUSTOMER.problem() from error
+            with context.engine.connect() as connection:
+                is_elsewhere = eligibility.has_bought(connection, current_caller().user_id)
+            raise (OTHER_ACCOUNT if is_elsewhere else NO_CUSTOMER).problem() from error
         raise
     if not isinstance(session.get("url"), str):
         raise stripe_errors.failed()
@@ -99,13 +110,21 @@ def _params(context: ReceiverContext, body: Json, return_url: str) -> Json:
             raise UNKNOWN_SUBSCRIPTION.problem()
         customer_id = eligibility.customer(connection, user_id, subscription_id)
         if customer_id is None:
-            raise NO_CUSTOMER.problem()
+            raise _without_customer(connection, user_id).problem()
         if not subscription_id:
             subscription = eligibility.live_subscription(connection, user_id, customer_id)
     params: Json = {"customer": customer_id, "return_url": return_url}
     if flow:
         params["flow_data"] = _flow_data(flow, subscription, return_url)
     return params
+
+
+def _without_customer(connection: Connection, user_id: str) -> ProblemType:
+    """Why there is no customer whose portal could be opened."""
+    is_elsewhere = eligibility.was_unknown(connection, user_id) and eligibility.has_bought(
+        connection, user_id
+    )
+    return OTHER_ACCOUNT if is_elsewhere else NO_CUSTOMER
 
 
 def _flow_data(flow: str, subscription: Subscription | None, return_url: str) -> Json:

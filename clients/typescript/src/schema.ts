@@ -1363,7 +1363,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description Conflict: no_stripe_customer, no_subscription, already_canceled. */
+            /** @description Conflict: no_stripe_customer, other_stripe_account, no_subscription, already_canceled. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -1373,7 +1373,7 @@ export interface operations {
                         /** @constant */
                         status?: 409;
                         /** @enum {unknown} */
-                        code?: "no_stripe_customer" | "no_subscription" | "already_canceled";
+                        code?: "no_stripe_customer" | "other_stripe_account" | "no_subscription" | "already_canceled";
                     };
                 };
             };

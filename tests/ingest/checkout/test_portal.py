@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.ingest.shop import PACKAGE, SHOP, Shop, problem
-from tests.stripe_objects import a_customer, a_subscription, an_event
+from tests.stripe_objects import a_customer, a_session, a_subscription, an_event
 
 ASKED = "POST billing_portal/sessions"
 
@@ -50,6 +50,24 @@ def test_a_customer_that_stripe_does_not_know_is_none(shop: Shop) -> None:
     """It was deleted, or is of another mode."""
     shop.work(an_event("customer.created", a_customer()))
     assert problem(shop.portal()) == (409, "no_stripe_customer")
+
+
+def test_bought_at_another_account_is_not_never_bought(subscribed: Shop) -> None:
+    """The account of today does not know the customer: say that, not that nothing was bought."""
+    subscribed.stripe.customers.clear()
+    assert problem(subscribed.portal()) == (409, "other_stripe_account")
+    assert problem(subscribed.portal(flow="cancel")) == (409, "other_stripe_account")
+
+
+def test_a_customer_found_missing_at_checkout_tells_the_same(shop: Shop) -> None:
+    """Also once the next purchase failed on that customer, before another one was made."""
+    shop.bought(PACKAGE)
+    shop.work(an_event("checkout.session.completed", a_session(customer="cus_made_1")))
+    shop.execute(
+        "UPDATE buyers SET customer_id = NULL,"
+        " missing_customer_ids = jsonb_build_array(customer_id)"
+    )
+    assert problem(shop.portal()) == (409, "other_stripe_account")
 
 
 def test_a_deleted_customer_is_none(shop: Shop) -> None:
