@@ -2,6 +2,7 @@
 
 __all__ = [
     "audit",
+    "customers",
     "differences",
     "explain",
     "fact_tables",

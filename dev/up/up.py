@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 import click
 import psycopg2
 import redis
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 import metrics
 import settings
-from dev.up import environment, logs
+from dev.up import environment, fresh, logs
 from dev.up.application import Background, Server
 from dev.up.banner import WEBHOOK_PATH, banner
 from dev.up.console import Console
@@ -29,8 +29,10 @@ from dev.up.engines import PostgresEngine, ValkeyEngine
 from dev.up.environment import Addresses
 from dev.up.errors import EngineError
 from dev.up.files import lock_within
+from dev.up.messages import first_line
 from dev.up.ports import free_port, port_is_free
 from dev.up.status import Status
+from dev.up.stripe_account import look_for_another, put_plans_on_sale
 from dev.up.supervisor import NotReadyError, StoppedEarlyError, Supervisor
 from sandbox.simulate.plans import SAMPLE_PLANS
 
@@ -60,7 +62,11 @@ class Plan:
 @click.option("--port", type=click.IntRange(1, 65535), help="Port of the receiver  [default: 8000]")
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True)
 @click.option("--logs", "show_logs", is_flag=True, help="Show all logs, also on a terminal.")
-def up(port: int | None, workers: int, *, show_logs: bool) -> None:
+@click.option("--fresh", "begins_anew", is_flag=True, help="Remove all data first, after asking.")
+@click.option("--yes", "is_sure", is_flag=True, help="Do not ask before --fresh removes anything.")
+def up(
+    port: int | None, workers: int, *, show_logs: bool, begins_anew: bool, is_sure: bool
+) -> None:
     """Run PostgreSQL, Redis, the receiver, workers and the scheduler; Ctrl-C stops all."""
     started_at = time.monotonic()
     wanted = settings.load()  # First, for it tells in words which file cannot be read.
@@ -76,6 +82,8 @@ def up(port: int | None, workers: int, *, show_logs: bool) -> None:
     try:
         with _locked(plan.directory):
             _require_port(plan)
+            if begins_anew:
+                fresh.forget(plan.directory, given, keep=LOCK_NAME, is_sure=is_sure)
             _run(plan, started_at)
     except StoppedEarlyError:
         return
@@ -97,8 +105,9 @@ def _run(plan: Plan, started_at: float) -> None:
         _start_applications(plan, addresses, supervisor, console)
         if addresses.offline_stripe_url:
             with console.only_warnings():
-                _put_plans_on_sale(plan, console)
+                put_plans_on_sale(plan.directory, console)
         console.print(banner(plan.directory, addresses, time.monotonic() - started_at))
+        look_for_another(plan.directory, console)
         if plan.live:
             watch = _show_status(addresses, console)
         supervisor.run()
@@ -211,12 +220,6 @@ def _prepare_database(given_url: str, console: Console) -> None:
         console.say("up", f"no plans yet: loaded {SAMPLE_PLANS.name}")
 
 
-def first_line(error: Exception) -> str:
-    """What a database says is wrong, without the statement and the advice below it."""
-    said = error.orig if isinstance(error, DBAPIError) else error
-    return str(said).strip().split("\n", 1)[0] or type(error).__name__
-
-
 def _has_no_plans(url: str) -> bool:
     plain = url.replace("+psycopg2", "", 1)
     with closing(psycopg2.connect(plain)) as connection, connection.cursor() as cursor:
@@ -261,27 +264,3 @@ def _offline_stripe(
     words = ["offline_stripe", "--port", str(urlsplit(url).port)]
     words += ["--webhook-url", addresses.base_url + WEBHOOK_PATH]
     return [Server("stripe", words, environ, console, url)]
-
-
-def _put_plans_on_sale(plan: Plan, console: Console) -> None:
-    """Give every plan its price at the offline Stripe, so that its portal can switch plans.
-
-    Where that fails it is said, and everything else works all the same.
-    """
-    from db.engine import make_engine  # noqa: PLC0415 - slow to import; the processes start meanwhile.
-    from domain.errors import CatalogueError  # noqa: PLC0415 - as above.
-    from stripe_gateway import StripeGateway, StripeUnavailable  # noqa: PLC0415 - as above.
-    from workers.operations.catalogue_sync import CatalogueSync  # noqa: PLC0415 - as above.
-
-    configured = settings.load(environ={**os.environ, "BILLING_DATA": str(plan.directory)})
-    engine = make_engine(configured, pool_size=1, application_name="fiko-up")
-    sync = CatalogueSync(engine, StripeGateway(configured), configured.stripe_test_mode)
-    try:
-        made = list(sync.carry_out(sync.plan()))
-    except (StripeUnavailable, CatalogueError) as error:
-        console.say("up", f"the offline Stripe was not told what is on sale: {first_line(error)}")
-        return
-    finally:
-        engine.dispose()
-    if made:
-        console.say("up", f"told the offline Stripe what is on sale ({len(made)} changes)")

@@ -1,6 +1,7 @@
 """What operators' commands do: they get the stores and Stripe's client as arguments."""
 
 __all__ = [
+    "account_checks",
     "audit",
     "by_hand",
     "catalogue_sync",

@@ -18,7 +18,7 @@ from db.queue.heartbeat import Heartbeat
 from domain.decode import DECODERS
 from settings import Settings
 from stripe_gateway import StripeKeyRefused, StripeUnavailable, open_gateway
-from workers.operations import database_checks, redis_checks, release_checks
+from workers.operations import account_checks, database_checks, redis_checks, release_checks
 from workers.operations.findings import Finding, Level
 
 # Above this age something that waits is not just busy.
@@ -48,6 +48,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield from _answered("foreign events", lambda: _foreign_events(engine))
         yield from _answered("scheduler", lambda: _scheduler(client))
         yield from _answered("account", lambda: _account(settings))
+        yield from _answered("customers", lambda: _customers(engine, settings))
         yield from _answered("stripe", lambda: _stripe(settings))
     finally:
         engine.dispose()
@@ -237,6 +238,11 @@ def _account(settings: Settings) -> list[Finding]:
         says = f"the key is of {account_id}, and STRIPE_ACCOUNT names {setting}"
         return [Finding("account", Level.WARN, says, "unset STRIPE_ACCOUNT, or change the key")]
     return [Finding("account", Level.OK, f"{account_id}, by the key")]
+
+
+def _customers(engine: Engine, settings: Settings) -> list[Finding]:
+    gateway = open_gateway(settings)
+    return account_checks.known_customers(engine, gateway) if gateway else []
 
 
 def _stripe(settings: Settings) -> list[Finding]:

@@ -20,7 +20,7 @@ from domain.decode import DECODERS
 from tests.ingest.builders import ENVIRONMENT
 from tests.pipeline import put, work
 from tests.second_plan import a_second_plan
-from tests.stripe_objects import a_session, a_subscription, an_event
+from tests.stripe_objects import a_customer, a_session, a_subscription, an_event
 from tests.stripe_server import StripeServer, serve
 from tests.workers.asking import want
 from workers.commands.doctor import doctor
@@ -365,3 +365,23 @@ def test_a_primary_of_yesterday_is_told(
     assert "billing:timelines" in findings["database"][-1]["cure"]
     redis_client.delete("billing:timelines")
     assert run()[1]["database"][-1]["level"] == "ok"
+
+
+def test_customers_of_another_account_are_told(
+    context: WorkerContext, run: Run, stripe: StripeServer
+) -> None:
+    """The oldest and the newest are asked about; simulated ones are nobody's at any Stripe."""
+    stripe.forget()
+    stripe.answers[ENDPOINTS] = {"object": "list", "data": [], "has_more": False}
+    made_up = a_customer(id="cus_1simulated9")
+    work(context, [an_event("customer.created", each) for each in (a_customer(), made_up)])
+    asked = {"STRIPE_SECRET_KEY": "sk_test_of_the_tests", "STRIPE_API_BASE": stripe.url}
+    _, findings = run(**asked)
+    (found,) = findings["customers"]
+    assert found["level"] == "warn"
+    assert "does not know 1 of 1 customers asked about, such as cus_1:" in found["says"]
+    assert "--fresh" in found["cure"]
+    assert "/v1/customers/cus_1simulated9" not in stripe.asked
+    stripe.answers["/v1/customers/cus_1"] = a_customer()
+    _, findings = run(**asked)
+    assert "customers" not in findings
