@@ -93,6 +93,15 @@ class WatchedCursor(extensions.cursor):
         with _watch.waiting(connection.statement_seconds_max, connection.cut):
             super().execute(query, vars)
 
+    def copy_expert(self, sql: Any, file: Any, size: int = 8192) -> None:  # noqa: ANN401 - as above.
+        """Run a COPY."""
+        connection: Any = self.connection
+        if not isinstance(connection, WatchedConnection):
+            super().copy_expert(sql, file, size)
+            return
+        with _watch.waiting(connection.statement_seconds_max, connection.cut):
+            super().copy_expert(sql, file, size)
+
 
 class WatchedConnection(extensions.connection):
     """A connection whose statements and commits have deadlines of this process's own."""

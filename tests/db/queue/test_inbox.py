@@ -1,6 +1,10 @@
 """The inbox: each event once, with what became of it, and what waits."""
 
-from collections.abc import Mapping
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from threading import Thread
+from typing import cast
 
 import pytest
 from sqlalchemy import Connection, Engine, text
@@ -22,7 +26,7 @@ def deliveries(*ids: str) -> list[Delivery]:
     ]
 
 
-def row(connection: Connection, event_id: str = "evt_1") -> Mapping[str, object]:
+def row(connection: Connection, event_id: str = "evt_1") -> dict[str, object]:
     """What the inbox keeps of an event."""
     query = text("SELECT * FROM webhook_events WHERE id = :id")
     return dict(connection.execute(query, {"id": event_id}).mappings().one())
@@ -68,6 +72,77 @@ def test_a_failure_is_due_after_its_delay(engine: Engine) -> None:
         assert connection.execute(waits).scalar_one() == pytest.approx(60)
 
 
+@pytest.fixture(params=["inserted", "copied"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Few rows go over in a statement, many by COPY."""
+    monkeypatch.setattr(inbox, "COPIED_MIN", 1 if request.param == "copied" else 1_000)
+    return str(request.param)
+
+
+@pytest.mark.usefixtures("way")
+def test_every_column_is_kept(engine: Engine) -> None:
+    """Whichever way a row goes, the table has the same of it."""
+    [delivery] = deliveries("evt_1")
+    delivery = replace(delivery, created=1_790_000_001, received_ms=1_790_000_002_345)
+    waits = Outcome(EventStatus.FAILED, note="a\tnote\nof \\N", error="é", retry_in_seconds=1.5)
+    outcomes = {"evt_1": waits, "evt_2": APPLIED}
+    with engine.begin() as connection:
+        new = inbox.insert(
+            connection,
+            [delivery, *deliveries("evt_2")],
+            outcomes,
+            sources={"evt_1": "webhook", "evt_2": "fetch"},
+        )
+        began = connection.execute(text("SELECT now()")).scalar_one()
+        first, second = row(connection), row(connection, "evt_2")
+    assert new == {"evt_1", "evt_2"}
+    assert bytes(cast("bytes", first.pop("body"))) == delivery.body
+    assert first == {
+        "id": "evt_1",
+        "type": "checkout.session.completed",
+        "created_at": datetime.fromtimestamp(1_790_000_001, UTC),
+        "status": "failed",
+        **dict.fromkeys(("object_id", "customer_id", "user_id", "applied_at")),
+        "source": "webhook",
+        "received_at": datetime.fromtimestamp(1_790_000_002, UTC) + timedelta(milliseconds=345),
+        "attempts": 1,
+        "next_attempt_at": began + timedelta(seconds=1.5),
+        "note": "a\tnote\nof \\N",
+        "error": "é",
+    }
+    assert (second["object_id"], second["customer_id"]) == ("cs_1", "cus_1")
+    assert (second["user_id"], second["source"]) == ("user_1", "fetch")
+    assert (second["status"], second["next_attempt_at"]) == ("applied", None)
+    assert cast("datetime", second["applied_at"]) > began
+
+
+def test_two_that_bring_one_event_at_once_both_end(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The later one waits for the earlier one, then has only what the earlier one had not."""
+    monkeypatch.setattr(inbox, "COPIED_MIN", 1)
+    outcomes = dict.fromkeys(("evt_1", "evt_2", "evt_3"), APPLIED)
+    sources = dict.fromkeys(outcomes, "webhook")
+    waits = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    found: list[set[str]] = []
+
+    def bring() -> None:
+        with engine.begin() as connection:
+            both = deliveries("evt_1", "evt_2", "evt_3")
+            found.append(inbox.insert(connection, both, outcomes, sources=sources))
+
+    with engine.begin() as connection:
+        inbox.insert(connection, deliveries("evt_2"), outcomes, sources=sources)
+        later = Thread(target=bring)
+        later.start()
+        deadline = time.monotonic() + 10
+        while not connection.execute(waits).scalar_one() and time.monotonic() < deadline:
+            time.sleep(0.01)
+    later.join(10)
+    assert found == [{"evt_1", "evt_3"}]
+
+
+@pytest.mark.usefixtures("way")
 def test_an_insert_says_what_is_new(engine: Engine) -> None:
     """The facts of those alone are applied: two deliveries of one event have one effect."""
     outcomes = dict.fromkeys(("evt_1", "evt_2"), APPLIED)
