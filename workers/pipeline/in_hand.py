@@ -10,6 +10,7 @@ from db.queue.stream import StreamMessage
 from domain.events import Delivery
 from workers.context import WorkerContext
 from workers.pipeline.batch import apply_batch
+from workers.pipeline.collecting import without_collector
 from workers.pipeline.prepared_event import PreparedEvent, poison_message, prepare
 from workers.pipeline.report import EVENT_IDS_LOGGED_MAX, Drained
 
@@ -26,8 +27,12 @@ def apply_entries(context: WorkerContext, entries: Sequence[StreamMessage], done
     What the inbox has already is dropped by the statement that would store it. Where the batch
     before met many such events, the inbox is asked first, and they are dropped undecoded.
     """
-    if not entries:
-        return
+    if entries:
+        with without_collector():
+            _apply_entries(context, entries, done)
+
+
+def _apply_entries(context: WorkerContext, entries: Sequence[StreamMessage], done: Drained) -> None:
     done.entries = entries
     deliveries = {entry.delivery.event_id: entry.delivery for entry in entries}
     duplicates_before = done.duplicates
@@ -79,7 +84,8 @@ def record_poison(context: WorkerContext, entry: StreamMessage, count: int, done
 def apply_leased(context: WorkerContext, leased: Sequence[Leased], done: Drained) -> None:
     """Apply stored events that this process has a lease on."""
     done.leased = leased
-    _apply(context, [_prepared(item, context, done.own_account) for item in leased], done)
+    with without_collector():
+        _apply(context, [_prepared(item, context, done.own_account) for item in leased], done)
     done.leased = ()
 
 
