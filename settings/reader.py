@@ -44,6 +44,15 @@ def seconds_of(word: str) -> int | None:
     return int(number) * _UNIT_SECONDS[unit]
 
 
+# What else is copied from the dashboard, told by its beginning alone.
+_KEYS = {
+    "pk_": "the publishable key",
+    "sk_": "a secret key",
+    "rk_": "a restricted key",
+    "whsec_": "the secret of a webhook endpoint",
+}
+
+
 class Reader:
     """Takes values out by name; what is wrong goes to `problems` and reads as unset."""
 
@@ -166,6 +175,9 @@ class Reader:
         """A Stripe key that begins so and fits the mode."""
         key = self.text(name)
         wanted = f"a key that begins with {' or '.join(prefixes)}"
+        if not key.startswith(prefixes):
+            kind = next((words for start, words in _KEYS.items() if key.startswith(start)), "")
+            wanted += f"; this is {kind}" if kind else ""
         if not key or not self._ok(name, wanted, is_valid=key.startswith(prefixes)):
             return ""
         other_mode = tuple(f"{prefix}{'live' if test_mode else 'test'}_" for prefix in prefixes)

@@ -153,6 +153,21 @@ def test_each_problem_says_how_to_fix_it_and_not_what_was_written(name: str) -> 
     assert "pass-word" not in line
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "kind"),
+    [
+        ("STRIPE_SECRET_KEY", "pk_test_x", "this is the publishable key"),
+        ("STRIPE_SECRET_KEY", "whsec_x", "this is the secret of a webhook endpoint"),
+        ("STRIPE_PUBLISHABLE_KEY", "sk_test_x", "this is a secret key"),
+        ("STRIPE_PUBLISHABLE_KEY", "rk_live_x", "this is a restricted key"),
+    ],
+)
+def test_a_key_of_another_kind_is_named(name: str, value: str, kind: str) -> None:
+    """Whoever copied from the wrong line of the dashboard is told which it was."""
+    [line] = problems_of({name: value})
+    assert kind in line
+
+
 @pytest.mark.parametrize("name", ["JWT_JWKS_URL", "STRIPE_API_BASE"])
 def test_what_is_believed_comes_by_https_or_from_this_machine(name: str) -> None:
     """Whoever sits on the way could hand out keys that sign any user, or say what is paid."""
