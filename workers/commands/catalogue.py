@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 import db.ledger.catalogue
 import settings
@@ -45,20 +45,39 @@ def load_file(database: Configured | str, path: Path) -> Loaded:
         engine.dispose()
 
 
+def compare_file(database: Configured | str, path: Path) -> Loaded:
+    """What loading a catalogue file would change; nothing is written. Raises as `load_file`."""
+    wanted = read_catalogue(_parsed(path))
+    engine = make_engine(database, pool_size=1, application_name="fiko-load-plans")
+    try:
+        with engine.connect() as connection, connection.begin() as transaction:
+            loaded = _save(connection, wanted)
+            transaction.rollback()
+        return loaded
+    finally:
+        engine.dispose()
+
+
 def _load(engine: Engine, wanted: CatalogueFile) -> Loaded:
     with engine.begin() as connection:
-        db.ledger.catalogue.lock(connection)
-        current = db.ledger.catalogue.load(connection)
-        changes = changes_between(current, wanted.plans)
-        tokenless = tokenless_between(current, wanted.prices_without_tokens)
-        db.ledger.catalogue.save(connection, changes)
-        db.ledger.catalogue.save_tokenless(connection, tokenless)
-        policies = current.policies.differences(wanted.policies)
-        if policies:
-            db.ledger.catalogue.save_policies(connection, wanted.policies)
-        still_payable = db.ledger.catalogue.still_payable(connection)
-    if changes or tokenless.price_ids:
-        derive_after(engine, changes, CatalogueCache(), price_ids=tokenless.price_ids)
+        loaded = _save(connection, wanted)
+    price_ids = loaded.prices_without_tokens.price_ids
+    if loaded.plans or price_ids:
+        derive_after(engine, loaded.plans, CatalogueCache(), price_ids=price_ids)
+    return loaded
+
+
+def _save(connection: Connection, wanted: CatalogueFile) -> Loaded:
+    db.ledger.catalogue.lock(connection)
+    current = db.ledger.catalogue.load(connection)
+    changes = changes_between(current, wanted.plans)
+    tokenless = tokenless_between(current, wanted.prices_without_tokens)
+    db.ledger.catalogue.save(connection, changes)
+    db.ledger.catalogue.save_tokenless(connection, tokenless)
+    policies = current.policies.differences(wanted.policies)
+    if policies:
+        db.ledger.catalogue.save_policies(connection, wanted.policies)
+    still_payable = db.ledger.catalogue.still_payable(connection)
     return Loaded(changes, tokenless, policies, still_payable)
 
 
@@ -73,11 +92,12 @@ def _parsed(path: Path) -> dict[str, Any]:
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-def load_plans(file: Path) -> None:
+@click.option("--dry-run", "is_dry", is_flag=True, help="Only show what would change.")
+def load_plans(file: Path, *, is_dry: bool) -> None:
     """Load the catalogue in FILE (TOML); idempotent."""
     configured = settings.load(needs=("database_url",))
     try:
-        loaded = load_file(configured, file)
+        loaded = (compare_file if is_dry else load_file)(configured, file)
     except CatalogueError as error:
         raise click.ClickException(str(error)) from error
     for change in loaded.plans:
@@ -86,7 +106,7 @@ def load_plans(file: Path) -> None:
         click.echo(f"{click.style('~', fg='yellow')} {difference}")
     for payable in loaded.still_payable:
         _warn(payable)
-    click.echo(_summary(loaded))
+    click.echo(_summary(loaded, is_dry=is_dry))
 
 
 def _show(change: CatalogueChange) -> None:
@@ -98,13 +118,14 @@ def _show(change: CatalogueChange) -> None:
         click.echo(f"    {difference}")
 
 
-def _summary(loaded: Loaded) -> str:
+def _summary(loaded: Loaded, *, is_dry: bool) -> str:
     counts = {
         "plans": len(loaded.plans),
         "prices without tokens": len(loaded.prices_without_tokens.price_ids),
         "policies": len(loaded.policies),
     }
-    parts = [f"{count} {what} changed." for what, count in counts.items() if count]
+    verb = "would change" if is_dry else "changed"
+    parts = [f"{count} {what} {verb}." for what, count in counts.items() if count]
     return " ".join(parts) or "Nothing to change."
 
 

@@ -296,6 +296,27 @@ def test_features_and_policies_are_told_and_make_no_new_version(
     assert "~ policy unpaid: allow -> refuse\n" in run(plain)
 
 
+def test_a_dry_run_shows_everything_and_writes_nothing(
+    context: WorkerContext, run: Run, tmp_path: Path
+) -> None:
+    """The same lines as the load that follows, and what can still be paid."""
+    run(PACK)
+    with context.engine.begin() as connection:
+        connection.execute(text(A_PURCHASE))
+    path = tmp_path / "next.toml"
+    path.write_text(PRO.format(tokens=100, price="price_a"))
+    dry = CliRunner().invoke(load_plans, [str(path), "--dry-run"])
+    assert dry.exit_code == 0, dry.output
+    assert current(context) == set()
+    again = CliRunner().invoke(load_plans, [str(path), "--dry-run"])
+    assert again.output == dry.output
+    assert dry.output.endswith("2 plans would change.\n")
+    assert "1 checkout session opened before can be paid" in dry.output
+    loaded = run(path.read_text())
+    assert loaded == dry.output.replace("would change", "changed")
+    assert current(context) == {"price_a"}
+
+
 def test_every_problem_of_a_file_is_named_at_once(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
