@@ -117,6 +117,10 @@ COMMANDS = {
         "workers.commands.tokens:issue_token",
         "Print a JWT for development.",
     ),
+    "completion": Command(
+        "workers.commands.completion:completion",
+        "Print what a shell needs to complete commands: bash, zsh or fish.",
+    ),
     "worker": Command(
         "workers.commands.processes:worker",
         "Run one worker process.",

@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from workers.commands import COMMANDS
+from workers.commands.groups import Suggesting
 
 # A process of the product sets up its own logs.
 _PROCESSES = "workers.commands.processes:"
 
 
-class CommandTable(click.Group):
+class CommandTable(Suggesting):
     """The commands of `COMMANDS`, in their order, each imported on use."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -31,6 +33,16 @@ class CommandTable(click.Group):
         command = _imported(entry.place)
         _share_data_option(command)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Names from the table; no command is imported to tell them."""
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        return [
+            CompletionItem(name, help=entry.summary)
+            for name, entry in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The contents page; nothing is imported for it."""
@@ -50,7 +62,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         _set_up_logs(words)
-        command_line(args=words, prog_name="manage.py")
+        # None leaves it to click: colours on a terminal only.
+        command_line(
+            args=words, prog_name="manage.py", color=False if os.environ.get("NO_COLOR") else None
+        )
     except Exception as error:
         advice = _advice(error)
         click.echo(_trace(error) if advice is None else f"manage.py: {advice}", err=True)

@@ -12,6 +12,7 @@ from db.engine import make_engine
 from db.outbox import destinations as tables
 from db.outbox.destinations import Destination
 from domain.errors import BillingError
+from workers.commands.groups import suggesting
 from workers.commands.options import When
 from workers.commands.tables import console, table
 from workers.hearing import destinations as hearing
@@ -24,7 +25,7 @@ _TYPES = click.option(
 _PAUSED_BY_HAND = "paused by a person"
 
 
-@click.group()
+@suggesting()
 def destinations() -> None:
     """Who hears of changes: outgoing webhooks, signed after Standard Webhooks."""
 

@@ -22,6 +22,7 @@ from db.questions import questions
 from db.queue import attempts, inbox_reads, pauses
 from domain.decode import DECODERS
 from domain.events import EventStatus
+from workers.commands.groups import suggesting
 from workers.commands.options import asked_for, request
 from workers.operations.wording import money_in
 
@@ -47,7 +48,7 @@ def _database() -> Iterator[Connection]:
         engine.dispose()
 
 
-@click.group(invoke_without_command=True)
+@suggesting(invoke_without_command=True)
 @click.option("--status", type=click.Choice([status.value for status in EventStatus]))
 @click.option("--type", "event_type", metavar="T", help="Only events of this type.")
 @click.option("--user", "user_id", metavar="U", help="Only events about this user.")
