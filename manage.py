@@ -257,4 +257,5 @@ if __name__ == "__main__":
         say(str(trouble))
         sys.exit(1)
     except KeyboardInterrupt:
+        say("interrupted; run it again, and it goes on")
         sys.exit(130)

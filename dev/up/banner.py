@@ -26,11 +26,10 @@ def banner(directory: Path, addresses: Addresses, seconds: float) -> str:
     if addresses.offline_stripe_url:
         address = f"{addresses.offline_stripe_url}/  (offline: no STRIPE_SECRET_KEY is set)"
         rows.insert(1, ("Stripe", address))
-    token = f"$({manage} issue_token --user u1{data})"
     steps = [
         f"{manage} simulate{data}",
         f"{manage} events{data}",
-        f'curl -H "Authorization: Bearer {token}" {base}/billing/plans/full/',
+        f"{manage} explain --user demo{data}",
     ]
     if not addresses.offline_stripe_url:
         target = base.removeprefix("http://") + WEBHOOK_PATH

@@ -6,11 +6,13 @@ terminal) never holds up a process: lines are dropped then, and counted.
 """
 
 import contextlib
+import os
 import queue
 import sys
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
@@ -68,14 +70,19 @@ class Console:
         self._shows_all = not live
         self._screen: Screen = LiveScreen() if live else PlainScreen()
         self._lines: queue.Queue[str | _Status | None] = queue.Queue(QUEUE_LINES_MAX)
-        self._colours: dict[str, int] | None = {} if sys.stdout.isatty() else None
+        self._is_terminal = sys.stdout.isatty()
+        self._colours: dict[str, int] | None = {} if self._is_terminal and coloured() else None
+        # What `up` itself says has no process, and is kept all the same.
+        self._own = LogFile(logs, "up") if logs else None
         self._dropped = 0
         self._is_past = False
         self._thread = threading.Thread(target=self._show_all, daemon=True, name="console")
         self._thread.start()
 
     def say(self, name: str, line: str) -> None:
-        """Print a line under a name, soon."""
+        """Print a line under a name, soon; what `up` says itself goes to its log as well."""
+        if self._own and name == "up":
+            self._own.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {line}\n".encode())
         label = f"{name:<{NAME_WIDTH}} |"
         if self._colours is not None:
             number = self._colours.setdefault(name, len(self._colours))
@@ -124,7 +131,7 @@ class Console:
     def only_warnings(self) -> Iterator[None]:
         """On a terminal, leave to the log files what is told meanwhile, but for warnings."""
         before = self._shows_all
-        self._shows_all = before and self._colours is None
+        self._shows_all = before and not self._is_terminal
         try:
             yield
         finally:
@@ -167,6 +174,11 @@ class Console:
             self._screen.show(item)
         else:
             self._screen.status(item.line)
+
+
+def coloured() -> bool:
+    """Whether colours are welcome on a terminal (no-color.org)."""
+    return not os.environ.get("NO_COLOR")
 
 
 def _shortened(line: str, length_max: int) -> str:

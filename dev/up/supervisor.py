@@ -126,6 +126,11 @@ class Supervisor:
             start_new_session=True,
         )
 
+    @property
+    def was_asked(self) -> bool:
+        """Whether a person asked to stop."""
+        return self._asked_to_stop
+
     def start(self, *group: Supervised) -> None:
         """Start a group at once and wait until each is ready, restarting what dies meanwhile.
 

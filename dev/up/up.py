@@ -29,6 +29,7 @@ from dev.up.engines import PostgresEngine, ValkeyEngine
 from dev.up.environment import Addresses
 from dev.up.errors import EngineError
 from dev.up.files import lock_within
+from dev.up.happenings import Feed
 from dev.up.messages import first_line
 from dev.up.ports import free_port, port_is_free
 from dev.up.status import Status
@@ -96,7 +97,7 @@ def up(
 def _run(plan: Plan, started_at: float) -> None:
     console = Console(plan.directory / logs.DIRECTORY, live=plan.live)
     supervisor = Supervisor(console)
-    watch: Watch | None = None
+    shown: list[Watch | Feed] = []
     console.say("up", f"starting in {plan.directory}")
     try:
         addresses = _start_engines(plan, supervisor)
@@ -109,21 +110,27 @@ def _run(plan: Plan, started_at: float) -> None:
         console.print(banner(plan.directory, addresses, time.monotonic() - started_at))
         look_for_another(plan.directory, console)
         if plan.live:
-            watch = _show_status(addresses, console)
+            shown = _show(addresses, console)
         supervisor.run()
     finally:
-        if watch:
-            watch.stop()
+        for one in shown:
+            one.stop()
         console.end_status()
+        was_asked = supervisor.was_asked
         supervisor.stop()
+        if was_asked:
+            console.print("everything is stopped")
         console.close()
 
 
-def _show_status(addresses: Addresses, console: Console) -> Watch:
-    """Keep the live line up to date, from now on."""
+def _show(addresses: Addresses, console: Console) -> list[Watch | Feed]:
+    """From now on, keep the live line up to date, and tell of each event above it."""
     watch = Watch(addresses.base_url, lambda counts: console.status(Status(addresses, counts)))
+    url = settings.load(environ={"DATABASE_URL": addresses.database_url}).database_url
+    feed = Feed(_plain(url), console.print)
     watch.start()
-    return watch
+    feed.start()
+    return [watch, feed]
 
 
 @contextmanager
@@ -220,9 +227,13 @@ def _prepare_database(given_url: str, console: Console) -> None:
         console.say("up", f"no plans yet: loaded {SAMPLE_PLANS.name}")
 
 
+def _plain(url: str) -> str:
+    """A database's URL as its driver wants it."""
+    return url.replace("+psycopg2", "", 1)
+
+
 def _has_no_plans(url: str) -> bool:
-    plain = url.replace("+psycopg2", "", 1)
-    with closing(psycopg2.connect(plain)) as connection, connection.cursor() as cursor:
+    with closing(psycopg2.connect(_plain(url))) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT 1 FROM plans LIMIT 1")
         return cursor.fetchone() is None
 

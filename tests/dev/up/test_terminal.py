@@ -177,6 +177,20 @@ def test_a_warning_stands_above_the_live_line(tmp_path: Path) -> None:
     assert "request answered" in (tmp_path / "worker.log").read_text(encoding="utf-8")
 
 
+def test_no_colours_where_they_are_not_welcome(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`NO_COLOR` takes the colours, and nothing else."""
+    command = [sys.executable, "-c", PROGRAM, str(ROOT), str(tmp_path)]
+    for no_color, expected in (("", True), ("1", False)):
+        monkeypatch.setenv("NO_COLOR", no_color)
+        with on_a_terminal(command, tmp_path) as terminal:
+            terminal.wait_for(lambda rows: rows[-1].startswith("accepted 1,234"))
+            coloured = re.search(rb"\x1b\[[\d;]*3[0-7]m", terminal.raw) is not None
+            assert coloured is expected
+            terminal.press(b"\n\n")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_up_keeps_its_banner_and_one_live_line(tmp_path: Path) -> None:
     """At 60 columns, through the death of a worker, until Ctrl-C."""
@@ -202,11 +216,13 @@ def test_up_keeps_its_banner_and_one_live_line(tmp_path: Path) -> None:
     rows = terminal.rows()
     assert any(row.startswith("Ready in") for row in rows)
     assert rows[-1] == ""
-    assert rows[-2].endswith("stopping ...")
+    assert rows[-3].endswith("stopping ...")
+    assert rows[-2] == "everything is stopped"
     assert not any(row.startswith("accepted") for row in rows)
     assert terminal.raw.rfind(b"\x1b[?25h") > terminal.raw.rfind(b"\x1b[?25l")
     kept = {path.name for path in (data / "logs").iterdir()}
     assert {"postgres.log", "valkey.log", "receiver.log", "worker.log", "stripe.log"} <= kept
+    assert "starting in" in (data / "logs" / "up.log").read_text(encoding="utf-8")
     assert "request answered" in (data / "logs" / "receiver.log").read_text(encoding="utf-8")
 
 
