@@ -34,6 +34,7 @@ __all__ = [
     "selling",
     "session_objects",
     "subscriptions",
+    "thin",
     "verification",
     "versions",
     "wire",

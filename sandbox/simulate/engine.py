@@ -4,6 +4,7 @@ Pure but for its own memory: seeded, no I/O, no wall clock. The same seed, run a
 same bytes. Knows nothing of HTTP or signatures.
 """
 
+import hashlib
 import random
 import string
 from calendar import monthrange
@@ -18,7 +19,7 @@ from sandbox.simulate.expected import ExpectedAccount
 from sandbox.simulate.objects import Json, customer_object
 from sandbox.simulate.plans import Plan
 from sandbox.simulate.records import Invoice, Record, Session
-from sandbox.simulate.versions import NEW, ApiVersion
+from sandbox.simulate.versions import NEW, ApiVersion, is_told
 
 _LETTERS = string.ascii_letters + string.digits
 _NAMES = ("Ada Okafor", "Jürgen Weiß", "Zoë Laurent", "佐藤 花子", "Liam O'Neill", "Noor Haddad")
@@ -28,7 +29,11 @@ _COUNTRIES = {"usd": "US", "eur": "DE", "jpy": "JP"}
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event as it happened; `body` is what Stripe would post, `created` whole seconds."""
+    """An event as it happened; `body` is what Stripe would post, `created` whole seconds.
+
+    One that is `thin_only` is of a type that the version of the endpoint does not have: only a
+    thin event tells of it.
+    """
 
     id: str
     type: str
@@ -36,6 +41,7 @@ class Event:
     customer_id: str
     user_id: str
     body: bytes
+    thin_only: bool = False
 
     @property
     def payload(self) -> Json:
@@ -80,6 +86,8 @@ class Engine:
         self.now = starts_at
         self.run = run
         self.events: list[Event] = []
+        # What happened beside these and no endpoint of the version is told.
+        self.thin_only: list[Event] = []
         self.customers: dict[str, Customer] = {}
         self.invoices: dict[str, Invoice] = {}
         self.sessions: dict[str, Session] = {}
@@ -188,7 +196,9 @@ class Engine:
 
         `customer` is None for what belongs to nobody, such as a product.
         """
-        event_id = self.new_id("evt")
+        version = customer.version if customer else self.version
+        thin_only = not is_told(kind, version)
+        event_id = self._unsaid_id(kind, drawn) if thin_only else self.new_id("evt")
         data: dict[str, Any] = {"object": drawn}
         if previous is not None:
             data["previous_attributes"] = previous
@@ -196,7 +206,7 @@ class Engine:
         envelope: Json = {
             "id": event_id,
             "object": "event",
-            "api_version": (customer.version if customer else self.version).name,
+            "api_version": version.name,
             "created": self.now,
             "data": data,
             "livemode": False,
@@ -207,6 +217,11 @@ class Engine:
         }
         body = orjson.dumps(envelope, option=orjson.OPT_INDENT_2)
         whose = (customer.id, customer.user_id) if customer else ("", "")
-        event = Event(event_id, kind, self.now, *whose, body)
-        self.events.append(event)
+        event = Event(event_id, kind, self.now, *whose, body, thin_only)
+        (self.thin_only if thin_only else self.events).append(event)
         return event
+
+    def _unsaid_id(self, kind: str, drawn: Json) -> str:
+        # Made of what it tells: the ids of what is told stay as they are without it.
+        what = f"{self.run}:{kind}:{drawn['id']}:{self.now}"
+        return f"evt_1{hashlib.sha256(what.encode()).hexdigest()[:23]}"

@@ -139,7 +139,7 @@ class Payments(Engine):
         drawn = invoice_object(invoice)
         self.emit("invoice.paid", drawn, invoice.customer, by_stripe=True)
         self.emit("invoice.payment_succeeded", drawn, invoice.customer, by_stripe=True)
-        if invoice.intent and invoice.customer.version.invoice_payments:
+        if invoice.intent:
             self.emit(
                 "invoice_payment.paid",
                 invoice_payment_object(invoice),

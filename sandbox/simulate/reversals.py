@@ -29,8 +29,7 @@ class Reversals(Payments):
         self._see(charge, refund.id)
         customer = charge.intent.customer
         self.emit("charge.refunded", charge_object(charge), customer, {**previous, **full})
-        if customer.version.refund_events:
-            self.emit("refund.created", refund_object(refund), customer)
+        self.emit("refund.created", refund_object(refund), customer)
         return refund
 
     def finish_refund(self, refund: Refund, *, succeeds: bool) -> None:
@@ -43,10 +42,9 @@ class Reversals(Payments):
             refund.charge.amount_refunded -= refund.amount
             self.expected.refund_returned(refund.charge.sale_id, refund.id)
         drawn = refund_object(refund)
-        if customer.version.refund_events:
-            self.emit("refund.updated", drawn, customer, previous, by_stripe=True)
-            if not succeeds:
-                self.emit("refund.failed", drawn, customer, by_stripe=True)
+        self.emit("refund.updated", drawn, customer, previous, by_stripe=True)
+        if not succeeds:
+            self.emit("refund.failed", drawn, customer, by_stripe=True)
         self.emit("charge.refund.updated", drawn, customer, previous, by_stripe=True)
 
     def dispute(

@@ -53,6 +53,20 @@ class ApiVersion:
         return self.name[:10] >= "2026-09-30"
 
 
+# The types that an endpoint is told only since a version; all others always were.
+_TOLD_SINCE = {
+    "invoice_payment.paid": "2025-05-28",
+    "refund.created": "2024-10-28",
+    "refund.failed": "2024-10-28",
+    "refund.updated": "2024-10-28",
+}
+
+
+def is_told(kind: str, version: ApiVersion) -> bool:
+    """Whether an endpoint of a version is told events of a type."""
+    return version.name[:10] >= _TOLD_SINCE.get(kind, "")
+
+
 OLD = (ApiVersion("2024-06-20"), ApiVersion("2025-02-24.acacia"))
 NEW = (ApiVersion("2025-09-30.clover"), ApiVersion("2026-10-28.endive"))
 
