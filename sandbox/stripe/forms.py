@@ -4,7 +4,7 @@ What is a list is for the rules of a parameter to know: metadata may have number
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sandbox.stripe.errors import invalid
@@ -26,6 +26,20 @@ def decode(pairs: Iterable[tuple[str, str]]) -> Json:
             raise invalid(f"Invalid parameter name: {name[:100]}", name[:100])
         _put(tree, steps, value, name)
     return tree
+
+
+def flattened(document: object, name: str = "") -> Iterator[tuple[str, str]]:
+    """The pairs of a form that says what a JSON document does; API v2 is asked in JSON."""
+    if isinstance(document, dict):
+        for key, value in document.items():
+            yield from flattened(value, f"{name}[{key}]" if name else str(key))
+    elif isinstance(document, list):
+        for place, value in enumerate(document):
+            yield from flattened(value, f"{name}[{place}]")
+    elif isinstance(document, bool):
+        yield name, "true" if document else "false"
+    elif name:
+        yield name, "" if document is None else str(document)
 
 
 def _put(tree: Json, steps: list[str], value: str, name: str) -> None:

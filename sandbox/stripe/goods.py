@@ -3,13 +3,13 @@
 Keeps every record by its id. Pure of I/O; whoever calls has checked what is asked.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
 from sandbox.simulate.account import Account
 from sandbox.simulate.contract_records import Customer, Price, Subscription
-from sandbox.simulate.engine import changed
+from sandbox.simulate.engine import Event, changed
 from sandbox.simulate.expected import NothingExpected
 from sandbox.simulate.objects import Json, customer_object, price_object
 from sandbox.simulate.plans import Plan
@@ -97,6 +97,9 @@ def product_object(product: Product) -> Json:
 class Goods(Account):
     """Products, prices and customers, as made through the API."""
 
+    # Who draws events in further versions; set while something is done to the account.
+    also_told: Callable[[Event, object, Customer | None], None] | None = None
+
     def __init__(self, *, run: str, starts_at: int) -> None:
         super().__init__(seed=0, run=run, starts_at=starts_at)
         self.expected = NothingExpected()
@@ -105,7 +108,7 @@ class Goods(Account):
     def __setstate__(self, state: dict[str, object]) -> None:
         # Release 0.2.0 saved it, and what is expected of the account, under another name.
         state.pop("books", None)
-        self.__dict__.update(state, expected=NothingExpected())
+        self.__dict__.update({"thin_only": [], **state}, expected=NothingExpected())
 
     @property
     def account_id(self) -> str:
@@ -117,6 +120,21 @@ class Goods(Account):
         self.version = version
         for customer in self.customers.values():
             customer.version = version
+
+    def emit(
+        self,
+        kind: str,
+        drawn: Json,
+        customer: Customer | None,
+        previous: Json | None = None,
+        *,
+        by_stripe: bool = False,
+    ) -> Event:
+        """Record an event, also in the versions of further endpoints."""
+        event = super().emit(kind, drawn, customer, previous, by_stripe=by_stripe)
+        if self.also_told is not None:
+            self.also_told(event, self.records.get(str(drawn.get("id"))), customer)
+        return event
 
     def keep(self, record: Kept) -> None:
         """Remember a record by its id."""

@@ -3,7 +3,6 @@
 Also its clock and the queue of what is to be posted. Knows nothing of pages or HTTP.
 """
 
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,11 @@ from sandbox.simulate.payments import DRAFT_SECONDS
 from sandbox.simulate.versions import BY_CHOICE
 from sandbox.stripe.agenda import Shop
 from sandbox.stripe.answering import Gate
-from sandbox.stripe.log import EventLog, Posted
+from sandbox.stripe.destinations import versions_of
+from sandbox.stripe.drawings import DRAWINGS
+from sandbox.stripe.events_v2 import failure_event
+from sandbox.stripe.renditions import Renditions
+from sandbox.stripe.routing import Routing
 from sandbox.stripe.state.account import founded
 from sandbox.stripe.state.store import Answer, Store
 from sandbox.stripe.views import Answering, Switches
@@ -48,19 +51,17 @@ class Act:
     answer: Answer | None = None
 
 
-class Keeper:
-    """One account. `webhook_url` and `base_url` are told by whoever serves it."""
+class Keeper(Routing):
+    """One account. `base_url` is told by whoever serves it."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
-        self._lock = threading.RLock()
-        self._news = threading.Condition(self._lock)
-        self.webhook_url = ""
+        super().__init__(store)
         self.base_url = ""
+        self._renditions = Renditions(DRAWINGS)
+        # Whether events fail to be made: nobody is told of them, and no list has them.
+        self.generation_fails = False
         self.set_aside = store.set_aside
         self.gate = Gate()
-        self.log = EventLog()
-        self.log.restore(store.events(), time.time())
         self._state = store.state() or founded()
         self._store.save(self._state, ())
 
@@ -81,16 +82,21 @@ class Keeper:
             shop = self._state.shop
             shop.swift = self._state.switches.same_second
             act, kept = Act(shop), len(shop.records)
+            self._renditions.versions = versions_of(self._destinations)
+            shop.also_told = self._renditions.draw
             try:
                 shop.cause = None
                 shop.play(self._moment())
                 shop.cause = cause
                 yield act
             except BaseException:
+                self._renditions.forget()
                 # Nothing changes without an event or a new record.
                 if shop.events or len(shop.records) != kept:
                     self._state = self._store.state() or founded()
                 raise
+            finally:
+                del shop.also_told
             self._keep(act.answer)
 
     @contextmanager
@@ -179,35 +185,24 @@ class Keeper:
         until = time.time() + for_seconds if for_seconds else 0.0
         self.gate.become(Answering(**terms, until=until))
 
-    def take_delivery(self, patience_seconds: float) -> Posted | None:
-        """Wait for the next event to post; None when none is due in time."""
-        deadline = time.time() + patience_seconds
-        with self._news:
-            while (one := self.log.take(time.time())) is None:
-                wake = min(deadline, self.log.next_at or deadline)
-                if time.time() >= deadline:
-                    return None
-                self._news.wait(max(0.0, wake - time.time()))
-            return one
-
-    def deliver_now(self) -> None:
-        """Deliver what a delay or a pause between tries holds back."""
-        with self._news:
-            self.log.bring_forward(time.time())
-            self._news.notify_all()
-
-    def note_delivery(self, one: Posted, answer: str, *, accepted: bool) -> None:
-        """Note how a delivery went."""
-        with self._lock:
-            self.log.record_answer(one, answer, accepted=accepted, now=time.time())
-            self._store.note(one)
-
     def _moment(self) -> int:
         return max(self._state.shop.now, int(time.time()) + self._state.ahead_seconds)
 
     def _keep(self, answer: Answer | None) -> None:
-        shop = self._state.shop
-        fresh = self.log.add(shop.events, self._state.switches, time.time())
+        shop, switches = self._state.shop, self._state.switches
+        happened = [*shop.events, *shop.thin_only]
+        if self.generation_fails:
+            happened = [failure_event(event, shop) for event in shop.events]
+        fresh = self.log.add(
+            happened,
+            self._destinations,
+            {"snapshot": switches, "thin": self._thin},
+            time.time(),
+            own_version=switches.api_version,
+        )
+        for one in fresh:
+            one.renditions = self._renditions.take(one.event.id)
         shop.events.clear()
+        shop.thin_only.clear()
         self._store.save(self._state, fresh, answer)
         self._news.notify_all()

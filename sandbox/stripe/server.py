@@ -14,8 +14,9 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from sandbox.stripe.api.calls import Endpoint
 from sandbox.stripe.api.dispatch import ENDPOINTS, Answered, Asked, Dispatch
 from sandbox.stripe.errors import unrecognised
+from sandbox.stripe.forms import flattened
 from sandbox.stripe.hosted import hosted_pages
-from sandbox.stripe.webhooks import Postman
+from sandbox.stripe.webhooks import Postmen
 from sandbox.stripe.world import World
 
 HOST = "127.0.0.1"
@@ -46,15 +47,19 @@ def make_app(world: World) -> Flask:
         )
 
     def unknown(path: str) -> Response:
+        del path
         asked = _asked("")
 
         def refuse(_request_id: str) -> Answered:
-            raise unrecognised(asked.method, f"/v1/{path}")
+            raise unrecognised(asked.method, asked.path)
 
         return _response(dispatch.guarded(asked, refuse))
 
     methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
-    app.add_url_rule("/v1/<path:path>", view_func=unknown, methods=methods)
+    for api in ("v1", "v2"):
+        app.add_url_rule(
+            f"/{api}/<path:path>", endpoint=f"unknown {api}", view_func=unknown, methods=methods
+        )
     app.register_blueprint(hosted_pages(world))
     return app
 
@@ -63,30 +68,30 @@ def make_app(world: World) -> Flask:
 def serve(world: World, *, port: int, webhook_url: str, secret: str) -> Iterator[str]:
     """Serve an account for as long as the block runs; yields the address. Port 0 takes a free one.
 
-    Webhooks are posted to `webhook_url`, signed with `secret`; without an address none are.
+    Webhooks are posted to `webhook_url`, signed with `secret`; without an address none are, but to
+    endpoints that are made through the API.
     Raises `OSError` where the port cannot be had.
     """
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     server = make_server(HOST, port, make_app(world), threaded=True, request_handler=_Quiet)
     url = f"http://{HOST}:{server.server_port}"
-    world.base_url, world.webhook_url = url, webhook_url
+    world.base_url = url
+    world.serve_to(webhook_url, secret)
     stop = threading.Event()
     threads = [
         threading.Thread(target=server.serve_forever, args=(_POLL_SECONDS,), daemon=True),
         threading.Thread(target=_tick, args=(world, stop), daemon=True),
     ]
-    postman = Postman(world, secret) if webhook_url else None
+    postmen = Postmen(world)
     for thread in threads:
         thread.start()
-    if postman:
-        postman.start()
+    postmen.start()
     try:
         yield url
     finally:
         stop.set()
         world.set_answering(kind="normal")
-        if postman:
-            postman.stop()
+        postmen.stop()
         _shut(server)
         for thread in threads:
             thread.join(5)
@@ -113,6 +118,8 @@ def _asked(record_id: str) -> Asked:
     fields: list[tuple[str, str]] = []
     for source in (request.args, request.form):
         fields += [(name, value) for name, values in source.lists() for value in values]
+    if request.path.startswith("/v2/"):
+        fields += flattened(request.get_json(silent=True))
     headers: Mapping[str, str] = {name.lower(): value for name, value in request.headers.items()}
     return Asked(request.method, request.path, record_id, tuple(fields), headers)
 

@@ -4,6 +4,7 @@ Money is in minor units of `currency`, moments are Unix seconds of the account's
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sandbox.simulate.versions import EVERY
 
@@ -132,6 +133,19 @@ class Switches:
     loss: float = 0.0
     same_second: bool = False
     api_version: str = NEWEST.name
+
+
+class ThinSwitches(NamedTuple):
+    """How thin events are delivered, whatever becomes of snapshots; see `Switches`.
+
+    `names_twin` says whether a thin event names its snapshot event.
+    """
+
+    duplicates: float = 0.0
+    shuffle: bool = False
+    delay_seconds: float = 0.0
+    loss: float = 0.0
+    names_twin: bool = True
 
 
 ANSWERING = ("normal", "slow", "hang", "errors")

@@ -1,15 +1,14 @@
-"""The account itself: its events, its one webhook endpoint, its balance."""
+"""The account itself: its events and its balance."""
 
 from collections.abc import Sequence
 
 from sandbox.simulate.objects import stripe_list
 from sandbox.stripe.api.calls import Call, Endpoint, Found, Json
-from sandbox.stripe.api.parameters import DATED_PAGE, NOTHING, PAGE, Group, Many, flag, text
+from sandbox.stripe.api.parameters import DATED_PAGE, NOTHING, Group, Many, flag, text
 from sandbox.stripe.errors import invalid, no_access, no_such
 from sandbox.stripe.log import Posted
 
 _TYPES_MAX = 20
-ENDPOINT_ID = "we_1OfflineEndpoint"
 
 
 def _events(call: Call) -> Found:
@@ -21,7 +20,9 @@ def _events(call: Call) -> Found:
     events = [
         one
         for one in reversed(call.log.posted)
-        if _fits(one.event.type, wanted) and delivered in (None, one.delivery == "delivered")
+        if not one.event.thin_only
+        and _fits(one.event.type, wanted)
+        and delivered in (None, one.delivery == "delivered")
     ]
     return call.page(call.dated(events, lambda one: one.event.created), lambda one: one.event.id)
 
@@ -35,36 +36,9 @@ def _fits(kind: str, wanted: Sequence[str]) -> bool:
 
 def _event(call: Call) -> Posted:
     posted = call.log.get(call.id)
-    if posted is None:
+    if posted is None or posted.event.thin_only:
         raise no_such("event", call.id, "id")
     return posted
-
-
-def _endpoint(call: Call) -> Json:
-    return {
-        "id": ENDPOINT_ID,
-        "object": "webhook_endpoint",
-        "api_version": call.shop.version.name,
-        "application": None,
-        "created": 1_700_000_000,
-        "description": "The offline Stripe's only endpoint",
-        "enabled_events": ["*"],
-        "livemode": False,
-        "metadata": {},
-        "status": "enabled",
-        "url": call.webhook_url,
-    }
-
-
-def _endpoints(call: Call) -> Found:
-    endpoints = [_endpoint(call)] if call.webhook_url else []
-    return call.page(endpoints, lambda endpoint: str(endpoint["id"]))
-
-
-def _the_endpoint(call: Call) -> Found:
-    if call.id != ENDPOINT_ID or not call.webhook_url:
-        raise no_such("webhook_endpoint", call.id, "id")
-    return _endpoint(call)
 
 
 def _balance(call: Call) -> Json:
@@ -123,7 +97,5 @@ ENDPOINTS = (
         _events,
     ),
     Endpoint("GET", "/v1/events/<id>", NOTHING, _event),
-    Endpoint("GET", "/v1/webhook_endpoints", Group(PAGE), _endpoints),
-    Endpoint("GET", "/v1/webhook_endpoints/<id>", NOTHING, _the_endpoint),
     Endpoint("GET", "/v1/balance", NOTHING, _balance),
 )

@@ -24,7 +24,7 @@ from sandbox.stripe.api.parameters import (
 )
 from sandbox.stripe.cards import card_of
 from sandbox.stripe.contracts import RUNNING
-from sandbox.stripe.errors import card_declined, invalid
+from sandbox.stripe.errors import card_declined, invalid, no_such
 from sandbox.stripe.views import Declined, NeedsAuthentication
 
 _STATUSES = (
@@ -180,6 +180,14 @@ def _payments(call: Call) -> Found:
     return call.page(payments, key)
 
 
+def _payment(call: Call) -> Found:
+    for one in call.shop.every(Invoice):
+        for drawn in invoice_payments(one):
+            if drawn["id"] == call.id:
+                return drawn
+    raise no_such("invoice_payment", call.id, "id")
+
+
 _S, _I = "/v1/subscriptions", "/v1/invoices"
 _OF_CUSTOMER = {**DATED_PAGE, "customer": text}
 ENDPOINTS = (
@@ -227,4 +235,5 @@ ENDPOINTS = (
         ),
         _payments,
     ),
+    Endpoint("GET", "/v1/invoice_payments/<id>", NOTHING, _payment),
 )

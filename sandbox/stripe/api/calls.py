@@ -10,6 +10,7 @@ from sandbox.stripe.api.parameters import Group
 from sandbox.stripe.errors import invalid, no_such
 from sandbox.stripe.goods import Kept
 from sandbox.stripe.log import EventLog, Posted
+from sandbox.stripe.routing import Routing
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -47,7 +48,7 @@ class Call:
     params: Json
     id: str
     path: str
-    webhook_url: str
+    routing: Routing
     wall_now: int
 
     def the(self, kind: type[K], name: str) -> K:

@@ -31,11 +31,14 @@ from sandbox.stripe.api import (
     credit_notes,
     customers,
     empty,
+    event_destinations,
+    events_v2,
     money,
     offers,
     payment_methods,
     plans,
     portal,
+    webhook_endpoints,
 )
 from sandbox.stripe.api.calls import Call, Endpoint
 from sandbox.stripe.api.drawing import Drawer, speaking
@@ -56,6 +59,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *money.ENDPOINTS,
     *credit_notes.ENDPOINTS,
     *account.ENDPOINTS,
+    *webhook_endpoints.ENDPOINTS,
+    *event_destinations.ENDPOINTS,
+    *events_v2.ENDPOINTS,
     *plans.ENDPOINTS,
     *payment_methods.ENDPOINTS,
     *balance.ENDPOINTS,
@@ -189,7 +195,7 @@ class Dispatch:
             params=params,
             id=asked.id,
             path=asked.path,
-            webhook_url=world.webhook_url,
+            routing=world,
             wall_now=int(time.time()),
         )
         result = endpoint.run(call)

@@ -189,7 +189,7 @@ class Drawer:
     @staticmethod
     def _event(posted: Posted) -> Json:
         drawn: Json = orjson.loads(posted.event.body)
-        return {**drawn, "pending_webhooks": 0 if posted.delivery == "delivered" else 1}
+        return {**drawn, "pending_webhooks": posted.pending}
 
 
 @contextmanager

@@ -4,15 +4,16 @@ A record is a row of JSON, and only rows that changed are written. A file that t
 read is moved aside.
 """
 
+import json
 import pickle
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from sandbox.simulate.engine import Event
 from sandbox.stripe.log import Posted
-from sandbox.stripe.state import earlier
+from sandbox.stripe.state import earlier, postings
 from sandbox.stripe.state.account import Saved, State, put_together, taken_apart
 from sandbox.stripe.state.records import UnreadableError
 
@@ -26,6 +27,13 @@ CREATE TABLE IF NOT EXISTS events (position INTEGER PRIMARY KEY, id TEXT NOT NUL
     body BLOB NOT NULL, delivery TEXT NOT NULL, attempts INTEGER NOT NULL, answer TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, request TEXT NOT NULL,
     status INTEGER NOT NULL, body BLOB NOT NULL, at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS postings (position INTEGER NOT NULL, destination TEXT NOT NULL,
+    delivery TEXT NOT NULL, attempts INTEGER NOT NULL, answer TEXT NOT NULL,
+    PRIMARY KEY (position, destination));
+CREATE TABLE IF NOT EXISTS renditions (position INTEGER NOT NULL, version TEXT NOT NULL,
+    body BLOB NOT NULL, PRIMARY KEY (position, version));
+CREATE TABLE IF NOT EXISTS thin_only (position INTEGER PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS kept (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS records (id TEXT PRIMARY KEY, place INTEGER, body TEXT NOT NULL)
     WITHOUT ROWID;
 """
@@ -60,11 +68,19 @@ class Store:
 
     def events(self) -> list[Posted]:
         """Every event, oldest first."""
-        rows = self._connection.execute(
-            "SELECT position, id, type, created, customer, user, body, delivery, attempts, answer"
-            " FROM events ORDER BY position"
-        )
-        return [Posted(row[0], Event(*row[1:7]), *row[7:]) for row in rows]
+        return postings.events(self._connection)
+
+    def kept(self, name: str) -> Any:  # noqa: ANN401 - whatever was kept.
+        """What was kept under a name as JSON; None where nothing was."""
+        row = self._connection.execute("SELECT value FROM kept WHERE name = ?", (name,)).fetchone()
+        return json.loads(row[0]) if row else None
+
+    def keep(self, name: str, value: object) -> None:
+        """Keep something under a name as JSON."""
+        with self._connection:
+            self._connection.execute(
+                "INSERT OR REPLACE INTO kept VALUES (?, ?)", (name, json.dumps(value))
+            )
 
     def answer(self, key: str) -> Answer | None:
         """What was answered under an idempotency key."""
@@ -81,28 +97,16 @@ class Store:
                 (FORMAT, saved.account.decode()),
             )
             self._write(rows)
-            self._connection.executemany(
-                "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (
-                        *(one.position, one.event.id, one.event.type, one.event.created),
-                        *(one.event.customer_id, one.event.user_id, one.event.body),
-                        *(one.delivery, one.attempts, one.answer),
-                    )
-                    for one in fresh
-                ],
-            )
+            for one in fresh:
+                postings.add(self._connection, one)
             if answer:
                 self._keep(answer)
         self._written = rows
 
-    def note(self, one: Posted) -> None:
-        """Keep the state of one event's delivery."""
+    def note(self, one: Posted, name: str) -> None:
+        """Keep the state of one event's delivery to an endpoint."""
         with self._connection:
-            self._connection.execute(
-                "UPDATE events SET delivery = ?, attempts = ?, answer = ? WHERE position = ?",
-                (one.delivery, one.attempts, one.answer, one.position),
-            )
+            postings.keep(self._connection, one, name)
 
     def close(self) -> None:
         """Let go of the file."""

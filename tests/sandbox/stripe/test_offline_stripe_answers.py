@@ -15,7 +15,7 @@ import stripe
 
 from sandbox.simulate.versions import EVERY
 from sandbox.stripe.views import ANSWERING
-from tests.offline_stripe import DAY, KEY, Offline, offline_stripe
+from tests.offline_stripe import DAY, KEY, SECRET, Offline, offline_stripe
 from tests.stripe_types import problems_of
 
 
@@ -102,7 +102,7 @@ def test_webhooks_are_told_in_the_version_of_the_switch(offline: Offline, versio
     assert {one.event.payload["api_version"] for one in offline.world.log.posted[1:]} == {version}
     answered = offline.client.v1.subscriptions.retrieve(contract).to_dict()
     assert "current_period_end" not in answered
-    offline.world.webhook_url = "http://127.0.0.1:1/hook"
+    offline.world.serve_to("http://127.0.0.1:1/hook", SECRET)
     (endpoint,) = offline.client.v1.webhook_endpoints.list().data
     assert endpoint.api_version == version
 

@@ -13,7 +13,7 @@ import pytest
 import stripe
 
 from sandbox.stripe.views import Paid
-from tests.offline_stripe import DAY, GOOD, KEY, LATER, SUCCESS, Offline, offline_stripe
+from tests.offline_stripe import DAY, GOOD, KEY, LATER, SECRET, SUCCESS, Offline, offline_stripe
 
 
 @pytest.fixture
@@ -411,7 +411,7 @@ def test_the_account_has_a_balance_and_its_endpoint(offline: Offline) -> None:
     """What checks of keys and endpoints ask for."""
     assert offline.client.v1.balance.retrieve().livemode is False
     assert not offline.client.v1.webhook_endpoints.list().data
-    offline.world.webhook_url = "http://127.0.0.1:1/hook"
+    offline.world.serve_to("http://127.0.0.1:1/hook", SECRET)
     (endpoint,) = offline.client.v1.webhook_endpoints.list().data
     assert (endpoint.status, endpoint.api_version) == ("enabled", stripe.api_version)
 
