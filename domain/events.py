@@ -1,6 +1,5 @@
 """What the receiver hands on and what a worker reads: deliveries and events, as values."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -15,8 +14,7 @@ class EventStatus(StrEnum):
     DEAD = "dead"
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """A verified event on its way to a worker, before anyone has looked inside.
 
     `body` is what Stripe signed, byte for byte, compressed with zstd. `created` is Stripe's
@@ -42,8 +40,7 @@ class Stamp(NamedTuple):
     event_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One Stripe event, parsed: the shape every decoder reads.
 
     `object` is `data.object`, `previous_attributes` the old values of what a `*.updated` event

@@ -5,8 +5,8 @@ property tests (which hold everything): there is one way from facts to tables.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeVar
 
 from domain.catalogue.plans import Catalogue
 from domain.decode.facts import Fact
@@ -95,12 +95,12 @@ def _join_customer(
     if joined == before:
         return
     for alias_id in sorted(joined.alias_ids):
-        of_alias = replace(joined.claimed, id=alias_id, alias_ids=frozenset({fact.id}))
+        of_alias = joined.claimed._replace(id=alias_id, alias_ids=frozenset({fact.id}))
         alias = working_set.customers.get(alias_id)
         if alias is None or alias.join(of_alias) != alias:
             _join_customer(working_set, touched, of_alias, event_id)
         alias = working_set.customers[alias_id]
-        back = replace(alias.claimed, id=fact.id)
+        back = alias.claimed._replace(id=fact.id)
         if working_set.customers[fact.id].join(back) != working_set.customers[fact.id]:
             _join_customer(working_set, touched, back, event_id)
 
@@ -139,8 +139,7 @@ def _retarget(earlier: Taken | None, fact: Taken, touched: Touched, event_id: st
             touched.objects[target.target_id] = event_id
 
 
-@dataclass(frozen=True, slots=True)
-class Posting:
+class Posting(NamedTuple):
     """A ledger entry to be posted, and the event that called for it, if one did."""
 
     entry: LedgerEntry | AdjustmentEntry

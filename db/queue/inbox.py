@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import orjson
 from sqlalchemy import Connection, text
@@ -21,8 +22,7 @@ COPIED_MIN = 16
 FOR_A_NEWER_WORKER = "left for a worker of a newer release, which can read it"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of an event, as the inbox keeps it.
 
     `retry_in_seconds` says when a failed event is tried again; None elsewhere. `traceback` is

@@ -7,7 +7,7 @@ begun yet, so a burst of events sends one wake-up. Nothing here knows what an ev
 import time
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import redis
 
@@ -63,8 +63,7 @@ return redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[3], 0, unpack(ids))
 """
 
 
-@dataclass(frozen=True, slots=True)
-class StreamMessage:
+class StreamMessage(NamedTuple):
     """A stream entry as a worker reads it."""
 
     entry_id: bytes

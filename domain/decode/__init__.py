@@ -5,8 +5,7 @@ line here, one fixture and one test.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from domain.decode import (
     adjustments,
@@ -86,8 +85,7 @@ OWN_DECODERS: Mapping[str, Decoder] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(NamedTuple):
     """What an event says, and for the inbox: whom and what it is about.
 
     `object_id` is the object of the event; for one that only links an invoice, that invoice.

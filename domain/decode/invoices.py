@@ -1,7 +1,6 @@
 """Invoices with their lines, in the shapes before and since API version 2025-03-31 (basil)."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from domain.decode.facts import Fact
@@ -36,7 +35,7 @@ def paid(source: Source) -> list[Fact]:
 def failed(source: Source) -> list[Fact]:
     """An invoice that an attempt to collect failed on; it may still be paid."""
     return [
-        replace(fact, invoice=replace(fact.invoice, has_failed=True))
+        fact._replace(invoice=fact.invoice._replace(has_failed=True))
         if isinstance(fact, MoneyObject) and fact.invoice
         else fact
         for fact in reported(source)

@@ -1,7 +1,5 @@
 """Checkout sessions: who bought what, and for one-time purchases whether it is paid."""
 
-from dataclasses import replace
-
 from domain.decode.facts import Fact
 from domain.decode.source import Source
 from domain.json_values import (
@@ -48,7 +46,7 @@ def session(source: Source) -> list[Fact]:
 def failed_session(source: Source) -> list[Fact]:
     """A session whose delayed payment failed."""
     return [
-        replace(fact, session=replace(fact.session, has_failed=True))
+        fact._replace(session=fact.session._replace(has_failed=True))
         if isinstance(fact, MoneyObject) and fact.session
         else fact
         for fact in session(source)

@@ -1,6 +1,5 @@
 """Who and what an object says it is for: claims, and the rule by which the earliest stands."""
 
-from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 from domain.events import Stamp
@@ -43,8 +42,7 @@ class PlanClaim(NamedTuple):
     plan_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class Customer:
+class Customer(NamedTuple):
     """What is known of one Stripe customer.
 
     `stamp` and `user_id` are the earliest claim; `other_user_ids` are users claimed by any other

@@ -1,13 +1,12 @@
 """Credit notes: what an invoice was lowered by, before it was paid or after."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from domain.payments.reversals import Refund
 
 
-@dataclass(frozen=True, slots=True)
-class CreditNote:
+class CreditNote(NamedTuple):
     """One credit note by id; `target_id` is the invoice it lowers, amounts are minor units.
 
     `refunds` maps the refunds that paid it out to their part of it. A note that was voided once
@@ -18,7 +17,7 @@ class CreditNote:
     target_id: str
     amount_minor: int
     is_void: bool = False
-    refunds: Mapping[str, int] = field(default_factory=dict)
+    refunds: Mapping[str, int] = {}
 
     def join(self, other: "CreditNote") -> "CreditNote":
         """Both bodies of knowledge as one; what only grows is never forgotten."""

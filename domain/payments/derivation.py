@@ -1,8 +1,8 @@
 """From merged facts to what the tables must say of a payment, and to the entries it calls for."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from domain.catalogue.plans import Catalogue
 from domain.payments.claims import UserClaim
@@ -15,8 +15,7 @@ from domain.payments.sold import Sold
 from domain.payments.valuation import Gross, Ordered, gross_of_invoice, net_tokens
 
 
-@dataclass(frozen=True, slots=True)
-class Cluster:
+class Cluster(NamedTuple):
     """One payment with everything that belongs to it.
 
     `members` hold the root where it is known; refunds, disputes and credit notes are keyed by
@@ -30,7 +29,7 @@ class Cluster:
     disputes: Sequence[Dispute] = ()
     credit_notes: Sequence[CreditNote] = ()
     owner: str | None = None
-    sold: Sold = field(default_factory=Sold)
+    sold: Sold = Sold()
 
 
 class Question(StrEnum):
@@ -50,8 +49,7 @@ class LooseEnd(StrEnum):
     CREDIT_NOTES = "credit_notes"
 
 
-@dataclass(frozen=True, slots=True)
-class Payment:
+class Payment(NamedTuple):
     """What the tables say of one payment; amounts in minor units of `currency`.
 
     `credited_minor` is what credit notes took besides refunds. `note` says in words why a paid
@@ -77,7 +75,7 @@ class Payment:
     loose_ends: tuple[str, ...] = ()
     question: str | None = None
     question_subject: str | None = None
-    packages: Mapping[int, int] = field(default_factory=dict)
+    packages: Mapping[int, int] = {}
 
     @property
     def lacks_user(self) -> bool:

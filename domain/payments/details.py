@@ -5,7 +5,6 @@ order and number of the events that report an object cannot matter.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import NamedTuple, TypeVar
 
@@ -29,8 +28,7 @@ def joined(one: D | None, other: D | None, join: Callable[[D, D], D]) -> D | Non
     return join(one, other)
 
 
-@dataclass(frozen=True, slots=True)
-class InvoiceDetails:
+class InvoiceDetails(NamedTuple):
     """An invoice at its furthest known status; among equals a whole report, then the newest.
 
     `amount_paid_minor` only grows; `has_failed` once true stays. `total_minor` is before credit
@@ -80,8 +78,7 @@ class InvoiceDetails:
                 not details.lacks_periods,
             ),
         )
-        return replace(
-            further,
+        return further._replace(
             amount_paid_minor=max(self.amount_paid_minor, other.amount_paid_minor),
             has_failed=self.has_failed or other.has_failed,
         )
@@ -94,8 +91,7 @@ class SessionLine(NamedTuple):
     quantity: int | Fraction
 
 
-@dataclass(frozen=True, slots=True)
-class SessionDetails:
+class SessionDetails(NamedTuple):
     """A checkout session at its furthest known status.
 
     `amount_subtotal_minor` is before discounts and taxes. `lines` are None until they were asked
@@ -112,7 +108,7 @@ class SessionDetails:
     has_failed: bool = False
     amount_subtotal_minor: int | None = None
     lines: tuple[SessionLine, ...] | None = None
-    named: Mapping[int, int] = field(default_factory=dict)
+    named: Mapping[int, int] = {}
 
     @property
     def is_complete(self) -> bool:
@@ -131,8 +127,7 @@ class SessionDetails:
         join of joins would choose another one otherwise.
         """
         further = max(self, other, key=_session_order)
-        return replace(
-            further,
+        return further._replace(
             payment_rank=max(self.payment_rank, other.payment_rank),
             has_failed=self.has_failed or other.has_failed,
             lines=joined(self.lines, other.lines, _more_lines),
@@ -168,8 +163,7 @@ class RefundedSoFar(NamedTuple):
     amount_minor: int
 
 
-@dataclass(frozen=True, slots=True)
-class IntentDetails:
+class IntentDetails(NamedTuple):
     """A payment intent, or a charge without one."""
 
     amount_minor: int = 0

@@ -5,23 +5,21 @@ only where no price of the invoice is in the catalogue.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from domain.catalogue.plans import Catalogue, Plan
 from domain.payments.lines import Line
 from domain.payments.sold import Sold, SoldItem
 
 
-@dataclass(frozen=True, slots=True)
-class LinePlan:
+class LinePlan(NamedTuple):
     """The plan of a line, or in words why there is none; neither where the line sells no tokens."""
 
     plan: Plan | None = None
     why_none: str = ""
 
 
-@dataclass(frozen=True)
-class Invoiced:
+class Invoiced(NamedTuple):
     """An invoice's lines with what must be known to tell their plans.
 
     `sold` is what the subscription was ever reported to be, `created` when the invoice was made
@@ -32,7 +30,7 @@ class Invoiced:
     currency: str
     created: int
     catalogue: Catalogue
-    sold: Sold = field(default_factory=Sold)
+    sold: Sold = Sold()
     assigned_plan_id: int | None = None
 
     def plan_of(self, line: Line) -> LinePlan:

@@ -5,8 +5,8 @@ objects that point to one root: charge to intent, intent and session to invoice.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from domain.payments.claims import Assigned, UserClaim, earliest
 from domain.payments.details import IntentDetails, InvoiceDetails, SessionDetails, joined
@@ -25,8 +25,7 @@ class Kind(StrEnum):
 _KIND_ORDER = {kind: order for order, kind in enumerate(Kind)}
 
 
-@dataclass(frozen=True, slots=True)
-class MoneyObject:
+class MoneyObject(NamedTuple):
     """All that is known of one invoice, session, intent, charge or payment record.
 
     `parents` are the objects it was said to belong to; the first by kind, then id, counts.

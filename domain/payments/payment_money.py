@@ -1,7 +1,7 @@
 """The money side of a payment: whether it is paid, how much, and what of it went back."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from domain.payments.credit_notes import CreditNote, credited_minor
 from domain.payments.details import InvoiceDetails, SessionDetails
@@ -9,8 +9,7 @@ from domain.payments.objects import Kind, MoneyObject
 from domain.payments.reversals import Dispute, Refund, refunded_minor
 
 
-@dataclass(frozen=True, slots=True)
-class Money:
+class Money(NamedTuple):
     """The money side of a payment, before anything went back.
 
     `base_minor` is what money going back is measured by: paid, or what the invoice was over.
@@ -28,8 +27,7 @@ class Money:
         return self.amount_minor if self.is_paid else 0
 
 
-@dataclass(frozen=True, slots=True)
-class Back:
+class Back(NamedTuple):
     """Money that went back, in minor units."""
 
     refunded: int
@@ -55,7 +53,7 @@ def money_of(
     reported = of_session if of_session.is_paid and not of_invoice.is_paid else of_invoice
     same_currency = of_invoice.currency == of_session.currency
     base = max(reported.base_minor, of_invoice.base_minor if same_currency else 0)
-    return replace(reported, base_minor=base)
+    return reported._replace(base_minor=base)
 
 
 def _money_of_invoice(details: InvoiceDetails) -> Money:

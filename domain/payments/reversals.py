@@ -4,8 +4,8 @@ Both are join-semilattices, as money objects are.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from domain.payments.claims import earliest
 from domain.payments.objects import MoneyObject
@@ -14,8 +14,7 @@ REFUND_RANK = {"pending": 0, "requires_action": 1, "succeeded": 2, "canceled": 3
 _RETURNED = ("canceled", "failed")
 
 
-@dataclass(frozen=True, slots=True)
-class Refund:
+class Refund(NamedTuple):
     """One refund by id; `target_id` is the intent (or charge) it takes from.
 
     Its status only moves forward: Stripe may fail a refund up to 30 days after it succeeded.
@@ -61,8 +60,7 @@ class Funds(StrEnum):
 _FUNDS_ORDER = {funds: order for order, funds in enumerate(Funds)}
 
 
-@dataclass(frozen=True, slots=True)
-class Dispute:
+class Dispute(NamedTuple):
     """One dispute by id. The newest report of its funds decides; an inquiry moves none."""
 
     id: str

@@ -5,7 +5,6 @@ all of them, whatever order they came in; so this only grows.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
 from domain.events import Stamp
@@ -26,8 +25,7 @@ class ItemPrice(NamedTuple):
     currency: str
 
 
-@dataclass(frozen=True, slots=True)
-class SoldItem:
+class SoldItem(NamedTuple):
     """One subscription item: every price it had, every period it was reported in."""
 
     prices: frozenset[ItemPrice] = frozenset()
@@ -54,8 +52,7 @@ class SoldItem:
         return SoldItem(self.prices | other.prices, self.periods | other.periods)
 
 
-@dataclass(frozen=True, slots=True)
-class Sold:
+class Sold(NamedTuple):
     """What reports of one subscription said, taken together.
 
     `claims` maps each plan that its metadata, or that of its checkout session, ever named to the
@@ -64,10 +61,10 @@ class Sold:
     which a report said that it had just begun.
     """
 
-    claims: Mapping[int, Stamp] = field(default_factory=dict)
+    claims: Mapping[int, Stamp] = {}
     trials: frozenset[tuple[int | None, int | None]] = frozenset()
-    items: Mapping[str, SoldItem] = field(default_factory=dict)
-    entered: Mapping[str, int] = field(default_factory=dict)
+    items: Mapping[str, SoldItem] = {}
+    entered: Mapping[str, int] = {}
 
     @property
     def claim(self) -> PlanClaim | None:

@@ -4,8 +4,8 @@ The rule is contract §5, "tokens follow money": a function of facts, never of t
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import NamedTuple
 
 from domain.catalogue.plans import Catalogue, Plan
 from domain.money import money
@@ -15,8 +15,7 @@ from domain.payments.line_worth import UnknownWorth, tokens_of_line
 from domain.payments.lines import Line
 
 
-@dataclass(frozen=True, slots=True)
-class Gross:
+class Gross(NamedTuple):
     """Tokens bought, and the plan that the payment is shown under.
 
     `unvalued` says in words what could not be valued and why: no plan is known (yet), or the
@@ -28,7 +27,7 @@ class Gross:
     plan: Plan | None
     unvalued: tuple[str, ...] = ()
     asks_line_items: bool = False
-    packages: Mapping[int, int] = field(default_factory=dict)
+    packages: Mapping[int, int] = {}
 
 
 def packages_in(bought: Iterable[tuple[Plan, int | Fraction]]) -> dict[int, int]:
@@ -71,8 +70,7 @@ def _shown_plan(valued: Sequence[tuple[Line, Plan]]) -> Plan | None:
     return next(iter(charged or [plan for _, plan in valued]), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Ordered:
+class Ordered(NamedTuple):
     """A one-time session with what must be known to tell its worth.
 
     `created` is when the session was made (seconds since 1970), `assigned_plan_id` the plan that

@@ -4,9 +4,8 @@ A report is read in the shape before or since API version 2025-03-31.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from domain.events import Stamp
 from domain.json_values import (
@@ -26,18 +25,19 @@ STATUSES = FINAL_STATUSES | {"incomplete", "trialing", "active", "past_due", "un
 ACTIVE_STATUSES = frozenset({"active", "trialing", "past_due"})
 
 
-@dataclass(frozen=True)
-class Version:
-    """One report of a subscription: the whole object as the event carried it.
-
-    It has no slots, so that its state, which is asked for many times, is read once.
-    """
-
+class _Report(NamedTuple):
     created: int
     event_id: str
     event_type: str
     object: Mapping[str, Any]
     previous: Mapping[str, Any]
+
+
+class Version(_Report):
+    """One report of a subscription: the whole object as the event carried it.
+
+    It has no slots, so that its state, which is asked for many times, is read once.
+    """
 
     @property
     def is_final(self) -> bool:
@@ -65,8 +65,7 @@ class Version:
         return mapping_of(self.object.get("items")).get("has_more") is True
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """One subscription item; times are seconds since 1970, amounts minor units.
 
     `unit_amount_minor` is None where the price is no whole one a unit (tiers, decimals).
@@ -82,16 +81,14 @@ class Item:
     currency: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(NamedTuple):
     """A pause of collection: what becomes of invoices, and when it ends (seconds since 1970)."""
 
     behavior: str
     resumes_at: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class SubscriptionState:
+class SubscriptionState(NamedTuple):
     """What the tables say of a subscription, read from the report that stands."""
 
     status: str | None

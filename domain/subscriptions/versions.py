@@ -6,8 +6,8 @@ which report came first (contract §5).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import groupby
+from typing import NamedTuple
 
 from domain.payments.claims import PlanClaim, earliest
 from domain.payments.sold import Sold
@@ -19,8 +19,7 @@ _SECONDS_KEPT = 2
 _REPORTS_ORDERED_MAX = 6
 
 
-@dataclass(frozen=True, slots=True)
-class Subscription:
+class Subscription(NamedTuple):
     """What is known of one subscription: the reports of its two newest seconds, and all they sold.
 
     `sold` is what every report said of plans, trials and items, also those that were let go.
@@ -28,7 +27,7 @@ class Subscription:
 
     id: str
     customer_id: str | None = None
-    sold: Sold = field(default_factory=Sold)
+    sold: Sold = Sold()
     versions: tuple[Version, ...] = ()
 
     @property

@@ -1,13 +1,12 @@
 """Corrections of balances by hand, and the ledger entries they call for."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 KIND = "adjustment"
 
 
-@dataclass(frozen=True, slots=True)
-class Adjustment:
+class Adjustment(NamedTuple):
     """A correction of a user's balance: so many tokens, whose word it is, and why.
 
     `id` is the adjustment's own: its event is known by it, and so is its ledger entry.
@@ -20,8 +19,7 @@ class Adjustment:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class AdjustmentEntry:
+class AdjustmentEntry(NamedTuple):
     """A ledger entry to be posted for an adjustment; no payment is behind it."""
 
     user_id: str

@@ -1,13 +1,12 @@
 """Ledger entries: what must be posted so that the ledger sums to what a payment stands for."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from domain.payments.derivation import Payment
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerEntry:
+class LedgerEntry(NamedTuple):
     """A ledger entry to be posted; what is posted is never changed."""
 
     user_id: str

@@ -1,6 +1,5 @@
 """The working set: what a merge marks as touched, and what is derived because of it."""
 
-from dataclasses import replace
 from itertools import permutations
 from typing import Any
 
@@ -64,7 +63,7 @@ def test_a_new_period_touches_prorations_only() -> None:
     first = Subscription("sub_1", sold=Sold(items={"si_1": item}))
     assert merged(working_set, ("e1", first)).plans == {"sub_1": "e1"}
     renewed = Subscription(
-        "sub_1", sold=Sold(items={"si_1": replace(item, periods=frozenset({(2, 3)}))})
+        "sub_1", sold=Sold(items={"si_1": item._replace(periods=frozenset({(2, 3)}))})
     )
     touched = merged(working_set, ("e2", renewed))
     assert (touched.plans, touched.periods) == ({}, {"sub_1": "e2"})

@@ -5,7 +5,7 @@ cannot tell the exact reason of an entry, it says what it knows.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -186,12 +186,12 @@ class _Teller:
     def _gross(self, cluster: Cluster) -> int:
         """What the payment is worth while nothing is taken back."""
         members = [
-            replace(member, intent=replace(member.intent, refunded=None))
+            member._replace(intent=member.intent._replace(refunded=None))
             if member.intent
             else member
             for member in cluster.members
         ]
-        untouched = replace(cluster, members=members, refunds=(), disputes=(), credit_notes=())
+        untouched = cluster._replace(members=members, refunds=(), disputes=(), credit_notes=())
         return derive(untouched, self._kept.catalogue).tokens
 
     def loose_ends(self) -> Iterator[str]:

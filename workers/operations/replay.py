@@ -7,7 +7,7 @@ does the same and undoes it, batch by batch.
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -152,16 +152,13 @@ class Replay:
 
     def _prepared(self, page: Sequence[Found], request: Request) -> Sequence[PreparedEvent]:
         return [
-            replace(
-                prepare(
-                    _delivery(stored),
-                    is_stored=True,
-                    test_mode=self.test_mode,
-                    can_ask=self.can_ask,
-                    own_account=self.own_account,
-                ),
-                request=request,
-            )
+            prepare(
+                _delivery(stored),
+                is_stored=True,
+                test_mode=self.test_mode,
+                can_ask=self.can_ask,
+                own_account=self.own_account,
+            )._replace(request=request)
             for stored in page
         ]
 

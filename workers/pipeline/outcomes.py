@@ -1,7 +1,6 @@
 """Locks the rows of stored events and writes the outcomes, inside an open transaction."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from sqlalchemy import Connection
 
@@ -33,7 +32,7 @@ def claimed(connection: Connection, works: Sequence[PreparedEvent]) -> Sequence[
 
 
 def _again(work: PreparedEvent, row: LockedRow | None) -> PreparedEvent:
-    return replace(work, was=row.status, attempts=row.attempts) if row else work
+    return work._replace(was=row.status, attempts=row.attempts) if row else work
 
 
 def record(connection: Connection, works: Iterable[PreparedEvent]) -> set[str]:

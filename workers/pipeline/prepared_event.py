@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import orjson
 from celery.exceptions import SoftTimeLimitExceeded
@@ -28,8 +28,7 @@ CUT_FOR_GOOD = (
 LEFT_SECONDS_MIN, LEFT_SECONDS_MAX = 2.0, 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedEvent:
+class PreparedEvent(NamedTuple):
     """An event ready to be applied: its facts, and what is to be recorded of it.
 
     `attempts` counts earlier attempts. `is_stored` says that the inbox has the event already.
@@ -116,10 +115,10 @@ def _outcome(decoded: Decoded, *, can_ask: bool) -> Outcome:
 
 def failed(work: PreparedEvent, error: Exception) -> PreparedEvent:
     """The event as one that failed once more; `scheduled` says whether it is tried again."""
-    outcome = replace(
-        work.outcome, status=EventStatus.FAILED, error=described(error), traceback=traced(error)
+    outcome = work.outcome._replace(
+        status=EventStatus.FAILED, error=described(error), traceback=traced(error)
     )
-    return replace(work, facts=(), outcome=outcome)
+    return work._replace(facts=(), outcome=outcome)
 
 
 def left(work: PreparedEvent, error: Exception) -> PreparedEvent:
@@ -134,7 +133,7 @@ def left(work: PreparedEvent, error: Exception) -> PreparedEvent:
         error=described(error),
         retry_in_seconds=min(max(age_seconds / 4, LEFT_SECONDS_MIN), LEFT_SECONDS_MAX),
     )
-    return replace(work, facts=(), outcome=outcome)
+    return work._replace(facts=(), outcome=outcome)
 
 
 def poison_message(
@@ -154,4 +153,4 @@ def scheduled(work: PreparedEvent, delays_seconds: Sequence[float]) -> PreparedE
         return work
     delay = scheduled_pause(work.attempts + 1, delays_seconds)
     status = EventStatus.FAILED if delay is not None else EventStatus.DEAD
-    return replace(work, outcome=replace(work.outcome, status=status, retry_in_seconds=delay))
+    return work._replace(outcome=work.outcome._replace(status=status, retry_in_seconds=delay))

@@ -1,7 +1,6 @@
 """Rows of money objects and the payments that they make: columns, and facts as JSON."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -138,7 +137,7 @@ _INTENT = Record(
 def _invoice_from(kept: Mapping[str, Any]) -> InvoiceDetails:
     invoice = _INVOICE.of_json(kept)
     # Before 0.2 neither totals nor periods were kept.
-    return invoice if "total" in kept else replace(invoice, lacks_periods=True)
+    return invoice if "total" in kept else invoice._replace(lacks_periods=True)
 
 
 def _assigned_from(kept: Sequence[Any]) -> Assigned:

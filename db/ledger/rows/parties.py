@@ -1,7 +1,6 @@
 """Rows of who pays and what is subscribed to: JSON facts, compressed versions."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from typing import Any
 
 import orjson
@@ -16,7 +15,7 @@ from domain.subscriptions.states import Item, Version
 from domain.subscriptions.versions import Subscription
 
 # A newer release may keep more of each than this one knows.
-_PRICE_FIELDS, _VERSION_FIELDS = len(ItemPrice._fields), len(fields(Version))
+_PRICE_FIELDS, _VERSION_FIELDS = len(ItemPrice._fields), len(Version._fields)
 
 
 def _customer(

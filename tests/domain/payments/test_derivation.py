@@ -1,7 +1,6 @@
 """From one payment's facts to its row: status, amounts, tokens, receipt, owner."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -203,7 +202,7 @@ def test_a_payment_belongs_to_its_own_claim_before_the_owner_of_its_customer() -
     """The better place first, then the earlier event."""
     session = a_session_fact("cs_1", 2, 2)
     assert derived(session, owner="owner").user_id == "owner"
-    reference = replace(session, claim=UserClaim(2, Stamp(1, "a"), "reference"))
+    reference = session._replace(claim=UserClaim(2, Stamp(1, "a"), "reference"))
     intent = MoneyObject("pi_1", Kind.INTENT, claim=UserClaim(1, Stamp(9, "a"), "metadata"))
     assert derived(reference, owner="owner").user_id == "reference"
     assert derived(reference, intent, owner="owner").user_id == "metadata"
@@ -215,7 +214,7 @@ def test_only_the_invoice_that_is_the_root_tells_of_the_money() -> None:
     """Whatever else a circle of odd links may bring together."""
     payment = derived(a_session_fact("cs_1", 2, 2), an_invoice_fact(4))
     assert (payment.amount_minor, payment.tokens) == (500, 1_000)
-    other = replace(an_invoice_fact(4), id="in_0")
+    other = an_invoice_fact(4)._replace(id="in_0")
     assert derived(an_invoice_fact(1, 0), other).status == "pending"
 
 
@@ -230,5 +229,5 @@ def test_what_has_no_time_is_taken_for_the_first_sale() -> None:
     invoice = an_invoice_fact(4)
     assert invoice.invoice is not None
     line = LINE._replace(price_id=None, plan_id=4, amount_minor=500)
-    known = replace(invoice, invoice=replace(invoice.invoice, lines=(line,)))
+    known = invoice._replace(invoice=invoice.invoice._replace(lines=(line,)))
     assert derive(Cluster("in_1", [known]), Catalogue.of(plans)).tokens == 1_000

@@ -1,6 +1,5 @@
 """Ledger entries: what is posted when a payment's worth, owner or name changes, and why."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -37,7 +36,7 @@ PAYMENT = Payment(
 
 def entries(posted: dict[str, int], was_taken: int = 0, **changes: Any) -> list[LedgerEntry]:
     """What is posted for a payment of ann's 1,000 tokens, or one changed from it."""
-    return entries_for(replace(PAYMENT, **changes), posted, was_taken)
+    return entries_for(PAYMENT._replace(**changes), posted, was_taken)
 
 
 @pytest.mark.parametrize(

@@ -101,8 +101,8 @@ def _enlarged(fact: Fact) -> Fact:
     if not (isinstance(fact, MoneyObject) and fact.invoice):
         return fact
     lines = [line._replace(amount_minor=10 * line.amount_minor) for line in fact.invoice.lines]
-    details = replace(fact.invoice, lines=tuple(lines), rank=4)
-    return replace(fact, invoice=details)
+    details = fact.invoice._replace(lines=tuple(lines), rank=4)
+    return fact._replace(invoice=details)
 
 
 def a_renewal(user: str = "user_1", number: int = 1) -> list[dict[str, Any]]:
@@ -175,7 +175,7 @@ def test_facts_underneath_are_overwritten_where_nothing_shows_yet(context: Worke
 
     def wrong(source: Source) -> list[Fact]:
         return [
-            replace(fact, invoice=replace(fact.invoice, currency="eur", rank=1))
+            fact._replace(invoice=fact.invoice._replace(currency="eur", rank=1))
             if isinstance(fact, MoneyObject) and fact.invoice
             else fact
             for fact in DECODERS["invoice.voided"](source)
@@ -196,7 +196,7 @@ def test_rows_that_no_event_calls_for_are_reversed_and_deleted(context: WorkerCo
 
     def wrong(source: Source) -> list[Fact]:
         return [
-            replace(fact, id="cs_never") if isinstance(fact, MoneyObject) and fact.session else fact
+            fact._replace(id="cs_never") if isinstance(fact, MoneyObject) and fact.session else fact
             for fact in DECODERS["checkout.session.expired"](source)
         ]
 

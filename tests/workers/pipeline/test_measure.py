@@ -4,7 +4,6 @@ import json
 import logging
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 import structlog
@@ -38,7 +37,7 @@ def a_work(event_type: str = SALE, *, age_seconds: float = 0.0, attempts: int = 
     """An event, prepared, that was received some time ago."""
     delivery = a_delivery(an_event(event_type, a_session()))
     received_ms = int((time.time() - age_seconds) * 1000)
-    return prepare(replace(delivery, received_ms=received_ms), attempts=attempts)
+    return prepare(delivery._replace(received_ms=received_ms), attempts=attempts)
 
 
 def a_batch(*works: PreparedEvent, duplicates: int = 0) -> Applied:
@@ -49,7 +48,7 @@ def a_batch(*works: PreparedEvent, duplicates: int = 0) -> Applied:
 
 def ended(work: PreparedEvent, status: str) -> PreparedEvent:
     """The same event with another end."""
-    return replace(work, outcome=replace(work.outcome, status=EventStatus(status)))
+    return work._replace(outcome=work.outcome._replace(status=EventStatus(status)))
 
 
 def value(name: str, **labels: str) -> float:
@@ -112,7 +111,7 @@ def test_the_line_of_a_batch_names_the_requests_that_brought_it(
     """The same ids as in the receiver's log, so one search finds both ends."""
     telemetry.configure("json", "worker")
     known, unknown = a_work(), a_work()
-    known = replace(known, delivery=replace(known.delivery, request_id="req-7"))
+    known = known._replace(delivery=known.delivery._replace(request_id="req-7"))
     committed(a_batch(known, unknown))
     [line] = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert line["request_ids"] == ["req-7"]
