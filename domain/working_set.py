@@ -127,8 +127,8 @@ def _join(
     facts: dict[str, K], touched: dict[str, str | None], fact: K, event_id: str | None
 ) -> None:
     earlier = facts.get(fact.id)
-    joined = fact.join(fact) if earlier is None else earlier.join(fact)
-    if joined != earlier:
+    joined = fact if earlier is None else earlier.join(fact)
+    if joined is not earlier and joined != earlier:
         facts[fact.id] = joined
         touched[fact.id] = event_id
 

@@ -149,7 +149,7 @@ def decode(event: Event) -> Decoded:
     return Decoded(
         facts=facts,
         object_id=_object_id(source),
-        customer_id=source.customer_id(),
+        customer_id=source.customer_id,
         user_id=claim.user_id if claim else None,
         note="; ".join(source.notes) or None,
         is_handled=decoder is not None,
@@ -174,9 +174,10 @@ def _by_hand(source: Source) -> Decoded:
 
 def _object_id(source: Source) -> str | None:
     """What the inbox finds the event by; a link between two objects is told of the invoice."""
-    if source.object.get("object") == "invoice_payment":
+    kind = source.object.get("object")
+    if kind == "invoice_payment":
         return source.reference("invoice")
-    if source.object.get("object") == "payment_assignment":
+    if kind == "payment_assignment":
         return source.reference("payment")
     return text_of(source.object.get("id"))
 

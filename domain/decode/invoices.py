@@ -55,7 +55,7 @@ def invoice_payment(source: Source) -> list[Fact]:
 def _invoice(source: Source, rank: int) -> list[Fact]:
     invoice_id = source.required_id()
     subscription_id = _subscription_id(source)
-    customer_id = source.customer_id()
+    customer_id = source.customer_id
     facts: list[Fact] = [
         *source.customer_link(),
         MoneyObject(
@@ -79,8 +79,10 @@ def _payer_ids(source: Source) -> list[str]:
 
 
 def _payer_id(payment: Mapping[str, Any]) -> str | None:
-    names = (reference_of(payment.get(key)) for key in _PAYERS)
-    return next((name for name in names if name), None)
+    for key in _PAYERS:
+        if payer_id := reference_of(payment.get(key)):
+            return payer_id
+    return None
 
 
 _PAYERS = ("payment_intent", "charge", "payment_record")
@@ -97,14 +99,15 @@ def _subscription_id(source: Source) -> str | None:
 
 
 def _details(source: Source, rank: int) -> InvoiceDetails:
-    listed = mapping_of(source.object.get("lines")).get("data")
+    embedded = mapping_of(source.object.get("lines"))
+    listed = embedded.get("data")
     if not isinstance(listed, list):
         raise source.missing("lines.data")
     if not all(isinstance(line, Mapping) for line in listed):
         raise source.missing("lines.data[]")
     plan_id = source.plan_id(mapping_of(source.subscription_details().get("metadata")))
     # Valued by some of its lines it would be worth too little, so it waits for the others.
-    source.is_cut = mapping_of(source.object.get("lines")).get("has_more") is True
+    source.is_cut = embedded.get("has_more") is True
     return InvoiceDetails(
         rank=rank,
         stamp=source.event.stamp,
@@ -134,6 +137,7 @@ def _line(source: Source, line: Mapping[str, Any], invoice_plan_id: int | None) 
     named_plan_id = invoice_plan_id if own_plan_id is None else own_plan_id
     period = mapping_of(line.get("period"))
     source.quantity(line, "lines")  # Notes one that is no number.
+    price = mapping_of(line.get("price") or line.get("plan"))
     return Line(
         amount_minor=amount,
         quantity=decimal_quantity_of(line),
@@ -145,8 +149,8 @@ def _line(source: Source, line: Mapping[str, Any], invoice_plan_id: int | None) 
         or reference_of(line.get("subscription_item")),
         period_start=time_of(period.get("start")),
         period_end=time_of(period.get("end")),
-        unit_amount_minor=_unit_amount_minor(line, is_proration=is_proration),
-        is_metered=_is_metered(line),
+        unit_amount_minor=_unit_amount_minor(line, price, is_proration=is_proration),
+        is_metered=_is_metered(price),
         credits=_credits(line, parent),
         hides_discount=is_proration and _hides_discount(line),
     )
@@ -164,21 +168,21 @@ def _is_of_subscription(
     )
 
 
-def _unit_amount_minor(line: Mapping[str, Any], *, is_proration: bool) -> int | None:
+def _unit_amount_minor(
+    line: Mapping[str, Any], price: Mapping[str, Any], *, is_proration: bool
+) -> int | None:
     """What one unit costs: as the price says (before 2025-03-31), else as an ordinary line does.
 
     A proration's own unit amount is the proration's.
     """
-    price = mapping_of(line.get("price") or line.get("plan"))
     amount = integer_of(price.get("unit_amount", price.get("amount")))
     if amount is None and not is_proration:
         amount = integer_of(mapping_of(line.get("pricing")).get("unit_amount_decimal"))
     return amount
 
 
-def _is_metered(line: Mapping[str, Any]) -> bool:
+def _is_metered(price: Mapping[str, Any]) -> bool:
     """Whether the line says that its price is charged by use; since 2025-03-31 none does."""
-    price = mapping_of(line.get("price") or line.get("plan"))
     usage = mapping_of(price.get("recurring")).get("usage_type") or price.get("usage_type")
     return usage == "metered"
 

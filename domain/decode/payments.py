@@ -57,7 +57,7 @@ def _intent(source: Source, *, has_failed: bool) -> list[Fact]:
         id=intent_id,
         kind=Kind.INTENT,
         parents=frozenset({invoice_id} if invoice_id else ()),
-        customer_id=source.customer_id(),
+        customer_id=source.customer_id,
         claim=source.user_claim,
         created=source.created(),
         intent=details,
@@ -92,7 +92,7 @@ def refunded_charge(source: Source) -> list[Fact]:
         id=intent_id or charge_id,
         kind=Kind.INTENT if intent_id else Kind.CHARGE,
         parents=frozenset({invoice_id} if invoice_id else ()),
-        customer_id=source.customer_id(),
+        customer_id=source.customer_id,
         claim=source.user_claim,
         intent=details,
     )

@@ -25,7 +25,7 @@ def session(source: Source) -> list[Fact]:
         id=session_id,
         kind=Kind.SESSION,
         parents=frozenset({invoice_id} if invoice_id else ()),
-        customer_id=source.customer_id(),
+        customer_id=source.customer_id,
         subscription_id=source.reference("subscription"),
         claim=source.user_claim,
         created=source.created(),

@@ -1,7 +1,6 @@
 """An event as decoders read it: tolerant of what is optional, clear about what is missing."""
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any, TypeVar
 
 from domain.errors import DecodeError
@@ -11,7 +10,6 @@ from domain.json_values import (
     list_of,
     mapping_of,
     plan_id_of,
-    quantity_of,
     reference_of,
     text_of,
     time_of,
@@ -34,14 +32,20 @@ class Source:
     """The object of one event. Collects notes on what could not be used.
 
     `is_cut` says that an embedded list shows only some of its entries, and that the facts that
-    depend on the others are left out.
+    depend on the others are left out. `customer_id` is the payer that the object is about: a
+    Stripe customer, else an account.
     """
+
+    __slots__ = ("_claim", "_is_claim_read", "customer_id", "event", "is_cut", "notes", "object")
 
     def __init__(self, event: Event) -> None:
         self.event = event
         self.object: Mapping[str, Any] = event.object
         self.notes: list[str] = []
         self.is_cut = False
+        self.customer_id = self._payer_id()
+        self._claim: UserClaim | None = None
+        self._is_claim_read = False
 
     def note(self, remark: str) -> None:
         """Keep for the inbox, once, what could not be used and what was done instead."""
@@ -88,14 +92,18 @@ class Source:
 
     def quantity(self, item: Mapping[str, Any], place: str) -> int:
         """How many of a line or item of the list `place`; null, as on metered ones, is one."""
-        quantity = quantity_of(item)
-        if item.get("quantity") is not None and integer_of(item["quantity"]) is None:
-            self.note(f"{place}.data[].quantity {_shown(item['quantity'])} is no number; read as 1")
+        named = item.get("quantity")
+        quantity = 1 if named is None else integer_of(named)
+        if quantity is None:
+            self.note(f"{place}.data[].quantity {_shown(named)} is no number; read as 1")
+            return 1
         return quantity
 
     def reference(self, key: str) -> str | None:
         """The id of another object, given as an id or expanded."""
-        return reference_of(self.object.get(key))
+        value = self.object.get(key)
+        # Most are null.
+        return None if value is None else reference_of(value)
 
     def created(self) -> int | None:
         """When Stripe made the object."""
@@ -105,15 +113,19 @@ class Source:
         """The object's currency, lower case."""
         return self.required_text("currency").lower()
 
-    def customer_id(self) -> str | None:
-        """The payer that the object is about: a Stripe customer, else an account."""
+    def _payer_id(self) -> str | None:
         if self.object.get("object") == "customer":
             return text_of(self.object.get("id"))
         return self.reference("customer") or self.reference("customer_account")
 
-    @cached_property
+    @property
     def user_claim(self) -> UserClaim | None:
         """The user that the object names, from the first place that has one (contract §4)."""
+        if not self._is_claim_read:
+            self._claim, self._is_claim_read = self._user_claim(), True
+        return self._claim
+
+    def _user_claim(self) -> UserClaim | None:
         named = mapping_of(self.object.get("metadata")).get("user_id")
         own = text_of(named)
         if own:
@@ -128,15 +140,17 @@ class Source:
 
     def customer_link(self) -> list[Customer]:
         """The links that an object teaches: of user and payer, and of a payer's two names."""
-        customer_id, claim = self.customer_id(), self.user_claim
+        customer_id, claim = self.customer_id, self.user_claim
         if customer_id is None:
             return []
         account_id = self.reference("customer_account")
-        aliases = frozenset({account_id} if account_id and account_id != customer_id else ())
-        links = [Customer(alias, alias_ids=frozenset({customer_id})) for alias in sorted(aliases)]
-        if claim is None:
-            return [Customer(customer_id, alias_ids=aliases), *links] if links else []
-        return [Customer(customer_id, claim.user_id, claim.stamp, alias_ids=aliases), *links]
+        if account_id is None or account_id == customer_id:
+            return [Customer(customer_id, claim.user_id, claim.stamp)] if claim else []
+        user_id, stamp = (claim.user_id, claim.stamp) if claim else (None, None)
+        return [
+            Customer(customer_id, user_id, stamp, alias_ids=frozenset({account_id})),
+            Customer(account_id, alias_ids=frozenset({customer_id})),
+        ]
 
     def plan_id(self, metadata: Mapping[str, Any]) -> int | None:
         """The plan that metadata names; a name that is no plan id is noted, not fatal."""
@@ -152,22 +166,20 @@ class Source:
 
     def subscription_details(self) -> Mapping[str, Any]:
         """What an invoice says of its subscription, in the shape since 2025-03-31 or before."""
-        parent = mapping_of(self.object.get("parent"))
-        return mapping_of(
-            parent.get("subscription_details") or self.object.get("subscription_details")
-        )
+        parent = self.object.get("parent")
+        details = parent.get("subscription_details") if isinstance(parent, dict) else None
+        return mapping_of(details or self.object.get("subscription_details"))
 
     def missing(self, what: str) -> DecodeError:
         """The error to raise for something that must be there."""
         return DecodeError(f"{self._place(what)} is missing or not of the expected type.")
 
     def _inherited(self, key: str) -> str | None:
-        metadata = mapping_of(self.subscription_details().get("metadata"))
-        lines = list_of(self.object.get("lines"))
-        candidates = [metadata, *(mapping_of(line.get("metadata")) for line in lines)]
-        return next(
-            (text for candidate in candidates if (text := text_of(candidate.get(key)))), None
-        )
+        for place in (self.subscription_details(), *list_of(self.object.get("lines"))):
+            metadata = place.get("metadata")
+            if isinstance(metadata, dict) and (text := text_of(metadata.get(key))):
+                return text
+        return None
 
     def _required(self, value: V | None, key: str) -> V:
         if value is None:

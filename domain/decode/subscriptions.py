@@ -18,7 +18,7 @@ def version(source: Source) -> list[Fact]:
     status = source.required_text("status")
     if status not in STATUSES:
         source.note(f"status {status[:40]!r} is new to us; kept as it is")
-    if source.customer_id() is None:
+    if source.customer_id is None:
         source.note("customer is missing; only metadata can name the user")
     event = source.event
     report = Version(
@@ -35,7 +35,7 @@ def version(source: Source) -> list[Fact]:
         *source.customer_link(),
         Subscription(
             id=subscription_id,
-            customer_id=source.customer_id(),
+            customer_id=source.customer_id,
             sold=sold_of(report),
             versions=(report,),
         ),
@@ -62,7 +62,8 @@ def _note_items(source: Source, report: Version) -> None:
     elif len(items) < len(entries):
         source.note("items.data has entries that are no items; left out")
     source.is_cut = report.is_cut
-    if any(item.price_id is None for item in items):
-        source.note("items.data[].price is missing; the item has no plan")
+    for item in items:
+        if item.price_id is None:
+            source.note("items.data[].price is missing; the item has no plan")
     for entry in entries:
         source.quantity(mapping_of(entry), "items")

@@ -60,6 +60,8 @@ class Customer(NamedTuple):
     def join(self, other: "Customer") -> "Customer":
         """Both bodies of knowledge as one: the earliest claim stands, others are remembered."""
         first, second = (self, other) if _claims_before(self, other) else (other, self)
+        if first is self and other[3:] == _NOTHING_BESIDE and other.user_id in (None, self.user_id):
+            return self
         users = self.other_user_ids | other.other_user_ids
         if second.user_id is not None:
             users |= {second.user_id}
@@ -76,6 +78,10 @@ class Customer(NamedTuple):
     def claimed(self) -> "Customer":
         """What is claimed of this payer, without what it is called or whether it was deleted."""
         return Customer(self.id, self.user_id, self.stamp, self.other_user_ids)
+
+
+# What is known of a payer of whom nothing but a claim is.
+_NOTHING_BESIDE = Customer("")[3:]
 
 
 def earliest(one: T | None, other: T | None) -> T | None:

@@ -48,6 +48,8 @@ class MoneyObject(NamedTuple):
 
     def join(self, other: "MoneyObject") -> "MoneyObject":
         """Both bodies of knowledge about one object as one."""
+        if other[1:] in (self[1:], (self.kind, *_ONLY_NAMED)):
+            return self
         return MoneyObject(
             id=self.id,
             kind=min(self.kind, other.kind, key=_KIND_ORDER.__getitem__),
@@ -62,6 +64,10 @@ class MoneyObject(NamedTuple):
             assigned_user=joined(self.assigned_user, other.assigned_user, max),
             assigned_plan=joined(self.assigned_plan, other.assigned_plan, max),
         )
+
+
+# What is known of an object that another one only named, but for its id and kind.
+_ONLY_NAMED = MoneyObject("", Kind.INTENT)[2:]
 
 
 def root_of(object_id: str, objects: Mapping[str, MoneyObject]) -> str:

@@ -110,24 +110,36 @@ class Sold(NamedTuple):
         return Sold(
             claims=earliest_by_key(self.claims, other.claims),
             trials=self.trials | other.trials,
-            items={
-                item_id: self.items.get(item_id, SoldItem()).join(
-                    other.items.get(item_id, SoldItem())
-                )
-                for item_id in _keys(self.items, other.items)
-            },
-            entered={
-                state: max(self.entered.get(state, 0), other.entered.get(state, 0))
-                for state in _keys(self.entered, other.entered)
-            },
+            items=_joined_items(self.items, other.items),
+            entered=_newest_by_state(self.entered, other.entered),
         )
+
+
+def _joined_items(
+    one: Mapping[str, SoldItem], other: Mapping[str, SoldItem]
+) -> Mapping[str, SoldItem]:
+    if one == other or not one or not other:
+        return one or other
+    nothing = SoldItem()
+    return {
+        item_id: one.get(item_id, nothing).join(other.get(item_id, nothing))
+        for item_id in _keys(one, other)
+    }
+
+
+def _newest_by_state(one: Mapping[str, int], other: Mapping[str, int]) -> Mapping[str, int]:
+    if not one or not other:
+        return one or other
+    return {state: max(one.get(state, 0), other.get(state, 0)) for state in _keys(one, other)}
 
 
 V = TypeVar("V", int, Stamp)
 
 
-def earliest_by_key(one: Mapping[int, V], other: Mapping[int, V]) -> dict[int, V]:
+def earliest_by_key(one: Mapping[int, V], other: Mapping[int, V]) -> Mapping[int, V]:
     """Both mappings as one; where both have a key, the smaller value stands."""
+    if not one or not other:
+        return one or other
     return {
         key: min(values[key] for values in (one, other) if key in values)
         for key in _keys(one, other)

@@ -106,16 +106,17 @@ class SubscriptionState(NamedTuple):
 def state_of(version: Version) -> SubscriptionState:
     """Read a report, in the shape before or since API version 2025-03-31."""
     reported = version.object
+    metadata = mapping_of(reported.get("metadata"))
     return SubscriptionState(
         status="canceled" if version.is_deleted else text_of(reported.get("status")),
-        user_id=text_of(mapping_of(reported.get("metadata")).get("user_id")),
+        user_id=text_of(metadata.get("user_id")),
         items=tuple(_item(item, reported) for item in _items(reported)),
         cancel_at_period_end=reported.get("cancel_at_period_end") is True,
         cancel_at=time_of(reported.get("cancel_at")),
         canceled_at=time_of(reported.get("canceled_at")),
         trial_end=time_of(reported.get("trial_end")),
         started=time_of(reported.get("created")) or time_of(reported.get("start_date")),
-        plan_id=plan_id_of(mapping_of(reported.get("metadata")).get("plan_id")),
+        plan_id=plan_id_of(metadata.get("plan_id")),
         pause=_pause(mapping_of(reported.get("pause_collection"))),
     )
 

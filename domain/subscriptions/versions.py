@@ -7,6 +7,7 @@ which report came first (contract §5).
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple
 
 from domain.payments.claims import PlanClaim, earliest
@@ -70,11 +71,14 @@ def _second(version: Version) -> tuple[bool, int]:
 
 
 def _newest_seconds(versions: Iterable[Version]) -> tuple[Version, ...]:
-    ordered = sorted(
-        versions, key=lambda version: (_second(version), version.event_id), reverse=True
+    """The reports of the newest seconds, newest first; of one second by event id."""
+    keyed = sorted(
+        ((_second(version), version.event_id, version) for version in versions),
+        key=itemgetter(0, 1),
+        reverse=True,
     )
-    seconds = sorted({_second(version) for version in ordered}, reverse=True)[:_SECONDS_KEPT]
-    return tuple(version for version in ordered if _second(version) in seconds)
+    seconds = sorted({second for second, _, _ in keyed}, reverse=True)[:_SECONDS_KEPT]
+    return tuple(version for second, _, version in keyed if second in seconds)
 
 
 def _pick(reports: Sequence[Version], base: Version | None) -> tuple[Version, bool]:
