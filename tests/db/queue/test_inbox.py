@@ -1,7 +1,6 @@
 """The inbox: each event once, with what became of it, and what waits."""
 
 import time
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Thread
 from typing import cast
@@ -83,7 +82,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_every_column_is_kept(engine: Engine) -> None:
     """Whichever way a row goes, the table has the same of it."""
     [delivery] = deliveries("evt_1")
-    delivery = replace(delivery, created=1_790_000_001, received_ms=1_790_000_002_345)
+    delivery = delivery._replace(created=1_790_000_001, received_ms=1_790_000_002_345)
     waits = Outcome(EventStatus.FAILED, note="a\tnote\nof \\N", error="é", retry_in_seconds=1.5)
     outcomes = {"evt_1": waits, "evt_2": APPLIED}
     with engine.begin() as connection:
