@@ -24,12 +24,14 @@ from workers.pipeline.give_back import (
 )
 from workers.pipeline.in_hand import apply_entries, apply_leased
 from workers.pipeline.report import Drained
-from workers.pipeline.takeover import take_over_left
+from workers.pipeline.takeover import take_over_left, take_over_own
 
 # Well under the task's soft time limit; a further drain does the rest.
 SECONDS_MAX = 6.0
 # Events in quarantine are applied one by one; after this long the stream comes first again.
 QUARANTINE_SECONDS_MAX = 1.0
+# How often a drain that lost Redis looks whether it is back.
+_LOOK_EVERY_SECONDS = 0.25
 
 log = telemetry.get_logger("drain")
 
@@ -64,20 +66,42 @@ def _drain_all(
         done.paused = pauses.paused(connection)
         done.own_account = context.own.read(connection)
     give_back_leases(context)
+    is_cut_off = False
     try:
+        context.events.clear_wake_up()
+        is_cut_off = True
         _drain_stream(context, send_wake_up, done, deadline)
+        is_cut_off = False
     except redis.RedisError as error:
         log.warning("stream unavailable", error=type(error).__name__)
         done.entries = ()
     _drain_inbox(context, done, deadline)
+    if is_cut_off:
+        _take_up_own(context, done, deadline)
     if done.is_unfinished:
         send_wake_up()
+
+
+def _take_up_own(context: WorkerContext, done: Drained, deadline: float) -> None:
+    """Apply the entries that Redis handed out to this process while it lost the answer.
+
+    Nobody else may take them before their lease ends, and the next drain may be another process's.
+    So this one waits for Redis while it has time, and applies what comes to the inbox meanwhile.
+    """
+    while time.monotonic() < deadline:
+        try:
+            take_over_own(context, done)
+        except redis.RedisError:
+            done.entries = ()
+        else:
+            return
+        time.sleep(_LOOK_EVERY_SECONDS)
+        _drain_inbox(context, done, deadline)
 
 
 def _drain_stream(
     context: WorkerContext, send_wake_up: Callable[[], object], done: Drained, deadline: float
 ) -> None:
-    context.events.clear_wake_up()
     context.events.create_group()
     take_over_left(context, done)
     has_woken = False

@@ -31,6 +31,12 @@ def take_over_left(context: WorkerContext, done: Drained) -> None:
     _take_over(context, context.events.take_over_stale, done)
 
 
+def take_over_own(context: WorkerContext, done: Drained) -> None:
+    """Apply what Redis has handed out to this process."""
+    if context.consumer in context.events.holders():
+        _take_over(context, partial(context.events.take_over, context.consumer), done)
+
+
 def _take_over(
     context: WorkerContext, take: Callable[[str, int], list[StreamMessage]], done: Drained
 ) -> None:

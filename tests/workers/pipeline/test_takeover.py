@@ -1,5 +1,6 @@
 """Whose entries are taken over at once, and whose only when their lease has run out."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -8,12 +9,12 @@ import pytest
 import redis
 from sqlalchemy import create_engine, exc
 
-from db.queue.stream import GROUP, LEASE_MS, STREAM, WAKE_UP, EventStream, connect
+from db.queue.stream import GROUP, LEASE_MS, STREAM, WAKE_UP, EventStream, StreamMessage, connect
 from tests.pipeline import a_worker_context, put, sell, statuses
 from tests.play import CATALOGUE
 from tests.stripe_objects import a_session, an_event
 from workers.context import WorkerContext
-from workers.pipeline.drain import drain
+from workers.pipeline.drain import SECONDS_MAX, drain
 from workers.pipeline.takeover import QUARANTINE_DELIVERIES
 
 DEAD, LIVING = "a worker that died", "a worker that lives"
@@ -149,3 +150,53 @@ def test_what_was_acknowledged_halfway_is_nobodys_burden(
 def test_the_lease_is_over_before_30_seconds_are() -> None:
     """With a sweep every 2 s, the promise for those of whom nothing is known."""
     assert LEASE_MS <= 27_000
+
+
+class LosesAnswers(EventStream):
+    """Redis does what it is asked, and its answer to a read is lost; for a while it is away."""
+
+    def __init__(self, client: redis.Redis, looks_in_vain: int) -> None:
+        super().__init__(client)
+        self._left = looks_in_vain
+        self.is_away = False
+
+    def read(self, consumer: str, count: int) -> list[StreamMessage]:
+        """Hand out what nobody hears of."""
+        if super().read(consumer, count):
+            self.is_away = True
+            raise redis.TimeoutError
+        return []
+
+    def holders(self) -> list[str]:
+        """Who holds something, once Redis is back."""
+        if self.is_away and self._left:
+            self._left -= 1
+            raise redis.ConnectionError
+        return super().holders()
+
+
+@pytest.mark.parametrize("looks_in_vain", [0, 2])
+def test_a_drain_whose_read_was_lost_applies_what_it_was_handed_out(
+    context: WorkerContext, redis_client: redis.Redis, looks_in_vain: int
+) -> None:
+    """It does not leave that to a lease, for the next drain may be another process's."""
+    put(context, packages(3))
+    lossy = LosesAnswers(redis_client, looks_in_vain)
+    assert drain(replace(context, events=lossy), nobody).applied == 3
+    assert lossy.is_away
+    assert context.events.length() == 0
+
+
+def test_a_drain_that_cannot_begin_at_redis_waits_for_nothing(
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has been handed out nothing."""
+    put(context, packages(1))
+
+    def away() -> None:
+        raise redis.ConnectionError
+
+    monkeypatch.setattr(context.events, "clear_wake_up", away)
+    began = time.monotonic()
+    assert drain(context, nobody).applied == 0
+    assert time.monotonic() - began < SECONDS_MAX / 2
