@@ -3,3 +3,5 @@
 Real processes on embedded engines, killed and stopped from outside; the product has no part in
 it, no failpoint and no switch. Never imported by anything that runs in production.
 """
+
+__all__ = ["load", "product", "releases", "report", "run", "verdict"]

@@ -8,7 +8,8 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol
 
 from sandbox.simulate.delivery import PATH, Pace, plan_lanes, signature_header
 from sandbox.simulate.engine import Event
@@ -24,6 +25,20 @@ PUT_OFF = (NO_ANSWER, 503)
 TOLERANCE_SECONDS = 300
 
 
+class Connection(Protocol):
+    """How a lane sends: to one receiver, or to whichever answers."""
+
+    def request(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> tuple[int, bytes]:
+        """Return the status and body of an answer; raises one of BROKEN when none comes."""
+        ...
+
+    def close(self) -> None:
+        """Hang up."""
+        ...
+
+
 class Load:
     """A stream of deliveries on lanes of its own; shuffled, some of them several times.
 
@@ -33,16 +48,26 @@ class Load:
     """
 
     def __init__(
-        self, base_url: str, secret: str, events: Sequence[Event], *, rate: float, seed: int
+        self,
+        base_url: str,
+        secret: str,
+        events: Sequence[Event],
+        *,
+        rate: float,
+        seed: int,
+        connect: Callable[[], Connection] | None = None,
     ) -> None:
-        """`rate` is in deliveries a second; order and duplicates follow the seed."""
+        """`rate` is in deliveries a second; order and duplicates follow the seed.
+
+        `connect` makes the connection of each lane, where it is not simply to the base URL.
+        """
         self.accepted: dict[str, float] = {}
         self.answers: Counter[int] = Counter()
         self.wrong: Counter[int] = Counter()
         self.answer_seconds: list[float] = []
         self.clock_offset_seconds = 0
         self.hurries_since: float | None = None
-        self._base_url = base_url
+        self._connect = connect or (lambda: Wire(base_url))
         self._secret = secret
         self._pace = Pace(rate)
         self._stop = threading.Event()
@@ -70,10 +95,14 @@ class Load:
         """Whether anything is left to be sent or accepted."""
         return any(thread.is_alive() for thread in self._threads)
 
-    @contextlib.contextmanager
-    def burst(self) -> Iterator[None]:
+    def burst(self) -> contextlib.AbstractContextManager[None]:
         """Send without keeping to the rate until the block ends, so that packets fill."""
-        rate, self._pace.rate = self._pace.rate, None
+        return self.at_rate(None)
+
+    @contextlib.contextmanager
+    def at_rate(self, deliveries_a_second: float | None) -> Iterator[None]:
+        """Send at another rate until the block ends."""
+        rate, self._pace.rate = self._pace.rate, deliveries_a_second
         try:
             yield
         finally:
@@ -98,7 +127,7 @@ class Load:
                 thread.join()
 
     def _lane(self, queue: Sequence[Event]) -> None:
-        wire = Wire(self._base_url)
+        wire = self._connect()
         for event in queue:
             if self._stop.is_set():
                 break
@@ -109,7 +138,7 @@ class Load:
                 attempt += 1
         wire.close()
 
-    def _is_accepted(self, wire: Wire, event: Event) -> bool:
+    def _is_accepted(self, wire: Connection, event: Event) -> bool:
         began, offset = time.monotonic(), self.clock_offset_seconds
         status = self._post(wire, event.body, int(time.time()) + offset)
         good = is_success(status)
@@ -121,7 +150,7 @@ class Load:
             self.wrong[status] += is_wrong(status, offset)
         return good
 
-    def _post(self, wire: Wire, body: bytes, timestamp: int) -> int:
+    def _post(self, wire: Connection, body: bytes, timestamp: int) -> int:
         headers = {
             "Content-Type": "application/json; charset=utf-8",
             "Stripe-Signature": signature_header(body, self._secret, timestamp),

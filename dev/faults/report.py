@@ -86,7 +86,7 @@ _FIGURES: Sequence[Figure] = (
 
 def document(outcomes: Sequence[Outcome], fuzzed: Fuzzed | None, skipped: Sequence[str]) -> str:
     """The page; `skipped` says what this machine did not allow."""
-    head = _HEAD.format(day=f"{datetime.now(UTC):%Y-%m-%d}", machine=_machine())
+    head = _HEAD.format(day=f"{datetime.now(UTC):%Y-%m-%d}", machine=machine())
     parts = [head, _figures(outcomes), _faults(outcomes)]
     if fuzzed:
         parts.append(_fuzz(fuzzed))
@@ -97,10 +97,10 @@ def document(outcomes: Sequence[Outcome], fuzzed: Fuzzed | None, skipped: Sequen
 
 def _figures(outcomes: Sequence[Outcome]) -> str:
     seeds = [f"run {number}, seed {outcome.seed}" for number, outcome in enumerate(outcomes, 1)]
-    lines = [_row("", *seeds, "all"), _row("---", *["---:"] * (len(seeds) + 1))]
+    lines = [row("", *seeds, "all"), row("---", *["---:"] * (len(seeds) + 1))]
     for name, value, total in _FIGURES:
         values = [value(outcome) for outcome in outcomes]
-        lines.append(_row(name, *map(_number, values), _total(values, total)))
+        lines.append(row(name, *map(number, values), _total(values, total)))
     note = (
         "\nThe longest delay is the time until what was killed or hangs is noticed and has started"
         " again. What a dead process had in hand is then taken over at once; from another machine,"
@@ -112,15 +112,15 @@ def _figures(outcomes: Sequence[Outcome]) -> str:
 def _total(values: Sequence[float], how: str) -> str:
     if not how:
         return ""
-    return _number(sum(values) if how == "sum" else max(values))
+    return number(sum(values) if how == "sum" else max(values))
 
 
 def _faults(outcomes: Sequence[Outcome]) -> str:
     counts: Counter[str] = Counter()
     for outcome in outcomes:
         counts.update(outcome.faults)
-    lines = [_row("fault", "times"), _row("---", "---:")]
-    lines += [_row(title, str(count)) for title, count in sorted(counts.items())]
+    lines = [row("fault", "times"), row("---", "---:")]
+    lines += [row(title, str(count)) for title, count in sorted(counts.items())]
     return "## Faults\n\n" + "\n".join(lines) + "\n"
 
 
@@ -137,15 +137,18 @@ def _fuzz(fuzzed: Fuzzed) -> str:
     )
 
 
-def _row(*cells: str) -> str:
+def row(*cells: str) -> str:
+    """A row of a table."""
     return f"| {' | '.join(cells)} |"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """A figure as people read it."""
     return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
 
 
-def _machine() -> str:
+def machine() -> str:
+    """What a run was made on."""
     packages = ", ".join(f"{name} {version(name)}" for name in ("celery", "redis", "granian"))
     return (
         f"{platform.system()} {platform.machine()}, Python {platform.python_version()}, {packages}"

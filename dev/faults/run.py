@@ -66,7 +66,7 @@ def run(plan: Plan, tell: Callable[[str], None] = lambda _line: None) -> Outcome
     seconds = SPREAD * sum(fault.seconds + sum(PAUSE_SECONDS) / 2 for fault in order)
     # What Stripe answers is of the version that it is asked with, which is a new one.
     versions = "new" if plan.with_stripe else "mixed"
-    account = _account(plan.seed, deliveries=plan.rate * seconds, versions=versions)
+    account = simulated(plan.seed, deliveries=plan.rate * seconds, versions=versions)
     began = time.monotonic()
     with ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="billing-faults-")))
@@ -108,7 +108,7 @@ def _inject(fault: Fault, stage: Stage, tell: Callable[[str], None]) -> None:
     tell(f"{fault.title}: {spent:.1f} s, {len(stage.load.accepted) - accepted} accepted meanwhile")
 
 
-def _account(seed: int, *, deliveries: float, versions: str) -> Account:
+def simulated(seed: int, *, deliveries: float, versions: str) -> Account:
     """A simulated account with about the events that so many deliveries need."""
     # A customer causes some 21 events, and three in ten of those are delivered again.
     customers = max(20, round(deliveries / 29))

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import psycopg2
 import redis
@@ -16,7 +17,6 @@ import settings
 from db.engine import make_engine
 from db.queue.stream import STREAM
 from dev.faults.load import Load
-from dev.faults.product import Product
 from dev.faults.stripe import StandIn
 from sandbox.simulate.compare import Difference
 from sandbox.simulate.expected import Expectation
@@ -34,6 +34,20 @@ ANSWERED_SECONDS_MAX = 100.0
 # A Stripe in trouble delays nobody else by more than this.
 TROUBLE_SECONDS_MAX = 1.0
 FINISHED = ("applied", "ignored")
+
+
+class Judged(Protocol):
+    """What is judged: who answers its users, and the addresses and secrets of its stores."""
+
+    @property
+    def base_url(self) -> str:
+        """Where a receiver answers."""
+        ...
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """By the names of the product's settings; each store is one server here."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +93,7 @@ class Verdict:
 
 
 def judge(
-    product: Product,
+    product: Judged,
     load: Load,
     expectations: Sequence[Expectation],
     events: int,
@@ -139,7 +153,7 @@ class _Row:
         return self.status in FINISHED
 
 
-def _await_idle(product: Product, load: Load) -> dict[str, _Row]:
+def _await_idle(product: Judged, load: Load) -> dict[str, _Row]:
     """Every stored event, once all that were accepted are finished or nothing moves any more."""
     best, moved_at = -1, time.monotonic()
     while True:
@@ -155,7 +169,7 @@ def _await_idle(product: Product, load: Load) -> dict[str, _Row]:
         time.sleep(POLL_SECONDS)
 
 
-def _await_answers(product: Product) -> int:
+def _await_answers(product: Judged) -> int:
     """How many questions are left once Stripe has been well for as long as any pause of theirs."""
     deadline = time.monotonic() + ANSWERED_SECONDS_MAX
     while True:
@@ -185,7 +199,7 @@ def _delays(rows: Mapping[str, "_Row"], load: Load, stripe: StandIn) -> tuple[fl
     return max(troubled), max(usual)
 
 
-def _is_busy(product: Product, rows: Mapping[str, "_Row"]) -> bool:
+def _is_busy(product: Judged, rows: Mapping[str, "_Row"]) -> bool:
     """Whether anything waits anywhere; if not, what is missing is lost."""
     with closing(redis.Redis.from_url(product.settings["REDIS_URL"])) as client:
         in_stream = client.xlen(STREAM)
@@ -193,7 +207,7 @@ def _is_busy(product: Product, rows: Mapping[str, "_Row"]) -> bool:
 
 
 @contextmanager
-def _cursor(product: Product) -> Iterator[psycopg2.extensions.cursor]:
+def _cursor(product: Judged) -> Iterator[psycopg2.extensions.cursor]:
     url = product.settings["DATABASE_URL"]
     with (
         closing(psycopg2.connect(url, connect_timeout=5)) as connection,
@@ -202,7 +216,7 @@ def _cursor(product: Product) -> Iterator[psycopg2.extensions.cursor]:
         yield cursor
 
 
-def _stored(product: Product) -> dict[str, _Row]:
+def _stored(product: Judged) -> dict[str, _Row]:
     with _cursor(product) as cursor:
         cursor.execute(
             "SELECT id, status, coalesce(extract(epoch FROM applied_at), 0) FROM webhook_events"
@@ -211,7 +225,7 @@ def _stored(product: Product) -> dict[str, _Row]:
         return {key: _Row(status, float(moment)) for key, status, moment in cursor}
 
 
-def _history(product: Product, event_id: str) -> str:
+def _history(product: Judged, event_id: str) -> str:
     """An event's tries in a line, as the inbox keeps them."""
     with _cursor(product) as cursor:
         cursor.execute(
@@ -224,7 +238,7 @@ def _history(product: Product, event_id: str) -> str:
         return "; ".join(str(row[0]) for row in cursor)
 
 
-def _compared(product: Product, expectations: Sequence[Expectation]) -> tuple[Difference, ...]:
+def _compared(product: Judged, expectations: Sequence[Expectation]) -> tuple[Difference, ...]:
     token_for = token_maker(product.settings["JWT_SECRET"], "", "")
     with closing(Reader(product.base_url, token_for)) as reader:
         verification = verify_users(
@@ -233,7 +247,7 @@ def _compared(product: Product, expectations: Sequence[Expectation]) -> tuple[Di
     return verification.differences
 
 
-def _driver_url(product: Product) -> str:
+def _driver_url(product: Judged) -> str:
     given = {"DATABASE_URL": product.settings["DATABASE_URL"]}
     return settings.load(environ=given).database_url
 

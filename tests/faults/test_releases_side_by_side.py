@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import redis
@@ -19,7 +19,6 @@ from db.queue.stream import STREAM, connect
 from dev.checks.dictionary import simulated
 from dev.faults import releases
 from dev.faults.load import Load
-from dev.faults.product import Product
 from dev.faults.releases import NEXT_DICTIONARY, TODAY, Processes, Release
 from dev.faults.verdict import Verdict, judge
 from dev.up.ports import free_port
@@ -80,9 +79,7 @@ class Stage:
         """What all judges say of all parts together."""
         for load in loads[:-1]:
             loads[-1].accepted.update(load.accepted)
-        # All that it reads of a product is there.
-        product = cast("Product", self.processes)
-        return judge(product, loads[-1], account.expected.users(), len(account.events))
+        return judge(self.processes, loads[-1], account.expected.users(), len(account.events))
 
     def await_readers(self, *dictionaries: int) -> None:
         """Return when exactly such workers live, and whoever writes has heard of them."""
