@@ -32,6 +32,10 @@ class Configured(Protocol):
         """How many standbys must confirm a commit."""
 
     @property
+    def low_balance(self) -> float:
+        """Below which share of their last grant users are told that little is left."""
+
+    @property
     def redis_url(self) -> str:
         """Where processes tell each other of promotions; empty for nowhere."""
 
@@ -42,7 +46,7 @@ def make_engine(
     pool_size: int = 4,
     statement_timeout_ms: int = STATEMENT_TIMEOUT_MS,
     application_name: str = "fiko-billing",
-    low_balance: float = 0.1,
+    low_balance: float | None = None,
     guarded: bool = True,
 ) -> Engine:
     """A pool of at most `pool_size` connections; make it after fork, one a process.
@@ -50,12 +54,15 @@ def make_engine(
     Every session has the limits of `db.connections.limits`, every connection a deadline of our own
     and TCP keepalives, so a dead peer is noticed within seconds. A pooled connection is tested
     before use (`pool_pre_ping`). Made of settings, and not of a bare URL, and `guarded`, it refuses
-    a server that another has replaced. Users are told of a low balance below this share of their
-    last grant, whoever moves it.
+    a server that another has replaced. Users are told of a low balance below the settings' share of
+    their last grant, whoever moves it; `low_balance` is another share.
     """
     url = database if isinstance(database, str) else database.database_url
     pooled = not isinstance(database, str) and database.database_pooler
     options: dict[str, Any] = {} if pooled else {"options": startup_options(statement_timeout_ms)}
+    if low_balance is None and not isinstance(database, str):
+        low_balance = database.low_balance
+    told = {} if low_balance is None else {"low_balance": low_balance}
     engine = create_engine(
         url,
         pool_size=pool_size,
@@ -64,7 +71,7 @@ def make_engine(
         pool_pre_ping=True,
         # Parameters are users and amounts, and errors end in logs.
         hide_parameters=True,
-        execution_options={"low_balance": low_balance},
+        execution_options=told,
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
             "keepalives_idle": 10,

@@ -59,7 +59,6 @@ def open_context(
         settings,
         pool_size=DATABASE_CONNECTIONS,
         application_name="fiko-billing web",
-        low_balance=settings.low_balance,
     )
     copies = settings.redis_copies
     # A packet with too few copies must be answered so, not be cut off.

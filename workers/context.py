@@ -73,7 +73,6 @@ def context() -> WorkerContext:
             config,
             pool_size=2,
             application_name="fiko-worker",
-            low_balance=config.low_balance,
         ),
         events=EventStream(client),
         consumer=consumer_id.own_name(),

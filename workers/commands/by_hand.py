@@ -109,7 +109,6 @@ def _engine() -> Engine:
         configured,
         pool_size=1,
         application_name="fiko-by-hand",
-        low_balance=configured.low_balance,
     )
 
 

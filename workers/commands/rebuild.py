@@ -75,7 +75,6 @@ def _run(user_id: str | None, agree: Callable[[Proposal], bool]) -> Rebuilt:
         configured,
         pool_size=2,
         application_name="fiko-rebuild",
-        low_balance=configured.low_balance,
     )
     bars = _Bars()
     try:

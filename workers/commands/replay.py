@@ -107,7 +107,6 @@ def _run(
         pool_size=2,
         statement_timeout_ms=STATEMENT_TIMEOUT_MS,
         application_name="fiko-replay",
-        low_balance=configured.low_balance,
     )
     changes: list[Change] = []
 

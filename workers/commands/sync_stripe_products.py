@@ -45,7 +45,6 @@ def sync_stripe_products(plan_type: str, *, is_dry: bool, as_json: bool) -> None
         configured,
         pool_size=1,
         application_name="fiko-sync-products",
-        low_balance=configured.low_balance,
     )
     sync = CatalogueSync(engine, gateway, configured.stripe_test_mode)
     printer = _Json(is_dry=is_dry) if as_json else _Lines(is_dry=is_dry)

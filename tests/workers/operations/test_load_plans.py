@@ -207,6 +207,22 @@ def test_a_price_bound_late_revalues_what_was_sold_by_it(
     assert balances(context.engine) == {"user_1": 300}
 
 
+def test_what_is_low_after_a_load_is_what_the_setting_says(
+    context: WorkerContext, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever moves a balance judges it alike."""
+    monkeypatch.setenv("LOW_BALANCE", "0.5")
+    run(PRO.format(tokens=300, price="price_a"))
+    invoice = an_invoice([a_line(2_900, "price_c")], metadata={"user_id": "user_1", "plan_id": "2"})
+    work(context, [an_event("invoice.paid", invoice)])
+    other = PRO.replace("id = 2", "id = 7").format(tokens=100, price="price_c")
+    run(PRO.format(tokens=300, price="price_a") + other)
+    assert balances(context.engine) == {"user_1": 100}
+    with context.engine.connect() as connection:
+        lowest = text("SELECT data ->> 'balance' FROM outbox WHERE type = 'tokens.low'")
+        assert connection.execute(lowest).scalars().all() == ["100"]
+
+
 def test_prices_without_tokens_reach_a_worker_that_runs_already(
     context: WorkerContext, load: Load
 ) -> None:
