@@ -50,7 +50,11 @@ def differences(connection: Connection) -> Iterator[Difference]:
     for row in read(connection, _ENTRIES, _ROWS_AT_A_TIME):
         yield _entry_difference(row)
     for row in read(connection, _ACCOUNTS, _ROWS_AT_A_TIME):
-        pairs = {"balance": (row.balance, row.again), "sum of entries": (row.entries, row.again)}
+        pairs = {
+            "balance": (row.balance, row.again),
+            "sum of entries": (row.entries, row.again),
+            "last_grant": (row.last_grant, row.granted),
+        }
         columns = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
         yield Difference("token_accounts", row.user_id, columns, user_id=row.user_id)
 
@@ -179,24 +183,28 @@ ADJUSTMENTS = text(
     ORDER BY 1, 2
     """
 )
-# What no event tells of (debits) is taken from the live ledger.
+# What no event tells of (debits, and which grant was posted last) is taken from the live ledger.
 _ACCOUNTS = text(
     """
     WITH entries AS (
-        SELECT user_id, sum(delta) AS tokens,
+        SELECT user_id, sum(delta) AS tokens, max(id) FILTER (WHERE kind = 'grant') AS grant_id,
                coalesce(sum(delta) FILTER (WHERE payment_id IS NULL AND event_id IS NULL), 0)
                    AS unpaid
         FROM public.ledger_entries GROUP BY user_id
     ), joined AS (
         SELECT user_id, coalesce(live.balance, 0) AS balance, coalesce(tokens, 0) AS entries,
-               coalesce(again.balance, 0) + coalesce(unpaid, 0) AS again
+               coalesce(again.balance, 0) + coalesce(unpaid, 0) AS again,
+               live.last_grant, newest.granted
         FROM public.token_accounts AS live
         FULL JOIN entries USING (user_id)
         FULL JOIN pg_temp.token_accounts AS again USING (user_id)
+        LEFT JOIN (SELECT id, delta AS granted FROM public.ledger_entries) AS newest
+            ON newest.id = entries.grant_id
     )
     SELECT user_id, to_jsonb(balance) AS balance, to_jsonb(entries) AS entries,
-           to_jsonb(again) AS again
-    FROM joined WHERE balance <> again OR entries <> again
+           to_jsonb(again) AS again, last_grant, granted
+    FROM joined
+    WHERE balance <> again OR entries <> again OR last_grant IS DISTINCT FROM granted
     ORDER BY user_id
     """
 )

@@ -18,14 +18,16 @@ _UNTOLD = frozenset({"updated_at"})
 class FactTable:
     """One table, keyed by `id`.
 
-    `compared` are the columns whose differences people are shown. `links` are those that name a
-    money object which must be derived with the row. `facts` are the columns that are no
-    derivation from others (empty means all), `first` those that only a new row is given: from
-    then on the pipeline moves them.
+    `compared` are the columns whose differences people are shown, `sources` those from which the
+    compared ones are derived and which nobody could read: a rebuild looks at both. `links` are
+    those that name a money object which must be derived with the row. `facts` are the columns that
+    are no derivation from others (empty means all), `first` those that only a new row is given:
+    from then on the pipeline moves them.
     """
 
     table: Table
     compared: Sequence[str]
+    sources: Sequence[str] = ()
     links: Sequence[str] = ()
     facts: Sequence[str] = ()
     first: Sequence[str] = ()
@@ -58,7 +60,13 @@ class FactTable:
         return next((name for name in _UNTOLD if name in self.table.columns), None)
 
 
-CUSTOMERS = FactTable(tables.customers, ("user_id", "other_user_ids", "deleted_at", "alias_ids"))
+CUSTOMERS = FactTable(
+    tables.customers,
+    (
+        *("user_id", "claimed_created", "claimed_event_id", "other_user_ids", "deleted_at"),
+        "alias_ids",
+    ),
+)
 # Without what only the worth of payments is derived from.
 _ITEMS = (
     "(SELECT jsonb_agg(item - CAST('{metered,unit_amount,currency}' AS text[]) ORDER BY place)"
@@ -67,10 +75,14 @@ _ITEMS = (
 SUBSCRIPTIONS = FactTable(
     tables.subscriptions,
     (
-        *("customer_id", "user_id", "claimed_plan_id", "status", _ITEMS, "cancel_at_period_end"),
-        *("cancel_at", "canceled_at", "trial_end", "started_at", "pause_collection"),
+        *("customer_id", "user_id", "claimed_plan_id", "claimed_plan_created"),
+        *("claimed_plan_event_id", "status", _ITEMS, "cancel_at_period_end", "cancel_at"),
+        *("canceled_at", "trial_end", "started_at", "pause_collection", "undecided"),
+        *("status_since", "paused_since"),
         "coalesce(named_plan_id, claimed_plan_id) AS named_plan_id",
+        "coalesce(named_plan_created, claimed_plan_created) AS named_plan_created",
     ),
+    sources=("sold", "versions"),
 )
 PAYMENTS = FactTable(
     tables.payments,
@@ -78,8 +90,9 @@ PAYMENTS = FactTable(
         *("kind", "root_id", "customer_id", "subscription_id", "listed", "user_id", "status"),
         *("currency", "amount_minor", "refunded_minor", "disputed_minor", "plan_id"),
         *("plan_version", "tokens", "lacks_user", "lacks_plan", "receipt_url", "created_at"),
-        *("credited_minor", "note", "loose_ends", "question"),
+        *("credited_minor", "note", "loose_ends", "question", "question_subject", "packages"),
     ),
+    sources=("facts",),
     links=("root_id",),
     facts=("id", "kind", "root_id", "customer_id", "subscription_id", "facts", "created_at"),
     first=("root_id",),

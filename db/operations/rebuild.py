@@ -120,12 +120,13 @@ def post(connection: Connection, postings: Sequence[Posting]) -> None:
 
 
 def mend_balance(connection: Connection, user_id: str) -> None:
-    """Make a balance the sum of its entries; the account is locked first, so nothing moves it."""
+    """Make an account say what its entries do; it is locked first, so nothing moves it."""
     connection.execute(_OPEN_ACCOUNT, {"user": user_id})
     before = connection.execute(_LOCK_ACCOUNT, {"user": user_id}).scalar_one()
     account = connection.execute(_MEND_BALANCE, {"user": user_id}).one()
-    told = changes.of_tokens(connection, [Moved(user_id, before, *account)])
-    messages.write(connection, list(told))
+    if account.balance != before:
+        told = changes.of_tokens(connection, [Moved(user_id, before, *account)])
+        messages.write(connection, list(told))
 
 
 def ignore(connection: Connection, reasons: Mapping[str, str]) -> int:
@@ -170,7 +171,9 @@ _OPEN_ACCOUNT = text(
 _LOCK_ACCOUNT = text("SELECT balance FROM token_accounts WHERE user_id = :user FOR UPDATE")
 _MEND_BALANCE = text(
     "UPDATE token_accounts SET balance = coalesce("
-    "(SELECT sum(delta) FROM ledger_entries WHERE user_id = :user), 0), updated_at = now()"
+    "(SELECT sum(delta) FROM ledger_entries WHERE user_id = :user), 0), last_grant = ("
+    "SELECT delta FROM ledger_entries WHERE user_id = :user AND kind = 'grant'"
+    " ORDER BY id DESC LIMIT 1), updated_at = now()"
     " WHERE user_id = :user RETURNING balance, last_grant, updated_at"
 )
 _HEAR = text(

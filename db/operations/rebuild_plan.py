@@ -130,7 +130,7 @@ def events_of_user(connection: Connection, names: Collection[str], user_id: str)
 
 
 def wrong_balances(connection: Connection) -> list[str]:
-    """Users whose balance is not the sum of their entries."""
+    """Users whose balance or last grant is not what their entries say."""
     return list(connection.execute(_WRONG_BALANCES).scalars())
 
 
@@ -255,9 +255,13 @@ _WRONG_BALANCES = text(
     """
     SELECT user_id FROM public.token_accounts AS account
     FULL JOIN (
-        SELECT user_id, sum(delta) AS tokens FROM public.ledger_entries GROUP BY user_id
+        SELECT user_id, sum(delta) AS tokens, max(id) FILTER (WHERE kind = 'grant') AS grant_id
+        FROM public.ledger_entries GROUP BY user_id
     ) AS entries USING (user_id)
+    LEFT JOIN (SELECT id, delta FROM public.ledger_entries) AS granted
+        ON granted.id = entries.grant_id
     WHERE coalesce(account.balance, 0) <> coalesce(entries.tokens, 0)
+       OR account.last_grant IS DISTINCT FROM granted.delta
     ORDER BY user_id
     """
 )

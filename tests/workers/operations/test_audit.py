@@ -207,6 +207,21 @@ def test_a_lost_effect_is_reported(context: WorkerContext) -> None:
         ("UPDATE disputes SET funds = 'withdrawn'", ("disputes", "dp_1"), {"funds"}),
         ("UPDATE payments SET root_id = id WHERE id = 'pi_1'", ("payments", "pi_1"), {"root_id"}),
         ("UPDATE payments SET tokens = 1 WHERE id = 'cs_2'", ("payments", "cs_2"), {"tokens"}),
+        (
+            "UPDATE payments SET packages = NULL WHERE id = 'cs_2'",
+            ("payments", "cs_2"),
+            {"packages"},
+        ),
+        (
+            "UPDATE subscriptions SET status_since = now(), paused_since = now()",
+            ("subscriptions", "sub_1"),
+            {"status_since", "paused_since"},
+        ),
+        (
+            "UPDATE token_accounts SET last_grant = 7",
+            ("token_accounts", "user_1"),
+            {"last_grant"},
+        ),
         ("DELETE FROM payments WHERE id = 'pi_2'", ("payments", "pi_2"), {WHOLE_ROW}),
     ],
 )
@@ -238,7 +253,7 @@ def test_a_row_and_an_entry_that_no_event_calls_for_are_reported(
         ("customers", ""),
         ("ledger_entries", "sum for user_1"),
         ("ledger_entries", "payment_id"),
-        ("token_accounts", "balance, sum of entries"),
+        ("token_accounts", "balance, sum of entries, last_grant"),
     }
 
 
