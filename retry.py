@@ -26,6 +26,10 @@ class Backoff:
         doublings = min(max(failures - 1, 0), _DOUBLINGS_MAX)
         return min(self.first_seconds * 2.0**doublings, self.longest_seconds)
 
+    def pause_after(self, failing_seconds: float) -> float:
+        """The pause after failing for so long: as long again, however many tries that were."""
+        return min(max(self.first_seconds, failing_seconds), self.longest_seconds)
+
 
 def scheduled_pause(failures: int, pauses_seconds: Sequence[float]) -> float | None:
     """The pause after so many failures, where each pause is listed; None after the last one."""

@@ -43,3 +43,9 @@ def test_an_error_that_gets_no_pause_is_raised(monkeypatch: pytest.MonkeyPatch) 
 
     with pytest.raises(ValueError, match="as it is"):
         with_retries(attempt, lambda _error, _failures: None)
+
+
+def test_a_pause_by_time_is_as_long_as_the_failing_within_its_bounds() -> None:
+    """However many tries there were."""
+    backoff = Backoff(first_seconds=2.0, longest_seconds=300.0)
+    assert [backoff.pause_after(seconds) for seconds in (0.0, 7.0, 3_600.0)] == [2.0, 7.0, 300.0]

@@ -41,7 +41,8 @@ IDLE_SECONDS = 2.0
 # A user's message that fails is tried again after these pauses, for three days.
 USER_PAUSES = Backoff(5.0, 3_600.0)
 GIVE_UP_SECONDS = 3 * 86_400.0
-# A destination that fails so often in a row is asked with one message at a time.
+# A destination that fails so often in a row is asked with one message at a time, after a pause as
+# long as it has failed so far.
 AWAY_FAILURES = 5
 AWAY_PAUSES = Backoff(2.0, 300.0)
 # Where everything failed for so long, a person has to look at it.
@@ -162,8 +163,11 @@ class Deliverer:
         gives_up = not sent and leased.failing_seconds > GIVE_UP_SECONDS
         failures = 1 if sent else leased.failures + 1
         version = max([leased.version, *sent])
-        away = destination.failures + 1
-        pause = AWAY_PAUSES.pause_seconds(away) if away >= AWAY_FAILURES else 0.0
+        user_pause, pause = USER_PAUSES.pause_seconds(failures), 0.0
+        if destination.failures + 1 >= AWAY_FAILURES:
+            # By time and not by number: several messages fail at once. It is no user's fault.
+            pause = AWAY_PAUSES.pause_after(destination.failing_seconds)
+            user_pause = min(user_pause, pause)
 
         def record(connection: Connection) -> bool:
             if gives_up:
@@ -178,7 +182,7 @@ class Deliverer:
                     destination.id,
                     leased.user_id,
                     version,
-                    USER_PAUSES.pause_seconds(failures),
+                    user_pause,
                 )
             return tables.failed(
                 connection,

@@ -151,6 +151,52 @@ def test_one_that_is_away_is_asked_with_one_message_and_then_told_at_once(
         assert state(engine, destination_id).failures == 0
 
 
+def next_tries(engine: Engine) -> tuple[float, float]:
+    """In how many seconds the destination may be tried again, and its last user."""
+    query = text(
+        "SELECT extract(epoch FROM (SELECT max(next_attempt_at) FROM destinations) - now()),"
+        " extract(epoch FROM (SELECT max(next_attempt_at) FROM destination_users) - now())"
+    )
+    with engine.connect() as connection:
+        of_destination, of_user = connection.execute(query).one()
+    return float(of_destination), float(of_user)
+
+
+def test_one_that_restarts_does_not_wait_for_minutes(
+    engine: Engine, tell: Tell, add: Add, deliver: Deliver
+) -> None:
+    """Eight messages that fail at once are one failure of a moment."""
+    with receiving(behavior="500") as receiver:
+        add(receiver.url)
+        for number in range(30):
+            tell(f"u{number}", balance=number)
+        deliver()
+        let_pauses_end(engine)
+        deliver()
+        assert max(next_tries(engine)) < 6
+        receiver.behavior = "well"
+        let_pauses_end(engine)
+        deliver()
+        assert len(receiver.heard) == 30
+
+
+def test_one_that_is_away_for_long_is_tried_every_five_minutes_with_whatever_waits(
+    engine: Engine, tell: Tell, add: Add, deliver: Deliver
+) -> None:
+    """Also where that is a single message: it is not its user who is at fault."""
+    with receiving(behavior="500") as receiver:
+        add(receiver.url)
+        tell(balance=1)
+        for _ in range(12):
+            let_pauses_end(engine)
+            deliver()
+        since = "UPDATE destinations SET failing_since = now() - interval '5 hours'"
+        let_pauses_end(engine, since=since)
+        deliver()
+        assert receiver.attempts == 13
+        assert all(290 < seconds < 301 for seconds in next_tries(engine))
+
+
 def test_when_everything_fails_for_a_day_it_is_paused_until_a_person_resumes_it(
     engine: Engine, tell: Tell, add: Add, deliver: Deliver
 ) -> None:
