@@ -2,141 +2,39 @@
 
 import http.client
 import json
-import os
 import resource
 import signal
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from urllib.parse import urlsplit
 
-import jwt
 import psutil  # type: ignore[import-untyped]  # It ships no types.
 import pytest
-from sqlalchemy import Engine
 
-from db.engine import make_engine
-from db.outbox import messages
-from db.outbox.hints import Hints
-from db.outbox.messages import Message, MessageType
 from db.queue.stream import connect
-from dev.up.ports import free_port
-from tests.ingest.builders import ENVIRONMENT
-
-ROOT = Path(__file__).parents[3]
-COMMAND = [sys.executable, "-c", "from ingest.server import web; web()"]
-STREAM, TICKET = "/billing/stream/", "/billing/stream/ticket/"
-ORIGIN = "https://app.example.com"
+from tests.cutting_proxy import cutting
+from tests.ingest.stream.live import (
+    ORIGIN,
+    STREAM,
+    TICKET,
+    Receiver,
+    answers,
+    as_user,
+    running,
+)
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
-
-
-class Receiver:
-    """A receiver that runs, and an app that changes users' tokens beside it."""
-
-    def __init__(
-        self, port: int, process: "subprocess.Popen[bytes]", engine: Engine, url: str
-    ) -> None:
-        self.port, self.process, self._engine, self._redis_url = port, process, engine, url
-        self.connections: list[http.client.HTTPConnection] = []
-
-    def tell(self, user: str, *, hint: bool = True) -> None:
-        """Write a message of this user, as a worker does."""
-        told = Message(user, MessageType.TOKENS_CHANGED, {"balance": 1})
-        with self._engine.begin() as connection:
-            messages.write(connection, [told])
-        if hint:
-            with closing(connect(self._redis_url)) as client:
-                Hints(client).publish([user])
-
-    def ask(self, method: str, path: str, headers: dict[str, str]) -> http.client.HTTPResponse:
-        """The answer to a request; of a stream, its beginning."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        self.connections.append(connection)
-        connection.request(method, path, headers=headers)
-        return connection.getresponse()
-
-    def open(self, headers: dict[str, str], path: str = STREAM) -> "Listener":
-        """A stream that is listened to."""
-        answer = self.ask("GET", path, headers)
-        assert answer.status == 200, answer.read()
-        return Listener(answer, self.connections[-1])
-
-
-class Listener:
-    """Reads a stream: events as (id, event, data)."""
-
-    def __init__(
-        self, answer: http.client.HTTPResponse, connection: http.client.HTTPConnection
-    ) -> None:
-        self.answer, self._connection = answer, connection
-
-    def next(self) -> tuple[str, str, Any]:
-        """The next event; raises EOFError at the stream's end."""
-        members: dict[str, str] = {}
-        while True:
-            line = self.answer.readline().decode()
-            if not line:
-                raise EOFError
-            if line == "\n" and "event" in members:
-                return members.get("id", ""), members["event"], json.loads(members["data"])
-            name, separator, value = line.rstrip("\n").partition(": ")
-            if separator and name:
-                members[name] = value
-
-    def close(self) -> None:
-        """Go away."""
-        self.answer.close()
-        self._connection.close()
-
-
-def as_user(user: str, *, seconds: float = 3600) -> dict[str, str]:
-    """Headers that say who asks."""
-    claims = {"sub": user, "exp": int(time.time() + seconds)}
-    token = jwt.encode(claims, ENVIRONMENT["JWT_SECRET"], "HS256")
-    return {"Authorization": f"Bearer {token}"}
 
 
 @pytest.fixture
 def receiver(database_url: str, redis_url: str, tmp_path: Path) -> Iterator[Receiver]:
     """A receiver on real stores."""
-    port = free_port()
-    environment = os.environ | ENVIRONMENT
-    environment |= {"PORT": str(port), "PYTHONPATH": str(ROOT), "CORS_ORIGINS": ORIGIN}
-    environment |= {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
-    with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen(COMMAND, cwd=tmp_path, env=environment, stdout=log, stderr=log)
-    engine = make_engine(database_url)
-    try:
-        deadline = time.monotonic() + 20
-        while not answers(port):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        receiver = Receiver(port, process, engine, redis_url)
-        yield receiver
-        for connection in receiver.connections:
-            connection.close()
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-        engine.dispose()
-
-
-def answers(port: int) -> bool:
-    """Whether the receiver serves."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.request("GET", "/healthz")
-        return connection.getresponse().status == 200
-    except OSError:
-        return False
-    finally:
-        connection.close()
+    with running(database_url, redis_url, tmp_path) as found:
+        yield found
 
 
 def test_changes_come_as_they_happen_and_only_ones_own(receiver: Receiver) -> None:
@@ -194,6 +92,87 @@ def test_a_ticket_opens_one_stream(receiver: Receiver) -> None:
             "application/problem+json",
         )
         assert json.loads(refused.read())["code"] == "not_authenticated"
+
+
+def test_a_ticket_that_was_stolen_or_has_expired_opens_nothing(
+    receiver: Receiver, redis_url: str
+) -> None:
+    """Whoever is second is refused, be it the owner; and after a minute everybody is."""
+    tickets = [
+        json.loads(receiver.ask("POST", TICKET, as_user("user_7")).read())["ticket"]
+        for _ in range(2)
+    ]
+    assert receiver.open({}, f"{STREAM}?ticket={tickets[0]}").next()[1] == "ready"
+    assert receiver.ask("GET", f"{STREAM}?ticket={tickets[0]}", {}).status == 401
+    # It is good for the stream alone, and is no token.
+    stolen = {"Authorization": f"Bearer {tickets[1]}"}
+    assert receiver.ask("GET", "/billing/tokens/", stolen).status == 401
+    assert receiver.ask("GET", f"/billing/tokens/?ticket={tickets[1]}", {}).status == 401
+    with closing(connect(redis_url)) as client:
+        kept = list(client.scan_iter("billing:ticket:*"))
+        assert len(kept) == 1
+        assert 0 < int(client.ttl(kept[0])) <= 60
+        assert tickets[1].encode() not in kept[0]
+        client.pexpire(kept[0], 1)
+    time.sleep(0.05)
+    assert receiver.ask("GET", f"{STREAM}?ticket={tickets[1]}", {}).status == 401
+
+
+def test_while_redis_is_away_streams_say_so_and_go_on(
+    database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    """Changes come within seconds, nobody misses one; a token opens a stream, a ticket none."""
+    address = urlsplit(redis_url)
+    with cutting(address.port or 6379) as way:
+        seen = address._replace(netloc=address.netloc.rpartition(":")[0] + f":{way.port}").geturl()
+        with running(database_url, redis_url, tmp_path, redis_seen=seen) as receiver:
+            listener = receiver.open(as_user("user_8"))
+            position = int(listener.next()[0])
+            way.closed = True
+            way.cut()
+            assert listener.next()[1] == "delayed"
+            receiver.tell("user_8")
+            began = time.monotonic()
+            assert listener.next()[0] == str(position + 1)
+            assert time.monotonic() - began < 6
+            assert receiver.ask("POST", TICKET, as_user("user_8")).status == 503
+            resumed = receiver.open(as_user("user_8") | {"Last-Event-ID": str(position)})
+            first, second = resumed.next(), resumed.next()
+            assert (first[1], second[0]) == ("delayed", str(position + 1))
+            way.closed = False
+            for each in (listener, resumed):
+                assert each.next()[1] == "live"
+            receiver.tell("user_8")
+            for each in (listener, resumed):
+                assert each.next()[0] == str(position + 2)
+
+
+def test_who_comes_back_a_thousand_times_a_second_waits_and_leaves_nothing_behind(
+    receiver: Receiver,
+) -> None:
+    """With a good token: some are let in, the others told to wait, and no stream stays open."""
+    statuses: list[int] = []
+
+    def hammer() -> None:
+        for _ in range(60):
+            with closing(http.client.HTTPConnection("127.0.0.1", receiver.port, 20)) as connection:
+                connection.request("GET", STREAM, headers=as_user("user_9"))
+                with connection.getresponse() as answer:
+                    statuses.append(answer.status)
+                    assert answer.status == 200 or answer.headers["Retry-After"]
+
+    threads = [threading.Thread(target=hammer) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(statuses) == {200, 429}
+    assert len(statuses) == 480
+    deadline = time.monotonic() + 20
+    while receiver.streams_open():
+        assert time.monotonic() < deadline, "streams of clients that are gone stay open"
+        time.sleep(0.2)
+    assert receiver.open(as_user("user_10")).next()[1] == "ready"
 
 
 def test_a_stream_ends_with_its_token(receiver: Receiver) -> None:
