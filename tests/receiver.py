@@ -21,9 +21,9 @@ CLOCK_OFF_SECONDS = 0
 class Receiver:
     """What was heard, and how the next messages are answered.
 
-    `behavior` is `well`, `hang`, `redirect`, `endless`, `cut`, `die` (it hears, and ends without an
-    answer) or a status; `poison` is a user for whom it always answers 500. With a `secret` only
-    what verifies is heard.
+    `behavior` is `well`, `hang`, `slow` (a byte now and then), `redirect`, `endless`, `cut`, `die`
+    (it hears, and ends without an answer) or a status; `poison` is a user for whom it always
+    answers 500. With a `secret` only what verifies is heard.
     """
 
     url: str = ""
@@ -95,11 +95,14 @@ def _answer(handler: BaseHTTPRequestHandler, receiver: Receiver, how: str) -> No
             handler.send_header("location", receiver.url)
             handler.send_header("content-length", "0")
             handler.end_headers()
-        elif how in ("endless", "cut"):
+        elif how in ("endless", "cut", "slow"):
             handler.send_response(200)
             handler.send_header("content-length", str(10**9))
             handler.end_headers()
             handler.wfile.write(b"x" * 100)
+            while how == "slow":
+                handler.wfile.write(b"x")
+                time.sleep(0.05)
             while how == "endless":
                 handler.wfile.write(b"x" * 65_536)
             handler.close_connection = True

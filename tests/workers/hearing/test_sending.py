@@ -11,6 +11,7 @@ from standardwebhooks import Webhook
 
 from db.outbox.messages import Written
 from tests.receiver import receiving
+from workers.hearing.addresses import target_of
 from workers.hearing.destinations import new_secret
 from workers.hearing.sending import Answer, Sender, message_id
 
@@ -64,6 +65,7 @@ def test_a_message_keeps_its_id() -> None:
         ("404", "answered 404"),
         ("redirect", "answered 307: redirects are not followed"),
         ("hang", "no whole answer within 0.5 s"),
+        ("slow", "no whole answer within 0.5 s"),
         ("cut", "no answer (RemoteProtocolError)"),
     ],
 )
@@ -122,6 +124,22 @@ def test_what_a_name_says_on_the_second_look_does_not_count() -> None:
         answer = send(f"http://rebinding.example:{port}", new_secret(), sender=sender)
         assert answer.error == "169.254.169.254 is no address that messages may be sent to"
         assert receiver.attempts == 1
+
+
+def test_a_public_name_that_means_this_machine_on_the_second_look_is_refused() -> None:
+    """As it was public when the destination was added, and at the attempt before."""
+    looks = iter((["93.184.216.34"], ["127.0.0.1"], ["::1"], ["93.184.216.34", "10.0.0.1"]))
+
+    async def rebinding(_host: str, _port: int) -> Sequence[str]:
+        return next(looks)
+
+    url = "https://rebinding.example/hooks"
+    target = asyncio.run(target_of(url, rebinding, allow_private=False))
+    assert target.addresses == ["93.184.216.34"]
+    for address in ("127.0.0.1", "::1", "10.0.0.1"):
+        sender = Sender(allow_private=False, resolve=rebinding)
+        answer = send(url, new_secret(), sender=sender)
+        assert answer.error == f"{address} is no address that messages may be sent to"
 
 
 def test_this_machine_is_refused_unless_it_is_allowed() -> None:
