@@ -48,6 +48,7 @@ def listening(built: Path, port: int, user: str) -> Iterator[list[Json]]:
     """A page in Node that listens; whatever it is told, as it is told."""
     token = as_user(user)["Authorization"].removeprefix("Bearer ")
     heard: list[Json] = []
+    program = shutil.which("node") or "node"
     with subprocess.Popen(
         [
             shutil.which("node") or "node",
