@@ -7,7 +7,7 @@ says `?last_event_id=` there.
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from urllib.parse import parse_qs
@@ -120,13 +120,8 @@ class StreamEntry:
             headers = [*_HEADERS, *self._allowed_origin(scope).items()]
             transport = proto.response_stream(200, headers)
             await transport.send_str(_RETRY)
-            while not subscription.is_closed and (left := caller.expires_at - time.time()) > 0:
-                try:
-                    async with asyncio.timeout(min(COMMENT_SECONDS, left)):
-                        texts = await subscription.take()
-                except TimeoutError:
-                    texts = [_STILL_HERE]
-                await transport.send_str("".join(texts))
+            async for text in texts_of(subscription, caller.expires_at):
+                await transport.send_str(text)
         except ProtocolClosed:
             _log.debug("a stream's client went away")
         finally:
@@ -138,6 +133,27 @@ class StreamEntry:
         if origin and origin in self._context.settings.cors_origins:
             return {"access-control-allow-origin": origin, "vary": "Origin"}
         return {}
+
+
+async def texts_of(subscription: Subscription, ends_at: float) -> AsyncIterator[str]:
+    """What a stream sends, until it is closed or its token ends (Unix time).
+
+    A comment comes every so many seconds, however much else does: who waits for one is not let
+    down, and a stream on which none comes is dead.
+    """
+    comment_at = time.monotonic() + COMMENT_SECONDS
+    while not subscription.is_closed and (left := ends_at - time.time()) > 0:
+        texts: list[str] = []
+        try:
+            async with asyncio.timeout(max(0.0, min(comment_at - time.monotonic(), left))):
+                texts = await subscription.take()
+        except TimeoutError:
+            pass  # Nothing came, and what is due by time follows.
+        if time.monotonic() >= comment_at:
+            texts.append(_STILL_HERE)
+            comment_at = time.monotonic() + COMMENT_SECONDS
+        if texts:
+            yield "".join(texts)
 
 
 def _address(scope: Scope, proxies: int) -> str:

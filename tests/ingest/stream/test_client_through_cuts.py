@@ -51,7 +51,7 @@ def listening(built: Path, port: int, user: str) -> Iterator[list[Json]]:
     program = shutil.which("node") or "node"
     with subprocess.Popen(
         [
-            shutil.which("node") or "node",
+            program,
             str(LISTEN),
             str(built),
             f"http://127.0.0.1:{port}",
