@@ -1,109 +1,33 @@
-"""What a buyer may use, reckoned by the seller: the judge of access. Imports no `domain`.
+"""Accounts that are watched while they sell, so that what a buyer may use can be reckoned.
 
-The account is watched while it sells. Whenever its clock moves on, what everybody has by then is
-noted, with the moment at which each contract came into its state; access at any later time follows
-from the note alone, because until the next one nothing has happened.
+Whenever the account's clock moves on, it is noted at which moment each contract came into its
+state; access at any later time follows from that alone, because nothing happens any more.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from sandbox.simulate.account import Account
 from sandbox.simulate.contract_records import Subscription
-from sandbox.simulate.plans import Plan
+from sandbox.simulate.entitlements import Contract, Entitlement, Note
+from sandbox.simulate.expected import Expectation
+from sandbox.simulate.plans import Patience, Plan
+from sandbox.simulate.sales import Sale
 
-# For how long a contract in such a state still gives what it sells, in seconds; None for ever.
-Patience = Mapping[str, int | None]
-
-_GOOD = ("active", "trialing")
-_TROUBLED = ("past_due", "unpaid", "paused")
 _WORTH_HAVING = ("paid", "partially_refunded")
 
 
-@dataclass(frozen=True, slots=True)
-class Contract:
-    """A contract at one moment: what it sells, its state with when it began, when it ends."""
-
-    user_id: str
-    sells: tuple[tuple[int, int], ...]
-    state: str
-    since: int
-    end: int | None
-    shut_since: int | None
-    opens: int | None
-
-    def gives(self, patience: Patience, at: int) -> bool:
-        """Whether it gives what it sells at a time."""
-        if self.end is not None and at >= self.end:
-            return False
-        shut = self.shut_since is not None and (self.opens is None or at < self.opens)
-        if shut and self.state in (*_GOOD, "past_due"):
-            return _lasts("paused", self.shut_since or 0, patience, at)
-        if self.state in _TROUBLED:
-            return _lasts(self.state, self.since, patience, at)
-        return self.state in _GOOD
-
-    def turns(self, patience: Patience) -> list[int]:
-        """When that may turn by itself."""
-        ends = [self.end, self.opens]
-        for state, since in ((self.state, self.since), ("paused", self.shut_since)):
-            seconds = patience.get(state)
-            ends.append(None if seconds is None or since is None else since + seconds)
-        return [end for end in ends if end is not None]
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """What everybody had when the clock moved on from a moment."""
-
-    at: int
-    contracts: tuple[Contract, ...]
-    packages: tuple[tuple[str, int, int], ...]
-
-    def access(
-        self, user_id: str, plans: Sequence[Plan], patience: Patience, at: int
-    ) -> dict[str, int | None]:
-        """The limit of each feature that a user may use at a time; None is no limit."""
-        had = [pair for contract in self._of(user_id, patience, at) for pair in contract.sells]
-        had += [(plan_id, count) for owner, plan_id, count in self.packages if owner == user_id]
-        features = {plan.id: plan.features for plan in plans}
-        limits: dict[str, int | None] = {}
-        for plan_id, count in had:
-            for name, value in features.get(plan_id, {}).items():
-                if value is False or value == 0 or count < 1:
-                    continue
-                known = limits.get(name, 0)
-                free = value is True or known is None
-                limits[name] = None if free else max(known or 0, value * count)
-        return limits
-
-    def until(self, user_id: str, plans: Sequence[Plan], patience: Patience, at: int) -> int | None:
-        """When that changes by itself; None where it never does."""
-        now = self.access(user_id, plans, patience, at)
-        turns = {turn for contract in self.contracts for turn in contract.turns(patience)}
-        for turn in sorted(turn for turn in turns if turn > at):
-            if self.access(user_id, plans, patience, turn) != now:
-                return turn
-        return None
-
-    def _of(self, user_id: str, patience: Patience, at: int) -> list[Contract]:
-        return [
-            contract
-            for contract in self.contracts
-            if contract.user_id == user_id and contract.gives(patience, at)
-        ]
-
-
-class WatchedAccount(Account):
-    """An account that notes, whenever its clock moves on, what everybody has by then."""
+class DatedAccount(Account):
+    """An account that knows since when each contract is in its state."""
 
     def __init__(self, *, seed: int, run: str, starts_at: int) -> None:
         super().__init__(seed=seed, run=run, starts_at=starts_at)
-        self.notes: list[Note] = []
         # While it sells for another account, nothing is expected of ours.
         self._ours = self.expected
         self._states: dict[str, tuple[str, int]] = {}
         self._shut: dict[str, int] = {}
+        self._before = 0
 
     def wait(self, seconds: int) -> None:
         """Note, then let time pass."""
@@ -118,30 +42,38 @@ class WatchedAccount(Account):
     def start_over(self, moment: int) -> None:
         """Note, then set the clock for another buyer."""
         self.note()
+        self._before = len(self._ours.subscriptions)
         super().start_over(moment)
 
     def note(self) -> None:
-        """Note what everybody has now."""
-        contracts = tuple(self._as_it_is(one) for one in self._ours.subscriptions.values())
-        packages = tuple(
-            (sale.user_id, plan_id, count)
-            for sale in self._ours.sales.values()
-            if sale.status in _WORTH_HAVING
-            for plan_id, count in sale.packages.items()
-        )
-        note = Note(self.now, contracts, packages)
-        if self.notes and self.notes[-1].at == self.now:
-            self.notes[-1] = note
-        else:
-            self.notes.append(note)
+        """Note the states of this buyer's contracts; those of the ones before do not change."""
+        contracts = self._ours.subscriptions
+        recent = reversed(contracts.values())
+        for one, _ in zip(recent, range(len(contracts) - self._before), strict=False):
+            if self._states.get(one.id, ("", 0))[0] != one.status:
+                self._states[one.id] = (one.status, self.now)
+            if one.pause_behavior != "void":
+                self._shut.pop(one.id, None)
+            elif one.id not in self._shut:
+                self._shut[one.id] = self.now
+
+    def entitled(
+        self, expectations: Iterable[Expectation], plans: Sequence[Plan], patience: Patience
+    ) -> tuple[Expectation, ...]:
+        """The same expectations, with what each user may use once everything has happened."""
+        self.note()
+        contracts: dict[str, list[Contract]] = defaultdict(list)
+        for one in self._ours.subscriptions.values():
+            contracts[one.customer.user_id].append(self._as_it_is(one))
+        entitled = []
+        for expectation in expectations:
+            user_id = expectation.user_id
+            note = Note(self.now, tuple(contracts[user_id]), _packages(expectation.sales))
+            access = Entitlement(user_id, note, plans, patience)
+            entitled.append(replace(expectation, access=access))
+        return tuple(entitled)
 
     def _as_it_is(self, one: Subscription) -> Contract:
-        if self._states.get(one.id, ("", 0))[0] != one.status:
-            self._states[one.id] = (one.status, self.now)
-        if one.pause_behavior != "void":
-            self._shut.pop(one.id, None)
-        elif one.id not in self._shut:
-            self._shut[one.id] = self.now
         leaves = one.period_end if one.cancel_at_period_end else None
         return Contract(
             user_id=one.customer.user_id,
@@ -158,8 +90,28 @@ class WatchedAccount(Account):
         )
 
 
-def _lasts(state: str, since: int, patience: Patience, at: int) -> bool:
-    if state not in patience:
-        return False
-    seconds = patience[state]
-    return seconds is None or at < since + seconds
+class WatchedAccount(DatedAccount):
+    """An account that keeps, whenever its clock moves on, what everybody had by then."""
+
+    def __init__(self, *, seed: int, run: str, starts_at: int) -> None:
+        super().__init__(seed=seed, run=run, starts_at=starts_at)
+        self.notes: list[Note] = []
+
+    def note(self) -> None:
+        """Note what everybody has now."""
+        super().note()
+        contracts = tuple(self._as_it_is(one) for one in self._ours.subscriptions.values())
+        note = Note(self.now, contracts, _packages(self._ours.sales.values()))
+        if self.notes and self.notes[-1].at == self.now:
+            self.notes[-1] = note
+        else:
+            self.notes.append(note)
+
+
+def _packages(sales: Iterable[Sale]) -> tuple[tuple[str, int, int], ...]:
+    return tuple(
+        (sale.user_id, plan_id, count)
+        for sale in sales
+        if sale.status in _WORTH_HAVING
+        for plan_id, count in sale.packages.items()
+    )

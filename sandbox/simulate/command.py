@@ -17,6 +17,7 @@ from rich.console import Console
 
 import settings
 from domain.subscriptions.simulated import ID_MARK
+from sandbox.simulate.access import DatedAccount
 from sandbox.simulate.account import Account
 from sandbox.simulate.delivery import Delivered, Delivery, DeliveryError, plan_lanes
 from sandbox.simulate.plans import (
@@ -26,6 +27,7 @@ from sandbox.simulate.plans import (
     from_listing,
     offer,
     read_file,
+    read_patience,
 )
 from sandbox.simulate.play import play
 from sandbox.simulate.progress import meter
@@ -138,6 +140,9 @@ def perform(wanted: Run, loaded: settings.Settings, url: str, console: Console) 
         account = sell(wanted, chosen)
         delivered = _deliver(wanted, account, delivery, console)
         expectations = account.expected.users()
+        if chosen.is_confirmed:
+            patience = read_patience(wanted.plans)
+            expectations = account.entitled(expectations, chosen.plans, patience)
         with meter(console, "users right", len(expectations)) as progress:
             verification = verify_users(
                 reader, expectations, timeout_seconds=wanted.timeout, progress=progress
@@ -170,11 +175,11 @@ def _offer(reader: Reader, wanted: Run) -> Selection:
     return offer(in_file, from_listing(listed))
 
 
-def sell(wanted: Run, chosen: Selection) -> Account:
+def sell(wanted: Run, chosen: Selection) -> DatedAccount:
     """Let the run's customers live in a simulated account."""
     # Midnight, so that a run repeated on the same day has the same bytes.
     today = int(time.time()) // DAY * DAY
-    account = Account(seed=wanted.seed, run=wanted.run, starts_at=today)
+    account = DatedAccount(seed=wanted.seed, run=wanted.run, starts_at=today)
     account.id_mark = ID_MARK
     versions = BY_CHOICE[wanted.api_version]
     play(account, chosen.plans, versions, customers=wanted.customers, today=today)

@@ -7,12 +7,15 @@ from datetime import datetime
 from typing import Any
 
 from sandbox.simulate.contract_records import Subscription
+from sandbox.simulate.entitlements import Entitlement
 from sandbox.simulate.expected import Expectation, is_active
 from sandbox.simulate.reading import Found
 from sandbox.simulate.sales import Sale
 
 # What is compared, in the order it is reported.
-AREAS = ("balance", "subscriptions", "payments", "ledger")
+AREAS = ("balance", "subscriptions", "payments", "ledger", "access")
+# What changes by itself about now may be seen as it was before.
+JUST_NOW_SECONDS = 120
 
 Json = Mapping[str, Any]
 
@@ -31,8 +34,8 @@ class Difference:
         return f"{self.user_id}: {self.what}: expected {self.expected!r}, found {self.found!r}"
 
 
-def compare(expected: Expectation, shown: Found) -> list[Difference]:
-    """List every difference for one user; an empty list means all is right."""
+def compare(expected: Expectation, shown: Found, now: int = 0) -> list[Difference]:
+    """List every difference for one user at a time; an empty list means all is right."""
     differences: list[Difference] = []
     user = expected.user_id
     if expected.balance != shown.balance:
@@ -47,7 +50,22 @@ def compare(expected: Expectation, shown: Found) -> list[Difference]:
         differences.append(
             Difference(user, "payments", "payments listed", len(paid), len(shown.payments))
         )
-    return differences + list(_compare_ledger(expected, shown))
+    differences += _compare_ledger(expected, shown)
+    if expected.access is not None and shown.access is not None:
+        differences += _compare_access(expected.access, shown.access, now)
+    return differences
+
+
+def _compare_access(expected: Entitlement, shown: Json, now: int) -> Iterator[Difference]:
+    features = shown["features"].items()
+    found = {name: each["limit"] for name, each in features if each["allowed"]}
+    moments = (now, now - JUST_NOW_SECONDS)
+    for what, wanted, seen in (
+        ("allowed, with limits", [expected.limits(at) for at in moments], found),
+        ("until", [expected.until(at) for at in moments], _moment(shown["until"])),
+    ):
+        if seen not in wanted:
+            yield Difference(expected.user_id, "access", what, wanted[0], seen)
 
 
 def _compare_lists(

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sandbox.simulate.contract_records import Customer, Subscription
+from sandbox.simulate.entitlements import Entitlement
 from sandbox.simulate.plans import Plan
 from sandbox.simulate.records import CreditNote, Invoice, Session
 from sandbox.simulate.sales import Credit, Sale
@@ -23,12 +24,13 @@ _ACTIVE = frozenset({"active", "trialing", "past_due"})
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What one user must have at the end."""
+    """What one user must have at the end; `access` where it is known what their plans unlock."""
 
     user_id: str
     balance: int
     sales: tuple[Sale, ...]
     subscriptions: tuple[Subscription, ...]
+    access: Entitlement | None = None
 
 
 def is_active(subscription: Subscription) -> bool:

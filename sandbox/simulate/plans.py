@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+# For how long a contract in such a state still gives what it sells, in seconds; None for ever.
+Patience = Mapping[str, int | None]
 # What `up` sells until somebody loads a catalogue.
 SAMPLE_PLANS = Path(__file__).resolve().parent.parent / "sample_plans.toml"
 
@@ -69,10 +71,14 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The plans to sell, and what the user should know about how they were chosen."""
+    """The plans to sell, and what the user should know about how they were chosen.
+
+    `is_confirmed` says that all of them are the file's, so that it is known what they unlock.
+    """
 
     plans: tuple[Plan, ...]
     notes: tuple[str, ...]
+    is_confirmed: bool = True
 
 
 def _plan(table: Mapping[str, Any], type_key: str) -> Plan:
@@ -103,6 +109,30 @@ def read_file(path: Path) -> tuple[Plan, ...]:
         raise CatalogueError(f"{path}: is no catalogue of plans: {error}") from error
 
 
+def read_patience(path: Path) -> Patience:
+    """Read for how long plans unlock what they do while money is missing.
+
+    CatalogueError says what is wrong with the file.
+    """
+    try:
+        said = tomllib.loads(path.read_text(encoding="utf-8")).get("policies", {})
+        states = {"past_due": "allow", "unpaid": "refuse", "paused": "refuse"} | said
+        return {
+            state: None if word == "allow" else _seconds(word["grace"])
+            for state, word in states.items()
+            if word != "refuse"
+        }
+    except OSError as error:
+        raise CatalogueError(f"{path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+        raise CatalogueError(f"{path}: has policies that are none: {error}") from error
+
+
+def _seconds(duration: str) -> int:
+    """Seconds of a duration such as `7d`."""
+    return int(duration[:-1]) * {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}[duration[-1]]
+
+
 def from_listing(items: Iterable[Mapping[str, Any]]) -> tuple[Plan, ...]:
     """Turn the items of the server's plan lists into plans; they carry no price ids, no trial."""
     return tuple(_plan(item, "plan_type") for item in items)
@@ -125,7 +155,7 @@ def offer(in_file: Iterable[Plan], on_server: Iterable[Plan]) -> Selection:
             "the server lists no plans, so there is nothing to sell: "
             "load a catalogue with `load_plans FILE` and try again"
         )
-    return Selection(tuple(chosen), _notes(unconfirmed, chosen))
+    return Selection(tuple(chosen), _notes(unconfirmed, chosen), not unconfirmed)
 
 
 def _notes(unconfirmed: list[str], chosen: list[Plan]) -> tuple[str, ...]:

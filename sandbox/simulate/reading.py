@@ -33,6 +33,7 @@ class Found:
     subscriptions: tuple[Json, ...]
     payments: tuple[Json, ...]
     ledger: tuple[Json, ...]
+    access: Json | None = None
 
 
 def token_maker(secret: str, audience: str, issuer: str) -> Callable[[str], str]:
@@ -66,15 +67,16 @@ class Reader:
 
     def balance(self, user_id: str) -> int:
         """Return the user's token balance."""
-        return int(self._get("/billing/tokens/", user_id)["balance"])
+        return int(self.answer("/billing/tokens/", user_id)["balance"])
 
-    def everything(self, user_id: str) -> Found:
+    def everything(self, user_id: str, *, with_access: bool = False) -> Found:
         """Return all that is compared for a user."""
         return Found(
             balance=self.balance(user_id),
             subscriptions=self.items("/billing/subscriptions/", user_id),
             payments=self.items("/billing/payments/", user_id),
             ledger=self.items("/billing/tokens/ledger/", user_id),
+            access=self.answer("/billing/access/", user_id) if with_access else None,
         )
 
     def items(self, path: str, user_id: str) -> tuple[Json, ...]:
@@ -82,14 +84,15 @@ class Reader:
         gathered: list[Json] = []
         query = {"limit": str(_PAGE)}
         while True:
-            page = self._get(f"{path}?{urlencode(query)}", user_id)
+            page = self.answer(f"{path}?{urlencode(query)}", user_id)
             gathered += page["items"]
             cursor = page.get("next_cursor")
             if cursor is None:
                 return tuple(gathered)
             query["cursor"] = str(cursor)
 
-    def _get(self, path: str, user_id: str) -> Json:
+    def answer(self, path: str, user_id: str) -> Json:
+        """Return what an endpoint answers; raises `ReadError` where it does not."""
         headers = {"Authorization": f"Bearer {self._token_for(user_id)}"}
         try:
             status, body = self._wire().request("GET", path, headers)

@@ -64,7 +64,9 @@ class Report:
     def verdict(self) -> str:
         """The last line: what it comes down to."""
         if self.right:
-            return "Right: every balance, subscription, payment and ledger is what it must be."
+            asked = any(row.what == _right("access") for row in self.rows)
+            what = "payment, ledger and access" if asked else "payment and ledger"
+            return f"Right: every balance, subscription, {what} is what it must be."
         count = len(self.differences)
         if not count:
             return "Wrong: not every delivery was accepted, though what was compared is right."
@@ -128,10 +130,15 @@ def _correctness(
         Row("subscriptions", f"{sum(len(item.subscriptions) for item in expectations):,}", ""),
         Row("tokens", f"{sum(item.balance for item in expectations):,}", ""),
     ]
-    for area in AREAS:
+    has_access = any(item.access for item in expectations)
+    for area in AREAS if has_access else AREAS[:-1]:
         wrong = len({item.user_id for item in differences if item.area == area})
-        rows.append(Row(f"right {area}, users", f"{users:,}", f"{users - wrong:,}", not wrong))
+        rows.append(Row(_right(area), f"{users:,}", f"{users - wrong:,}", not wrong))
     return rows
+
+
+def _right(area: str) -> str:
+    return f"right {area}, users"
 
 
 def _figures(

@@ -13,8 +13,10 @@ from domain.access.holdings import Holding, bought, subscribed
 from domain.catalogue.features import Policies, Policy
 from domain.catalogue.plans import Catalogue
 from domain.subscriptions.states import state_of
-from sandbox.simulate.access import Note, Patience, WatchedAccount
+from sandbox.simulate.access import WatchedAccount
 from sandbox.simulate.engine import Event
+from sandbox.simulate.entitlements import Note
+from sandbox.simulate.plans import Patience
 from sandbox.simulate.play import play as live
 from sandbox.simulate.stories import ENABLED
 from sandbox.simulate.versions import NEW, OLD

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -16,10 +17,10 @@ import stripe
 from click.testing import CliRunner, Result
 
 from sandbox.simulate import command
-from sandbox.simulate.account import Account
+from sandbox.simulate.access import DatedAccount
 from sandbox.simulate.contract_records import Subscription
 from sandbox.simulate.expected import Expectation, is_active
-from sandbox.simulate.plans import SAMPLE_PLANS, read_file
+from sandbox.simulate.plans import SAMPLE_PLANS, read_file, read_patience
 
 SECRET = "whsec_simulated"
 JWT_SECRET = "a secret of at least thirty-two bytes"
@@ -61,10 +62,11 @@ class Receiver:
     """Answers as a right receiver would once every event has come; wrong where told so."""
 
     def __init__(self) -> None:
-        self.account: Account | None = None
+        self.account: DatedAccount | None = None
         self.seen: set[str] = set()
         self.posts = 0
         self.too_many_tokens_for: str | None = None
+        self.allows_nothing = False
         self.refuses_first = False
 
     def post(self, body: bytes, header: str) -> int:
@@ -93,7 +95,22 @@ class Receiver:
         if path == "/billing/tokens/":
             extra = 1 if user_id == self.too_many_tokens_for else 0
             return {"balance": what.balance + extra if complete else -1}
+        if path == "/billing/access/":
+            return self._access(user_id)
         return {"items": items, "next_cursor": None}
+
+    def _access(self, user_id: str) -> dict[str, Any]:
+        assert self.account is not None
+        expected = self.account.expected.users()
+        patience = read_patience(SAMPLE_PLANS)
+        entitled = self.account.entitled(expected, read_file(SAMPLE_PLANS), patience)
+        (access,) = [each.access for each in entitled if each.user_id == user_id]
+        assert access
+        now = int(time.time())
+        limits = {} if self.allows_nothing else access.limits(now)
+        features = {name: {"allowed": True, "limit": limit} for name, limit in limits.items()}
+        seats = {"seats": {"allowed": False, "limit": 0}}
+        return {"features": seats | features, "until": iso(access.until(now))}
 
     @staticmethod
     def _items(path: str, what: Expectation) -> list[dict[str, Any]]:
@@ -171,7 +188,7 @@ def receiver(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Receiver:
     made = Receiver()
     sell = command.sell
 
-    def remembered(*arguments: Any) -> Account:
+    def remembered(*arguments: Any) -> DatedAccount:
         made.account = sell(*arguments)
         return made.account
 
@@ -208,6 +225,14 @@ def test_one_token_too_many_is_a_difference_and_exit_code_one(receiver: Receiver
     assert "Wrong: 1 difference (run abc, seed 4)" in result.output
 
 
+def test_a_feature_that_is_not_unlocked_is_a_difference(receiver: Receiver) -> None:
+    """What a buyer may use is the seller's own reckoning, and wrong where the receiver differs."""
+    receiver.allows_nothing = True
+    result = run(receiver, "--customers", "12", "--run", "abc")
+    assert ": allowed, with limits: expected {'api': None, " in result.output
+    assert result.exit_code == 1
+
+
 def test_the_json_report_is_nothing_but_json(receiver: Receiver) -> None:
     """Scripts read stdout; progress goes elsewhere."""
     result = run(receiver, "--customers", "3", "--json")
@@ -215,6 +240,7 @@ def test_the_json_report_is_nothing_but_json(receiver: Receiver) -> None:
     assert report["right"] is True
     rows = {row["what"]: row for row in report["rows"]}
     assert rows["right balance, users"]["ok"] is True
+    assert rows["right access, users"]["ok"] is True
     assert rows["deliveries accepted"]["ok"] is True
 
 
