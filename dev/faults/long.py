@@ -15,6 +15,7 @@ from dev.faults.kinds import DISK, EVERY, STRIPE
 from dev.faults.product import ROOT, ProductError
 from dev.faults.report import document
 from dev.faults.run import Outcome, Plan, run
+from dev.faults.spooling import Spooling, spool
 from dev.faults.stage import FaultError
 
 PAGE = ROOT / "docs" / "no-loss.md"
@@ -41,11 +42,14 @@ def prove(seeds: Sequence[int], mutants: int, page: Path) -> None:
         except NoDiskError as error:
             skipped.append(f"{DISK[0].title}: no disk of its own to be had ({error})")
         fuzzed = fuzz(mutants, seeds[0])
+        click.echo("a minute without the service, under spends")
+        spooling = spool()
+        click.echo(f"  {spooling}")
     except (FaultError, ProductError) as error:
         raise click.ClickException(str(error)) from error
-    page.write_text(document(outcomes, fuzzed, skipped), encoding="utf-8")
+    page.write_text(document(outcomes, fuzzed, skipped, spooling), encoding="utf-8")
     click.echo(f"wrote {page}")
-    _complain(outcomes, fuzzed)
+    _complain(outcomes, fuzzed, spooling)
 
 
 def _told(plan: Plan) -> Outcome:
@@ -55,10 +59,16 @@ def _told(plan: Plan) -> Outcome:
     return outcome
 
 
-def _complain(outcomes: Sequence[Outcome], fuzzed: Fuzzed) -> None:
-    examples = [line for outcome in outcomes for line in outcome.verdict.examples]
-    if all(outcome.verdict.is_clean for outcome in outcomes) and fuzzed.is_clean:
+def _complain(outcomes: Sequence[Outcome], fuzzed: Fuzzed, spooling: Spooling) -> None:
+    verdicts = [outcome.verdict for outcome in outcomes]
+    examples = [
+        line for verdict in verdicts for line in (*verdict.examples, *verdict.hearing.examples)
+    ]
+    are_clean = all(verdict.is_clean for verdict in verdicts)
+    if are_clean and fuzzed.is_clean and spooling.is_clean:
         return
+    if not spooling.is_clean:
+        examples.append(str(spooling))
     for line in (*examples, *fuzzed.examples):
         click.echo(line, err=True)
     sys.exit(1)

@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_SECONDS = 90.0
 STOP_TIMEOUT_SECONDS = 40.0
 PROBE_TIMEOUT_SECONDS = 3.0
+COMMAND_SECONDS_MAX = 60.0
 POLL_SECONDS = 0.05
 
 # How a process of each role is told by its command line.
@@ -71,7 +72,7 @@ class Product:
         self.port = free_port()
         self.base_url = f"http://127.0.0.1:{self.port}"
         self.log_path = log_path or directory.parent / f"{directory.name}.log"
-        self._root = root
+        self.root = root
         self._stripe = dict(stripe)
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
@@ -81,7 +82,7 @@ class Product:
         # If we are killed it is told to stop, and so leaves nothing behind.
         launcher = [sys.executable, "-I", "-S", str(LAUNCHER), "--parent", str(os.getpid())]
         launcher += ["--death-signal", str(int(signal.SIGTERM)), "--"]
-        command = [*launcher, sys.executable, str(self._root / "manage.py"), "up"]
+        command = [*launcher, sys.executable, str(self.root / "manage.py"), "up"]
         self._process = subprocess.Popen(  # noqa: S603 - the project's own command.
             [*command, "--data", str(self.directory), "--port", str(self.port)],
             cwd=self.directory.parent,
@@ -119,6 +120,23 @@ class Product:
         """The addresses and secrets of this run, as `up` wrote them."""
         settings = dotenv_values(self.directory / "dev.env", interpolate=False)
         return {name: value for name, value in settings.items() if value}
+
+    def command(self, *words: str) -> str:
+        """What a command of the product says, run as an operator would run it."""
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+        done = subprocess.run(  # noqa: S603 - the project's own command.
+            [sys.executable, str(self.root / "manage.py"), *words],
+            cwd=self.directory.parent,
+            env=kept | dict(self.settings),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS_MAX,
+            check=False,
+        )
+        if done.returncode:
+            raise ProductError(f"{' '.join(words[:2])} failed: {done.stderr[-300:]}")
+        return done.stdout
 
     def main(self, role: str) -> psutil.Process:
         """The process that leads a role; raises `ProductError` where there is none."""

@@ -10,8 +10,10 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 
 from dev.faults.fuzz import Fuzzed
+from dev.faults.hearing import STREAMS
 from dev.faults.load import NO_ANSWER
 from dev.faults.run import Outcome
+from dev.faults.spooling import Spooling
 
 _HEAD = """\
 # No event lost, none doubled: a run
@@ -24,13 +26,22 @@ than once, while one fault after the other hits; whatever is not answered 2xx is
 order and pauses follow from the seed. Faults come from outside: signals, table locks, server
 commands. The product has no switch for them.
 
-Afterwards three judges that share no code must agree:
+Two destinations of outgoing webhooks die, hang, answer 500 or break off in the middle of an
+answer, another way at each fault, and each loses all it knew once, at some fault. Pages of up to
+{streams} users listen to `GET /billing/stream/` from before the first event on; at each fault a
+fifth of them loses its connection, and all come back with `Last-Event-ID`. Once the faults are
+over, a destination that forgot is told again by `destinations resend --since`.
+
+Afterwards judges that share no code must agree:
 
 - **the sender**: every event that was answered 2xx is applied or ignored, and nothing is stored
   that was not sent;
 - **the expected account**: every user's balance, subscriptions, payments and ledger, asked for
   over HTTP, are what the seller's arithmetic says;
-- **`audit`**: the tables are what the stored events make them.
+- **`audit`**: the tables are what the stored events make them;
+- **who hears**: of every user, each destination knows exactly the balance, subscriptions, payments
+  and access that the API shows, and heard no message before an earlier one of that user; each page
+  was told every message of the outbox of its user, once, in order, and adds up to the same.
 
 In the run with a Stripe that can be asked, some invoices come with a cut list. While it hangs, is
 slow or refuses, events that need nothing of it must be applied as ever: at most 1 s later than the
@@ -79,15 +90,36 @@ _FIGURES: Sequence[Figure] = (
         lambda outcome: outcome.verdict.usual_delay_seconds,
         "max",
     ),
+    ("messages of changes", lambda outcome: outcome.verdict.hearing.messages, "sum"),
+    ("attempts to tell two destinations", lambda outcome: outcome.verdict.hearing.attempts, "sum"),
+    ("of these taken by them", lambda outcome: outcome.verdict.hearing.taken, "sum"),
+    ("times a destination forgot all", lambda outcome: outcome.verdict.hearing.forgotten, "sum"),
+    ("users compared with each destination", lambda outcome: outcome.verdict.hearing.users, "sum"),
+    ("**known otherwise than the API says**", lambda outcome: outcome.verdict.hearing.wrong, "sum"),
+    ("users still to be told of", lambda outcome: outcome.verdict.hearing.untold, "sum"),
+    ("told before an earlier message", lambda outcome: outcome.verdict.hearing.overtaken, "sum"),
+    ("streams", lambda outcome: outcome.verdict.hearing.streams, "sum"),
+    ("messages told on them", lambda outcome: outcome.verdict.hearing.streamed, "sum"),
+    ("times they came back", lambda outcome: outcome.verdict.hearing.resumed, "sum"),
+    ("**gaps in a stream**", lambda outcome: outcome.verdict.hearing.gaps, "sum"),
+    ("resets of a stream", lambda outcome: outcome.verdict.hearing.resets, "sum"),
     ("median delay, s", lambda outcome: outcome.verdict.median_delay_seconds, ""),
     ("duration, s", lambda outcome: outcome.seconds, "sum"),
 )
 
 
-def document(outcomes: Sequence[Outcome], fuzzed: Fuzzed | None, skipped: Sequence[str]) -> str:
+def document(
+    outcomes: Sequence[Outcome],
+    fuzzed: Fuzzed | None,
+    skipped: Sequence[str],
+    spooling: Spooling | None = None,
+) -> str:
     """The page; `skipped` says what this machine did not allow."""
-    head = _HEAD.format(day=f"{datetime.now(UTC):%Y-%m-%d}", machine=machine())
+    day = f"{datetime.now(UTC):%Y-%m-%d}"
+    head = _HEAD.format(day=day, machine=machine(), streams=STREAMS)
     parts = [head, _figures(outcomes), _faults(outcomes)]
+    if spooling:
+        parts.append(_spooling(spooling))
     if fuzzed:
         parts.append(_fuzz(fuzzed))
     if skipped:
@@ -122,6 +154,20 @@ def _faults(outcomes: Sequence[Outcome]) -> str:
     lines = [row("fault", "times"), row("---", "---:")]
     lines += [row(title, str(count)) for title, count in sorted(counts.items())]
     return "## Faults\n\n" + "\n".join(lines) + "\n"
+
+
+def _spooling(spooling: Spooling) -> str:
+    return (
+        "## An app that spends while the service is away\n\n"
+        f"The receiver was killed for {spooling.away_seconds:.0f} s under {spooling.rate} spends a"
+        " second of an app with the Python client, which spools. Of"
+        f" {spooling.spends:,} spends {spooling.spooled:,} went to its disk, and were settled"
+        f" {spooling.settle_seconds:.1f} s after the service was back. In the ledger:"
+        f" {spooling.posted:,}; missing: {spooling.missing}; doubled: {spooling.doubled}; refused:"
+        f" {spooling.refused}. The longest that a spend held the app up was"
+        f" {spooling.slowest_seconds * 1_000:.0f} ms; the median while the service was away"
+        f" {spooling.median_away_seconds * 1_000:.1f} ms.\n"
+    )
 
 
 def _fuzz(fuzzed: Fuzzed) -> str:

@@ -5,18 +5,20 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dev.faults.disk import small_disk
+from dev.faults.hearing import Audience, audience
 from dev.faults.kinds import Fault
 from dev.faults.load import Load
 from dev.faults.product import NO_STRIPE, ROOT, Product
 from dev.faults.stage import FaultError, Stage
 from dev.faults.stripe import KEY, stand_in, with_cut_lists
 from dev.faults.verdict import Verdict, judge
-from sandbox.simulate.account import Account
-from sandbox.simulate.plans import SAMPLE_PLANS, read_file
+from sandbox.simulate.access import DatedAccount
+from sandbox.simulate.expected import Expectation
+from sandbox.simulate.plans import SAMPLE_PLANS, read_file, read_patience
 from sandbox.simulate.play import play
 from sandbox.simulate.scene import DAY
 from sandbox.simulate.versions import BY_CHOICE
@@ -86,18 +88,29 @@ def run(plan: Plan, tell: Callable[[str], None] = lambda _line: None) -> Outcome
         secret = product.settings["STRIPE_WEBHOOK_SECRET"]
         load = Load(product.base_url, secret, events, rate=plan.rate, seed=plan.seed)
         stack.callback(load.stop)
+        expected = _expected(account, plan)
+        users = [expectation.user_id for expectation in expected]
+        hears = stack.enter_context(audience(product, users, len(order), seed=plan.seed))
         load.start()
         for fault in order:
-            _inject(fault, Stage(product, load, chance, stripe), tell)
-        expected = account.expected.users(asking=plan.with_stripe)
+            _inject(fault, Stage(product, load, chance, stripe), hears, tell)
         if not load.finish(FINISH_SECONDS_MAX):
             tell("not everything was accepted in time")
+        hears.calm()
         verdict = judge(product, load, expected, len(events), stripe)
+        verdict = replace(verdict, hearing=hears.judge())
     return Outcome(plan.seed, _titles(order), time.monotonic() - began, verdict)
 
 
-def _inject(fault: Fault, stage: Stage, tell: Callable[[str], None]) -> None:
+def _expected(account: DatedAccount, plan: Plan) -> tuple[Expectation, ...]:
+    """What every user must have, and may use."""
+    expected = account.expected.users(asking=plan.with_stripe)
+    return account.entitled(expected, read_file(SAMPLE_PLANS), read_patience(SAMPLE_PLANS))
+
+
+def _inject(fault: Fault, stage: Stage, hears: Audience, tell: Callable[[str], None]) -> None:
     stage.pause(*PAUSE_SECONDS)
+    hears.disturb()
     if not stage.load.is_sending:
         raise FaultError(f"the load was over before: {fault.title}")
     accepted, began = len(stage.load.accepted), time.monotonic()
@@ -108,12 +121,12 @@ def _inject(fault: Fault, stage: Stage, tell: Callable[[str], None]) -> None:
     tell(f"{fault.title}: {spent:.1f} s, {len(stage.load.accepted) - accepted} accepted meanwhile")
 
 
-def simulated(seed: int, *, deliveries: float, versions: str) -> Account:
+def simulated(seed: int, *, deliveries: float, versions: str) -> DatedAccount:
     """A simulated account with about the events that so many deliveries need."""
     # A customer causes some 21 events, and three in ten of those are delivered again.
     customers = max(20, round(deliveries / 29))
     today = int(time.time()) // DAY * DAY
-    account = Account(seed=seed, run=f"faults{seed}", starts_at=today)
+    account = DatedAccount(seed=seed, run=f"faults{seed}", starts_at=today)
     play(account, read_file(SAMPLE_PLANS), BY_CHOICE[versions], customers=customers, today=today)
     return account
 

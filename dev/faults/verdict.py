@@ -7,7 +7,7 @@ and the product's audit.
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import psycopg2
@@ -16,6 +16,7 @@ import redis
 import settings
 from db.engine import make_engine
 from db.queue.stream import STREAM
+from dev.faults.hearing import Hearing
 from dev.faults.load import Load
 from dev.faults.stripe import StandIn
 from sandbox.simulate.compare import Difference
@@ -61,6 +62,7 @@ class Verdict:
     accepted while Stripe was in trouble waited `trouble_delay_seconds` at most, what was accepted
     at the same rate at other times `usual_delay_seconds`.
     `slowest` tells of the event with the longest delay: when it was accepted, and its tries.
+    `hearing` is what became of those who are told of changes.
     """
 
     events: int
@@ -82,6 +84,7 @@ class Verdict:
     unanswered: int = 0
     trouble_delay_seconds: float = 0.0
     usual_delay_seconds: float = 0.0
+    hearing: Hearing = field(default_factory=Hearing)
 
     @property
     def is_clean(self) -> bool:
@@ -89,7 +92,8 @@ class Verdict:
         promised = self.accepted == self.events and not sum(self.wrong_answers.values())
         wrong = (self.lost, self.strangers, self.doubled, self.wrong_users, self.audit_differences)
         delayed = self.trouble_delay_seconds > self.usual_delay_seconds + TROUBLE_SECONDS_MAX
-        return promised and not (any(wrong) or self.unanswered or delayed)
+        kept = promised and not (any(wrong) or self.unanswered or delayed)
+        return kept and self.hearing.is_clean
 
 
 def judge(

@@ -38,6 +38,9 @@ def test_every_accepted_event_is_applied_once_whatever_breaks(group: str, tmp_pa
     assert outcome.verdict.is_clean, explained(outcome)
     assert sum(outcome.faults.values()) == len(faults)
     assert outcome.verdict.accepted > 100
+    hearing = outcome.verdict.hearing
+    assert hearing.attempts > hearing.taken > 0, "no destination ever failed"
+    assert (hearing.forgotten, hearing.streams > 20, hearing.resumed > 20) == (2, True, True)
 
 
 @pytest.mark.faults
@@ -127,3 +130,55 @@ def test_a_build_that_answers_before_the_disk_does_fails_the_same_driver(tmp_pat
     outcome = run(Plan([AMID_PACKETS] * 2, SEED, root=copy, log_path=tmp_path / "product.log"))
     assert outcome.verdict.lost > 0, explained(outcome)
     assert not outcome.verdict.is_clean
+
+
+RASH = """
+
+_careful = Sender.send
+_under_way = set()
+
+
+async def send(self, url, secrets, msg_id, body):
+    task = asyncio.ensure_future(_careful(self, url, secrets, msg_id, body))
+    _under_way.add(task)
+    task.add_done_callback(_under_way.discard)
+    return Answer(200)
+
+
+Sender.send = send
+"""
+SKIPPING = """
+
+_whole = give
+
+
+def give(subscription, news):
+    _whole(subscription, News(news.version, news.messages[-1:], news.has_gap))
+"""
+WORKER_CHILD = next(each for each in KILLS if each.title == "worker child killed")
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(240)
+def test_a_build_that_takes_messages_for_told_before_the_answer_fails_the_same_driver(
+    tmp_path: Path,
+) -> None:
+    """What a destination refused is never told again, and it knows otherwise than the API."""
+    copy = broken_build(tmp_path, "workers/hearing/sending.py", "class Sender:", RASH)
+    plan = Plan([WORKER_CHILD] * 8, SEED, root=copy, log_path=tmp_path / "product.log")
+    outcome = run(plan)
+    assert outcome.verdict.hearing.wrong > 0, explained(outcome)
+    assert not outcome.verdict.is_clean
+    assert outcome.verdict.lost == outcome.verdict.wrong_users == 0
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(240)
+def test_a_build_whose_streams_skip_messages_fails_the_same_driver(tmp_path: Path) -> None:
+    """Of several messages that come together a page is told the last one only."""
+    copy = broken_build(tmp_path, "ingest/stream/hub.py", "def give(", SKIPPING)
+    plan = Plan([WORKER_CHILD] * 2, SEED, root=copy, log_path=tmp_path / "product.log")
+    outcome = run(plan)
+    assert outcome.verdict.hearing.gaps > 0, explained(outcome)
+    assert not outcome.verdict.is_clean
+    assert outcome.verdict.lost == outcome.verdict.wrong_users == 0
