@@ -30,6 +30,17 @@ class Leased:
     failing_seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class ToTell:
+    """A message that a destination is to be told; `wish` names the wish to be told it again.
+
+    A wish that comes while the message is on its way is another one, and is not met by it.
+    """
+
+    message: Written
+    wish: str | None = None
+
+
 def assign(connection: Connection, *, limit: int = 500) -> int:
     """Assign users with new messages to every destination; returns how many users it were."""
     users = connection.execute(_TAKE_PENDING, {"limit": limit}).all()
@@ -53,7 +64,7 @@ def lease(
 
 def messages_for(
     connection: Connection, destination_id: str, leased: Leased, *, limit: int
-) -> list[Written]:
+) -> list[ToTell]:
     """What a destination is to be told of a user, in order, and what it is to be told again."""
     wanted = {
         "destination": destination_id,
@@ -61,15 +72,19 @@ def messages_for(
         "version": leased.version,
         "limit": limit,
     }
-    return [Written(**row) for row in connection.execute(_MESSAGES, wanted).mappings()]
+    rows = connection.execute(_MESSAGES, wanted)
+    return [ToTell(Written(*row[:-1]), row.wish) for row in rows]
 
 
 def told(
-    connection: Connection, destination_id: str, user_id: str, version: int, sent: Sequence[int]
+    connection: Connection, destination_id: str, user_id: str, version: int, sent: Sequence[ToTell]
 ) -> None:
     """Record that a destination knows everything of a user up to this version."""
     row = {"destination": destination_id, "user_id": user_id, "version": version}
-    connection.execute(_RESENT, row | {"sent": list(sent)})
+    if met := [told for told in sent if told.wish is not None]:
+        versions = [told.message.version for told in met]
+        wishes = {"sent": versions, "wishes": [told.wish for told in met]}
+        connection.execute(_RESENT, row | wishes)
     connection.execute(_TOLD, row)
 
 
@@ -132,8 +147,12 @@ _LEASE = text(
 )
 _MESSAGES = text(
     """
-    SELECT outbox.user_id, outbox.version, outbox.type, outbox.data, outbox.created_at
+    SELECT outbox.user_id, outbox.version, outbox.type, outbox.data, outbox.created_at,
+           CAST(wish.xmin AS text) AS wish
     FROM outbox JOIN destinations ON destinations.id = :destination
+    LEFT JOIN destination_resends AS wish
+        ON wish.destination_id = destinations.id AND wish.user_id = outbox.user_id
+           AND wish.version = outbox.version
     WHERE outbox.user_id = :user_id
       AND ((outbox.version > :version
             AND (destinations.types = '[]' OR jsonb_exists(destinations.types, outbox.type)))
@@ -144,8 +163,10 @@ _MESSAGES = text(
     """
 )
 _RESENT = text(
-    "DELETE FROM destination_resends WHERE destination_id = :destination AND user_id = :user_id"
-    " AND version = ANY(CAST(:sent AS bigint[]))"
+    "DELETE FROM destination_resends AS wish"
+    " USING unnest(CAST(:sent AS bigint[]), CAST(:wishes AS text[])) AS met (version, wish)"
+    " WHERE wish.destination_id = :destination AND wish.user_id = :user_id"
+    " AND wish.version = met.version AND CAST(wish.xmin AS text) = met.wish"
 )
 _TOLD = text(
     """

@@ -204,7 +204,8 @@ _RESEND = text(
       AND CASE WHEN CAST(:types AS text[]) = '{}'
                THEN destinations.types = '[]' OR jsonb_exists(destinations.types, outbox.type)
                ELSE outbox.type = ANY(CAST(:types AS text[])) END
-    ON CONFLICT DO NOTHING
+    ORDER BY outbox.user_id, outbox.version
+    ON CONFLICT (destination_id, user_id, version) DO UPDATE SET version = EXCLUDED.version
     """
 )
 _WAKE_RESENT = text(

@@ -8,7 +8,7 @@ of a destination is leased to one of them at a time.
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -21,9 +21,8 @@ import telemetry
 from db.engine import make_engine
 from db.outbox import deliveries
 from db.outbox import destinations as tables
-from db.outbox.deliveries import Leased
+from db.outbox.deliveries import Leased, ToTell
 from db.outbox.destinations import Destination
-from db.outbox.messages import Written
 from retry import Backoff
 from workers.hearing.sending import Sender, message_id
 
@@ -128,20 +127,21 @@ class Deliverer:
             )
         )
         end = time.monotonic() + RUN_SECONDS
-        sent: list[int] = []
-        for message in messages:
+        sent: list[ToTell] = []
+        for each in messages:
+            message = each.message
             if time.monotonic() > end:
                 break
             answer = await self._sender.send(
                 destination.url, destination.secrets, message_id(message), message.body()
             )
             if not answer.is_received:
-                await self._fail(destination, leased, message, sent, answer.error)
+                await self._fail(destination, leased, each, sent, answer.error)
                 return
-            sent.append(message.version)
+            sent.append(each)
             metrics.message_told("told")
         is_all = len(sent) == len(messages) < MESSAGES_MAX
-        version = max([leased.version, *sent, *([leased.wanted] if is_all else ())])
+        version = max(_newest(leased, sent), leased.wanted if is_all else 0)
         was_away = destination.failures >= AWAY_FAILURES
 
         def record(connection: Connection) -> None:
@@ -155,14 +155,14 @@ class Deliverer:
         self,
         destination: Destination,
         leased: Leased,
-        message: Written,
-        sent: list[int],
+        failed: ToTell,
+        sent: list[ToTell],
         error: str,
     ) -> None:
         """Record a failure of this message; after three days it is given up for the next one."""
         gives_up = not sent and leased.failing_seconds > GIVE_UP_SECONDS
         failures = 1 if sent else leased.failures + 1
-        version = max([leased.version, *sent])
+        version, message = _newest(leased, sent), failed.message
         user_pause, pause = USER_PAUSES.pause_seconds(failures), 0.0
         if destination.failures + 1 >= AWAY_FAILURES:
             # By time and not by number: several messages fail at once. It is no user's fault.
@@ -172,7 +172,7 @@ class Deliverer:
         def record(connection: Connection) -> bool:
             if gives_up:
                 deliveries.told(
-                    connection, destination.id, leased.user_id, message.version, [message.version]
+                    connection, destination.id, leased.user_id, message.version, [failed]
                 )
             else:
                 if sent:
@@ -208,6 +208,11 @@ class Deliverer:
                 return work(connection)
 
         return await asyncio.get_running_loop().run_in_executor(self._database, transaction)
+
+
+def _newest(leased: Leased, sent: Sequence[ToTell]) -> int:
+    """The version up to which a destination knows everything once these were sent."""
+    return max([leased.version, *(each.message.version for each in sent)])
 
 
 def _assign(connection: Connection) -> list[Destination] | None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
+from db.outbox import deliveries
 from db.outbox import destinations as tables
 from db.outbox.messages import MessageType
 from tests.receiver import Receiver, receiving
@@ -283,6 +284,33 @@ def test_resend_sends_kept_messages_once_more(
             deliver()
             assert len(receiver.heard) == count
         assert set(receiver.ids) == ids
+
+
+def test_a_wish_that_comes_while_a_message_is_on_its_way_is_met_afterwards(
+    engine: Engine, tell: Tell, add: Add, deliver: Deliver
+) -> None:
+    """What was heard before something was forgotten is no answer to the wish to hear it again."""
+    with receiving() as receiver:
+        destination_id, _ = add(receiver.url)
+        tell("u", balance=1)
+        wish: dict[str, Any] = {"since": None, "types": (), "user_id": None}
+        for round_number in (1, 2):
+            with engine.begin() as connection:
+                deliveries.assign(connection)
+                leased = deliveries.lease(connection, destination_id, limit=1, seconds=30.0)
+                sent = [
+                    each
+                    for user in leased
+                    for each in deliveries.messages_for(connection, destination_id, user, limit=9)
+                ]
+            assert [each.message.version for each in sent] == [1]
+            destinations.resend(engine, destination_id, **wish)
+            with engine.begin() as connection:
+                deliveries.told(connection, destination_id, "u", 1, sent)
+            deliver()
+            assert heard(receiver) == [("u", 1)] * round_number
+            # For the second round somebody wishes to hear it, and then somebody else does.
+            destinations.resend(engine, destination_id, **wish)
 
 
 def test_two_workers_tell_a_user_once(engine: Engine, tell: Tell, add: Add) -> None:
