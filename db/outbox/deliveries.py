@@ -81,6 +81,8 @@ def told(
 ) -> None:
     """Record that a destination knows everything of a user up to this version."""
     row = {"destination": destination_id, "user_id": user_id, "version": version}
+    # A statement of its own, so that the next one sees the wishes of whoever held the lock.
+    connection.execute(_LOCK, row)
     if met := [told for told in sent if told.wish is not None]:
         versions = [told.message.version for told in met]
         wishes = {"sent": versions, "wishes": [told.wish for told in met]}
@@ -161,6 +163,10 @@ _MESSAGES = text(
                WHERE destination_id = :destination AND user_id = :user_id))
     ORDER BY outbox.version LIMIT :limit
     """
+)
+_LOCK = text(
+    "SELECT FROM destination_users"
+    " WHERE destination_id = :destination AND user_id = :user_id FOR UPDATE"
 )
 _RESENT = text(
     "DELETE FROM destination_resends AS wish"

@@ -115,6 +115,8 @@ def resend(
 ) -> int:
     """Have kept messages told once more; returns how many. Those not told yet come anyway."""
     wanted = {"id": destination_id, "since": since, "types": list(types), "user": user_id}
+    # Users first, then wishes: in the order in which a delivery is recorded.
+    connection.execute(_LOCK_USERS, wanted)
     count = connection.execute(_RESEND, wanted).rowcount
     connection.execute(_WAKE_RESENT, {"id": destination_id})
     return int(count)
@@ -194,6 +196,10 @@ _AT_ONCE = text(
     " WHERE destination_id = :id AND failures > 0 AND next_attempt_at > now()"
 )
 _REMOVE = text("DELETE FROM destinations WHERE id = :id")
+_LOCK_USERS = text(
+    "SELECT FROM destination_users WHERE destination_id = :id"
+    " AND (CAST(:user AS text) IS NULL OR user_id = :user) ORDER BY user_id FOR UPDATE"
+)
 _RESEND = text(
     """
     INSERT INTO destination_resends (destination_id, user_id, version)

@@ -313,6 +313,30 @@ def test_a_wish_that_comes_while_a_message_is_on_its_way_is_met_afterwards(
             destinations.resend(engine, destination_id, **wish)
 
 
+def test_a_wish_that_is_written_while_a_delivery_is_recorded_is_met(
+    engine: Engine, tell: Tell, add: Add, deliver: Deliver
+) -> None:
+    """The record waits for the wish, and must not take the user for done then."""
+    with receiving() as receiver:
+        destination_id, _ = add(receiver.url)
+        tell("u", balance=1)
+        deliver()
+
+        def record() -> None:
+            with engine.begin() as connection:
+                deliveries.told(connection, destination_id, "u", 1, [])
+
+        with engine.begin() as connection:
+            tables.resend(connection, destination_id, since=None, types=(), user_id=None)
+            recording = threading.Thread(target=record)
+            recording.start()
+            recording.join(0.5)
+            assert recording.is_alive()
+        recording.join()
+        deliver()
+        assert heard(receiver) == [("u", 1)] * 2
+
+
 def test_two_workers_tell_a_user_once(engine: Engine, tell: Tell, add: Add) -> None:
     """A user of a destination is leased to one of them."""
     with receiving() as receiver:
