@@ -26,6 +26,9 @@ def at_most(must: float, aim: float) -> Target:
 TARGETS: Mapping[str, Target] = {
     "accept.stream.against_gunicorn": at_least(1.0, 2.3),
     "accept.stream.paced.p99": at_most(15, 8),
+    # Within a tenth, and what a person would still call nothing.
+    "streams.p99.against_none": at_most(1.1, 1.0),
+    "streams.memory": at_most(60, 30),
     "apply.stream.against_celery": at_least(10, 20),
     "apply.stream.rate": at_least(3_000, 6_000),
     "apply.stream.cpu": at_most(330, 170),
