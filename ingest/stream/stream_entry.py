@@ -6,6 +6,7 @@ says `?last_event_id=` there.
 """
 
 import asyncio
+import random
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -139,9 +140,10 @@ async def texts_of(subscription: Subscription, ends_at: float) -> AsyncIterator[
     """What a stream sends, until it is closed or its token ends (Unix time).
 
     A comment comes every so many seconds, however much else does: who waits for one is not let
-    down, and a stream on which none comes is dead.
+    down, and a stream on which none comes is dead. The first one comes sooner, at a time of its
+    own, so that streams which began together are not all written to at once.
     """
-    comment_at = time.monotonic() + COMMENT_SECONDS
+    comment_at = time.monotonic() + COMMENT_SECONDS * random.random()  # noqa: S311 - no secret.
     while not subscription.is_closed and (left := ends_at - time.time()) > 0:
         texts: list[str] = []
         try:
