@@ -1,6 +1,7 @@
 """Groups of commands that answer a mistyped name with the one that was probably meant."""
 
 import difflib
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -20,6 +21,8 @@ class Suggesting(click.Group):
         return super().resolve_command(ctx, args)
 
 
-def suggesting(**attributes: Any) -> Any:  # noqa: ANN401 - click's own types for a group's options.
+def suggesting(
+    **attributes: Any,  # noqa: ANN401 - click's own types for a group's options.
+) -> Callable[[Callable[..., Any]], Suggesting]:
     """`click.group`, with suggestions."""
     return click.group(cls=Suggesting, **attributes)
