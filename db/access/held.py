@@ -17,11 +17,12 @@ def held_by(
     """What each of these users holds; a user who holds nothing has an empty list."""
     held: dict[str, list[Holding]] = {user_id: [] for user_id in user_ids}
     users = {"users": sorted(held)}
-    for row in connection.execute(_SUBSCRIPTIONS, users):
-        held[row.user_id].extend(_subscribed(row, catalogue))
-    for row in connection.execute(_PACKAGES, users):
-        numbers = {int(plan_id): number for plan_id, number in row.packages.items()}
-        held[row.user_id].extend(bought(row.id, numbers, row.status))
+    for row in connection.execute(_HELD, users):
+        if row.packages is None:
+            held[row.user_id].extend(_subscribed(row, catalogue))
+        else:
+            numbers = {int(plan_id): number for plan_id, number in row.packages.items()}
+            held[row.user_id].extend(bought(row.id, numbers, row.status))
     return held
 
 
@@ -72,7 +73,7 @@ def _seconds(moment: datetime | None) -> int | None:
 
 
 # Rows written before `status_since` was kept have nothing better than when they were written.
-_SUBSCRIPTIONS = text(
+_HELD = text(
     """
     WITH own AS (
         SELECT id, user_id FROM subscriptions WHERE user_id = ANY(CAST(:users AS text[]))
@@ -86,15 +87,13 @@ _SUBSCRIPTIONS = text(
            subscriptions.pause_collection, subscriptions.paused_since,
            coalesce(subscriptions.status_since, subscriptions.updated_at) AS since,
            coalesce(named_plan_id, claimed_plan_id) AS named_plan_id,
-           coalesce(named_plan_created, claimed_plan_created) AS named_plan_created
+           coalesce(named_plan_created, claimed_plan_created) AS named_plan_created,
+           NULL AS packages
     FROM own JOIN subscriptions USING (id)
     WHERE subscriptions.status IS NOT NULL
-    ORDER BY subscriptions.id
-    """
-)
-_PACKAGES = text(
-    """
-    SELECT id, user_id, status, packages FROM payments
+    UNION ALL
+    SELECT user_id, id, status, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, packages
+    FROM payments
     WHERE listed AND user_id = ANY(CAST(:users AS text[])) AND packages IS NOT NULL
     ORDER BY id
     """

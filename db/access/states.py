@@ -5,8 +5,7 @@ again: at the end of a grace or of a canceled period no event comes. A row is lo
 user holds is read, so of two transactions the later one sees what the earlier one wrote.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -19,7 +18,7 @@ from domain.access.access import Access, access
 from domain.access.limits import features_of
 from domain.catalogue.plans import Catalogue
 from domain.payments.derivation import Payment
-from domain.working_set import Derived, Touched, WorkingSet
+from domain.working_set import Derived, WorkingSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +38,12 @@ def look_at(
     """
     if not user_ids or not _unlocks_anything(catalogue):
         return []
-    users = {"users": sorted(set(user_ids))}
-    connection.execute(_BEGIN, users)
-    # A statement of its own, so that it sees what another transaction began meanwhile.
-    rows = connection.execute(_LOCK, users).all()
+    users = sorted(set(user_ids))
+    rows = connection.execute(_LOCK, {"users": users}).all()
+    if len(rows) < len(users):
+        connection.execute(_BEGIN, {"users": users})
+        # A statement of its own, so that it sees what another transaction began meanwhile.
+        rows = connection.execute(_LOCK, {"users": users}).all()
     return _renew(connection, rows, catalogue)
 
 
@@ -68,27 +69,7 @@ def owners(
     return set(connection.execute(_OWNERS, ids).scalars())
 
 
-@contextmanager
-def watching(
-    connection: Connection,
-    working_set: WorkingSet,
-    touched: Touched,
-    derived: Derived,
-    catalogue: Catalogue,
-) -> Iterator[list[Changed]]:
-    """While the block writes what was derived: whose access it changes, known when it has ended."""
-    changed: list[Changed] = []
-    if not _unlocks_anything(catalogue):
-        yield changed
-        return
-    reports, payers = touched.subscriptions, touched.owners
-    users = owners(connection, reports, payers) | _package_holders(working_set, derived, catalogue)
-    yield changed
-    users |= owners(connection, reports, payers)
-    changed += look_at(connection, users, catalogue)
-
-
-def _package_holders(working_set: WorkingSet, derived: Derived, catalogue: Catalogue) -> set[str]:
+def package_holders(working_set: WorkingSet, derived: Derived, catalogue: Catalogue) -> set[str]:
     """Who had or has a package with features by a payment that is another now."""
     holders = set()
     for object_id, root_id in derived.roots.items():

@@ -116,14 +116,21 @@ def _closure(connection: Connection, ids: Collection[str], touched: Touched) -> 
 
 
 def load_owners(
-    connection: Connection, working_set: WorkingSet, locked: Collection[str] | None = None
+    connection: Connection,
+    working_set: WorkingSet,
+    locked: Collection[str] | None = None,
+    subscription_ids: Iterable[str] = (),
 ) -> None:
     """Who owns the merged money objects, and what their subscriptions were reported to be.
+
+    And who owns these subscriptions, which are loaded.
 
     Raises `StaleLocks` when another name of an owner is not among `locked`.
     """
     objects = working_set.objects.values()
+    reported = (working_set.subscriptions[key].customer_id for key in subscription_ids)
     owners = {money.customer_id for money in objects if money.customer_id}
+    owners.update(customer_id for customer_id in reported if customer_id)
     _load_customers(connection, working_set, owners - working_set.customers.keys())
     _check_names(working_set, locked)
     sold = {money.subscription_id for money in objects if money.subscription_id}

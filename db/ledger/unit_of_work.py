@@ -4,7 +4,7 @@ Whoever has facts calls `apply` and knows nothing of what is inside. It raises `
 more subjects must be locked than were known; `locks.with_locks` runs the transaction again then.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from sqlalchemy import Connection
 
@@ -12,8 +12,11 @@ from db import queries
 from db.access import states
 from db.ledger import loading, locks, writing
 from db.ledger.catalogue import CatalogueCache
+from db.ledger.rows import Row
 from db.outbox import changes, messages
 from db.outbox.changes import Before
+from db.queries import ShownSubscription
+from domain.catalogue.plans import Catalogue
 from domain.decode.facts import Fact
 from domain.payments.claims import Customer
 from domain.working_set import (
@@ -56,25 +59,38 @@ def apply(
     loading.load_money(connection, working_set, touched, plain, locked)
     before.objects = dict(working_set.objects)
     merge_money(working_set, touched, facts)
-    loading.load_owners(connection, working_set, locked)
+    loading.load_owners(connection, working_set, locked, touched.subscriptions)
+    before.add_untouched(working_set, touched)
     plans = catalogue.get(connection)
     derived = derive_touched(working_set, touched, plans)
     derived.postings += loading.lacking_adjustments(connection, plain)
+    reports = writing.subscription_rows(working_set, touched)
+    moved = writing.save(connection, working_set, touched, derived, reports)
     if is_alone:
-        writing.save(connection, working_set, touched, derived)
         return derived
-    with states.watching(connection, working_set, touched, derived, plans) as accesses:
-        moved = writing.save(connection, working_set, touched, derived)
+    shown = [*_shown(reports, working_set, plans), *changes.inherited(connection, touched, plans)]
+    owned = changes.owned(before, shown)
+    users = {user_id for each in owned for user_id in each.users}
+    users |= states.package_holders(working_set, derived, plans)
     told = [
         *changes.of_payments(before, working_set, derived, plans),
-        *changes.of_subscriptions(
-            connection, before, working_set, touched, facts=plain, catalogue=plans
-        ),
+        *changes.of_subscriptions(before, working_set, owned, facts=plain),
         *changes.of_tokens(connection, moved),
-        *changes.of_access(accesses),
+        *changes.of_access(states.look_at(connection, users, plans)),
     ]
     derived.told = messages.write(connection, told)
     return derived
+
+
+def _shown(
+    reports: Iterable[Row], working_set: WorkingSet, catalogue: Catalogue
+) -> Iterator[ShownSubscription]:
+    """Rows of subscriptions as the API shows them, once they are committed."""
+    for row in reports:
+        if row.get("status") is not None:
+            payer = working_set.customers.get(row["customer_id"] or "")
+            user_id = row["user_id"] or (payer.user_id if payer else None)
+            yield queries.subscription_shown(row, user_id, catalogue)
 
 
 def post(connection: Connection, postings: Sequence[Posting]) -> None:

@@ -12,10 +12,25 @@ from db.tables import credit_notes, customers, disputes, payments, refunds, subs
 from domain.working_set import Derived, Posting, Touched, WorkingSet
 
 
+def subscription_rows(working_set: WorkingSet, touched: Touched) -> list[rows.Row]:
+    """The rows of the subscriptions that the merge touched."""
+    return [
+        rows.subscription_row(working_set.subscriptions[subscription_id])
+        for subscription_id in touched.subscriptions
+    ]
+
+
 def save(
-    connection: Connection, working_set: WorkingSet, touched: Touched, derived: Derived
+    connection: Connection,
+    working_set: WorkingSet,
+    touched: Touched,
+    derived: Derived,
+    reports: Sequence[rows.Row],
 ) -> list[Moved]:
-    """Write what the merge touched and what was derived from it; returns the balances moved."""
+    """Write what the merge touched and what was derived from it; returns the balances moved.
+
+    `reports` are the rows of subscriptions.
+    """
     _CUSTOMER_ROWS.run(
         connection,
         [
@@ -23,13 +38,7 @@ def save(
             for customer_id in touched.customers
         ],
     )
-    _SUBSCRIPTION_ROWS.run(
-        connection,
-        [
-            rows.subscription_row(working_set.subscriptions[subscription_id])
-            for subscription_id in touched.subscriptions
-        ],
-    )
+    _SUBSCRIPTION_ROWS.run(connection, reports)
     _PAYMENT_ROWS.run(connection, _changed_payment_rows(working_set, touched, derived))
     _REFUND_ROWS.run(
         connection,

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
@@ -44,13 +45,31 @@ class Moved:
     updated_at: datetime
 
 
+class Owned(NamedTuple):
+    """A subscription as it is shown now, and who saw it before."""
+
+    was: str | None
+    now: ShownSubscription
+
+    @property
+    def users(self) -> set[str]:
+        """Who sees it or saw it."""
+        return {user_id for user_id in (self.was, self.now.user_id) if user_id is not None}
+
+
 @dataclass(slots=True)
 class Before:
     """What was known of what a batch touches, before its facts were merged."""
 
-    customers: Mapping[str, Customer] = field(default_factory=dict)
+    customers: dict[str, Customer] = field(default_factory=dict)
     subscriptions: Mapping[str, Subscription] = field(default_factory=dict)
     objects: Mapping[str, MoneyObject] = field(default_factory=dict)
+
+    def add_untouched(self, working_set: WorkingSet, touched: Touched) -> None:
+        """Add the payers that were loaded since; no fact touched them."""
+        for customer_id, customer in working_set.customers.items():
+            if customer_id not in touched.customers:
+                self.customers.setdefault(customer_id, customer)
 
 
 def of_tokens(connection: Connection, moved: Iterable[Moved]) -> Iterator[Message]:
@@ -93,37 +112,47 @@ def of_payments(
                 yield Message(now.user_id, kind, looks)
 
 
+def owned(before: Before, shown_now: Iterable[ShownSubscription]) -> list[Owned]:
+    """Subscriptions with who had them, by id."""
+    in_order = sorted(shown_now, key=lambda row: row.subscription.id)
+    return [
+        Owned(_owner_before(before, row.subscription.id, row.customer_id), row) for row in in_order
+    ]
+
+
 def of_subscriptions(
-    connection: Connection,
-    before: Before,
-    working_set: WorkingSet,
-    touched: Touched,
-    *,
-    facts: Sequence[Fact],
-    catalogue: Catalogue,
+    before: Before, working_set: WorkingSet, owned: Iterable[Owned], *, facts: Sequence[Fact]
 ) -> Iterator[Message]:
     """What users are told of subscriptions whose report or owner has changed.
 
-    Call it after these were written: they are read as the API reads them.
+    `owned` are those that were touched, and those that were `inherited`.
     """
-    changed = [
-        subscription_id
-        for subscription_id in touched.subscriptions
-        if _looks_other(before, working_set.subscriptions[subscription_id])
-    ]
-    rows = queries.subscriptions_shown(connection, changed, list(touched.owners), catalogue)
-    ending = _ending(facts) & touched.subscriptions.keys()
-    for row in rows:
-        was = _owner_before(before, row.subscription.id, row.customer_id)
+    ending = _ending(facts)
+    for was, row in owned:
+        subscription_id = row.subscription.id
+        now = working_set.subscriptions.get(subscription_id)
+        if now is not None and was == row.user_id and not _looks_other(before, now):
+            continue
         if was is not None and was != row.user_id:
-            gone = shown.removed(row.subscription.id)
+            gone = shown.removed(subscription_id)
             yield Message(was, MessageType.SUBSCRIPTION_CHANGED, gone)
         if row.user_id is None:
             continue
         data = shown.subscription(row.subscription)
         yield Message(row.user_id, MessageType.SUBSCRIPTION_CHANGED, data)
-        if row.subscription.id in ending and row.subscription.status == "trialing":
+        if subscription_id in ending and row.subscription.status == "trialing":
             yield Message(row.user_id, MessageType.TRIAL_ENDING, data)
+
+
+def inherited(
+    connection: Connection, touched: Touched, catalogue: Catalogue
+) -> list[ShownSubscription]:
+    """Subscriptions that no fact touches, and whose user is another since their customer's is."""
+    if not touched.owners:
+        return []
+    wanted = {"customers": list(touched.owners), "touched": list(touched.subscriptions)}
+    ids = connection.execute(_INHERITED, wanted).scalars().all()
+    return queries.subscriptions_shown(connection, ids, (), catalogue)
 
 
 def of_access(changed: Iterable[Changed]) -> Iterator[Message]:
@@ -202,6 +231,10 @@ def _ending(facts: Iterable[Fact]) -> set[str]:
     }
 
 
+_INHERITED = text(
+    "SELECT id FROM subscriptions WHERE customer_id = ANY(CAST(:customers AS text[]))"
+    " AND user_id IS NULL AND id <> ALL(CAST(:touched AS text[]))"
+)
 _LISTED = text(
     "SELECT id, user_id, status FROM payments"
     " WHERE listed AND user_id IS NOT NULL AND id = ANY(CAST(:ids AS text[])) ORDER BY id"

@@ -12,6 +12,7 @@ from db.queries.subscriptions_of_user import (
     ShownSubscription,
     Subscription,
     SubscriptionItem,
+    subscription_shown,
     subscriptions,
     subscriptions_shown,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "ledger",
     "payments",
     "plans",
+    "subscription_shown",
     "subscriptions",
     "subscriptions_shown",
 ]

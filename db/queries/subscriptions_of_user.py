@@ -88,6 +88,31 @@ def subscriptions_shown(
     ]
 
 
+def subscription_shown(
+    row: Mapping[str, Any], user_id: str | None, catalogue: Catalogue
+) -> ShownSubscription:
+    """A row that is being written as its user will see it; nothing is read."""
+    named_id, named_created = row["named_plan_id"], row["named_plan_created"]
+    kept = {
+        **row,
+        "listed_at": row["started_at"] or _EPOCH,
+        "named_plan_id": row["claimed_plan_id"] if named_id is None else named_id,
+        "named_plan_created": (
+            row["claimed_plan_created"] if named_created is None else named_created
+        ),
+    }
+    items = [item | _plan_of(item["price_id"], catalogue) for item in row["items"]]
+    if kept["named_plan_id"] is not None and all(item["plan_id"] is None for item in items):
+        _claim(items, kept, catalogue)
+    return ShownSubscription(user_id, row["customer_id"], _subscription(kept, items))
+
+
+def _plan_of(price_id: str | None, catalogue: Catalogue) -> dict[str, Any]:
+    bound = catalogue.by_price(price_id)
+    plan = catalogue.current(bound.id) if bound else None
+    return {"plan_id": plan and plan.id, "plan_type": plan and plan.type}
+
+
 def _with_plans(
     connection: Connection, rows: Sequence[RowMapping], catalogue: Catalogue | None = None
 ) -> Iterator[tuple[RowMapping, list[dict[str, Any]]]]:
@@ -100,7 +125,7 @@ def _with_plans(
         yield row, items
 
 
-def _claim(items: list[dict[str, Any]], row: RowMapping, catalogue: Catalogue) -> None:
+def _claim(items: list[dict[str, Any]], row: Mapping[Any, Any], catalogue: Catalogue) -> None:
     plan = catalogue.by_id(row["named_plan_id"], row["named_plan_created"] or 0)
     if plan is None:
         return
@@ -122,7 +147,7 @@ def _claim(items: list[dict[str, Any]], row: RowMapping, catalogue: Catalogue) -
             item |= {"plan_id": plan.id, "plan_type": plan.type}
 
 
-def _subscription(row: RowMapping, items: Sequence[Mapping[str, Any]]) -> Subscription:
+def _subscription(row: Mapping[Any, Any], items: Sequence[Mapping[str, Any]]) -> Subscription:
     planned = (item for item in items if item["plan_id"] is not None)
     main = next(planned, items[0] if items else {})
     return Subscription(
@@ -152,6 +177,7 @@ def _moment(seconds: int | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
+_EPOCH = datetime.fromtimestamp(0, UTC)
 _COLUMNS = """
     listed.id, listed.status, listed.cancel_at_period_end, listed.cancel_at,
     listed.canceled_at, listed.trial_end, listed.pause_collection, listed.listed_at,

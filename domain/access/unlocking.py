@@ -53,8 +53,13 @@ def is_bound(held: Sequence[Holding], catalogue: Catalogue) -> bool:
 def unlocking(
     feature: str, catalogue: Catalogue, *, has_full_plan: bool = False
 ) -> tuple[Unlocking, ...]:
-    """The plans on sale that unlock a feature, by id."""
-    return tuple(_unlocking(feature, catalogue, has_full_plan=has_full_plan))
+    """The plans on sale that unlock a feature, by id; worked out once for a catalogue."""
+    known = catalogue.worked_out
+    key = (unlocking, feature, has_full_plan)
+    if key not in known:
+        known[key] = tuple(_unlocking(feature, catalogue, has_full_plan=has_full_plan))
+    found: tuple[Unlocking, ...] = known[key]
+    return found
 
 
 def covering(missing: int, catalogue: Catalogue, currency: str) -> tuple[Package, ...]:

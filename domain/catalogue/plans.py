@@ -4,10 +4,10 @@ Changed terms make a new version of a plan; a Stripe price id stays with the ver
 bound to, so what was sold keeps the terms at which it was sold.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 from domain.catalogue.features import Features, Policies
 
@@ -107,6 +107,11 @@ class Catalogue:
         for plan in self.plans:
             versions.setdefault(plan.id, []).append(plan)
         return versions
+
+    @cached_property
+    def worked_out(self) -> dict[Hashable, Any]:
+        """What rules have found out of this catalogue alone, each by a key of its own."""
+        return {}
 
     @cached_property
     def on_sale(self) -> tuple[Plan, ...]:
