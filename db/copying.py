@@ -12,7 +12,7 @@ from io import BytesIO
 from struct import Struct
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, event
 
 _ROWS: Final = "copied_rows"
 _BYTES_AT_ONCE: Final = 1 << 20
@@ -48,6 +48,11 @@ def of_integer(value: int) -> bytes:
     return _SMALL.pack(4, value)
 
 
+def of_large(value: int) -> bytes:
+    """A field of type bigint."""
+    return _LARGE.pack(8, value)
+
+
 def of_milliseconds(value: int) -> bytes:
     """A field of type timestamptz, from milliseconds since 1970."""
     return _LARGE.pack(8, (value - _EPOCH_SECONDS * 1_000) * 1_000)
@@ -63,19 +68,17 @@ def copy_in(
 ) -> None:
     """Append rows, each with a field for every column. Names must be our own.
 
-    Raises what `Connection.execute` raises. The engine must be one of `db.engine`.
+    Raises what `Connection.execute` raises.
     """
+    if not event.contains(connection.dialect, "do_execute", _copied):
+        # As a statement of SQLAlchemy's it has its errors, and its care for lost connections.
+        event.listen(connection.dialect, "do_execute", _copied)
     count = _COUNT.pack(len(columns))
     data = b"".join((_BEGIN, *(count + b"".join(fields) for fields in rows), _END))
     connection.exec_driver_sql(
         f"COPY {table} ({', '.join(columns)}) FROM STDIN (FORMAT binary)",
         execution_options={_ROWS: data},
     )
-
-
-def enable(engine: Engine) -> None:
-    """Let connections of this engine copy; errors are then those of any other statement."""
-    event.listen(engine, "do_execute", _copied)
 
 
 def _copied(cursor: Any, statement: str, _parameters: object, context: Any) -> bool:  # noqa: ANN401 - as SQLAlchemy calls it.

@@ -4,7 +4,6 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine, create_engine, event
 
-from db import copying
 from db.connections.guard import Guard
 from db.connections.limits import STATEMENT_TIMEOUT_MS, startup_options
 from db.connections.timelines import Timelines
@@ -83,7 +82,6 @@ def make_engine(
             **options,
         },
     )
-    copying.enable(engine)
     if pooled and statement_timeout_ms != STATEMENT_TIMEOUT_MS:
         _limit_each_transaction(engine, statement_timeout_ms)
     if guarded and not isinstance(database, str):
