@@ -72,6 +72,30 @@ def test_low_and_exhausted_are_told_once_a_crossing(engine: Engine) -> None:
     ]
 
 
+@pytest.mark.parametrize("copied_min", [1, 1_000], ids=["copied", "inserted"])
+def test_messages_of_one_transaction_are_numbered_in_their_order(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, copied_min: int
+) -> None:
+    """Whichever way they are written: each user's from the last number on, with the same data."""
+    monkeypatch.setattr(messages, "COPIED_MIN", copied_min)
+    data = {"text": 'é\t\\N\n"', "number": 1, "none": None}
+    with engine.begin() as connection:
+        messages.write(connection, [a_message("b")])
+    with engine.begin() as connection:
+        written = [
+            Message("b", MessageType.TOKENS_CHANGED, data),
+            Message("a", MessageType.TOKENS_LOW, data),
+            Message("b", MessageType.ACCESS_CHANGED, data),
+        ]
+        assert messages.write(connection, written) == {"a", "b"}
+        found = messages.after(connection, {"a": 0, "b": 1}, limit=9)
+        began = connection.execute(text("SELECT now()")).scalar_one()
+    assert told(engine, "a") == [(1, "tokens.low")]
+    assert told(engine, "b")[1:] == [(2, "tokens.changed"), (3, "access.changed")]
+    assert [message.data for user in found for message in found[user]] == [data] * 3
+    assert all(message.created_at >= began for user in found for message in found[user])
+
+
 def test_what_is_low_is_a_setting(database_url: str, engine: Engine) -> None:
     """Half of the last grant, for instance."""
     post(engine, 100, is_grant=True)
