@@ -11,6 +11,7 @@ __all__ = [
     "inbox",
     "inbox_reads",
     "leases",
+    "loop_stream",
     "movement",
     "pauses",
     "servers",

@@ -95,7 +95,7 @@ class EventStream:
 
     def __init__(self, client: redis.Redis, *, copies: int = 0) -> None:
         """`copies` is how many replicas must confirm what is put here."""
-        self._client = client
+        self.client = client
         self._line = RedisLine(client)
         self._copies = Copies(copies)
 
@@ -118,10 +118,17 @@ class EventStream:
         disk (docs/decisions/0018), and for the copies where they are wanted (0019). With too few
         copies none of them counts as stored, though all are in the stream.
         """
-        packets = [packed(*_APPEND, *_fields(delivery)) for delivery in deliveries]
-        answers = self._line.ask(*packets, _REQUEST_WAKE_UP, *self._copies.questions())
-        appended, wake_up = answers[: len(packets)], answers[len(packets)]
-        lacking = self._copies.failure(answers[len(packets) + 1 :])
+        return self.appended(len(deliveries), self._line.ask(*self.packet(deliveries)))
+
+    def packet(self, deliveries: Sequence[Delivery]) -> list[bytes]:
+        """The commands that `put_each` sends."""
+        appends = [packed(*_APPEND, *_fields(delivery)) for delivery in deliveries]
+        return [*appends, _REQUEST_WAKE_UP, *self._copies.questions()]
+
+    def appended(self, count: int, answers: Sequence[Any]) -> Appended:
+        """What the answers to a packet of so many deliveries say."""
+        appended, wake_up = answers[:count], answers[count]
+        lacking = self._copies.failure(answers[count + 1 :])
         refusals = [
             answer if isinstance(answer, (redis.RedisError, OSError)) else None
             for answer in appended
@@ -133,23 +140,23 @@ class EventStream:
 
     def request_wake_up(self) -> bool:
         """Request a wake-up alone; True when nobody had, so the caller must send it."""
-        return bool(self._client.set(WAKE_UP, b"1", nx=True, ex=WAKE_UP_TTL_SECONDS))
+        return bool(self.client.set(WAKE_UP, b"1", nx=True, ex=WAKE_UP_TTL_SECONDS))
 
     def clear_wake_up(self) -> None:
         """Let the next delivery request a wake-up again. Call before reading."""
-        self._client.delete(WAKE_UP)
+        self.client.delete(WAKE_UP)
 
     def postpone_wake_up(self) -> None:
         """Let no wake-up be requested for a second; then the first delivery or sweep does it.
 
         For a drain that has begun and could do nothing: the wake-ups of that time were in vain.
         """
-        self._client.set(WAKE_UP, b"1", px=POSTPONE_MS)
+        self.client.set(WAKE_UP, b"1", px=POSTPONE_MS)
 
     def create_group(self) -> None:
         """Make the consumer group; a no-op when it exists."""
         try:
-            self._client.xgroup_create(STREAM, GROUP, id="0", mkstream=True)
+            self.client.xgroup_create(STREAM, GROUP, id="0", mkstream=True)
         except redis.OutOfMemoryError:
             return  # It refuses before it looks whether the group exists; the read will tell.
         except redis.ResponseError as error:
@@ -158,21 +165,21 @@ class EventStream:
 
     def read(self, consumer: str, count: int) -> list[StreamMessage]:
         """Take up to `count` new entries for `consumer`; does not wait."""
-        streams = cast("Any", self._client.xreadgroup(GROUP, consumer, {STREAM: ">"}, count=count))
+        streams = cast("Any", self.client.xreadgroup(GROUP, consumer, {STREAM: ">"}, count=count))
         return _entries(streams[0][1] if streams else [])
 
     def take_over_stale(
         self, consumer: str, count: int, lease_ms: int = LEASE_MS
     ) -> list[StreamMessage]:
         """Take over up to `count` entries that another consumer has held longer than the lease."""
-        answer = self._client.xautoclaim(
+        answer = self.client.xautoclaim(
             STREAM, GROUP, consumer, min_idle_time=lease_ms, start_id="0-0", count=count
         )
         return _entries(cast("Any", answer)[1])
 
     def holders(self) -> list[str]:
         """The consumers that have entries, dead or alive."""
-        consumers = cast("Any", self._client.xinfo_consumers(STREAM, GROUP))
+        consumers = cast("Any", self.client.xinfo_consumers(STREAM, GROUP))
         return [consumer["name"].decode() for consumer in consumers if consumer["pending"]]
 
     def take_over(self, dead: str, consumer: str, count: int) -> list[StreamMessage]:
@@ -180,7 +187,7 @@ class EventStream:
 
         When it has none left, it is deleted.
         """
-        answer = self._client.eval(_TAKE_OVER, 1, STREAM, GROUP, dead, consumer, str(count))
+        answer = self.client.eval(_TAKE_OVER, 1, STREAM, GROUP, dead, consumer, str(count))
         return _entries(
             (entry_id, dict(zip(flat[::2], flat[1::2], strict=True)))
             for entry_id, flat in cast("Any", answer)
@@ -193,12 +200,12 @@ class EventStream:
         """
         pending = cast(
             "list[dict[str, Any]]",
-            self._client.xpending_range(STREAM, GROUP, "-", "+", 10_000, consumername=consumer),
+            self.client.xpending_range(STREAM, GROUP, "-", "+", 10_000, consumername=consumer),
         )
         ids = [row["message_id"] for row in pending if row["message_id"] not in but]
         if ids:
             options: Any = {"idle": LEASE_MS, "retrycount": 0, "justid": True}
-            self._client.xclaim(STREAM, GROUP, consumer, 0, ids, **options)
+            self.client.xclaim(STREAM, GROUP, consumer, 0, ids, **options)
 
     def times_delivered(self, entries: Sequence[StreamMessage]) -> dict[bytes, int]:
         """How often each of these entries has been handed out, itself included."""
@@ -207,7 +214,7 @@ class EventStream:
         ids = sorted((entry.entry_id for entry in entries), key=_entry_order)
         pending = cast(
             "list[dict[str, Any]]",
-            self._client.xpending_range(STREAM, GROUP, ids[0], ids[-1], count=10_000),
+            self.client.xpending_range(STREAM, GROUP, ids[0], ids[-1], count=10_000),
         )
         return {row["message_id"]: row["times_delivered"] for row in pending}
 
@@ -215,7 +222,7 @@ class EventStream:
         """Drop entries whose effect is committed."""
         ids = list(entry_ids)
         if ids:
-            pipeline = self._client.pipeline(transaction=False)
+            pipeline = self.client.pipeline(transaction=False)
             # In this order: what is deleted and still pending is dropped by the next claim, but
             # what is no longer pending and still there would be nobody's.
             pipeline.xdel(STREAM, *ids)
@@ -224,15 +231,15 @@ class EventStream:
 
     def delete_idle_consumers(self, idle_ms: int = IDLE_MAX_MS) -> int:
         """Delete consumers that are long gone and have no entries, once an hour; how many."""
-        if not self._client.set(_CLEANED, b"1", nx=True, px=IDLE_MAX_MS):
+        if not self.client.set(_CLEANED, b"1", nx=True, px=IDLE_MAX_MS):
             return 0
         self.create_group()
-        return int(cast("Any", self._client.eval(_DELETE_IDLE, 1, STREAM, GROUP, str(idle_ms))))
+        return int(cast("Any", self.client.eval(_DELETE_IDLE, 1, STREAM, GROUP, str(idle_ms))))
 
     def takes_writes(self) -> bool:
         """Whether Redis answers and can be written to; without that no wake-up can be requested."""
         try:
-            self._client.set(_PROBE, b"1", ex=WAKE_UP_TTL_SECONDS)
+            self.client.set(_PROBE, b"1", ex=WAKE_UP_TTL_SECONDS)
         except (redis.RedisError, OSError):
             return False
         return True
@@ -242,12 +249,12 @@ class EventStream:
 
         After a failover it is another, and after a restart.
         """
-        server, replication = self._client.info("server"), self._client.info("replication")
+        server, replication = self.client.info("server"), self.client.info("replication")
         return f"{server.get('run_id')}:{replication.get('master_replid')}"
 
     def length(self) -> int:
         """How many entries wait, in hand or not."""
-        return int(self._client.xlen(STREAM))
+        return int(self.client.xlen(STREAM))
 
 
 def _fields(delivery: Delivery) -> tuple[bytes, ...]:

@@ -35,6 +35,10 @@ class Breaker:
             self._closed_at = now + BACKOFF.pause_seconds(self._failures)
             return True
 
+    def is_closed(self) -> bool:
+        """Whether all is well: the last try succeeded, or there was none."""
+        return not self._failures
+
     def failed(self) -> bool:
         """Note a failure; True when it is the first since the last success."""
         with self._lock:

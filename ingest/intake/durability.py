@@ -49,16 +49,26 @@ class DurabilityCheck:
         if self._forced:
             return self._forced
         last = self._last
-        if last and self._clock() - self._checked_at < _good_for_seconds(last):
+        if last and self._is_fresh(last):
             return last
         with self._lock:
             if self._last is last:
                 self._learn(ask(self._client, copies=self._copies))
             return cast("Verdict", self._last)
 
+    def is_known_durable(self) -> bool:
+        """Whether `verdict` would say durable without asking."""
+        verdict = self._forced or self._last
+        if verdict is None or not verdict.durable:
+            return False
+        return verdict is self._forced or self._is_fresh(verdict)
+
     def forget(self) -> None:
         """Ask again before the next use: after an error Redis may be another than before."""
         self._checked_at = float("-inf")
+
+    def _is_fresh(self, verdict: Verdict) -> bool:
+        return self._clock() - self._checked_at < _good_for_seconds(verdict)
 
     def _learn(self, verdict: Verdict) -> None:
         if verdict != self._last:

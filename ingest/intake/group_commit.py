@@ -1,9 +1,10 @@
 """Many requests, one wait for the disk: collects what an event loop is given, stores it together.
 
-The loop hands over deliveries one by one and never waits for a store. Two threads of this module,
-one a store, take whatever has come meanwhile and give it to the intake as one packet. The longer
-the disk takes, the more share the next wait; an idle receiver stores a single delivery at once
-(docs/decisions/0018).
+The loop hands over deliveries one by one and never waits for a store. Whatever has come while a
+packet is under way is the next one: the longer the disk takes, the more share the next wait; an
+idle receiver stores a single delivery at once. The loop itself sends packets to a Redis that is
+well (`loop_lane`). Two threads, one a store, do what could take time: a Redis that is not, and the
+inbox (docs/decisions/0018).
 """
 
 import asyncio
@@ -14,18 +15,18 @@ from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 
 from domain.events import Delivery
+from ingest.intake import waiting as waiting_deliveries
 from ingest.intake.intake import ANSWER_SECONDS_MAX, Intake, NotStoredError, Store
+from ingest.intake.loop_intake import LoopIntake
+from ingest.intake.loop_lane import LoopLane
+from ingest.intake.waiting import PACKET_DELIVERIES_MAX, Waiting
 
-# A packet is no larger than this: its first delivery waits for the answer to its last.
-PACKET_DELIVERIES_MAX = 256
 # Deliveries that wait for a store at the same time; Stripe is told to come back for more.
 IN_FLIGHT_MAX = 4_096
 IN_FLIGHT_BYTES_MAX = 64 * 1024 * 1024
 _LOOK_EVERY_SECONDS = 0.25
 # What a thread is told.
 _GO_ON, _END = True, False
-
-Waiting = tuple[Delivery, "asyncio.Future[Store]"]
 
 
 class TooBusyError(Exception):
@@ -37,8 +38,12 @@ class GroupCommit:
 
     def __init__(self, intake: Intake, *, answer_seconds_max: float = ANSWER_SECONDS_MAX) -> None:
         self._inbox = _Lane("inbox", intake.to_inbox, otherwise=_refuse)
+        loop_intake = LoopIntake(intake)
         # A database that hangs holds up nobody who waits for Redis.
-        self._stream = _Lane("stream", intake.to_stream, otherwise=self._inbox.put)
+        self._stream = _Lane(
+            "stream", _opening(loop_intake, intake.to_stream), otherwise=self._inbox.put
+        )
+        self._at_once = LoopLane(loop_intake, by_thread=self._stream.put, otherwise=self._inbox.put)
         self._answer_seconds_max = answer_seconds_max
         self._deadlines: deque[tuple[float, asyncio.Future[Store]]] = deque()
         self._in_flight = 0
@@ -48,13 +53,14 @@ class GroupCommit:
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to store what `loop` hands over."""
         self._loop = loop
-        for lane in (self._stream, self._inbox):
+        for lane in (self._at_once, self._stream, self._inbox):
             lane.start(loop)
         loop.call_later(_LOOK_EVERY_SECONDS, self._expire)
 
     def stop(self) -> None:
         """Let the threads end once they have stored what waits."""
         self._loop = None
+        self._at_once.stop()
         self._stream.stop()
         self._inbox.stop()
 
@@ -70,7 +76,7 @@ class GroupCommit:
         self._in_flight += 1
         self._in_flight_bytes += size
         self._deadlines.append((time.monotonic() + self._answer_seconds_max, future))
-        self._stream.put((delivery, future))
+        self._at_once.put((delivery, future))
         try:
             return await future
         finally:
@@ -79,6 +85,7 @@ class GroupCommit:
 
     def _expire(self) -> None:
         """Tell whoever has waited too long that nothing was promised; a late store is harmless."""
+        self._at_once.give_up_late()
         now = time.monotonic()
         while self._deadlines and (self._deadlines[0][1].done() or self._deadlines[0][0] < now):
             _, future = self._deadlines.popleft()
@@ -135,7 +142,9 @@ class _Lane:
                 group = [waiting for waiting in taken if not waiting[1].done()]
                 outcomes = self._outcomes([delivery for delivery, _ in group])
                 try:
-                    loop.call_soon_threadsafe(self._answer, group, outcomes)
+                    loop.call_soon_threadsafe(
+                        waiting_deliveries.answer, group, outcomes, self._otherwise
+                    )
                 except RuntimeError:
                     return  # The loop is closed; nobody waits for an answer any more.
 
@@ -156,19 +165,19 @@ class _Lane:
         except Exception as error:  # noqa: BLE001 - the requests tell; without this thread nothing would be stored.
             return [error] * len(deliveries)
 
-    def _answer(
-        self, group: Sequence[Waiting], outcomes: Sequence[Store | Exception | None]
-    ) -> None:
-        for waiting, outcome in zip(group, outcomes, strict=True):
-            future = waiting[1]
-            if future.done():
-                continue  # Its time was over, or its client went away.
-            if outcome is None:
-                self._otherwise(waiting)
-            elif isinstance(outcome, Exception):
-                future.set_exception(outcome)
-            else:
-                future.set_result(outcome)
+
+def _opening(
+    loop_intake: LoopIntake, store: Callable[[Sequence[Delivery]], Sequence[Store | None]]
+) -> Callable[[Sequence[Delivery]], Sequence[Store | None]]:
+    """Store in this way, after which the loop can send the next packet itself."""
+
+    def to_stream(deliveries: Sequence[Delivery]) -> Sequence[Store | None]:
+        outcomes = store(deliveries)
+        if any(outcomes):
+            loop_intake.open()
+        return outcomes
+
+    return to_stream
 
 
 def _refuse(waiting: Waiting) -> None:

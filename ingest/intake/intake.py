@@ -17,7 +17,7 @@ import telemetry
 from db.connections import copies
 from db.connections.copies import CopiesMissingError
 from db.queue import inbox
-from db.queue.stream import EventStream
+from db.queue.stream import Appended, EventStream
 from domain.events import Delivery
 from ingest.intake.circuit_breaker import Breaker
 from ingest.intake.durability import DurabilityCheck
@@ -55,7 +55,7 @@ class Intake:
 
         The inbox takes nothing that fewer than `copies` standbys would confirm.
         """
-        self._stream = stream
+        self.stream = stream
         self._durability = durability
         self._engine = engine
         self._send_wake_up = send_wake_up
@@ -106,10 +106,18 @@ class Intake:
             self._wakes_for_inbox = not durable
             if not durable:
                 return [None] * len(deliveries)
-            appended = self._stream.put_each(deliveries)
+            appended = self.stream.put_each(deliveries)
         except _REDIS_REFUSES as error:
             self._redis_failed(error)
             return [None] * len(deliveries)
+        return self.conclude(appended)
+
+    def may_begin(self) -> bool:
+        """Whether the stream takes deliveries now, as far as is known without asking or waiting."""
+        return self._breaker.is_closed() and self._durability.is_known_durable()
+
+    def conclude(self, appended: Appended) -> list[Store | None]:
+        """Where each of these is stored, None for what belongs into the inbox; wakes a worker."""
         failure = next(filter(None, appended.errors), None)
         if failure is None:
             self._redis_answered()
@@ -147,7 +155,7 @@ class Intake:
     def _request_wake_up(self) -> None:
         """Wake a worker for what went to the inbox of a Redis that is well and not durable."""
         try:
-            is_first = self._stream.request_wake_up()
+            is_first = self.stream.request_wake_up()
         except _REDIS_REFUSES as error:
             self._redis_failed(error)
             return

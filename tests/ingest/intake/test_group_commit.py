@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 
 from db.bodies import compress
+from db.queue.stream import EventStream, connect
 from domain.events import Delivery
 from ingest.intake import group_commit
 from ingest.intake.group_commit import GroupCommit, TooBusyError
@@ -30,6 +31,12 @@ class Disk:
     groups: list[list[str]] = field(default_factory=list)
     refuses: frozenset[str] = frozenset()
     error: Exception | None = None
+    # Never connected: here the threads store.
+    stream: EventStream = field(default_factory=lambda: EventStream(connect("redis://127.0.0.1:1")))
+
+    def may_begin(self) -> bool:
+        """In place of `Intake.may_begin`: the loop sends nothing itself."""
+        return False
 
     def to_inbox(self, deliveries: Sequence[Delivery]) -> list[Store | None]:
         """In place of `Intake.to_inbox`: takes nothing."""
