@@ -14,8 +14,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from sqlalchemy import Connection, Row
+from zstandard import ZstdError
 
 import settings
+from db.bodies import UnknownDictionaryError
 from db.engine import make_engine
 from db.operations import loose_ends
 from db.questions import questions
@@ -100,7 +102,7 @@ def show(event_id: str, *, as_json: bool) -> None:
         row = inbox_reads.one(connection, event_id)
         if row is None:
             raise click.ClickException(f"There is no event {event_id} in the inbox.")
-        body = orjson.loads(inbox_reads.body(connection, event_id) or b"null")
+        body, unreadable = _body(connection, event_id)
         effects = inbox_reads.effects(connection, event_id)
         others = () if effects else inbox_reads.effects_of_payments(connection, money_in(body))
         tries = attempts.of(connection, event_id)
@@ -111,6 +113,7 @@ def show(event_id: str, *, as_json: bool) -> None:
             "effects": [_plain(item) for item in effects],
             "payment_effects": [_plain(item) for item in others],
             "payload": body,
+            "unreadable": unreadable,
             "waits_for": asked,
         }
         click.echo(json.dumps(_plain(row) | details))
@@ -121,7 +124,20 @@ def show(event_id: str, *, as_json: bool) -> None:
     for item in asked:
         click.echo(f"{click.style('waits for', bold=True)}  {item}")
     click.secho("payload", bold=True)
+    if unreadable:
+        raise click.ClickException(f"The payload cannot be read: {unreadable}.")
     _console().print_json(orjson.dumps(body).decode())
+
+
+def _body(connection: Connection, event_id: str) -> tuple[Any, str | None]:
+    """The payload of an event; where it cannot be read, nothing and the reason."""
+    try:
+        return orjson.loads(inbox_reads.body(connection, event_id) or b"null"), None
+    except UnknownDictionaryError as error:
+        return None, str(error)
+    except (ZstdError, orjson.JSONDecodeError) as error:
+        reason = "it is damaged" if isinstance(error, ZstdError) else "it is not JSON"
+        return None, f"{reason}; take it from a backup, or fetch it with `reconcile`"
 
 
 @events.command()

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from click.testing import CliRunner, Result
+from sqlalchemy import text
 
 from tests.pipeline import work
 from tests.stripe_objects import (
@@ -65,3 +66,34 @@ def test_an_event_that_is_about_no_money_has_no_entries(context: WorkerContext, 
     )
     for event_id in ("evt_customer", "evt_state"):
         assert "  no ledger entries\n" in run("show", event_id).output
+
+
+# A whole frame of one byte, compressed with dictionary 99,999.
+OF_A_NEWER_RELEASE = b"\x28\xb5\x2f\xfd\x23" + (99_999).to_bytes(4, "little") + b"\x01\x09\0\0x"
+DAMAGED = b"\x28\xb5\x2f\xfd\x20\x05broken"
+
+
+@pytest.mark.parametrize(
+    ("kept", "reason"),
+    [
+        (OF_A_NEWER_RELEASE, "dictionary 99999 is not in dictionaries: a newer release"),
+        (DAMAGED, "it is damaged"),
+    ],
+)
+def test_a_body_that_cannot_be_read_is_told_in_one_line(
+    context: WorkerContext, run: Run, kept: bytes, reason: str
+) -> None:
+    """Everything else of the event is shown: what came of it, and its effects."""
+    work(context, [an_event("customer.created", a_customer(), event_id="evt_1")])
+    with context.engine.begin() as connection:
+        connection.execute(text("ALTER TABLE webhook_events DISABLE TRIGGER USER"))
+        connection.execute(text("UPDATE webhook_events SET body = :kept"), {"kept": kept})
+        connection.execute(text("ALTER TABLE webhook_events ENABLE TRIGGER USER"))
+    result = run("show", "evt_1")
+    assert result.exit_code == 1
+    assert "customer.created" in result.stdout
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith(f"Error: The payload cannot be read: {reason}")
+    told = json.loads(run("show", "evt_1", "--json").output)
+    assert told["payload"] is None
+    assert told["unreadable"].startswith(reason)
