@@ -24,8 +24,9 @@ class CheckoutBodySchema(BodySchema):
         plan_type="full",
         plan_id=1,
         currency="eur",
-        success_url=f"https://app.example.com/bought?session={SESSION_PLACEHOLDER}",
-        cancel_url="https://app.example.com/plans",
+        # What `up` allows, so that the example works on a fresh machine.
+        success_url=f"http://localhost:3000/bought?session={SESSION_PLACEHOLDER}",
+        cancel_url="http://localhost:3000/plans",
     )
 
     plan_type = fields.String(
@@ -93,7 +94,7 @@ class SessionSchema(AnswerSchema):
 class PortalBodySchema(BodySchema):
     """Where in the portal to begin, and where to come back to."""
 
-    example = example_of(return_url="https://app.example.com/account", flow="cancel")
+    example = example_of(return_url="http://localhost:3000/account", flow="cancel")
 
     return_url = _url("Where the portal leads back to.")
     flow = fields.String(

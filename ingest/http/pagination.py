@@ -71,9 +71,9 @@ def _encode(position: list[object]) -> str:
 
 
 def _decode(cursor: str | None) -> Any:  # noqa: ANN401 - whatever a stranger put there.
-    if cursor is None:
+    if not cursor:  # An empty one is what a form sends where nobody filled it in.
         return None
-    if not cursor or len(cursor) > _CURSOR_LENGTH_MAX or not cursor.isascii():
+    if len(cursor) > _CURSOR_LENGTH_MAX or not cursor.isascii():
         raise INVALID_CURSOR.problem()
     try:
         padded = cursor.encode() + b"=" * (-len(cursor) % 4)

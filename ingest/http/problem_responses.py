@@ -14,6 +14,7 @@ from ingest.http import auth, inputs, problems
 from ingest.http.pagination import INVALID_CURSOR
 from ingest.http.problems import CONTENT_TYPE, RETRY_AFTER_SECONDS, ProblemType
 from ingest.http.rate_limit import RATE_LIMITED
+from ingest.http.schemas import ProblemSchema
 
 _TYPES: Mapping[type, str] = {bool: "boolean", int: "integer", str: "string"}
 _WAITS = (http.HTTPStatus.TOO_MANY_REQUESTS, http.HTTPStatus.SERVICE_UNAVAILABLE)
@@ -83,8 +84,7 @@ def documented(types: Iterable[ProblemType]) -> dict[int, dict[str, Any]]:
 
 def _response(status: http.HTTPStatus, types: list[ProblemType]) -> dict[str, Any]:
     examples = {problem.code: {"value": problem.example()} for problem in types}
-    schema = {"allOf": [{"$ref": "#/components/schemas/Problem"}, _schema(status, types)]}
-    content = {"schema": schema, "examples": examples}
+    content = {"schema": _schema(types), "examples": examples}
     return {
         "description": f"{status.phrase}: {', '.join(examples)}.",
         "content": {CONTENT_TYPE: content},
@@ -104,18 +104,29 @@ def _schema_of(value: object) -> dict[str, Any]:
     return {"type": _TYPES[type(value)]}
 
 
-def _schema(status: http.HTTPStatus, types: list[ProblemType]) -> dict[str, Any]:
-    """The members of a problem of this status, besides those that every problem has."""
+def _schema(types: list[ProblemType]) -> dict[str, Any]:
+    """The schema of a problem of one status, written out whole.
+
+    Generators of clients drop what they cannot merge, so there is no `allOf` and no `const`.
+    """
     members = {
         name: _schema_of(value)
         for problem in types
         for name, value in problem.members.items()
         if name != "errors"
     }
-    codes = [problem.code for problem in types]
-    always = sorted(set(members).intersection(*(problem.members for problem in types)))
+    always = set(members).intersection(*(problem.members for problem in types))
+    tells_errors = any("errors" in problem.members for problem in types)
+    fields = {name: field for name, field in ProblemSchema().fields.items() if field.required}
+    properties = {
+        name: {"type": "integer" if name == "status" else "string", **field.metadata}
+        for name, field in fields.items()
+    }
+    properties["code"]["enum"] = [problem.code for problem in types]
+    if tells_errors:
+        properties["errors"] = {"type": "object", **ProblemSchema().fields["errors"].metadata}
     return {
         "type": "object",
-        "properties": {"status": {"const": int(status)}, "code": {"enum": codes}, **members},
-        **({"required": always} if always else {}),
+        "properties": properties | members,
+        "required": [*fields, *sorted(always - {"errors"})],
     }

@@ -26,12 +26,13 @@ BODY: dict[str, Any] = {
                 "required": ["id", "type", "created", "data"],
                 "properties": {
                     "id": {"type": "string"},
+                    "object": {"type": "string"},
                     "type": {"type": "string"},
                     "created": {"type": "integer"},
                     "data": {
                         "type": "object",
                         "required": ["object"],
-                        "properties": {"object": {"type": "object"}},
+                        "properties": {"object": {"type": "object", "additionalProperties": True}},
                     },
                 },
             },
