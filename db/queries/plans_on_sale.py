@@ -10,6 +10,8 @@ from sqlalchemy import Connection, RowMapping, text
 class Plan:
     """A plan as it is sold now; `amount` is its price in `currency`, None when it has none.
 
+    A first purchase is free for `trial_days`, and brings `trial_tokens` meanwhile.
+
     A period is `interval_count` intervals long; both are None where it is bought once.
     """
 
@@ -23,6 +25,8 @@ class Plan:
     currency: str | None
     amount: int | None
     prices: Mapping[str, int]
+    trial_days: int = 0
+    trial_tokens: int = 0
 
 
 def plans(
@@ -57,12 +61,15 @@ def _plan(row: RowMapping, currencies: tuple[str, ...]) -> Plan:
         currency=currency,
         amount=prices[currency] if currency else None,
         prices=prices,
+        trial_days=row["trial_days"],
+        trial_tokens=row["trial_tokens"],
     )
 
 
 _PLANS = text(
     """
     SELECT plans.id, plans.type, plans.name, plans.description, plans.tokens, plans.interval,
+           plans.trial_days, plans.trial_tokens,
            CASE WHEN plans.interval IS NOT NULL THEN plans.interval_count END AS interval_count,
            (SELECT coalesce(jsonb_object_agg(prices.currency, prices.amount_minor), '{}')
             FROM plan_prices AS prices

@@ -54,6 +54,8 @@ class PlanSchema(AnswerSchema):
         currency="usd",
         amount=2900,
         prices={"eur": 2700, "usd": 2900},
+        trial_days=14,
+        trial_tokens=500,
     )
 
     id = integer("The plan's number in the catalogue.")
@@ -77,6 +79,10 @@ class PlanSchema(AnswerSchema):
         values=fields.Integer(),
         metadata={"description": "Every currency it is sold in, in minor units."},
     )
+    trial_days = integer(
+        "How many days are free at first; checkout offers them once a user. 0: none."
+    )
+    trial_tokens = integer("Tokens that come when such a trial starts.")
 
 
 class PlansSchema(PageSchema):

@@ -9,7 +9,17 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Response, jsonify, render_template, request, send_from_directory
+from flask import (
+    Blueprint,
+    Response,
+    jsonify,
+    redirect,
+    render_template,
+    request,
+    send_from_directory,
+    url_for,
+)
+from flask.blueprints import BlueprintSetupState
 
 from ingest.http.problems import Problem
 from sandbox.stripe import hosted
@@ -41,6 +51,9 @@ def demo_pages(settings: Settings) -> Blueprint:
         offline = settings.stripe_api_base if _is_local(settings.stripe_api_base) else ""
         return render_template("demo/page.html", offline_stripe=offline)
 
+    # What somebody types who knows the port alone; in production the API has nothing there.
+    pages.record_once(_lead_from_root)
+
     @pages.post("/token")
     def token() -> Response:
         _require_own_page()
@@ -54,6 +67,10 @@ def demo_pages(settings: Settings) -> Blueprint:
 
     pages.after_request(_secured)
     return pages
+
+
+def _lead_from_root(state: BlueprintSetupState) -> None:
+    state.app.add_url_rule("/", "demo.root", lambda: redirect(url_for("demo.page")))
 
 
 def _issued(settings: Settings, body: object) -> str:

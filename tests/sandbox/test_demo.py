@@ -142,3 +142,9 @@ def test_production_has_no_such_page() -> None:
         timeout=60,
     )
     assert done.stdout.split() == ["404", "404", "False"]
+
+
+def test_the_root_leads_to_the_shop(client: FlaskClient) -> None:
+    """Whoever knows the port alone types no more; production has nothing there."""
+    answer = client.get("/", base_url=LOCAL)
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/demo/")

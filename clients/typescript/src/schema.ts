@@ -388,22 +388,6 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        Problem: {
-            /** @description Always about:blank; tell errors apart by code. */
-            type: string;
-            /** @description The status in words. */
-            title: string;
-            /** @description The HTTP status. */
-            status: number;
-            /** @description What is wrong, for people. */
-            detail: string;
-            /** @description What is wrong, for programs; never changes. */
-            code: string;
-            /** @description Which inputs are not valid, and why. */
-            errors?: {
-                [key: string]: unknown;
-            };
-        };
         Received: {
             /** @description Always true: the event is on durable storage. */
             received: boolean;
@@ -508,6 +492,10 @@ export interface components {
             prices: {
                 [key: string]: number;
             };
+            /** @description How many days are free at first; checkout offers them once a user. 0: none. */
+            trial_days: number;
+            /** @description Tokens that come when such a trial starts. */
+            trial_tokens: number;
         };
         Plans: {
             /** @description Pass it as cursor to get the next page; null on the last. */
@@ -834,10 +822,13 @@ export interface operations {
                  */
                 "application/json": {
                     id: string;
+                    object?: string;
                     type: string;
                     created: number;
                     data: {
-                        object: Record<string, never>;
+                        object: {
+                            [key: string]: unknown;
+                        };
                     };
                 };
             };
@@ -863,11 +854,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 400;
-                        /** @enum {unknown} */
-                        code?: "signature_missing" | "signature_invalid" | "signature_stale" | "not_an_event";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "signature_missing" | "signature_invalid" | "signature_stale" | "not_an_event";
                         why?: string;
                     };
                 };
@@ -878,11 +878,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 408;
-                        /** @enum {unknown} */
-                        code?: "too_slow";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "too_slow";
                     };
                 };
             };
@@ -892,11 +901,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 413;
-                        /** @enum {unknown} */
-                        code?: "too_large";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "too_large";
                     };
                 };
             };
@@ -906,11 +924,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 500;
-                        /** @enum {unknown} */
-                        code?: "internal_error";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "internal_error";
                     };
                 };
             };
@@ -925,11 +952,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 503;
-                        /** @enum {unknown} */
-                        code?: "stripe_disabled" | "webhook_secret_missing" | "not_stored" | "too_busy";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "stripe_disabled" | "webhook_secret_missing" | "not_stored" | "too_busy";
                     };
                 };
             };
@@ -955,8 +991,8 @@ export interface operations {
                  *       "plan_type": "full",
                  *       "plan_id": 1,
                  *       "currency": "eur",
-                 *       "success_url": "https://app.example.com/bought?session={CHECKOUT_SESSION_ID}",
-                 *       "cancel_url": "https://app.example.com/plans"
+                 *       "success_url": "http://localhost:3000/bought?session={CHECKOUT_SESSION_ID}",
+                 *       "cancel_url": "http://localhost:3000/plans"
                  *     }
                  */
                 "application/json": components["schemas"]["CheckoutBody"];
@@ -985,11 +1021,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 400;
-                        /** @enum {unknown} */
-                        code?: "idempotency_key_invalid" | "invalid_json";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "idempotency_key_invalid" | "invalid_json";
                     };
                 };
             };
@@ -999,11 +1044,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 401;
-                        /** @enum {unknown} */
-                        code?: "not_authenticated";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "not_authenticated";
                     };
                 };
             };
@@ -1013,11 +1067,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 402;
-                        /** @enum {unknown} */
-                        code?: "payment_refused";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "payment_refused";
                     };
                 };
             };
@@ -1027,11 +1090,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 404;
-                        /** @enum {unknown} */
-                        code?: "plan_not_found";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "plan_not_found";
                     };
                 };
             };
@@ -1041,11 +1113,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 409;
-                        /** @enum {unknown} */
-                        code?: "already_subscribed" | "other_currency" | "idempotency_key_reused";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "already_subscribed" | "other_currency" | "idempotency_key_reused";
                         portal?: string;
                         currency?: string;
                     };
@@ -1057,11 +1138,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 413;
-                        /** @enum {unknown} */
-                        code?: "too_large";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "too_large";
                     };
                 };
             };
@@ -1071,11 +1161,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 415;
-                        /** @enum {unknown} */
-                        code?: "unsupported_media_type";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "unsupported_media_type";
                     };
                 };
             };
@@ -1085,11 +1184,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 422;
-                        /** @enum {unknown} */
-                        code?: "redirect_refused" | "currency_not_offered" | "invalid_input";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "redirect_refused" | "currency_not_offered" | "invalid_input";
+                        /** @description Which inputs are not valid, and why. */
+                        errors?: Record<string, never>;
                         currencies?: string[];
                     };
                 };
@@ -1105,11 +1215,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 429;
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
                     };
                 };
             };
@@ -1119,11 +1238,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 500;
-                        /** @enum {unknown} */
-                        code?: "internal_error";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "internal_error";
                     };
                 };
             };
@@ -1133,11 +1261,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 502;
-                        /** @enum {unknown} */
-                        code?: "stripe_error" | "stripe_refused";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "stripe_error" | "stripe_refused";
                     };
                 };
             };
@@ -1152,11 +1289,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 503;
-                        /** @enum {unknown} */
-                        code?: "checkout_busy" | "stripe_disabled" | "stripe_unreachable" | "stripe_busy" | "stripe_key_refused" | "authentication_not_configured" | "authentication_unavailable" | "database_unavailable";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "checkout_busy" | "stripe_disabled" | "stripe_unreachable" | "stripe_busy" | "stripe_key_refused" | "authentication_not_configured" | "authentication_unavailable" | "database_unavailable";
                     };
                 };
             };
@@ -1197,11 +1343,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 401;
-                        /** @enum {unknown} */
-                        code?: "not_authenticated";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "not_authenticated";
                     };
                 };
             };
@@ -1211,11 +1366,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 404;
-                        /** @enum {unknown} */
-                        code?: "session_not_found";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "session_not_found";
                     };
                 };
             };
@@ -1230,11 +1394,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 429;
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
                     };
                 };
             };
@@ -1244,11 +1417,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 500;
-                        /** @enum {unknown} */
-                        code?: "internal_error";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "internal_error";
                     };
                 };
             };
@@ -1263,11 +1445,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 503;
-                        /** @enum {unknown} */
-                        code?: "authentication_not_configured" | "authentication_unavailable" | "database_unavailable";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "authentication_not_configured" | "authentication_unavailable" | "database_unavailable";
                     };
                 };
             };
@@ -1284,7 +1475,7 @@ export interface operations {
             content: {
                 /**
                  * @example {
-                 *       "return_url": "https://app.example.com/account",
+                 *       "return_url": "http://localhost:3000/account",
                  *       "flow": "cancel"
                  *     }
                  */
@@ -1313,11 +1504,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 400;
-                        /** @enum {unknown} */
-                        code?: "invalid_json";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "invalid_json";
                     };
                 };
             };
@@ -1327,11 +1527,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 401;
-                        /** @enum {unknown} */
-                        code?: "not_authenticated";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "not_authenticated";
                     };
                 };
             };
@@ -1341,11 +1550,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 402;
-                        /** @enum {unknown} */
-                        code?: "payment_refused";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "payment_refused";
                     };
                 };
             };
@@ -1355,11 +1573,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 404;
-                        /** @enum {unknown} */
-                        code?: "subscription_not_found";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "subscription_not_found";
                     };
                 };
             };
@@ -1369,11 +1596,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 409;
-                        /** @enum {unknown} */
-                        code?: "no_stripe_customer" | "other_stripe_account" | "no_subscription" | "already_canceled";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "no_stripe_customer" | "other_stripe_account" | "no_subscription" | "already_canceled";
                     };
                 };
             };
@@ -1383,11 +1619,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 413;
-                        /** @enum {unknown} */
-                        code?: "too_large";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "too_large";
                     };
                 };
             };
@@ -1397,11 +1642,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 415;
-                        /** @enum {unknown} */
-                        code?: "unsupported_media_type";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "unsupported_media_type";
                     };
                 };
             };
@@ -1411,11 +1665,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 422;
-                        /** @enum {unknown} */
-                        code?: "redirect_refused" | "invalid_input";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "redirect_refused" | "invalid_input";
+                        /** @description Which inputs are not valid, and why. */
+                        errors?: Record<string, never>;
                     };
                 };
             };
@@ -1430,11 +1695,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 429;
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
                     };
                 };
             };
@@ -1444,11 +1718,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 500;
-                        /** @enum {unknown} */
-                        code?: "internal_error";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "internal_error";
                     };
                 };
             };
@@ -1458,11 +1741,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 502;
-                        /** @enum {unknown} */
-                        code?: "stripe_error" | "stripe_refused";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "stripe_error" | "stripe_refused";
                     };
                 };
             };
@@ -1477,11 +1769,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 503;
-                        /** @enum {unknown} */
-                        code?: "stripe_disabled" | "stripe_unreachable" | "stripe_busy" | "stripe_key_refused" | "authentication_not_configured" | "authentication_unavailable" | "database_unavailable";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "stripe_disabled" | "stripe_unreachable" | "stripe_busy" | "stripe_key_refused" | "authentication_not_configured" | "authentication_unavailable" | "database_unavailable";
                     };
                 };
             };
@@ -1525,7 +1826,9 @@ export interface operations {
                      *           "prices": {
                      *             "eur": 2700,
                      *             "usd": 2900
-                     *           }
+                     *           },
+                     *           "trial_days": 14,
+                     *           "trial_tokens": 500
                      *         }
                      *       ],
                      *       "next_cursor": null
@@ -1540,11 +1843,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 401;
-                        /** @enum {unknown} */
-                        code?: "not_authenticated";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "not_authenticated";
                     };
                 };
             };
@@ -1554,11 +1866,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 422;
-                        /** @enum {unknown} */
-                        code?: "invalid_input" | "invalid_cursor";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "invalid_input" | "invalid_cursor";
+                        /** @description Which inputs are not valid, and why. */
+                        errors?: Record<string, never>;
                     };
                 };
             };
@@ -1573,11 +1896,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 429;
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
                     };
                 };
             };
@@ -1587,11 +1919,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 500;
-                        /** @enum {unknown} */
-                        code?: "internal_error";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "internal_error";
                     };
                 };
             };
@@ -1606,11 +1947,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 503;
-                        /** @enum {unknown} */
-                        code?: "authentication_not_configured" | "authentication_unavailable" | "database_unavailable";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "authentication_not_configured" | "authentication_unavailable" | "database_unavailable";
                     };
                 };
             };
@@ -1654,7 +2004,9 @@ export interface operations {
                      *           "prices": {
                      *             "eur": 2700,
                      *             "usd": 2900
-                     *           }
+                     *           },
+                     *           "trial_days": 14,
+                     *           "trial_tokens": 500
                      *         }
                      *       ],
                      *       "next_cursor": null
@@ -1669,11 +2021,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 401;
-                        /** @enum {unknown} */
-                        code?: "not_authenticated";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "not_authenticated";
                     };
                 };
             };
@@ -1683,11 +2044,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 422;
-                        /** @enum {unknown} */
-                        code?: "invalid_input" | "invalid_cursor";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "invalid_input" | "invalid_cursor";
+                        /** @description Which inputs are not valid, and why. */
+                        errors?: Record<string, never>;
                     };
                 };
             };
@@ -1702,11 +2074,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 429;
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
                     };
                 };
             };
@@ -1716,11 +2097,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 500;
-                        /** @enum {unknown} */
-                        code?: "internal_error";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "internal_error";
                     };
                 };
             };
@@ -1735,11 +2125,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 503;
-                        /** @enum {unknown} */
-                        code?: "authentication_not_configured" | "authentication_unavailable" | "database_unavailable";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "authentication_not_configured" | "authentication_unavailable" | "database_unavailable";
                     };
                 };
             };
@@ -1802,11 +2201,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 401;
-                        /** @enum {unknown} */
-                        code?: "not_authenticated";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "not_authenticated";
                     };
                 };
             };
@@ -1816,11 +2224,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 422;
-                        /** @enum {unknown} */
-                        code?: "invalid_input" | "invalid_cursor";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "invalid_input" | "invalid_cursor";
+                        /** @description Which inputs are not valid, and why. */
+                        errors?: Record<string, never>;
                     };
                 };
             };
@@ -1835,11 +2254,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 429;
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
                     };
                 };
             };
@@ -1849,11 +2277,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 500;
-                        /** @enum {unknown} */
-                        code?: "internal_error";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "internal_error";
                     };
                 };
             };
@@ -1868,11 +2305,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 503;
-                        /** @enum {unknown} */
-                        code?: "authentication_not_configured" | "authentication_unavailable" | "database_unavailable";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "authentication_not_configured" | "authentication_unavailable" | "database_unavailable";
                     };
                 };
             };
@@ -1929,11 +2375,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 401;
-                        /** @enum {unknown} */
-                        code?: "not_authenticated";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "not_authenticated";
                     };
                 };
             };
@@ -1943,11 +2398,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 422;
-                        /** @enum {unknown} */
-                        code?: "invalid_input" | "invalid_cursor";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "invalid_input" | "invalid_cursor";
+                        /** @description Which inputs are not valid, and why. */
+                        errors?: Record<string, never>;
                     };
                 };
             };
@@ -1962,11 +2428,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 429;
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
                     };
                 };
             };
@@ -1976,11 +2451,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 500;
-                        /** @enum {unknown} */
-                        code?: "internal_error";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "internal_error";
                     };
                 };
             };
@@ -1995,11 +2479,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 503;
-                        /** @enum {unknown} */
-                        code?: "authentication_not_configured" | "authentication_unavailable" | "database_unavailable";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "authentication_not_configured" | "authentication_unavailable" | "database_unavailable";
                     };
                 };
             };
@@ -2035,11 +2528,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 401;
-                        /** @enum {unknown} */
-                        code?: "not_authenticated";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "not_authenticated";
                     };
                 };
             };
@@ -2054,11 +2556,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 429;
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
                     };
                 };
             };
@@ -2068,11 +2579,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 500;
-                        /** @enum {unknown} */
-                        code?: "internal_error";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "internal_error";
                     };
                 };
             };
@@ -2087,11 +2607,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 503;
-                        /** @enum {unknown} */
-                        code?: "authentication_not_configured" | "authentication_unavailable" | "database_unavailable";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "authentication_not_configured" | "authentication_unavailable" | "database_unavailable";
                     };
                 };
             };
@@ -2143,11 +2672,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 401;
-                        /** @enum {unknown} */
-                        code?: "not_authenticated";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "not_authenticated";
                     };
                 };
             };
@@ -2157,11 +2695,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 422;
-                        /** @enum {unknown} */
-                        code?: "invalid_input" | "invalid_cursor";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "invalid_input" | "invalid_cursor";
+                        /** @description Which inputs are not valid, and why. */
+                        errors?: Record<string, never>;
                     };
                 };
             };
@@ -2176,11 +2725,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 429;
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
                     };
                 };
             };
@@ -2190,11 +2748,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 500;
-                        /** @enum {unknown} */
-                        code?: "internal_error";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "internal_error";
                     };
                 };
             };
@@ -2209,11 +2776,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 503;
-                        /** @enum {unknown} */
-                        code?: "authentication_not_configured" | "authentication_unavailable" | "database_unavailable";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "authentication_not_configured" | "authentication_unavailable" | "database_unavailable";
                     };
                 };
             };
@@ -2282,11 +2858,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 401;
-                        /** @enum {unknown} */
-                        code?: "not_authenticated";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "not_authenticated";
                     };
                 };
             };
@@ -2301,11 +2886,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 429;
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
                     };
                 };
             };
@@ -2315,11 +2909,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 500;
-                        /** @enum {unknown} */
-                        code?: "internal_error";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "internal_error";
                     };
                 };
             };
@@ -2334,11 +2937,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 503;
-                        /** @enum {unknown} */
-                        code?: "authentication_not_configured" | "authentication_unavailable" | "database_unavailable";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "authentication_not_configured" | "authentication_unavailable" | "database_unavailable";
                     };
                 };
             };
@@ -2417,11 +3029,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 400;
-                        /** @enum {unknown} */
-                        code?: "idempotency_key_missing" | "idempotency_key_invalid" | "invalid_json";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "idempotency_key_missing" | "idempotency_key_invalid" | "invalid_json";
                     };
                 };
             };
@@ -2431,11 +3052,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 401;
-                        /** @enum {unknown} */
-                        code?: "not_authenticated";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "not_authenticated";
                     };
                 };
             };
@@ -2445,11 +3075,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 402;
-                        /** @enum {unknown} */
-                        code?: "insufficient_tokens";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "insufficient_tokens";
                         balance: number;
                         amount: number;
                         missing: number;
@@ -2475,11 +3114,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 403;
-                        /** @enum {unknown} */
-                        code?: "insufficient_scope";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "insufficient_scope";
                     };
                 };
             };
@@ -2489,11 +3137,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 409;
-                        /** @enum {unknown} */
-                        code?: "idempotency_key_reused";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "idempotency_key_reused";
                     };
                 };
             };
@@ -2503,11 +3160,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 413;
-                        /** @enum {unknown} */
-                        code?: "too_large";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "too_large";
                     };
                 };
             };
@@ -2517,11 +3183,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 415;
-                        /** @enum {unknown} */
-                        code?: "unsupported_media_type";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "unsupported_media_type";
                     };
                 };
             };
@@ -2531,11 +3206,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 422;
-                        /** @enum {unknown} */
-                        code?: "invalid_input";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "invalid_input";
+                        /** @description Which inputs are not valid, and why. */
+                        errors?: Record<string, never>;
                     };
                 };
             };
@@ -2550,11 +3236,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 429;
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
                     };
                 };
             };
@@ -2564,11 +3259,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 500;
-                        /** @enum {unknown} */
-                        code?: "internal_error";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "internal_error";
                     };
                 };
             };
@@ -2583,11 +3287,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 503;
-                        /** @enum {unknown} */
-                        code?: "authentication_not_configured" | "authentication_unavailable" | "database_unavailable";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "authentication_not_configured" | "authentication_unavailable" | "database_unavailable";
                     };
                 };
             };
@@ -2623,11 +3336,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 401;
-                        /** @enum {unknown} */
-                        code?: "not_authenticated";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "not_authenticated";
                     };
                 };
             };
@@ -2642,11 +3364,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 429;
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
                     };
                 };
             };
@@ -2656,11 +3387,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 500;
-                        /** @enum {unknown} */
-                        code?: "internal_error";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "internal_error";
                     };
                 };
             };
@@ -2675,11 +3415,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 503;
-                        /** @enum {unknown} */
-                        code?: "stream_unavailable" | "authentication_not_configured" | "authentication_unavailable" | "database_unavailable";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "stream_unavailable" | "authentication_not_configured" | "authentication_unavailable" | "database_unavailable";
                     };
                 };
             };
@@ -2719,11 +3468,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 401;
-                        /** @enum {unknown} */
-                        code?: "not_authenticated";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "not_authenticated";
                     };
                 };
             };
@@ -2738,11 +3496,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 429;
-                        /** @enum {unknown} */
-                        code?: "too_many_streams" | "rate_limited";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "too_many_streams" | "rate_limited";
                     };
                 };
             };
@@ -2752,11 +3519,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 500;
-                        /** @enum {unknown} */
-                        code?: "internal_error";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "internal_error";
                     };
                 };
             };
@@ -2771,11 +3547,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 503;
-                        /** @enum {unknown} */
-                        code?: "stream_unavailable" | "authentication_not_configured" | "authentication_unavailable" | "database_unavailable";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "stream_unavailable" | "authentication_not_configured" | "authentication_unavailable" | "database_unavailable";
                     };
                 };
             };
@@ -2818,11 +3603,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 429;
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
                     };
                 };
             };
@@ -2832,11 +3626,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 500;
-                        /** @enum {unknown} */
-                        code?: "internal_error";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "internal_error";
                     };
                 };
             };
@@ -2876,11 +3679,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 429;
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
                     };
                 };
             };
@@ -2890,11 +3702,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 500;
-                        /** @enum {unknown} */
-                        code?: "internal_error";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "internal_error";
                     };
                 };
             };
@@ -2956,11 +3777,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 429;
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
                     };
                 };
             };
@@ -2970,11 +3800,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 500;
-                        /** @enum {unknown} */
-                        code?: "internal_error";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "internal_error";
                     };
                 };
             };
@@ -3046,11 +3885,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 429;
-                        /** @enum {unknown} */
-                        code?: "rate_limited";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
                     };
                 };
             };
@@ -3060,11 +3908,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"] & {
-                        /** @constant */
-                        status?: 500;
-                        /** @enum {unknown} */
-                        code?: "internal_error";
+                    "application/problem+json": {
+                        /** @description Always about:blank; tell errors apart by code. */
+                        type: string;
+                        /** @description The status in words. */
+                        title: string;
+                        /** @description The HTTP status. */
+                        status: number;
+                        /** @description What is wrong, for people. */
+                        detail: string;
+                        /**
+                         * @description What is wrong, for programs; never changes.
+                         * @enum {string}
+                         */
+                        code: "internal_error";
                     };
                 };
             };

@@ -153,7 +153,9 @@ function showPlans() {
   const currency = at("currency").value;
   const sold = catalogue.filter((plan) => currency in plan.prices);
   const priced = sold.map((plan) => ({ ...plan, currency, amount: plan.prices[currency] }));
-  place("plans", [priced, had], () => draw.plans(priced, had, buy));
+  const full = catalogue.filter((plan) => plan.plan_type === "full").map((plan) => plan.id);
+  const hasPlan = had.some((id) => full.includes(id));
+  place("plans", [priced, had], () => draw.plans(priced, had, hasPlan, buy, changePlan));
 }
 
 async function openShop() {
@@ -187,13 +189,18 @@ function buy(plan, button) {
   });
 }
 
-function manage(button) {
+/** The portal, where plans are switched; `flow` leads straight to a task in it. */
+function openPortal(button, flow) {
   return act(button, async () => {
-    const portal = await client.post("/billing/stripe/customer-portal/", { return_url: RETURN_TO });
+    const wanted = { return_url: RETURN_TO, ...(flow && { flow }) };
+    const portal = await client.post("/billing/stripe/customer-portal/", wanted);
     location.assign(portal.url);
     await pause(WAIT_MAX_MILLISECONDS);
   });
 }
+
+const manage = (button) => openPortal(button);
+const changePlan = (button) => openPortal(button, "update");
 
 function spend(button) {
   return act(button, async () => {

@@ -14,14 +14,17 @@ export function el(name, attributes = {}, ...children) {
 const numbers = new Intl.NumberFormat("en");
 export const count = (number) => numbers.format(number);
 
-// These have no decimals, but Stripe counts them in hundredths all the same.
-const HUNDREDTHS = new Set(["isk", "ugx"]);
+// How many of Stripe's minor units a unit has, as a power of ten; of every other currency it is 2,
+// whatever people write: https://docs.stripe.com/currencies.
+const NO_DECIMALS = new Set(
+  "bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf".split(" "),
+);
+const THREE_DECIMALS = new Set("bhd jod kwd omr tnd".split(" "));
 
-/** An amount in minor units, with as many decimals as its currency has. */
+/** An amount in minor units, with as many decimals as people write in its currency. */
 export function money(minor, currency) {
-  const format = new Intl.NumberFormat("en", { style: "currency", currency });
-  const digits = format.resolvedOptions().maximumFractionDigits;
-  return format.format(minor / 10 ** (HUNDREDTHS.has(currency) ? 2 : digits));
+  const digits = NO_DECIMALS.has(currency) ? 0 : THREE_DECIMALS.has(currency) ? 3 : 2;
+  return new Intl.NumberFormat("en", { style: "currency", currency }).format(minor / 10 ** digits);
 }
 
 /** A text whose long ids are cut in the middle: they tell one from another, no more. */
@@ -68,12 +71,29 @@ function line(what, under, figures, underFigures) {
 
 const empty = (text) => el("li", { class: "empty" }, text);
 
-/** The plans of one currency, those in `had` marked; a button calls `buy` with its plan. */
-export function plans(items, had, buy) {
+/** What a plan's trial gives, in words; null where there is none. */
+function trial(plan) {
+  if (!plan.trial_days) return null;
+  const tokens = plan.trial_tokens ? ` with ${count(plan.trial_tokens)} tokens` : "";
+  const days = plan.trial_days === 1 ? "The first day is" : `The first ${plan.trial_days} days are`;
+  return el("p", { class: "small soft number" }, `${days} free${tokens}, once`);
+}
+
+/** What the button of a plan says: whoever has a full plan changes it, and buys no second one. */
+function deed(plan, subscribes, hasPlan) {
+  if (plan.plan_type !== "full") return subscribes ? "Subscribe" : "Buy";
+  return hasPlan ? "Change plan" : "Choose";
+}
+
+/**
+ * The plans of one currency, those in `had` marked. A button calls `buy` with its plan, or, where a
+ * full plan is there already, `change`.
+ */
+export function plans(items, had, hasPlan, buy, change) {
   if (!items.length) return [empty("Nothing is sold in this currency. Load a catalogue first.")];
   return items.map((plan) => {
     const subscribes = plan.interval !== null && plan.interval !== undefined;
-    const what = plan.plan_type === "full" ? "Choose" : subscribes ? "Subscribe" : "Buy";
+    const what = deed(plan, subscribes, hasPlan);
     const period =
       plan.interval_count > 1 ? `${plan.interval_count} ${plan.interval}s` : plan.interval;
     const gives = `${count(plan.tokens)} tokens${subscribes ? ` every ${period}` : ""}`;
@@ -94,13 +114,15 @@ export function plans(items, had, buy) {
         subscribes ? el("small", {}, ` per ${period}`) : null,
       ),
       el("p", { class: "gives soft number" }, gives),
+      hasPlan && plan.plan_type === "full" ? null : trial(plan),
       el(
         "button",
         {
           class: `button ${plan.plan_type === "full" ? "main" : ""}`,
           type: "button",
-          "aria-label": `${what} ${plan.name}`,
-          onclick: (event) => buy(plan, event.currentTarget),
+          "aria-label": what === "Change plan" ? `${what}: ${plan.name}` : `${what} ${plan.name}`,
+          onclick: (event) =>
+            what === "Change plan" ? change(event.currentTarget) : buy(plan, event.currentTarget),
         },
         what,
       ),

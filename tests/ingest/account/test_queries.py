@@ -69,6 +69,8 @@ def test_plans_have_the_shape_of_the_contract(reader: FlaskClient) -> None:
         "currency": "usd",
         "amount": 2900,
         "prices": {"eur": 2700, "usd": 2900},
+        "trial_days": 0,
+        "trial_tokens": 0,
     }
     assert get(reader, "/billing/plans/full/") == {"items": [plan], "next_cursor": None}
     [wished] = get(reader, "/billing/plans/full?currency=EUR")["items"]

@@ -100,6 +100,8 @@ class Plan(Record):
     currency: str | None = None
     amount: int | None = None
     prices: Mapping[str, int] = field(default_factory=dict)
+    trial_days: int = 0
+    trial_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
