@@ -74,14 +74,15 @@ def restore_cluster(place: Path, fresh: PostgresEngine, old: Path) -> None:
 def copy_redis(valkey: ValkeyEngine, place: Path) -> None:
     """The append-only files, with rewriting put off meanwhile, as Redis's handbook says."""
     with closing(redis.Redis.from_url(valkey.url)) as client:
-        before = client.config_get("auto-aof-rewrite-percentage")
-        client.config_set("auto-aof-rewrite-percentage", 0)
+        name = "auto-aof-rewrite-percentage"
+        before = str(client.config_get(name)[name])
+        client.config_set(name, 0)
         deadline = time.monotonic() + PATIENCE_SECONDS
         while client.info("persistence")["aof_rewrite_in_progress"]:
             assert time.monotonic() < deadline
             time.sleep(0.1)
         shutil.copytree(valkey.home / "appendonlydir", place)
-        client.config_set("auto-aof-rewrite-percentage", before["auto-aof-rewrite-percentage"])
+        client.config_set(name, before)
 
 
 def restore_redis(place: Path, fresh: ValkeyEngine, old: Path) -> None:

@@ -88,9 +88,14 @@ function nameOf({ plan_id }: Subscription, plans: Plan[]): string {
 }
 
 function endOf(subscription: Subscription): string {
-  if (!subscription.current_period_end) {
+  const { status, trial_end, current_period_end } = subscription;
+  const end = status === "trialing" ? trial_end : current_period_end;
+  if (!end) {
     return "";
   }
-  const day = new Date(subscription.current_period_end).toLocaleDateString();
+  const day = new Date(end).toLocaleDateString();
+  if (status === "trialing" && !subscription.cancel_at_period_end) {
+    return `, free until ${day}`;
+  }
   return subscription.cancel_at_period_end ? `, ends on ${day}` : `, renews on ${day}`;
 }

@@ -1,14 +1,33 @@
-import type { Plan } from "@fiko/billing-client";
-import type { Snapshot } from "@fiko/billing-react";
+import { money, type Plan } from "@fiko/billing-client";
+import { type Snapshot, useSubscription } from "@fiko/billing-react";
 import { useState } from "react";
 
-import { billing, messageOf, money } from "./billing";
+import { billing, messageOf } from "./billing";
 import { Notice } from "./Notice";
 
 /** Everything on sale, and the way to Stripe. */
 export function Plans({ plans }: { plans: Snapshot<Plan[]> }) {
   const [busy, setBusy] = useState(false);
   const [failure, setFailure] = useState("");
+  const subscription = useSubscription();
+  // Whoever has a full plan changes it in the portal: checkout sells no second one.
+  const current = plans.data?.find((plan) => plan.id === subscription.data?.plan_id);
+  const hasPlan = subscription.data?.is_active === true && current?.plan_type === "full";
+
+  async function change(): Promise<void> {
+    setBusy(true);
+    setFailure("");
+    try {
+      const portal = await billing.portal({
+        return_url: `${window.location.origin}/`,
+        flow: "update",
+      });
+      window.location.assign(portal.url);
+    } catch (error) {
+      setFailure(messageOf(error));
+      setBusy(false);
+    }
+  }
 
   async function buy(plan: Plan): Promise<void> {
     setBusy(true);
@@ -47,10 +66,21 @@ export function Plans({ plans }: { plans: Snapshot<Plan[]> }) {
                 {plan.interval && <span className="quiet"> per {periodOf(plan)}</span>}
               </p>
               <p>{plan.tokens.toLocaleString()} tokens</p>
+              {!hasPlan && plan.trial_days > 0 && <p>{trialOf(plan)}</p>}
               <p className="quiet">{plan.description}</p>
-              <button disabled={busy || plan.amount === null} onClick={() => void buy(plan)}>
-                {plan.plan_type === "full" ? "Subscribe" : "Buy"}
-              </button>
+              {hasPlan && plan.plan_type === "full" ? (
+                <button
+                  disabled={busy}
+                  aria-label={`Change plan: ${plan.name}`}
+                  onClick={() => void change()}
+                >
+                  Change plan
+                </button>
+              ) : (
+                <button disabled={busy || plan.amount === null} onClick={() => void buy(plan)}>
+                  {plan.interval ? "Subscribe" : "Buy"}
+                </button>
+              )}
             </li>
           ))}
         </ul>
@@ -63,6 +93,12 @@ function priceOf(plan: Plan): string {
   return plan.amount === null || plan.currency === null
     ? "not on sale"
     : money(plan.amount, plan.currency);
+}
+
+/** What is free at first. */
+function trialOf(plan: Plan): string {
+  const tokens = plan.trial_tokens ? `, with ${plan.trial_tokens.toLocaleString()} tokens` : "";
+  return `${plan.trial_days} days free${tokens}`;
 }
 
 /** How long a paid period is: `month`, `3 months`. */

@@ -32,6 +32,7 @@ const LOADING = { data: undefined, error: undefined, isLoading: true };
 /** Where the API's own words, which speak to developers, are not ours. */
 const SAYINGS: Record<string, string> = {
   already_subscribed: "You have a subscription already; change it under “Manage subscription”.",
+  other_stripe_account: "You bought at another Stripe account, which has to be asked to change it.",
   not_authenticated: "The token is missing or no longer valid: see the README on VITE_BILLING_TOKEN.",
 };
 
@@ -41,11 +42,4 @@ export function messageOf(error: unknown): string {
     return SAYINGS[error.code] ?? error.message;
   }
   return "The billing service cannot be reached. Is it running, and does CORS_ORIGINS name this page?";
-}
-
-/** An amount of minor units as people of the browser's language write it. */
-export function money(amount: number, currency: string): string {
-  const format = new Intl.NumberFormat(undefined, { style: "currency", currency });
-  const digits = format.resolvedOptions().maximumFractionDigits ?? 2;
-  return format.format(amount / 10 ** digits);
 }

@@ -13,6 +13,7 @@ import type { components, paths } from "./schema.js";
 import { type BillingStream, keepStream, type StreamOptions } from "./stream.js";
 
 export * from "./messages.js";
+export { minorDigits, money } from "./money.js";
 export { BillingProblem } from "./problems.js";
 export type { components, operations, paths } from "./schema.js";
 export type { BillingStream, StreamOptions, StreamStatus } from "./stream.js";
