@@ -13,13 +13,14 @@ from domain.decode import (
     credit_notes,
     customers,
     invoices,
+    paths,
     payments,
     sessions,
     subscriptions,
+    version_check,
 )
 from domain.decode.facts import Fact
 from domain.decode.source import Source
-from domain.decode.version_check import doubt
 from domain.errors import DecodeError
 from domain.events import Event
 from domain.json_values import mapping_of, reference_of, text_of, time_of
@@ -143,7 +144,7 @@ def decode(event: Event) -> Decoded:
         return _by_hand(source)
     decoder = DECODERS.get(event.type)
     facts = tuple(decoder(source)) if decoder else ()
-    if decoder and (odd := doubt(event)):
+    if decoder and (odd := version_check.doubt(event)):
         source.note(odd)
     claim = source.user_claim
     return Decoded(
@@ -182,4 +183,14 @@ def _object_id(source: Source) -> str | None:
     return text_of(source.object.get("id"))
 
 
-__all__ = ["DECODERS", "OWN_DECODERS", "Decoded", "Fact", "decode", "facts", "parse"]
+__all__ = [
+    "DECODERS",
+    "OWN_DECODERS",
+    "Decoded",
+    "Fact",
+    "decode",
+    "facts",
+    "parse",
+    "paths",
+    "version_check",
+]

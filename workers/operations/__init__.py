@@ -2,6 +2,7 @@
 
 __all__ = [
     "account_checks",
+    "api_version",
     "audit",
     "by_hand",
     "catalogue_sync",
