@@ -19,7 +19,7 @@ from bench.scale import NORMAL, QUICK, Scale, scaled
 from bench.stand import Stand
 from dev.up.errors import EngineError
 
-PARTS = ("accept", "streams", "apply", "whole", "size", "growth")
+PARTS = ("accept", "streams", "apply", "outbox", "whole", "size", "growth")
 AGAINST = "against"
 
 

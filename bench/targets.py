@@ -59,6 +59,8 @@ TARGETS: Mapping[str, Target] = {
     "whole.against_then.at_500.p50": at_most(1.0, 1.0),
     "whole.against_sync_engine": at_least(2.3, 3.0),
     "whole.against_celery": at_least(14, 18),
+    "outbox.unheard.price": at_most(10, 5),
+    "outbox.heard.price": at_most(20, 10),
     "growth.dearest": at_most(1.15, 1.15),
 }
 
