@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Iterable
 
 import click
 
@@ -32,6 +33,12 @@ class Progress:
             minutes, seconds = divmod(int(time.monotonic() - self._began), 60)
             line = f"{self._part} {minutes}:{seconds:02}  {text}"[:WIDTH]
             click.echo(f"\r\x1b[2K{line}", err=True, nl=False)
+
+    def tell(self, lines: Iterable[str]) -> None:
+        """What has been found so far: a run that is broken off has not been for nothing."""
+        self.clear()
+        for line in lines:
+            click.echo(f"  {line}", err=True)
 
     def end(self) -> None:
         """The part is done."""

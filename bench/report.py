@@ -39,6 +39,14 @@ def table(parts: Sequence[Findings]) -> str:
     return "\n".join([*lines, *_summary(parts), "", *notes])
 
 
+def short_line(figure: Figure) -> str:
+    """A figure by itself, before the table can be made."""
+    target = TARGETS.get(figure.key)
+    spread = f" ({_spread(figure.values)})" if len(figure.values) > 1 else ""
+    judged = f"  {verdict(target, figure.median)}" if target else ""
+    return f"{figure.title}: {number(figure.median)} {figure.unit}{spread}{judged}"
+
+
 def document(parts: Sequence[Findings], *, is_quick: bool) -> str:
     """The same as one JSON object."""
     shown = {

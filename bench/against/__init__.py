@@ -7,6 +7,7 @@ that were taken right after each other. The part `whole` has the other checkout 
 contestants too.
 """
 
+from bench import report
 from bench.against.applying import measure_apply
 from bench.against.backlog import measure_backlog
 from bench.against.memory import measure_memory
@@ -23,10 +24,11 @@ def measure(stand: Stand, scale: Scale) -> Findings:
     """Receiver alone, worker alone, a long backlog, memory."""
     found = Findings("against")
     pair = sides(stand, scale)
-    measure_accept(found, stand, scale, pair)
-    measure_apply(found, stand, scale, pair)
-    measure_memory(found, stand, scale, pair)
-    measure_backlog(found, stand, scale, pair)
+    # It takes long: each is told as soon as it is known.
+    for measure_one in (measure_accept, measure_apply, measure_memory, measure_backlog):
+        known = len(found.figures)
+        measure_one(found, stand, scale, pair)
+        stand.progress.tell(map(report.short_line, found.figures[known:]))
     left_out = ", ".join(sorted(pair.ignored))
     if left_out:
         found.note(f"against: left out, as one of the two has no use for it: {left_out}")

@@ -2,6 +2,8 @@
 
 import pytest
 
+from bench import report
+from bench.figures import Figure
 from bench.progress import WIDTH, Progress
 
 
@@ -29,3 +31,11 @@ def test_on_a_terminal_a_step_takes_the_place_of_the_one_before(
     assert lines[1].startswith("whole 0:00  engines start")
     assert len(lines[2]) == WIDTH
     assert lines[-1] == "measured whole in 0 s\n"
+
+
+def test_a_figure_is_told_as_soon_as_it_is_known(capsys: pytest.CaptureFixture[str]) -> None:
+    """A run that is broken off has not been for nothing."""
+    progress = Progress(is_live=False)
+    figure = Figure("against.accept.rate", "accepted", "x", (2.5, 2.6, 2.7))
+    progress.tell([report.short_line(figure)])
+    assert capsys.readouterr().err == "  accepted: 2.60 x (2.50\N{EN DASH}2.70)  aim reached\n"
