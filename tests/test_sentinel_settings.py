@@ -68,3 +68,9 @@ def test_celery_and_its_scheduler_ask_the_same_sentinels() -> None:
     redbeat = app.conf.redbeat_redis_options
     assert (redbeat["sentinels"], redbeat["service_name"]) == (list(SENTINELS.hosts), "main")
     assert (redbeat["username"], redbeat["password"], redbeat["db"]) == ("me", "p@ss", 4)
+
+
+def test_tls_to_sentinels_is_refused_by_name() -> None:
+    """Rather than spoken half of the way."""
+    with pytest.raises(SettingsError, match=r"must be a URL that begins with redis://"):
+        settings.load(environ={"REDIS_URL": "rediss+sentinel://:pw@h1,h2/main/0"})
