@@ -3,4 +3,4 @@
 Nothing is imported here: `seclusion` has to be there before anything that reads a setting.
 """
 
-__all__ = ["checks", "seclusion"]
+__all__ = ["checks", "dictionary", "seclusion"]

@@ -39,16 +39,28 @@ FAULTS_LONG = (
 )
 
 
+# Its further arguments are those of `dev.machines`, such as `--seed 3`.
+MACHINES = ("machines", ("-m", "dev.machines"))
+BROKEN_BUILDS = ("broken builds", ("-m", "pytest", "-m", "faults_long", "tests/machines"))
+
+
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.option("--faults-long", is_flag=True, help="Only the long fault runs; writes the page.")
+@click.option("--machines", is_flag=True, help="Only the loss of machines; writes its page.")
 @click.option("--explore", is_flag=True, help="Only properties, with many examples never tried.")
 @click.argument("pytest_arguments", nargs=-1, type=click.UNPROCESSED)
-def test(pytest_arguments: tuple[str, ...], *, faults_long: bool, explore: bool) -> None:
+def test(
+    pytest_arguments: tuple[str, ...], *, faults_long: bool, machines: bool, explore: bool
+) -> None:
     """Run every check and every test; with arguments, pytest with those and nothing else."""
     # Engines, checks and clients are not to be set up by this machine; tests see even less of it.
     seclusion.forget_settings()
     if faults_long:
         done = [steps.run(name, words) for name, words in FAULTS_LONG]
+        sys.exit(1 if any(step.status for step in done) else 0)
+    if machines:
+        name, words = MACHINES
+        done = [steps.run(name, (*words, *pytest_arguments)), steps.run(*BROKEN_BUILDS)]
         sys.exit(1 if any(step.status for step in done) else 0)
     if explore:
         os.environ["TEST_EXAMPLES_FACTOR"] = str(EXPLORE_FACTOR)

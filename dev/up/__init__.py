@@ -3,4 +3,14 @@
 Nothing is imported here: who wants an engine must not load the product, which reads its settings.
 """
 
-__all__ = ["engine", "engines", "errors", "ports", "processes", "up"]
+__all__ = [
+    "engine",
+    "engines",
+    "errors",
+    "ports",
+    "postgres",
+    "processes",
+    "suppliers",
+    "up",
+    "valkey",
+]
