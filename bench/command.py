@@ -21,10 +21,14 @@ from dev.up.errors import EngineError
 
 PARTS = ("accept", "streams", "apply", "outbox", "whole", "size", "growth")
 AGAINST = "against"
+# What is only measured where it is asked for by name.
+BY_NAME = ("copies", "scale")
+# A part whose module has another name than it.
+MODULES = {"scale": "scaling"}
 
 
 @click.command()
-@click.argument("parts", nargs=-1, type=click.Choice((*PARTS, AGAINST)))
+@click.argument("parts", nargs=-1, type=click.Choice((*PARTS, *BY_NAME, AGAINST)))
 @click.option(
     "--json",
     "json_path",
@@ -82,7 +86,9 @@ def bench(
 
 
 def _measured(part: str, stand: Stand, scale: Scale) -> Findings:
-    measure: Callable[[Stand, Scale], Findings] = importlib.import_module(f"bench.{part}").measure
+    measure: Callable[[Stand, Scale], Findings] = importlib.import_module(
+        f"bench.{MODULES.get(part, part)}"
+    ).measure
     stand.progress.begin(part)
     try:
         # Every part has engines of its own: none pays for what another left behind.

@@ -61,6 +61,9 @@ TARGETS: Mapping[str, Target] = {
     "whole.against_celery": at_least(14, 18),
     "outbox.unheard.price": at_most(10, 5),
     "outbox.heard.price": at_most(20, 10),
+    # A copy of each event on a second disk, beside none, in turn.
+    "copies.one.against_none": at_least(0.7, 0.85),
+    "copies.one.at_500.p99": at_most(10, 8),
     "growth.dearest": at_most(1.15, 1.15),
 }
 
