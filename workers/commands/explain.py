@@ -8,6 +8,7 @@ import click
 import settings
 from db.engine import make_engine
 from db.operations.explain import Kept, kept_about
+from domain.decode import DECODERS
 from workers.operations.explain import Explanation, Movement, Step, explained
 
 # A long story is read in one piece; it may take longer than a request may.
@@ -16,8 +17,9 @@ STATEMENT_TIMEOUT_MS = 60_000
 
 @click.command()
 @click.option("--user", "user_id", metavar="U", required=True, help="Whose story.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def explain(user_id: str, *, as_json: bool) -> None:
+@click.option("--verbose", is_flag=True, help="Also events of types that are not handled.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, with every event.")
+def explain(user_id: str, *, verbose: bool, as_json: bool) -> None:
     """Tell everything that happened to a user in time order, and why the balance is what it is.
 
     Events are placed by Stripe's clock, each with what it changed; what no event caused stands
@@ -30,7 +32,7 @@ def explain(user_id: str, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(_plain(user_id, explanation)))
     else:
-        _show(user_id, explanation)
+        _show(user_id, explanation, verbose=verbose)
     if not explanation.agrees:
         raise SystemExit(1)
 
@@ -51,10 +53,15 @@ def _kept(user_id: str) -> Kept:
         engine.dispose()
 
 
-def _show(user_id: str, explanation: Explanation) -> None:
+def _show(user_id: str, explanation: Explanation, *, verbose: bool) -> None:
     click.secho(f"user {user_id}", bold=True)
-    for step in explanation.steps:
+    shown = [step for step in explanation.steps if verbose or not _is_unhandled(step)]
+    for step in shown:
         _show_step(step)
+    if left_out := len(explanation.steps) - len(shown):
+        many = f"{left_out:,} events of types that are", "them"
+        what, them = ("1 event of a type that is", "it") if left_out == 1 else many
+        click.secho(f"{what} not handled left out; --verbose shows {them}", dim=True)
     if explanation.loose_ends:
         click.secho("loose ends", bold=True)
     for sentence in explanation.loose_ends:
@@ -71,6 +78,12 @@ def _show(user_id: str, explanation: Explanation) -> None:
             f"  {entries}, but the balance is {explanation.balance:,}: `audit` shows what is wrong."
         )
         click.secho(wrong, fg="red")
+
+
+def _is_unhandled(step: Step) -> bool:
+    """Whether it tells of an event that changed nothing, because of its type."""
+    event = step.event
+    return event is not None and event.status == "ignored" and event.type not in DECODERS
 
 
 def _show_step(step: Step) -> None:

@@ -244,6 +244,10 @@ def test_what_failed_and_what_is_not_handled_is_told(context: WorkerContext, run
         ("failed", "cannot be read"),
     ]
     assert steps[3]["changes"][0].startswith("is failed and will be tried again: DecodeError: ")
+    told = run("--user", "user_1").stdout
+    assert "src_1" not in told
+    assert "1 event of a type that is not handled left out; --verbose shows it" in told
+    assert "about src_1; not handled" in run("--user", "user_1", "--verbose").stdout
 
 
 def test_a_balance_that_its_entries_do_not_explain_is_told(
