@@ -12,7 +12,7 @@ from ingest.account import access, debit, queries
 from ingest.checkout import portal, status, stripe_errors, views
 from ingest.http import access_log, openapi, problems, rate_limit
 from ingest.http.inputs import BODY_BYTES_MAX
-from ingest.ops import health, metrics, swagger_ui
+from ingest.ops import api_reader, health, metrics
 from ingest.stream import views as stream_views
 from ingest.webhook import receiver
 from settings import Settings
@@ -55,7 +55,7 @@ def _register_blueprints(app: Flask) -> None:
     for group in ROUTES:
         app.register_blueprint(group.blueprint)
     openapi.serve(app, ROUTES)
-    app.register_blueprint(swagger_ui.blueprint())
+    app.register_blueprint(api_reader.blueprint())
 
 
 def _allow_origins(app: Flask, origins: tuple[str, ...]) -> None:

@@ -1,3 +1,3 @@
 """What operators and monitors ask: health, metrics, the API's page."""
 
-__all__ = ["health", "metrics", "swagger_ui"]
+__all__ = ["api_reader", "health", "metrics"]

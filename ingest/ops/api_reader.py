@@ -26,7 +26,8 @@ _POLICY = (
 def blueprint() -> Blueprint:
     """The page and its files."""
     pages = Blueprint("docs", __name__, url_prefix=PATH)
-    pages.add_url_rule("/", "page", lambda: send_from_directory(_FOLDER, "page.html"))
+    page = (_FOLDER / "page.html").read_bytes()
+    pages.add_url_rule("/", "page", lambda: Response(page, mimetype="text/html"))
     pages.add_url_rule("/<name>", "file", _file)
     pages.after_request(_add_headers)
     return pages

@@ -244,6 +244,8 @@ const pauseForChange = (milliseconds) =>
  */
 async function waitFor(sessionId) {
   tell("waiting", "waiting", "Welcome back. Checking your payment…");
+  // Where the eye is, the keyboard and a screen reader shall be too.
+  at("purchase").focus({ preventScroll: true });
   let wait = WAIT_FIRST_MILLISECONDS;
   for (;;) {
     const path = `/billing/stripe/checkout-session/${encodeURIComponent(sessionId)}/`;

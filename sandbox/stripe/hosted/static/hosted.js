@@ -42,6 +42,14 @@ for (const item of number ? document.querySelectorAll("[data-card]") : []) {
   item.replaceChildren(button);
 }
 
+// What is to be done first has the focus: what was wrong, else the first field that is empty.
+const wrong = document.querySelector('[aria-invalid="true"]');
+const first = [...document.querySelectorAll("main form[novalidate] input[type=text]")].find(
+  (field) => !field.value && field.offsetParent,
+);
+if (wrong) wrong.focus();
+else first?.focus({ preventScroll: true });
+
 // A second press of a button sends nothing twice.
 for (const form of document.querySelectorAll("form")) {
   form.addEventListener("submit", (event) => {
@@ -66,10 +74,15 @@ async function refresh() {
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const part of live) {
     const other = fresh.getElementById(part.id);
-    const used = part.contains(document.activeElement);
-    if (!other || used) continue;
+    const held = part.contains(document.activeElement) ? document.activeElement : null;
+    if (!other || (held && !held.matches(".scroll"))) continue;
     part.hidden = other.hidden;
-    if (other.innerHTML !== part.innerHTML) part.innerHTML = other.innerHTML;
+    if (other.innerHTML === part.innerHTML) continue;
+    const left = part.querySelector(".scroll")?.scrollLeft ?? 0;
+    part.innerHTML = other.innerHTML;
+    const table = part.querySelector(".scroll");
+    if (table) table.scrollLeft = left;
+    if (held) table?.focus({ preventScroll: true });
   }
 }
 if (live.length) {
