@@ -1,0 +1,115 @@
+"""Our pages keep nobody out: axe finds nothing, in both schemes, on a phone and on a desk.
+
+Pictures of each page are kept in `build/screenshots`.
+"""
+
+from collections.abc import Iterator
+from typing import Literal
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.axe import impacts, violations
+from tests.browser.shop import BROKE, GOOD, PATIENCE_MS, Product, Shop
+from tests.browser.test_react_example import Build, example, packages
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+
+Scheme = Literal["light", "dark"]
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
+WIDTHS = (390, 1280)
+# Fixtures of the example's own tests.
+__all__ = ["example", "packages"]
+
+
+class Look:
+    """Keeps a picture of each page at hand, and what axe says of it."""
+
+    def __init__(self, shop: Shop, name: str) -> None:
+        self.shop = shop
+        self.name = name
+        self.found: dict[str, list[str]] = {}
+
+    def at(self, place: str) -> None:
+        """Look at the page at hand, which is called so."""
+        self.shop.picture(f"axe-{place}-{self.name}")
+        if wrong := violations(self.shop.page):
+            self.found[place] = wrong
+
+
+@pytest.fixture(params=[(scheme, width) for scheme in SCHEMES for width in WIDTHS], ids=str)
+def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A page in one of the schemes and widths."""
+    scheme, width = request.param
+    context = browser.new_context(
+        viewport={"width": width, "height": 900}, color_scheme=scheme, locale="en-GB"
+    )
+    context.set_default_timeout(PATIENCE_MS)
+    opened = context.new_page()
+    opened.emulate_media(reduced_motion="reduce", color_scheme=scheme)
+    yield opened
+    context.close()
+
+
+@pytest.fixture
+def look(product: Product, page: Page, request: pytest.FixtureRequest) -> Iterator[Look]:
+    """Looks at pages, and complains of all of them together."""
+    scheme, width = request.node.callspec.params["page"]
+    looked = Look(Shop(product, page), f"{scheme}-{width}")
+    yield looked
+    assert looked.found == {}
+
+
+def test_the_shop_and_the_way_to_it(look: Look) -> None:
+    """The demo, checkout with its refusals, the page one comes back to, portal and dashboard."""
+    shop, page = look.shop, look.shop.page
+    shop.enter(f"axe {look.name}")
+    look.at("demo-new")
+    shop.choose("Choose Pro monthly")
+    expect(page.get_by_label("Card number")).to_be_focused()
+    look.at("checkout")
+    page.get_by_role("button", name="Subscribe").click()
+    expect(page.get_by_label("Card number")).to_be_focused()
+    look.at("checkout-wrong")
+    shop.pay(BROKE, "Subscribe")
+    expect(page.get_by_role("alert")).to_be_visible()
+    look.at("checkout-declined")
+    shop.pay(GOOD, "Subscribe")
+    shop.expect_complete("10,000 tokens are yours")
+    expect(shop.purchase).to_be_focused()
+    look.at("demo-bought")
+    expect(page.get_by_role("button", name="Change plan: Starter monthly")).to_be_visible()
+    page.get_by_role("button", name="Change plan: Starter monthly").click()
+    page.wait_for_url("**/p/session/**")
+    look.at("portal-switch")
+    page.goto(f"{shop.product.base_url}/demo/")
+    page.get_by_role("button", name="Manage billing").click()
+    page.wait_for_url("**/p/session/**")
+    look.at("portal")
+    shop.visit("/")
+    look.at("dashboard")
+
+
+def test_the_react_example(look: Look, example: Build) -> None:
+    """The shop of the example and the page one comes back to."""
+    page = look.shop.page
+    page.goto(example(f"axe react {look.name}"))
+    expect(page.get_by_text("0 tokens", exact=True)).to_be_visible()
+    look.at("react-shop")
+    page.get_by_role("listitem").filter(has_text="Small package").get_by_role("button").click()
+    page.wait_for_url("**/c/pay/**")
+    look.shop.pay(GOOD, "Pay $5.00")
+    expect(page.get_by_text("1,000 tokens were added to your balance")).to_be_visible()
+    look.at("react-success")
+
+
+def test_the_page_of_the_api_has_no_critical_fault(product: Product, page: Page) -> None:
+    """Redoc is not of our making; what it cannot do without is."""
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{product.base_url}/docs/")
+    page.wait_for_selector("[data-state=shown]")
+    expect(page.get_by_role("heading", name="Begin a purchase").first).to_be_visible()
+    assert "critical" not in impacts(page)
+    own = (product.base_url, "data:", "blob:")
+    assert [url for url in asked if not url.startswith(own)] == []
