@@ -189,4 +189,6 @@ def test_an_upgrade_keeps_what_was_bought_and_where(
         shop.page.get_by_role("button", name="Change plan: Starter monthly").click()
         shop.page.wait_for_url("**/p/session/**")
         expect(shop.page.get_by_text("Pro monthly").first).to_be_visible()
+        # What this release keeps and that one did not: since when a subscription is as it is.
+        manage(code, data, "rebuild", "--yes")
         manage(code, data, "audit")
