@@ -16,6 +16,7 @@ from sandbox.stripe.answering import Gate
 from sandbox.stripe.destinations import versions_of
 from sandbox.stripe.drawings import DRAWINGS
 from sandbox.stripe.events_v2 import failure_event
+from sandbox.stripe.permissions import Keys
 from sandbox.stripe.renditions import Renditions
 from sandbox.stripe.routing import Routing
 from sandbox.stripe.state.account import founded
@@ -62,6 +63,7 @@ class Keeper(Routing):
         self.generation_fails = False
         self.set_aside = store.set_aside
         self.gate = Gate()
+        self.keys = Keys()
         self._state = store.state() or founded()
         self._store.save(self._state, ())
 
@@ -104,6 +106,19 @@ class Keeper(Routing):
         """Look at the account as it stands; change nothing."""
         with self._lock:
             yield self._state.shop
+
+    @property
+    def account_id(self) -> str:
+        """The account's own id."""
+        return self._state.shop.account_id
+
+    def hide(self, version: str, kind: str, *fields: str) -> None:
+        """Leave fields out of the objects of a kind in a version, as when Stripe moves them.
+
+        It holds for endpoints whose version is not that of the switches.
+        """
+        with self._lock:
+            self._renditions.hidden[version, kind] = fields
 
     def answer(self, key: str) -> Answer | None:
         """What was answered under an idempotency key."""

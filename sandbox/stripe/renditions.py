@@ -27,6 +27,8 @@ class Renditions:
         # What a version's endpoint was last told of each object.
         self._last: dict[tuple[str, str], Json] = {}
         self.versions: Collection[str] = ()
+        # Fields that a version does not tell, by the version and the kind of object.
+        self.hidden: dict[tuple[str, str], Collection[str]] = {}
 
     def draw(self, event: Event, record: object, customer: Customer | None) -> None:
         """Draw an event that has just happened in every version but its own."""
@@ -58,6 +60,8 @@ class Renditions:
             after = draw(record)
         finally:
             customer.version = own
+        hidden = self.hidden.get((version, str(after.get("object"))), ())
+        after = {name: value for name, value in after.items() if name not in hidden}
         told: Json = {"object": after}
         if "previous_attributes" in data:
             told["previous_attributes"] = self._previous(

@@ -114,7 +114,8 @@ class Dispatch:
         headers = {"Request-Id": request_id, "Stripe-Version": version}
         try:
             self._world.gate.enter()
-            _check_key(asked.headers.get("authorization", ""))
+            key = _checked_key(asked.headers.get("authorization", ""))
+            self._world.keys.check(key, asked.method, asked.path, self._world.account_id)
             _check_version(version)
             answered = work(request_id)
         except Refusal as refusal:
@@ -215,14 +216,16 @@ def _parameters(endpoint: Endpoint, asked: Asked) -> tuple[dict[str, Any], list[
     return accepts("", decoded), expand
 
 
-def _check_key(header: str) -> None:
+def _checked_key(header: str) -> str:
     if not header:
         raise unauthorised(
             "You did not provide an API key. You need to provide your API key in the "
             "Authorization header, using Bearer auth (e.g. 'Authorization: Bearer sk_test_…')."
         )
-    if not _KEY.fullmatch(_as_bearer(header)):
+    match = _KEY.fullmatch(_as_bearer(header))
+    if match is None:
         raise unauthorised("Invalid API Key provided: the offline Stripe takes sk_test_… keys.")
+    return match[1]
 
 
 def _as_bearer(header: str) -> str:

@@ -41,18 +41,19 @@ def _nothing_of_customer(call: Call) -> Found:
     return _nothing(call)
 
 
-def _none_of(collection: str) -> Endpoint:
+def _none_of(method: str, collection: str) -> Endpoint:
     name = collection.rpartition("/")[2].removesuffix("s")
 
     def refuse(call: Call) -> Found:
         raise no_such(name, call.id, "id")
 
-    return Endpoint("GET", f"/v1/{collection}/<id>", NOTHING, refuse, HEADERS)
+    return Endpoint(method, f"/v1/{collection}/<id>", NOTHING, refuse, HEADERS)
 
 
 ENDPOINTS = (
     *(Endpoint("GET", f"/v1/{name}", ANYTHING, _nothing, HEADERS) for name in COLLECTIONS),
-    *(_none_of(name) for name in COLLECTIONS),
+    *(_none_of("GET", name) for name in COLLECTIONS),
+    *(_none_of("POST", name) for name in COLLECTIONS),
     *(
         Endpoint("GET", f"/v1/customers/<id>/{name}", ANYTHING, _nothing_of_customer, HEADERS)
         for name in OF_CUSTOMER

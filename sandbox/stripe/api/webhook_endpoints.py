@@ -1,9 +1,23 @@
 """The account's classic webhook endpoints: those of its destinations that are told snapshots."""
 
+from dataclasses import replace
+
+from sandbox.simulate.versions import EVERY
 from sandbox.stripe.api.calls import Call, Endpoint, Found, Json
-from sandbox.stripe.api.parameters import NOTHING, PAGE, Group
-from sandbox.stripe.destinations import DEFAULT_ID, Destination
-from sandbox.stripe.errors import no_such
+from sandbox.stripe.api.parameters import (
+    NOTHING,
+    PAGE,
+    Group,
+    Many,
+    flag,
+    merged,
+    metadata,
+    one_of,
+    text,
+    web_url,
+)
+from sandbox.stripe.destinations import DEFAULT_ID, DESTINATIONS_MAX, Destination, new_secret
+from sandbox.stripe.errors import invalid, missing_parameter, no_such
 
 _DEFAULT = "The endpoint that the offline Stripe was started with"
 
@@ -36,13 +50,95 @@ def _endpoints(call: Call) -> Found:
 
 
 def _the_endpoint(call: Call) -> Found:
+    return webhook_endpoint_object(_the(call), call.shop.version.name)
+
+
+def _the(call: Call) -> Destination:
     destination = call.routing.destination(call.id)
     if destination is None or destination.style != "snapshot":
         raise no_such("webhook_endpoint", call.id, "id")
-    return webhook_endpoint_object(destination, call.shop.version.name)
+    return destination
 
 
+def _types(call: Call) -> tuple[str, ...]:
+    types = call.params["enabled_events"]
+    if not types:
+        raise missing_parameter("enabled_events")
+    for kind in types:
+        if kind.startswith(("v1.", "v2.")):
+            raise invalid(f"Invalid enabled_events: {kind} is a thin event.", "enabled_events")
+    return tuple(types)
+
+
+def _create(call: Call) -> Found:
+    params, shop = call.params, call.shop
+    if len(call.routing.destinations) >= DESTINATIONS_MAX:
+        raise invalid(f"You have reached the maximum of {DESTINATIONS_MAX} webhook endpoints.")
+    destination = Destination(
+        id=shop.new_id("we"),
+        url=params["url"],
+        secrets=(new_secret(),),
+        # Without one it is told in the account's own.
+        version=params.get("api_version"),
+        types=_types(call),
+        description=params.get("description"),
+        metadata=params.get("metadata") or {},
+        created=shop.now,
+        updated=shop.now,
+    )
+    call.routing.put_destination(destination)
+    # Only here is the secret told.
+    drawn = webhook_endpoint_object(destination, shop.version.name)
+    return {**drawn, "secret": destination.secrets[-1].value}
+
+
+def _update(call: Call) -> Found:
+    before, params = _the(call), call.params
+    changed = replace(
+        before,
+        url=params.get("url") or before.url,
+        types=_types(call) if "enabled_events" in params else before.types,
+        enabled=not params["disabled"] if "disabled" in params else before.enabled,
+        description=params.get("description", before.description),
+        metadata=merged(before.metadata, params.get("metadata") or {}),
+        updated=call.shop.now,
+    )
+    call.routing.put_destination(changed)
+    return webhook_endpoint_object(changed, call.shop.version.name)
+
+
+def _delete(call: Call) -> Found:
+    destination = _the(call)
+    call.routing.remove_destination(destination.id)
+    return {"id": destination.id, "object": "webhook_endpoint", "deleted": True}
+
+
+_CREATE = Group(
+    {
+        "api_version": one_of(*(version.name for version in EVERY)),
+        # Nobody is connected to this account.
+        "connect": flag,
+        "description": text,
+        "enabled_events": Many(text, most=500),
+        "metadata": metadata,
+        "url": web_url,
+    },
+    required=("enabled_events", "url"),
+)
+_UPDATE = Group(
+    {
+        "description": text,
+        "disabled": flag,
+        "enabled_events": Many(text, most=500),
+        "metadata": metadata,
+        "url": web_url,
+    }
+)
+_W = "/v1/webhook_endpoints"
 ENDPOINTS = (
-    Endpoint("GET", "/v1/webhook_endpoints", Group(PAGE), _endpoints),
-    Endpoint("GET", "/v1/webhook_endpoints/<id>", NOTHING, _the_endpoint),
+    Endpoint("GET", _W, Group(PAGE), _endpoints),
+    Endpoint("POST", _W, _CREATE, _create),
+    Endpoint("GET", f"{_W}/<id>", NOTHING, _the_endpoint),
+    Endpoint("POST", f"{_W}/<id>", _UPDATE, _update),
+    Endpoint("DELETE", f"{_W}/<id>", NOTHING, _delete),
 )
