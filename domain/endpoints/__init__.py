@@ -1,0 +1,3 @@
+"""Webhook endpoints at Stripe: what ours must be, how they drift, what a version would change."""
+
+__all__ = ["comparison", "endpoint", "moves", "shadow"]
