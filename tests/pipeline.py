@@ -78,7 +78,8 @@ def empty(engine: Engine) -> None:
                 "TRUNCATE webhook_events, customers, subscriptions, payments, refunds, disputes,"
                 " credit_notes, token_accounts, ledger_entries, event_attempts, paused_types,"
                 " access_states, reconcile_progress, questions, stripe_turn, outbox, outbox_users,"
-                " destinations, destination_users, destination_resends, redis_seen"
+                " destinations, destination_users, destination_resends, redis_seen,"
+                " own_endpoint, endpoint_changes, shadow_events, shadow_differences"
             )
         )
         connection.execute(text("ALTER TABLE ledger_entries ENABLE TRIGGER USER"))

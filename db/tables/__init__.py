@@ -18,6 +18,12 @@ from db.tables.checkout import (
     purchases,
 )
 from db.tables.columns import metadata
+from db.tables.endpoints import (
+    endpoint_changes,
+    own_endpoint,
+    shadow_differences,
+    shadow_events,
+)
 from db.tables.ledger import (
     credit_notes,
     customers,
@@ -60,12 +66,14 @@ __all__ = [
     "destination_users",
     "destinations",
     "disputes",
+    "endpoint_changes",
     "event_attempts",
     "ledger_entries",
     "metadata",
     "outbox",
     "outbox_users",
     "own_account",
+    "own_endpoint",
     "paused_types",
     "payments",
     "plan_prices",
@@ -76,6 +84,8 @@ __all__ = [
     "reconcile_progress",
     "redis_seen",
     "refunds",
+    "shadow_differences",
+    "shadow_events",
     "stripe_prices",
     "stripe_turn",
     "subscriptions",

@@ -18,6 +18,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "data-model.md"
 WRITE = "python -m dev.checks.data_model --write"
 # column, or table and column → the table whose row it names
 POINTS: Mapping[str, str] = {
+    "change_id": "endpoint_changes",
     "claimed_event_id": "webhook_events",
     "claimed_plan_event_id": "webhook_events",
     "claimed_plan_id": "plans",
@@ -39,7 +40,10 @@ POINTS: Mapping[str, str] = {
 }
 # These name no row: users are kept elsewhere, the rest is Stripe's, Redis', or of any table.
 NAMES_NO_ROW = frozenset(
-    ("account_id", "claim_id", "object_id", "price_id", "server_id", "subject_id", "user_id")
+    (
+        *("account_id", "claim_id", "new_id", "object_id", "old_id", "price_id", "server_id"),
+        *("subject_id", "user_id"),
+    )
 )
 # Mermaid would shrink the diagram to the page's width, until nobody can read it.
 NATURAL_SIZE = '%%{init: {"er": {"useMaxWidth": false}}}%%'

@@ -16,7 +16,7 @@ from ingest.http.request_body import BodyReader
 from ingest.http.rsgi import HTTPProtocol, Scope
 from ingest.intake.group_commit import GroupCommit, TooBusyError
 from ingest.intake.intake import NotStoredError
-from ingest.webhook import receiver, webhook_problems
+from ingest.webhook import receiver, shadow, webhook_problems
 
 PATHS = frozenset({receiver.PATH, receiver.PATH.rstrip("/")})
 
@@ -32,6 +32,7 @@ class WebhookEntry:
         self._secrets = context.settings.stripe_webhook_secrets
         self._bodies = bodies
         self._group = GroupCommit(context.intake)
+        self._shadow = shadow.ShadowEntry(context)
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to store what comes."""
@@ -60,6 +61,9 @@ class WebhookEntry:
         delivery = receiver.verified(
             body, _signature(scope), secrets=self._secrets, request_id=request_id
         )
+        query = scope.query_string
+        if query and shadow.is_shadow(query) and await self._shadow.take(delivery):
+            return receiver.Received(delivery.event_id, delivery.event_type, shadow.STORE)
         try:
             store = await self._group.accept(delivery)
         except NotStoredError:

@@ -24,6 +24,11 @@ NOT_AN_EVENT = ProblemType(
     "The body is not a Stripe event: {why}.",
     {"why": "it is not valid JSON"},
 )
+NO_UPGRADE = ProblemType(
+    400,
+    "no_upgrade",
+    "No upgrade is under way that this shadow endpoint could be of; remove the endpoint at Stripe.",
+)
 TOO_LARGE = ProblemType(413, "too_large", f"The body is larger than {BODY_BYTES_MAX} bytes.")
 STRIPE_DISABLED = ProblemType(503, "stripe_disabled", "Stripe is not enabled.")
 SECRET_MISSING = ProblemType(
@@ -38,5 +43,6 @@ TOO_BUSY = ProblemType(503, "too_busy", "Too many events wait for storage; send 
 
 ALL = (
     *(SIGNATURE_MISSING, SIGNATURE_INVALID, SIGNATURE_STALE, NOT_AN_EVENT),
-    *(TOO_SLOW, TOO_LARGE, STRIPE_DISABLED, SECRET_MISSING, NOT_STORED, TOO_BUSY),
+    *(NO_UPGRADE, TOO_SLOW, TOO_LARGE),
+    *(STRIPE_DISABLED, SECRET_MISSING, NOT_STORED, TOO_BUSY),
 )
