@@ -7,6 +7,7 @@ answer makes nothing twice.
 """
 
 from stripe_gateway.answers import Answer, EventPage, Json
+from stripe_gateway.endpoints import Endpoints
 from stripe_gateway.errors import (
     StripeBusy,
     StripeKeyRefused,
@@ -20,6 +21,7 @@ from stripe_gateway.gateway import StripeGateway, key_hash, open_gateway
 
 __all__ = [
     "Answer",
+    "Endpoints",
     "EventPage",
     "Json",
     "StripeBusy",

@@ -43,11 +43,18 @@ class Client:
         key = {"idempotency_key": idempotency_key} if idempotency_key else {}
         return self._ask("post", path, {**params, **key})
 
+    def send(self, method: str, address: str, **params: object) -> Answer:
+        """What Stripe answers to a request of any method; the address begins with its version."""
+        return self._send(method, address, params)
+
     def _ask(self, method: str, path: str, params: Mapping[str, Any]) -> Answer:
+        return self._send(method, f"/v1/{path}", params)
+
+    def _send(self, method: str, address: str, params: Mapping[str, Any]) -> Answer:
         began = time.monotonic()
         try:
             # Unlike SDK objects the answer itself keeps every value as Stripe wrote it.
-            answer = self._client.raw_request(method, f"/v1/{path}", **params)
+            answer = self._client.raw_request(method, address, **params)
         except stripe.StripeError as error:
             raise refusal(error) from error
         content = json.loads(answer.body)

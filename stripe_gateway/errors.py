@@ -1,5 +1,6 @@
 """How Stripe can fail to do what it was asked for; no error here holds a secret."""
 
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 
@@ -64,7 +65,20 @@ class StripeListTooLong(StripeUnavailable):
 
 
 class StripeKeyRefused(StripeUnavailable):
-    """Stripe does not accept the secret key, or the key may not do this."""
+    """Stripe does not accept the secret key, or the key may not do this.
+
+    `permission` is what a restricted key lacks, as Stripe names it (`invoice_read`), None where it
+    names none. Stripe's words hold a part of the key, so nothing else of them is kept.
+    """
+
+    def __init__(self, error: stripe.StripeError) -> None:
+        super().__init__(error)
+        named = _PERMISSION.search(str(getattr(error.error, "message", "") or ""))
+        self.permission = (named[1] or named[2]) if named else None
+
+
+# Today's words, and those of before 2025.
+_PERMISSION = re.compile(r"\('([a-z_]+)'\) permission|Having the '(?:rak_)?([a-z_]+)' permission")
 
 
 _REFUSALS: Mapping[int | None, type[StripeUnavailable]] = {

@@ -10,6 +10,7 @@ import stripe
 from settings import Settings
 from stripe_gateway.answers import Answer, EventPage, Json, objects
 from stripe_gateway.client import PAGE, Client
+from stripe_gateway.endpoints import Endpoints
 
 
 class StripeGateway:
@@ -21,6 +22,7 @@ class StripeGateway:
     def __init__(self, settings: Settings) -> None:
         self.api_version = stripe.api_version
         self._client = Client(settings)
+        self.endpoints = Endpoints(self._client)
 
     def account(self) -> Answer:
         """The account that the key is of."""
@@ -63,16 +65,19 @@ class StripeGateway:
         expand = _expansion(("data.latest_invoice",))
         return self._client.iterate("subscriptions", after, status="all", **expand)
 
-    def webhook_endpoints(self) -> list[Answer]:
-        """The account's webhook endpoints."""
-        return self._client.list_all("webhook_endpoints")
+    def probe(self, method: str, address: str, **params: object) -> Answer:
+        """Whatever Stripe answers to a request that is made to learn what the key may do."""
+        return self._client.send(method, address, **params)
 
-    def events(self, *, since: int, after: str = "") -> EventPage:
+    def events(self, *, since: int, after: str = "", undelivered: bool = False) -> EventPage:
         """A page of the account's events of the second `since` (Stripe's) and later, newest first.
 
-        `after` is the last event of the page before.
+        `after` is the last event of the page before. `undelivered` are those that some endpoint has
+        not taken yet.
         """
-        position = {"starting_after": after} if after else {}
+        position: Json = {"starting_after": after} if after else {}
+        if undelivered:
+            position["delivery_success"] = False
         page = self._client.get("events", limit=PAGE, created={"gte": since}, **position)
         has_more = page.get("has_more") is True
         return EventPage(objects(page), has_more, page.answered_created)

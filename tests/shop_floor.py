@@ -180,7 +180,12 @@ class Floor:
     def _is_delivered(self) -> bool:
         with self.stripe.world.reading():
             log = self.stripe.world.log
-            done = all(one.delivery in ("delivered", "lost") for one in log.posted)
+            # What no endpoint is told of is delivered to none.
+            done = all(
+                posting.delivery in ("delivered", "lost")
+                for one in log.posted
+                for posting in one.postings.values()
+            )
             return log.next_at is None and done
 
     def _is_drained(self) -> bool:

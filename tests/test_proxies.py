@@ -49,7 +49,7 @@ def gateway(url: str) -> StripeGateway:
 def test_this_machine_is_asked_directly(stripe: StripeServer) -> None:
     """Stripe's client and the reader of key sets, which find the proxy each in its own way."""
     settings.ask_loopback_directly()
-    assert gateway(stripe.url).webhook_endpoints() == [{"id": "we_1"}]
+    assert gateway(stripe.url).endpoints.classic() == [{"id": "we_1"}]
     assert PyJWKClient(f"{stripe.url}/keys", cache_jwk_set=False).fetch_data() == {"keys": []}
     for name in ("localhost:8001", "127.0.0.1:8001"):
         assert urllib.request.proxy_bypass(name)
@@ -61,7 +61,7 @@ def test_this_machine_is_asked_directly(stripe: StripeServer) -> None:
 def test_without_that_the_proxy_is_asked_and_named(stripe: StripeServer) -> None:
     """The one who is to blame: Stripe never saw the key."""
     with pytest.raises(StripeUnavailable, match="no way through the proxy") as refused:
-        gateway(stripe.url).webhook_endpoints()
+        gateway(stripe.url).endpoints.classic()
     assert refused.value.by_proxy
     assert stripe.asked == []
 

@@ -99,9 +99,15 @@ def begin(
     return change
 
 
-def made(connection: Connection, change: Change, new_id: str, secret_hash: str) -> None:
-    """The second endpoint is there."""
-    connection.execute(_MADE, {"id": change.id, "new": new_id, "hash": secret_hash})
+def made(connection: Connection, change: Change, new_id: str, secret_hash: str) -> bool:
+    """The second endpoint is there; false where somebody else has made one meanwhile."""
+    given = {"id": change.id, "new": new_id, "hash": secret_hash}
+    return connection.execute(_MADE, given).one_or_none() is not None
+
+
+def unmade(connection: Connection, change: Change) -> None:
+    """The second endpoint is gone before it delivered: it is to be made again."""
+    connection.execute(_UNMADE, {"id": change.id})
 
 
 def enabled(connection: Connection, change: Change) -> None:
@@ -151,7 +157,12 @@ _BEGIN = text(
     " VALUES (:purpose, 'begun', :kind, :url, :old, :from, :to, :by, :old_hash)"
 )
 _MADE = text(
-    "UPDATE endpoint_changes SET state = 'made', new_id = :new, secret_hash = :hash WHERE id = :id"
+    "UPDATE endpoint_changes SET state = 'made', new_id = :new, secret_hash = :hash"
+    " WHERE id = :id AND state = 'begun' RETURNING id"
+)
+_UNMADE = text(
+    "UPDATE endpoint_changes SET state = 'begun', new_id = NULL, secret_hash = NULL"
+    " WHERE id = :id AND state = 'made'"
 )
 _ENABLED = text(
     "UPDATE endpoint_changes SET state = 'enabled', enabled_at = now(), quiet_from = now()"

@@ -97,6 +97,8 @@ class Postman:
     def _post(self, destination: Destination, body: bytes) -> tuple[bool, str]:
         address = urlsplit(destination.url)
         if self._wire is None or self._address != destination.url:
+            if self._wire:
+                self._wire.close()
             self._wire = Wire(f"{address.scheme}://{address.netloc}")
             self._address = destination.url
         path = f"{address.path or '/'}?{address.query}" if address.query else address.path or "/"

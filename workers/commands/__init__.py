@@ -105,6 +105,10 @@ COMMANDS = {
         "workers.commands.reconcile:reconcile",
         "Fetch the events that Stripe lists and the inbox lacks.",
     ),
+    "webhook_endpoint": Command(
+        "workers.commands.webhook_endpoint:webhook_endpoint",
+        "Make our endpoint at Stripe, tell its drift, rotate its secret, upgrade its version.",
+    ),
     "destinations": Command(
         "workers.commands.destinations:destinations",
         "Choose who hears of changes: list, add, test, pause, resume, resend, remove.",

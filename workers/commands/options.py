@@ -42,6 +42,21 @@ class When(click.ParamType[datetime]):
         return aware
 
 
+class Duration(click.ParamType[int]):
+    """A length of time: `90s`, `10m`, `1h`, `3d`."""
+
+    name = "TIME"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """The same in seconds."""
+        seconds = settings.seconds_of(str(value))
+        if seconds is None:
+            self.fail(f"{value!r} is no length of time such as 90s, 10m, 1h or 3d.", param, ctx)
+        return seconds
+
+
 def asked_for(command: C) -> C:
     """Adds `--by` and `--reason`; see `request`."""
     by = click.option("--by", metavar="NAME", help="Who asks for it  [default: your user name]")

@@ -1,8 +1,7 @@
 """Checks everything that an installation needs; each finding says in one line how to mend it."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
 import redis
 from sqlalchemy import Engine
@@ -15,9 +14,11 @@ from db.outbox import destinations
 from db.questions import questions, stripe_turn
 from db.queue import backlog, inbox_reads, stream
 from db.queue.heartbeat import Heartbeat
-from domain.decode import DECODERS
+from domain.endpoints.endpoint import Style
 from settings import Settings
 from stripe_gateway import StripeKeyRefused, StripeUnavailable, open_gateway
+from workers.endpoints import checking
+from workers.endpoints.checking import Checked
 from workers.operations import account_checks, database_checks, redis_checks, release_checks
 from workers.operations.findings import Finding, Level
 
@@ -49,7 +50,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield from _answered("scheduler", lambda: _scheduler(client))
         yield from _answered("account", lambda: _account(settings))
         yield from _answered("customers", lambda: _customers(engine, settings))
-        yield from _answered("stripe", lambda: _stripe(settings))
+        yield from _answered("stripe", lambda: _stripe(settings, engine))
     finally:
         engine.dispose()
         client.close()
@@ -245,36 +246,29 @@ def _customers(engine: Engine, settings: Settings) -> list[Finding]:
     return account_checks.known_customers(engine, gateway) if gateway else []
 
 
-def _stripe(settings: Settings) -> list[Finding]:
+def _stripe(settings: Settings, engine: Engine) -> list[Finding]:
     gateway = open_gateway(settings)
     if gateway is None:
         return []
-    endpoints = gateway.webhook_endpoints()
-    if not endpoints:
-        cure = "create one at Stripe for /billing/stripe/webhook/, or use `stripe listen`"
-        return [Finding("webhook", Level.WARN, "Stripe has no endpoint of this account", cure)]
-    findings = []
-    for endpoint in endpoints:
-        missing = _not_enabled(endpoint.get("enabled_events", []))
-        version = endpoint.get("api_version") or "the account's default API version"
-        says = f"{endpoint.get('url')} at {version}, {endpoint.get('status')}"
-        if missing:
-            says += f", lacks {', '.join(missing)}"
-        is_well = endpoint.get("status") == "enabled" and not missing
-        cure = "enable the endpoint and every event of docs/events.md"
-        if _listens_to_others(endpoint):
-            says += ", listens to connected accounts, whose events are left alone"
-            cure = "make one that listens to your own account only, then delete this one"
-            is_well = False
-        level = Level.OK if is_well else Level.WARN
-        findings.append(Finding("webhook", level, says, cure))
+    look = checking.look(engine, gateway)
+    findings = [_endpoint(each) for each in look.checked]
+    for says, cure in checking.of_secrets(engine, settings.stripe_webhook_secrets):
+        findings.append(Finding("webhook", Level.WARN, says, cure))
+    if look.missing:
+        cure = "`webhook_endpoint create https://<your host>`, or use `stripe listen`"
+        findings.insert(0, Finding("webhook", Level.WARN, look.missing, cure))
     return findings
 
 
-def _listens_to_others(endpoint: Mapping[str, Any]) -> bool:
-    """Whether an endpoint is one for Connect."""
-    return endpoint.get("connect") is True or bool(endpoint.get("application"))
-
-
-def _not_enabled(enabled: Sequence[str]) -> list[str]:
-    return [] if "*" in enabled else sorted(DECODERS.keys() - set(enabled))
+def _endpoint(checked: Checked) -> Finding:
+    """An endpoint as `webhook_endpoint check` sees it; what does no harm is no warning."""
+    endpoint = checked.endpoint
+    version = endpoint.version or "the account's default API version"
+    version = "thin" if endpoint.style is Style.THIN else version
+    says = f"{endpoint.url} at {version}, {'enabled' if endpoint.is_enabled else 'disabled'}"
+    says = "; ".join([says, *filter(None, [checked.note])])
+    says = ", ".join([says, *(each.says.removeprefix("it ") for each in checked.drift)])
+    grave = [each for each in checked.drift if each.is_grave]
+    return Finding(
+        "webhook", Level.WARN if grave else Level.OK, says, grave[0].cure if grave else ""
+    )

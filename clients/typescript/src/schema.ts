@@ -848,7 +848,7 @@ export interface operations {
                     "application/json": components["schemas"]["Received"];
                 };
             };
-            /** @description Bad Request: signature_missing, signature_invalid, signature_stale, not_an_event. */
+            /** @description Bad Request: signature_missing, signature_invalid, signature_stale, not_an_event, no_upgrade. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -867,7 +867,7 @@ export interface operations {
                          * @description What is wrong, for programs; never changes.
                          * @enum {string}
                          */
-                        code: "signature_missing" | "signature_invalid" | "signature_stale" | "not_an_event";
+                        code: "signature_missing" | "signature_invalid" | "signature_stale" | "not_an_event" | "no_upgrade";
                         why?: string;
                     };
                 };

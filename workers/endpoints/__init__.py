@@ -1,0 +1,12 @@
+"""Our webhook endpoint at Stripe: made, checked, rotated, upgraded; and what the key may do."""
+
+__all__ = [
+    "checking",
+    "comparing",
+    "making",
+    "mending",
+    "remote",
+    "rotation",
+    "second",
+    "upgrade",
+]
