@@ -3,6 +3,7 @@
 __all__ = [
     "checking",
     "comparing",
+    "key",
     "making",
     "mending",
     "remote",

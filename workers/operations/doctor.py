@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from db.checkout.second_plans import second_plans
+from db.endpoints import own
 from db.engine import make_engine
 from db.operations import loose_ends
 from db.outbox import destinations
@@ -19,7 +20,13 @@ from settings import Settings
 from stripe_gateway import StripeKeyRefused, StripeUnavailable, open_gateway
 from workers.endpoints import checking
 from workers.endpoints.checking import Checked
-from workers.operations import account_checks, database_checks, redis_checks, release_checks
+from workers.operations import (
+    account_checks,
+    database_checks,
+    key_checks,
+    redis_checks,
+    release_checks,
+)
 from workers.operations.findings import Finding, Level
 
 # Above this age something that waits is not just busy.
@@ -51,6 +58,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield from _answered("account", lambda: _account(settings))
         yield from _answered("customers", lambda: _customers(engine, settings))
         yield from _answered("stripe", lambda: _stripe(settings, engine))
+        yield from _answered("key", lambda: _key(settings, engine))
     finally:
         engine.dispose()
         client.close()
@@ -258,6 +266,12 @@ def _stripe(settings: Settings, engine: Engine) -> list[Finding]:
         cure = "`webhook_endpoint create https://<your host>`, or use `stripe listen`"
         findings.insert(0, Finding("webhook", Level.WARN, look.missing, cure))
     return findings
+
+
+def _key(settings: Settings, engine: Engine) -> list[Finding]:
+    with engine.connect() as connection:
+        noted = own.noted(connection)
+    return key_checks.look(settings, is_thin=noted is not None and noted.style == Style.THIN)
 
 
 def _endpoint(checked: Checked) -> Finding:
