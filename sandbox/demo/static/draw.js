@@ -76,7 +76,7 @@ function trial(plan) {
   if (!plan.trial_days) return null;
   const tokens = plan.trial_tokens ? ` with ${count(plan.trial_tokens)} tokens` : "";
   const days = plan.trial_days === 1 ? "The first day is" : `The first ${plan.trial_days} days are`;
-  return el("p", { class: "small soft number" }, `${days} free${tokens}, once`);
+  return el("span", { class: "trial small" }, `${days} free${tokens}, once`);
 }
 
 /** What the button of a plan says: whoever has a full plan changes it, and buys no second one. */
@@ -113,8 +113,12 @@ export function plans(items, had, hasPlan, buy, change) {
         money(plan.amount, plan.currency),
         subscribes ? el("small", {}, ` per ${period}`) : null,
       ),
-      el("p", { class: "gives soft number" }, gives),
-      hasPlan && plan.plan_type === "full" ? null : trial(plan),
+      el(
+        "p",
+        { class: "gives soft number" },
+        gives,
+        hasPlan && plan.plan_type === "full" ? null : trial(plan),
+      ),
       el(
         "button",
         {
