@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Any
 
 from sandbox.simulate.coupons import Discount, Parts
 from sandbox.simulate.plans import Plan
@@ -38,6 +39,10 @@ class Customer:
     # `customer`, `account` or `both`.
     account_id: str | None = None
     named_by: str = "customer"
+    # Whether a request made its card the default, before any invoice did.
+    has_default: bool = False
+    # Fields as a request stated them; nothing acts on them.
+    stated: dict[str, Any] = field(default_factory=dict)
 
     @property
     def reference(self) -> str | None:
@@ -139,6 +144,8 @@ class Subscription:
     lists_cut: int | None = None
     # A quantity that is no whole number; `quantity` is cut.
     quantity_decimal: str | None = None
+    # Fields as a request stated them; nothing acts on them.
+    stated: dict[str, Any] = field(default_factory=dict)
 
     @property
     def items(self) -> list[Item]:

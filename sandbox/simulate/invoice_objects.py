@@ -199,7 +199,7 @@ def _progress(invoice: Invoice) -> Json:
     return {
         "attempt_count": invoice.attempts,
         "attempted": invoice.attempts > 0 or invoice.paid_at is not None,
-        "auto_advance": invoice.status in {"draft", "open"},
+        "auto_advance": _advances(invoice),
         "effective_at": invoice.finalized_at,
         "ending_balance": invoice.ending_balance,
         "hosted_invoice_url": hosted if final else None,
@@ -253,7 +253,21 @@ def invoice_object(invoice: Invoice) -> Json:
         "total": invoice.total,
         "total_discount_amounts": discount_amounts,
         "total_excluding_tax": invoice.total - invoice.tax,
+        "metadata": dict(invoice.metadata),
+        **_sent(invoice),
+        **invoice.stated,
     }
+
+
+def _advances(invoice: Invoice) -> bool:
+    return invoice.status in {"draft", "open"} and invoice.auto_advance is not False
+
+
+def _sent(invoice: Invoice) -> Json:
+    if invoice.days_until_due is None:
+        return {}
+    due = (invoice.finalized_at or invoice.created) + invoice.days_until_due * 86400
+    return {"collection_method": "send_invoice", "due_date": due}
 
 
 def upcoming_object(invoice: Invoice) -> Json:

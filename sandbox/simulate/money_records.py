@@ -1,6 +1,7 @@
 """Records of money that moved: intents, charges, refunds, disputes."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from sandbox.simulate.contract_records import Customer
 
@@ -26,6 +27,13 @@ class Intent:
     manual: bool = False
     # A one-time session names its intent, whatever the version.
     named_by_session: bool = False
+    # The card that it was tried with, where that is not the customer's own.
+    method_id: str = ""
+    card_brand: str = "visa"
+    card_last4: str = ""
+    canceled_at: int | None = None
+    # Fields as a request stated them; nothing acts on them.
+    stated: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -55,7 +55,7 @@ def customer_object(customer: Customer) -> Json:
         "invoice_prefix": customer.id[-8:].upper(),
         "invoice_settings": {
             "custom_fields": None,
-            "default_payment_method": (customer.method_id or None) if customer.invoices else None,
+            "default_payment_method": _default_method(customer),
             "footer": None,
             "rendering_options": None,
         },
@@ -68,7 +68,13 @@ def customer_object(customer: Customer) -> Json:
         "shipping": None,
         "tax_exempt": "none",
         "test_clock": None,
+        **customer.stated,
     }
+
+
+def _default_method(customer: Customer) -> str | None:
+    shown = customer.invoices or customer.has_default
+    return (customer.method_id or None) if shown else None
 
 
 def _customer_metadata(customer: Customer) -> dict[str, str]:
@@ -261,4 +267,5 @@ def subscription_object(subscription: Subscription) -> Json:
         "status": subscription.status,
         "trial_end": subscription.trial_end,
         "trial_start": subscription.trial_start,
+        **subscription.stated,
     }

@@ -1,5 +1,7 @@
 """Draws payment intents, charges and cards as full Stripe objects. Pure; no tokens here."""
 
+from dataclasses import replace
+
 from sandbox.simulate.contract_records import Customer
 from sandbox.simulate.money_records import Charge, Intent
 from sandbox.simulate.objects import Json, address
@@ -21,6 +23,10 @@ _REMOTE_NOTHING: Json = {
 }
 
 
+# Declines that are codes of their own.
+_OWN_CODES = frozenset({"expired_card", "incorrect_cvc", "processing_error"})
+
+
 def _billing_details(customer: Customer) -> Json:
     return {
         "address": address(customer),
@@ -31,6 +37,18 @@ def _billing_details(customer: Customer) -> Json:
     }
 
 
+def _payer(intent: Intent) -> Customer:
+    """The customer with the card that the intent was tried with."""
+    if not intent.method_id:
+        return intent.customer
+    return replace(
+        intent.customer,
+        method_id=intent.method_id,
+        card_brand=intent.card_brand,
+        card_last4=intent.card_last4,
+    )
+
+
 def _decline(intent: Intent) -> Json | None:
     if intent.decline_code is None:
         return None
@@ -39,7 +57,7 @@ def _decline(intent: Intent) -> Json | None:
         "charge": intent.charge.id if intent.charge else None,
         **_reason(intent),
         "message": intent.decline_message,
-        "payment_method": card_object(intent.customer, intent.created),
+        "payment_method": card_object(_payer(intent), intent.created),
         "type": "card_error",
     }
 
@@ -47,6 +65,8 @@ def _decline(intent: Intent) -> Json | None:
 def _reason(intent: Intent) -> Json:
     if intent.decline_code == UNAUTHENTICATED:
         return {"code": UNAUTHENTICATED}
+    if intent.decline_code in _OWN_CODES:
+        return {"code": intent.decline_code}
     return {
         "code": "card_declined",
         "decline_code": intent.decline_code,
@@ -102,7 +122,7 @@ def intent_object(intent: Intent) -> Json:
         "amount_details": {"tip": {}},
         "amount_received": received,
         "automatic_payment_methods": None,
-        "canceled_at": None,
+        "canceled_at": intent.canceled_at,
         "cancellation_reason": None,
         "capture_method": "manual" if intent.manual else "automatic",
         "client_secret": f"{intent.id}_secret_simulated",
@@ -115,7 +135,7 @@ def intent_object(intent: Intent) -> Json:
         "latest_charge": intent.charge.id if intent.charge else None,
         "metadata": dict(intent.metadata),
         "next_action": None,
-        "payment_method": (intent.customer.method_id or None) if received or held else None,
+        "payment_method": _method_of(intent),
         "payment_method_configuration_details": None,
         "payment_method_options": {
             "card": {
@@ -136,35 +156,42 @@ def intent_object(intent: Intent) -> Json:
         drawn["invoice"] = intent.invoice_id
     if intent.customer.version.customer_accounts:
         drawn["customer_account"] = intent.customer.account_reference
-    return drawn
+    return drawn | intent.stated
+
+
+def _method_of(intent: Intent) -> str | None:
+    if intent.status in {"succeeded", "requires_capture"}:
+        return _payer(intent).method_id or None
+    return None if intent.status == "requires_payment_method" else intent.method_id or None
 
 
 def _method_details(intent: Intent) -> Json:
     if intent.method_type != "card":
         debit = {"bank_code": "37040044", "branch_code": None, "country": "DE", "last4": "3000"}
         return {"sepa_debit": debit, "type": "sepa_debit"}
+    payer = _payer(intent)
     return {
         "card": {
             "amount_authorized": intent.amount,
             "authorization_code": "123456",
-            "brand": intent.customer.card_brand,
+            "brand": payer.card_brand,
             "checks": {
                 "address_line1_check": None,
                 "address_postal_code_check": "pass",
                 "cvc_check": "pass",
             },
-            "country": intent.customer.country or "US",
+            "country": payer.country or "US",
             "exp_month": 8,
             "exp_year": 2031,
             "extended_authorization": {"status": "disabled"},
-            "fingerprint": intent.customer.method_id[-16:],
+            "fingerprint": payer.method_id[-16:],
             "funding": "credit",
             "incremental_authorization": {"status": "unavailable"},
             "installments": None,
-            "last4": intent.customer.card_last4,
+            "last4": payer.card_last4,
             "mandate": None,
             "multicapture": {"status": "unavailable"},
-            "network": intent.customer.card_brand,
+            "network": payer.card_brand,
             "network_token": {"used": False},
             "overcapture": {"maximum_amount_capturable": intent.amount, "status": "unavailable"},
             "three_d_secure": None,
@@ -185,6 +212,11 @@ def _outcome(charge: Charge) -> Json:
         "seller_message": "Payment complete." if good else "The bank declined the payment.",
         "type": "authorized" if good else "issuer_declined",
     }
+
+
+def _failure(intent: Intent) -> str:
+    own = intent.decline_code in _OWN_CODES
+    return str(intent.decline_code) if own else "card_declined"
 
 
 def charge_object(charge: Charge) -> Json:
@@ -210,14 +242,14 @@ def charge_object(charge: Charge) -> Json:
         "description": intent.description,
         "disputed": charge.disputed,
         "failure_balance_transaction": None,
-        "failure_code": "card_declined" if failed else None,
+        "failure_code": _failure(intent) if failed else None,
         "failure_message": intent.decline_message if failed else None,
         "fraud_details": {},
         "metadata": dict(intent.metadata),
         "outcome": _outcome(charge),
         "paid": charge.status == "succeeded",
         "payment_intent": intent.id,
-        "payment_method": intent.customer.method_id or None,
+        "payment_method": _payer(intent).method_id or None,
         "payment_method_details": _method_details(intent),
         "receipt_email": intent.customer.email or None,
         "receipt_number": None,

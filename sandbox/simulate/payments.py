@@ -88,13 +88,17 @@ class Payments(Engine):
         discounts: Sequence[Discount] = (),
         lists_cut: int | None = None,
         tax: int = 0,
+        currency: str = "",
     ) -> Invoice:
-        """Draft an invoice and say so; its events show `lists_cut` lines, or all."""
+        """Draft an invoice and say so; its events show `lists_cut` lines, or all.
+
+        Its lines say the currency, where it has any.
+        """
         customer.invoices += 1
         invoice = Invoice(
             id=self.new_id("in"),
             customer=customer,
-            currency=lines[0].price.currency,
+            currency=lines[0].price.currency if lines else currency,
             created=self.now,
             number=f"{customer.id[-8:].upper()}-{customer.invoices:04d}",
             reason=reason,

@@ -7,6 +7,7 @@ imported by anything but the account.
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from sandbox.simulate.contract_records import Customer, Line, Price, Subscription
 from sandbox.simulate.coupons import Discount
@@ -51,6 +52,13 @@ class Invoice:
     credit_notes: int = 0
     # Paid by money that never passed through Stripe.
     paid_outside: bool = False
+    # Whether a draft is finished by itself, and an open one collected; None where its kind decides.
+    auto_advance: bool | None = None
+    # Days until a bill that is sent falls due; None collects by the customer's card.
+    days_until_due: int | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+    # Fields as a request stated them; nothing acts on them.
+    stated: dict[str, Any] = field(default_factory=dict)
 
     @property
     def subtotal(self) -> int:

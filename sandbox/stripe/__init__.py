@@ -4,9 +4,9 @@
 postmen, `hosted` its pages. It takes no real money, listens on this machine only, and no other part
 of the product imports it.
 
-It knows what this product uses of Stripe, and refuses the rest instead of pretending: one line a
-session, one item a subscription, plan changes that are billed at once, no coupons, no taxes, no
-connected accounts. What it draws and takes is held against the types of the installed SDK.
+What it has it answers as Stripe does, and refuses the rest instead of pretending: no taxes, no
+meters, no connected accounts; `docs/sandbox.md` says what. What it draws and takes is held against
+the types of the installed SDK, and against clients that nobody here wrote.
 """
 
 __all__ = ["hosted"]

@@ -4,17 +4,19 @@ Nothing is scheduled: what is due follows from the records, so it survives anyth
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from sandbox.simulate.contract_records import Subscription
 from sandbox.simulate.payments import DRAFT_SECONDS
 from sandbox.simulate.records import Invoice, Session
-from sandbox.simulate.subscriptions import NOTICE_SECONDS
-from sandbox.stripe.contracts import RUNNING, Contracts
+from sandbox.simulate.subscriptions import INCOMPLETE_SECONDS, NOTICE_SECONDS
+from sandbox.stripe.billing.scheduling import Scheduling
+from sandbox.stripe.contracts import RUNNING
 
 Due = tuple[int, Callable[[], None]]
 
 
-class Shop(Contracts):
+class Shop(Scheduling):
     """The whole account: all that can be done to it, and all that it does by itself."""
 
     def play(self, until: int) -> None:
@@ -41,12 +43,19 @@ class Shop(Contracts):
         return min(self._agenda(), key=lambda due: due[0], default=None)
 
     def _agenda(self) -> Iterator[Due]:
+        # Before anything else of the same moment: a renewal bills what a new phase says.
+        yield from self.due_by_schedule()
         for record in self.records.values():
             match record:
                 case Session():
                     yield from self._of_session(record)
                 case Subscription() if record.status in RUNNING:
                     yield from self._of_subscription(record)
+                case Subscription(status="incomplete"):
+                    yield (
+                        record.created + INCOMPLETE_SECONDS,
+                        partial(self.expire_incomplete, record),
+                    )
                 case Invoice(status="draft"):
                     yield from self._of_draft(record)
                 case Invoice(status="open"):
@@ -66,6 +75,8 @@ class Shop(Contracts):
             yield end, lambda: self.close(subscription)
         elif subscription.announced_end != ends:
             yield ends - NOTICE_SECONDS, lambda: self.announce_end(subscription)
+        if subscription.resumes_at is not None:
+            yield subscription.resumes_at, lambda: self.pause_collecting(subscription, None, None)
         yield ends, lambda: self._renew(subscription)
 
     def _renew(self, subscription: Subscription) -> None:
@@ -78,6 +89,9 @@ class Shop(Contracts):
     def _of_draft(self, invoice: Invoice) -> Iterator[Due]:
         subscription = invoice.subscription
         running = subscription is not None and subscription.ended_at is None
-        if invoice.status == "draft" and running:
+        kept = subscription is not None and subscription.pause_behavior == "keep_as_draft"
+        if (running and not kept and invoice.auto_advance is not False) or (
+            subscription is None and invoice.auto_advance
+        ):
             wait = 0 if self.swift else DRAFT_SECONDS
             yield invoice.created + wait, lambda: self.finish_draft(invoice)

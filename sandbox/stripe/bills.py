@@ -41,6 +41,7 @@ class Bills(Checkouts):
         discounts: Sequence[Discount] = (),
         lists_cut: int | None = SHOWN,
         tax: int = 0,
+        currency: str = "",
     ) -> Invoice:
         """Draft an invoice with its contract's discounts and a list that is cut."""
         return super().new_invoice(
@@ -52,6 +53,7 @@ class Bills(Checkouts):
             discounts=discounts or (subscription.discounts if subscription else ()),
             lists_cut=lists_cut,
             tax=tax,
+            currency=currency,
         )
 
     def contract(self, session: Session, *, setup_fee_minor: int = 0) -> Subscription:
@@ -124,6 +126,11 @@ class Bills(Checkouts):
         own = whole_line(self, subscription, trial=trial)
         more = [item_line(self, item, period, trial=trial) for item in subscription.more]
         return [own, *more]
+
+    @staticmethod
+    def discounted(lines: Sequence[Line], subscription: Subscription) -> list[Line]:
+        """Some lines with what a contract's discounts take off them."""
+        return _discounted(lines, subscription.discounts)
 
     def _fee(self, pick: Pick) -> Line:
         name, now = pick.price.plan.name, self.now

@@ -3,7 +3,7 @@
 Every step keeps the records and emits what field experience says Stripe emits. No I/O.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sandbox.simulate.contract_records import Customer, Price
 from sandbox.simulate.coupons import Discount
@@ -12,8 +12,9 @@ from sandbox.simulate.money_records import Charge, Intent
 from sandbox.simulate.payment_objects import UNAUTHENTICATED, intent_object
 from sandbox.simulate.records import Pick, Session
 from sandbox.stripe.cards import DEBIT, Card
-from sandbox.stripe.goods import Goods
 from sandbox.stripe.offers import Code, spread
+from sandbox.stripe.paying.holding import Holding
+from sandbox.stripe.paying.methods import Method
 from sandbox.stripe.views import Declined, NeedsAuthentication
 
 LIFETIME_SECONDS = 24 * 3600
@@ -54,10 +55,19 @@ class Terms:
         return next((line for line in self.lines if line[0].plan.recurring), self.lines[0])
 
 
-class Checkouts(Goods):
+class Checkouts(Holding):
     """Checkout sessions; with `swift` a whole sequence of events shares its second."""
 
     swift = False
+    # Whether the bank refuses whatever it is asked for next.
+    fails_next = False
+
+    def tried(self, card: Card) -> Card:
+        """A card as the bank takes it now: once in a while it refuses, because it was told to."""
+        if not self.fails_next:
+            return card
+        self.fails_next = False
+        return replace(card, decline_code="generic_decline", message="Your card was declined.")
 
     def step(self) -> None:
         """Let the moment pass that a payment takes."""
@@ -131,6 +141,7 @@ class Checkouts(Goods):
         self, session: Session, card: Card, *, authenticated: bool
     ) -> Declined | NeedsAuthentication | None:
         """Try a card on an open session; None when it is complete then."""
+        card = self.tried(card)
         intent = self._intent_for(session)
         if card.decline_code is not None:
             self._turn_down(intent, card)
@@ -202,6 +213,11 @@ class Checkouts(Goods):
             self.emit("invoice.payment_failed", drawn, invoice.customer, by_stripe=True)
             self.void(invoice)
 
+    def try_method(self, intent: Intent, method: Method) -> None:
+        """Let an intent be paid by a card, whoever has it."""
+        intent.method_id = method.id
+        intent.card_brand, intent.card_last4 = method.card.brand, method.card.last4
+
     def _intent_for(self, session: Session) -> Intent | None:
         if session.amount_total == 0:
             return None
@@ -214,7 +230,11 @@ class Checkouts(Goods):
 
     def _settle_in(self, session: Session, card: Card) -> None:
         customer = session.customer
-        self.set_card(customer, card)
+        if session.mode == "payment" and not customer.guest and session.intent:
+            # A one-time payment leaves the customer's card, and what it pays for, as they are.
+            self.try_method(session.intent, self.add_method(card))
+        else:
+            self.set_card(customer, card)
         customer.currency = customer.currency or session.price.currency
         self.announce(customer)
 
@@ -237,6 +257,15 @@ def off_each(session: Session) -> list[int]:
     """What discounts take off each thing in a session today."""
     parts = spread(due_now(session), session.discounts)
     return [sum(off for _, off in taken) for taken in parts]
+
+
+def off_by(session: Session) -> list[tuple[Discount, int]]:
+    """What each discount takes off a session today."""
+    parts = spread(due_now(session), session.discounts)
+    taken = {discount.id: 0 for discount in session.discounts}
+    for discount_id, amount in (part for of_line in parts for part in of_line):
+        taken[discount_id] += amount
+    return [(discount, taken[discount.id]) for discount in session.discounts]
 
 
 def reckon(session: Session) -> None:

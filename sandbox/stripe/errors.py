@@ -1,10 +1,12 @@
 """The errors of the API, in Stripe's words and shapes."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
 INVALID = "invalid_request_error"
+_DOCS = "https://stripe.com/docs/error-codes/"
 
 
 @dataclass(eq=False)
@@ -18,17 +20,22 @@ class Refusal(Exception):  # noqa: N818 - a request is refused; nothing went wro
     kind: str = INVALID
     decline_code: str | None = None
     retry_after_seconds: int | None = None
+    # What else the error carries: the objects that it is about.
+    objects: Mapping[str, Any] = field(default_factory=dict)
 
     def body(self) -> dict[str, Any]:
         """The error as Stripe words it."""
+        page = f"{_DOCS}{self.code.replace('_', '-')}" if self.code else None
         fields = {
             "code": self.code,
             "decline_code": self.decline_code,
+            "doc_url": page,
             "message": self.message,
             "param": self.param,
             "type": self.kind,
         }
-        return {"error": {name: value for name, value in fields.items() if value is not None}}
+        said = {name: value for name, value in fields.items() if value is not None}
+        return {"error": {**said, **self.objects}}
 
 
 def invalid(message: str, param: str | None = None, code: str | None = None) -> Refusal:
@@ -65,6 +72,15 @@ def unrecognised(method: str, path: str) -> Refusal:
     """An address that is none of the API's."""
     message = f"Unrecognized request URL ({method}: {path})."
     return Refusal(HTTPStatus.NOT_FOUND, message)
+
+
+def no_form() -> Refusal:
+    """A body that is no form, where the API takes nothing else."""
+    message = (
+        "Invalid request (check that your POST content type is application/x-www-form-urlencoded). "
+        "If you have any questions, we can help at https://support.stripe.com/."
+    )
+    return Refusal(HTTPStatus.BAD_REQUEST, message)
 
 
 def unauthorised(message: str) -> Refusal:

@@ -15,8 +15,13 @@ from sandbox.simulate.objects import Json, customer_object, price_object
 from sandbox.simulate.plans import Plan
 from sandbox.simulate.records import Record
 from sandbox.simulate.versions import NEW, ApiVersion
-from sandbox.stripe.cards import Card
+from sandbox.stripe.billing.items import InvoiceItem
+from sandbox.stripe.billing.rates import Rate
+from sandbox.stripe.billing.schedules import Schedule
+from sandbox.stripe.clocks import Clock
 from sandbox.stripe.offers import Code, Offer, code_object, offer_object
+from sandbox.stripe.paying.methods import Method
+from sandbox.stripe.paying.setups import Setup
 
 NEWEST = NEW[-1]
 T = TypeVar("T")
@@ -59,7 +64,8 @@ class Visit:
     after_flow: str | None = None
 
 
-Kept = Record | Product | Visit | Offer | Code
+Sold = Record | Product | Visit | Offer | Code
+Kept = Sold | Method | Setup | InvoiceItem | Rate | Clock | Schedule
 Words = Mapping[str, str]
 
 
@@ -278,11 +284,3 @@ class Goods(Account):
                 self.end(subscription, "cancellation_requested")
         customer.deleted = True
         self.emit("customer.deleted", customer_object(customer), customer)
-
-    def set_card(self, customer: Customer, card: Card) -> None:
-        """Make a card the customer's means of payment."""
-        if customer.card_number == card.number:
-            return
-        customer.method_id = self.new_id("pm")
-        customer.card_number, customer.card_brand = card.number, card.brand
-        customer.card_last4 = card.number[-4:] if card.number.isdigit() else "3000"

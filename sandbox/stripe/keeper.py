@@ -149,15 +149,20 @@ class Keeper(Routing):
 
         It does not stop in the hour between a renewal's draft and its payment.
         """
-        with self.acting() as act:
-            shop, before = act.shop, len(self.log.posted)
-            target = self._moment() + max(0, seconds)
-            shop.play(target)
-            if seconds > 0 and 0 < shop.last_draft_due <= target + DRAFT_SECONDS:
-                shop.play(shop.last_draft_due)
-            self._state.ahead_seconds = shop.now - int(time.time())
+        with self.acting():
+            before = len(self.log.posted)
+            self.put_forward(self._moment() + max(0, seconds))
         with self._lock:
             return len(self.log.posted) - before
+
+    def put_forward(self, moment: int) -> None:
+        """Within an act, put the clock forward to a moment; nothing where that is over."""
+        with self._lock:
+            shop, before = self._state.shop, self._moment()
+            shop.play(max(moment, before))
+            if moment > before and 0 < shop.last_draft_due <= moment + DRAFT_SECONDS:
+                shop.play(shop.last_draft_due)
+            self._state.ahead_seconds = shop.now - int(time.time())
 
     def tick(self) -> None:
         """Do what has fallen due as real time passes."""

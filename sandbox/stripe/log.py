@@ -123,6 +123,12 @@ class EventLog:
                 break
             self._push(one, name, at + self._chance.uniform(0, _SPREAD_SECONDS))
 
+    def again(self, one: Posted, now: float) -> None:
+        """Queue an event once more, to every endpoint that it was ever posted to."""
+        for name, posting in one.postings.items():
+            posting.delivery = "waiting"
+            self._push(one, name, now)
+
     def get(self, event_id: str) -> Posted | None:
         """One event by its id."""
         return self._by_id.get(event_id)

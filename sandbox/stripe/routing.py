@@ -120,6 +120,15 @@ class Routing:
             self.log.bring_forward(time.time())
             self._news.notify_all()
 
+    def resend(self, event_id: str) -> bool:
+        """Post an event once more; False where there is none of that id."""
+        with self._news:
+            one = self.log.get(event_id)
+            if one:
+                self.log.again(one, time.time())
+                self._news.notify_all()
+            return one is not None
+
     def note_delivery(self, one: Posted, name: str, answer: str, *, accepted: bool) -> None:
         """Note how a delivery to an endpoint went."""
         with self._lock:

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from flask import Flask, Response, request
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
+from sandbox.stripe.api.admission import Asked
 from sandbox.stripe.api.calls import Endpoint
-from sandbox.stripe.api.dispatch import ENDPOINTS, Answered, Asked, Dispatch
+from sandbox.stripe.api.dispatch import ENDPOINTS, Answered, Dispatch
 from sandbox.stripe.errors import unrecognised
 from sandbox.stripe.forms import flattened
 from sandbox.stripe.hosted import hosted_pages
@@ -21,6 +22,7 @@ from sandbox.stripe.world import World
 
 HOST = "127.0.0.1"
 BODY_BYTES_MAX = 1024 * 1024
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 _TICK_SECONDS = 1.0
 _POLL_SECONDS = 0.05
 
@@ -121,7 +123,9 @@ def _asked(record_id: str) -> Asked:
     if request.path.startswith("/v2/"):
         fields += flattened(request.get_json(silent=True))
     headers: Mapping[str, str] = {name.lower(): value for name, value in request.headers.items()}
-    return Asked(request.method, request.path, record_id, tuple(fields), headers)
+    # The form was parsed above; what is left is no form.
+    body = request.get_data() if request.mimetype not in _FORMS else b""
+    return Asked(request.method, request.path, record_id, tuple(fields), headers, body)
 
 
 def _response(answered: Answered) -> Response:

@@ -22,6 +22,7 @@ from sandbox.stripe.views import (
     Portal,
     PortalInvoice,
     PortalSubscription,
+    SubscriptionLine,
 )
 
 # What a list of the dashboard has at most.
@@ -176,7 +177,7 @@ def customers(shop: Shop) -> tuple[CustomerLine, ...]:
     return tuple(
         CustomerLine(
             id=customer.id,
-            name=customer.name,
+            name=customer.name or customer.user_id,
             email=customer.email,
             created=customer.created,
             card_last4=customer.card_last4 or None,
@@ -186,6 +187,22 @@ def customers(shop: Shop) -> tuple[CustomerLine, ...]:
             ),
         )
         for customer in customers
+    )
+
+
+def subscriptions(shop: Shop) -> tuple[SubscriptionLine, ...]:
+    """The newest subscriptions."""
+    newest = list(shop.every(Subscription))[:SHOWN]
+    return tuple(
+        SubscriptionLine(
+            id=one.id,
+            buyer=one.customer.name or one.customer.user_id or one.customer.email,
+            product_name=one.price.plan.name,
+            status=one.status,
+            period_end=one.period_end,
+            ends=one.cancel_at if one.ended_at is None else one.ended_at,
+        )
+        for one in newest
     )
 
 

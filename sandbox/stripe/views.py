@@ -210,6 +210,18 @@ class DebitLine:
 
 
 @dataclass(frozen=True, slots=True)
+class SubscriptionLine:
+    """A subscription as the dashboard lists it; `ends` is set once an end is scheduled."""
+
+    id: str
+    buyer: str
+    product_name: str
+    status: str
+    period_end: int
+    ends: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class EventLine:
     """An event as the dashboard lists it.
 
@@ -227,7 +239,10 @@ class EventLine:
 
 @dataclass(frozen=True, slots=True)
 class Dashboard:
-    """What the dashboard shows: everything newest first, at most 50 of a kind."""
+    """What the dashboard shows: everything newest first, at most 50 of a kind.
+
+    With `fails_next` the bank refuses whatever it is asked for next.
+    """
 
     now: int
     clock_ahead_seconds: int
@@ -235,6 +250,8 @@ class Dashboard:
     customers: tuple[CustomerLine, ...]
     payments: tuple[PaymentLine, ...]
     debits: tuple[DebitLine, ...]
+    subscriptions: tuple[SubscriptionLine, ...]
     events: tuple[EventLine, ...]
     switches: Switches
     answering: Answering
+    fails_next: bool = False

@@ -15,6 +15,7 @@ import telemetry
 from sandbox.simulate.delivery import signature_header
 from sandbox.simulate.thin import thin_event
 from sandbox.simulate.wire import BROKEN, Wire
+from sandbox.stripe.addresses import at_home
 from sandbox.stripe.destinations import Destination
 from sandbox.stripe.log import Posted
 from sandbox.stripe.world import World
@@ -92,7 +93,7 @@ class Postman:
             names_twin = self._world.thin_switches.names_twin
             return thin_body(one, names_twin=names_twin)
         version = destination.version or ""
-        return one.renditions.get(version, one.event.body)
+        return at_home(one.renditions.get(version, one.event.body), self._world.base_url)
 
     def _post(self, destination: Destination, body: bytes) -> tuple[bool, str]:
         address = urlsplit(destination.url)

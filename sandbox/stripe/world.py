@@ -15,6 +15,7 @@ from sandbox.stripe.agenda import Shop
 from sandbox.stripe.cards import DEBIT, Card, card_of
 from sandbox.stripe.goods import Kept, Visit
 from sandbox.stripe.keeper import Keeper
+from sandbox.stripe.paying.setups import Setup
 from sandbox.stripe.state.store import Store
 from sandbox.stripe.views import Checkout, Dashboard, Declined, NeedsAuthentication, Paid, Portal
 
@@ -145,7 +146,33 @@ class World(Keeper):
             act.shop.replace_card(_the(act.shop, Visit, portal_id).customer, card)
         return None
 
+    # A bank's question to a buyer who pays by a request.
+
+    def asked_by_bank(self, intent_id: str) -> tuple[str, str | None] | None:
+        """The card's last digits of an intent that waits for its buyer, and where that leads."""
+        with self.reading() as shop:
+            waiting = shop.get(Intent, intent_id) or shop.get(Setup, intent_id)
+            if waiting is None or waiting.status != "requires_action":
+                return None
+            action = waiting.stated["next_action"]["redirect_to_url"]
+            last4 = waiting.card_last4 if isinstance(waiting, Intent) else _last4(waiting)
+            return last4, action["return_url"]
+
+    def answer_bank(self, intent_id: str, *, succeeds: bool) -> None:
+        """Bring the buyer's answer to the bank's question."""
+        with self.acting() as act:
+            setup = act.shop.get(Setup, intent_id)
+            if setup and setup.method:
+                act.shop.answer_setup(setup, setup.method, succeeds=succeeds)
+            else:
+                act.shop.answer_bank(_the(act.shop, Intent, intent_id), succeeds=succeeds)
+
     # The seller's side.
+
+    def fail_next(self) -> None:
+        """Let the bank refuse whatever it is asked for next."""
+        with self.acting() as act:
+            act.shop.fails_next = True
 
     def refund(self, charge_or_intent: str, amount_minor: int | None = None) -> str:
         """Refund some of a payment, or all that is left; returns the refund's id.
@@ -188,6 +215,8 @@ class World(Keeper):
                 customers=showing.customers(shop),
                 payments=showing.payments(shop),
                 debits=showing.debits(shop),
+                subscriptions=showing.subscriptions(shop),
+                fails_next=shop.fails_next,
                 events=showing.events(reversed(self.log.posted[-showing.SHOWN :])),
                 switches=self.switches,
                 answering=self.answering,
@@ -207,6 +236,10 @@ def _owned(shop: Shop, portal_id: str, kind: type[S], record_id: str) -> S:
     if record.customer is not _the(shop, Visit, portal_id).customer:
         raise KeyError(record_id)
     return record
+
+
+def _last4(setup: Setup) -> str:
+    return setup.method.card.last4 if setup.method else ""
 
 
 def _charge(shop: Shop, charge_or_intent: str) -> Charge:

@@ -30,6 +30,7 @@ class Page:
     url: str
     search: bool = False
     next_page: str | None = None
+    total: int = 0
 
     def drawn_by(self, draw: Callable[[Any], Json]) -> "Page":
         """The same page, its items drawn."""
@@ -49,7 +50,9 @@ class Call:
     id: str
     path: str
     routing: Routing
+    base_url: str
     wall_now: int
+    put_forward: Callable[[int], None] = lambda _: None
 
     def the(self, kind: type[K], name: str) -> K:
         """The record that the address names; `name` is what Stripe calls its kind."""
@@ -104,13 +107,17 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One call of the API: `path` names the id it takes `<id>`; `headers` go with every answer."""
+    """One call of the API: `path` names the id it takes `<id>`; `headers` go with every answer.
+
+    What an `undone` one does is only for its answer, and then as if it had never been.
+    """
 
     method: str
     path: str
     accepts: Group
     run: Callable[[Call], Found]
     headers: Mapping[str, str] = field(default_factory=dict)
+    undone: bool = False
 
 
 def _place(items: Sequence[T], key: Callable[[T], str], wanted: str, param: str) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sandbox.simulate.contract_records import Price
+from sandbox.simulate.objects import price_object
 from sandbox.stripe.api.calls import Call, Endpoint, Found
 from sandbox.stripe.api.parameters import (
     DATED_PAGE,
@@ -22,7 +23,7 @@ from sandbox.stripe.api.parameters import (
 )
 from sandbox.stripe.api.searching import SEARCH, search
 from sandbox.stripe.errors import invalid, missing_parameter
-from sandbox.stripe.goods import Period, Product
+from sandbox.stripe.goods import Period, Product, product_object
 
 # Three years of each.
 _INTERVALS_MAX = {"day": 1095, "week": 156, "month": 36, "year": 3}
@@ -208,8 +209,8 @@ def _search_products(call: Call) -> Found:
     return search(
         call,
         call.shop.every(Product),
-        lambda one: one.metadata,
-        {"active": lambda one: str(one.active).lower(), "name": lambda one: one.name},
+        product_object,
+        ("active", "description", "name", "shippable", "url"),
     )
 
 
@@ -217,14 +218,8 @@ def _search_prices(call: Call) -> Found:
     return search(
         call,
         call.shop.every(Price),
-        lambda one: one.metadata,
-        {
-            "active": lambda one: str(one.active).lower(),
-            "currency": lambda one: one.currency,
-            "lookup_key": lambda one: one.lookup_key or "",
-            "product": lambda one: one.product,
-            "type": _type_of,
-        },
+        price_object,
+        ("active", "currency", "lookup_key", "product", "type"),
     )
 
 

@@ -8,7 +8,8 @@ from sandbox.simulate.records import Session
 from sandbox.stripe.api.calls import Call, Endpoint, Found
 from sandbox.stripe.api.catalogue import INTERVALS, period_of
 from sandbox.stripe.api.customers import living
-from sandbox.stripe.api.drawing import line_items_of
+from sandbox.stripe.api.lists import line_items_of
+from sandbox.stripe.api.minimums import check_session
 from sandbox.stripe.api.offers import DISCOUNTS, discounts_of
 from sandbox.stripe.api.parameters import (
     DATED_PAGE,
@@ -97,7 +98,7 @@ def _create(call: Call) -> Found:
         _check_currency(call, customer, price.currency)
     trial = params.get("subscription_data", {}).get("trial_period_days", 0)
     lives = _lifetime(call)
-    return call.shop.open_checkout(
+    session = call.shop.open_checkout(
         Terms(
             lines=lines,
             success_url=params["success_url"],
@@ -117,6 +118,8 @@ def _create(call: Call) -> Found:
             lives_seconds=lives,
         )
     )
+    check_session(session.amount_total, price.currency)
+    return session
 
 
 def _words(params: Mapping[str, Any], group: str) -> dict[str, str]:

@@ -1,20 +1,41 @@
 """Customers: made, changed, deleted, listed, searched."""
 
-from sandbox.simulate.contract_records import Customer
-from sandbox.stripe.api.calls import Call, Endpoint, Found
-from sandbox.stripe.api.parameters import DATED_PAGE, NOTHING, Group, merged, metadata, text
-from sandbox.stripe.api.searching import SEARCH, search
-from sandbox.stripe.errors import no_such
+from typing import Any
 
-_FIELDS = Group(
-    {
-        "description": text,
-        "email": text,
-        "metadata": metadata,
-        "name": text,
-        "phone": text,
-    }
+from sandbox.simulate.contract_records import Customer
+from sandbox.simulate.objects import customer_object
+from sandbox.stripe.api.calls import Call, Endpoint, Found
+from sandbox.stripe.api.finding import find_method
+from sandbox.stripe.api.parameters import (
+    DATED_PAGE,
+    NOTHING,
+    Group,
+    Many,
+    merged,
+    metadata,
+    one_of,
+    text,
 )
+from sandbox.stripe.api.searching import SEARCH, search
+from sandbox.stripe.clocks import Clock
+from sandbox.stripe.errors import invalid, no_such
+
+_ADDRESS = Group(dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state"), text))
+_FIELDS: dict[str, Any] = {
+    "address": _ADDRESS,
+    "description": text,
+    "email": text,
+    "invoice_settings": Group({"default_payment_method": text, "footer": text}),
+    "metadata": metadata,
+    "name": text,
+    "phone": text,
+    "preferred_locales": Many(text, most=10),
+    "shipping": Group({"address": _ADDRESS, "name": text, "phone": text}, ("address", "name")),
+    "tax_exempt": one_of("exempt", "none", "reverse"),
+}
+_CREATE = Group({**_FIELDS, "payment_method": text, "test_clock": text})
+# What is drawn as it was said.
+_STATED = ("preferred_locales", "tax_exempt", "test_clock")
 
 
 def _create(call: Call) -> Found:
@@ -26,8 +47,47 @@ def _create(call: Call) -> Found:
         description=params.get("description"),
         phone=params.get("phone"),
     )
+    customer.stated = _stated(call)
+    if customer.stated.get("test_clock"):
+        call.find(Clock, customer.stated["test_clock"], "test_clock", "test_clock")
     call.shop.announce(customer)
+    named = params.get("payment_method")
+    if named:
+        call.shop.attach(find_method(call, named, "payment_method"), customer)
+    _choose_default(call, customer)
     return customer
+
+
+def _stated(call: Call) -> dict[str, Any]:
+    params = call.params
+    stated = {name: params[name] for name in _STATED if name in params}
+    for name in ("address", "shipping"):
+        if name in params:
+            stated[name] = _place(params[name], whole=name == "shipping")
+    return stated
+
+
+def _place(said: dict[str, Any], *, whole: bool) -> dict[str, Any] | None:
+    if not said:
+        return None
+    if whole:
+        phone = {"phone": said.get("phone")}
+        return {**said, **phone, "address": _place(said["address"], whole=False)}
+    return {**dict.fromkeys(_ADDRESS.rules), **said}
+
+
+def _choose_default(call: Call, customer: Customer) -> None:
+    wanted = (call.params.get("invoice_settings") or {}).get("default_payment_method")
+    if not wanted:
+        return
+    where = "invoice_settings[default_payment_method]"
+    method = find_method(call, wanted, where)
+    if method.customer is None and wanted.startswith("pm_card_"):
+        call.shop.attach(method, customer)
+    if method.customer is not customer:
+        message = f"The customer does not have a payment method with the ID {method.id}."
+        raise invalid(f"{message} The payment method must be attached.", where, "resource_missing")
+    call.shop.make_default(customer, method)
 
 
 def living(call: Call, customer_id: str, param: str) -> Customer:
@@ -44,12 +104,15 @@ def _retrieve(call: Call) -> Found:
 
 def _update(call: Call) -> Found:
     customer = living(call, call.id, "id")
-    changes = dict(call.params)
+    own = ("description", "email", "metadata", "name", "phone")
+    changes = {name: call.params[name] for name in own if name in call.params}
+    changes["stated"] = customer.stated | _stated(call)
     for name in {"name", "email"} & changes.keys():
         changes[name] = changes[name] or ""
     if "metadata" in changes:
         changes["metadata"] = merged(customer.metadata, changes["metadata"])
     call.shop.change_customer(customer, changes)
+    _choose_default(call, customer)
     return customer
 
 
@@ -71,20 +134,16 @@ def _search(call: Call) -> Found:
     return search(
         call,
         filter(_is_listed, call.shop.every(Customer)),
-        lambda one: one.metadata,
-        {
-            "email": lambda one: one.email,
-            "name": lambda one: one.name,
-            "phone": lambda one: one.phone or "",
-        },
+        customer_object,
+        ("created", "email", "name", "phone"),
     )
 
 
 ENDPOINTS = (
-    Endpoint("POST", "/v1/customers", _FIELDS, _create),
+    Endpoint("POST", "/v1/customers", _CREATE, _create),
     Endpoint("GET", "/v1/customers", Group({**DATED_PAGE, "email": text}), _list),
     Endpoint("GET", "/v1/customers/search", SEARCH, _search),
     Endpoint("GET", "/v1/customers/<id>", NOTHING, _retrieve),
-    Endpoint("POST", "/v1/customers/<id>", _FIELDS, _update),
+    Endpoint("POST", "/v1/customers/<id>", Group(_FIELDS), _update),
     Endpoint("DELETE", "/v1/customers/<id>", NOTHING, _delete),
 )

@@ -4,9 +4,7 @@ Every answer has a request id and the date of the account's own clock, errors ha
 and what was answered under an idempotency key is answered again.
 """
 
-import base64
 import hashlib
-import re
 import secrets
 import threading
 import time
@@ -15,12 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NoReturn
 
 import orjson
 
 import telemetry
 from sandbox.simulate.versions import ApiVersion
+from sandbox.stripe.addresses import at_home
 from sandbox.stripe.agenda import Shop
 from sandbox.stripe.api import (
     account,
@@ -28,6 +27,7 @@ from sandbox.stripe.api import (
     billing,
     catalogue,
     checkout,
+    clocks,
     credit_notes,
     customers,
     empty,
@@ -35,15 +35,23 @@ from sandbox.stripe.api import (
     events_v2,
     money,
     offers,
-    payment_methods,
+    paying,
     plans,
     portal,
     webhook_endpoints,
 )
+from sandbox.stripe.api.admission import Asked, admit
 from sandbox.stripe.api.calls import Call, Endpoint
 from sandbox.stripe.api.drawing import Drawer, speaking
+from sandbox.stripe.api.expanding import Expander
 from sandbox.stripe.api.parameters import Group, Many, text
-from sandbox.stripe.errors import Refusal, failed, invalid, key_in_use, key_misused, unauthorised
+from sandbox.stripe.errors import (
+    Refusal,
+    failed,
+    invalid,
+    key_in_use,
+    key_misused,
+)
 from sandbox.stripe.forms import decode
 from sandbox.stripe.goods import NEWEST
 from sandbox.stripe.state.store import Answer
@@ -63,27 +71,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *event_destinations.ENDPOINTS,
     *events_v2.ENDPOINTS,
     *plans.ENDPOINTS,
-    *payment_methods.ENDPOINTS,
+    *paying.ENDPOINTS,
     *balance.ENDPOINTS,
+    *clocks.ENDPOINTS,
     *empty.ENDPOINTS,
 )
-# This account is a toy, so it takes any key that could be one of test mode.
-_KEY = re.compile(r"Bearer ((?:sk|rk)_test_\w+)")
-_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(?:\.[a-z]+)?")
 _KEY_CHARACTERS_MAX = 255
 _EXPAND = Many(text, most=20)
 _log = telemetry.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A request as HTTP brought it; `headers` by name in small letters."""
-
-    method: str
-    path: str
-    id: str
-    pairs: tuple[tuple[str, str], ...]
-    headers: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +88,18 @@ class Answered:
     status: int
     body: bytes
     headers: Mapping[str, str]
+
+
+class _UndoneError(Exception):
+    """Takes an answer out of an act that is to be undone."""
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__()
+        self.body = body
+
+
+def _undo(body: bytes) -> NoReturn:
+    raise _UndoneError(body)
 
 
 class Dispatch:
@@ -114,9 +121,8 @@ class Dispatch:
         headers = {"Request-Id": request_id, "Stripe-Version": version}
         try:
             self._world.gate.enter()
-            key = _checked_key(asked.headers.get("authorization", ""))
+            key = admit(asked, version, self._world.account_id)
             self._world.keys.check(key, asked.method, asked.path, self._world.account_id)
-            _check_version(version)
             answered = work(request_id)
         except Refusal as refusal:
             answered = _refused(refusal)
@@ -164,6 +170,8 @@ class Dispatch:
             with self._world.reading() as shop:
                 body = self._run(shop, endpoint, asked, params, expand)
                 return Answered(HTTPStatus.OK, body, {**self._dated(), **endpoint.headers})
+        if endpoint.undone:
+            return self._try_out(endpoint, asked, request_id, params, expand)
         with self._world.acting((request_id, key)) as act:
             try:
                 body = self._run(act.shop, endpoint, asked, params, expand)
@@ -176,6 +184,20 @@ class Dispatch:
             if key:
                 act.answer = Answer(key, print_, answered.status, answered.body, time.time())
         return answered
+
+    def _try_out(
+        self,
+        endpoint: Endpoint,
+        asked: Asked,
+        request_id: str,
+        params: dict[str, Any],
+        expand: list[str],
+    ) -> Answered:
+        try:
+            with self._world.acting((request_id, None)) as act:
+                _undo(self._run(act.shop, endpoint, asked, params, expand))
+        except _UndoneError as undone:
+            return Answered(HTTPStatus.OK, undone.body, self._dated())
 
     def _dated(self) -> dict[str, str]:
         # Of the moment that the answer tells of, however late it leaves.
@@ -197,16 +219,19 @@ class Dispatch:
             id=asked.id,
             path=asked.path,
             routing=world,
+            base_url=world.base_url,
             wall_now=int(time.time()),
+            put_forward=world.put_forward,
         )
         result = endpoint.run(call)
         version = asked.headers.get("stripe-version") or NEWEST.name
         drawer = Drawer(shop, world.base_url, ApiVersion(version))
         with speaking(shop, ApiVersion(version)):
             drawn = drawer.draw(result)
+            expander = Expander(shop, drawer.draw, result)
             for path in expand:
-                drawer.expand(drawn, path)
-        return orjson.dumps(drawn, option=orjson.OPT_INDENT_2)
+                expander.expand(drawn, path)
+        return at_home(orjson.dumps(drawn, option=orjson.OPT_INDENT_2), world.base_url)
 
 
 def _parameters(endpoint: Endpoint, asked: Asked) -> tuple[dict[str, Any], list[str]]:
@@ -216,37 +241,8 @@ def _parameters(endpoint: Endpoint, asked: Asked) -> tuple[dict[str, Any], list[
     return accepts("", decoded), expand
 
 
-def _checked_key(header: str) -> str:
-    if not header:
-        raise unauthorised(
-            "You did not provide an API key. You need to provide your API key in the "
-            "Authorization header, using Bearer auth (e.g. 'Authorization: Bearer sk_test_…')."
-        )
-    match = _KEY.fullmatch(_as_bearer(header))
-    if match is None:
-        raise unauthorised("Invalid API Key provided: the offline Stripe takes sk_test_… keys.")
-    return match[1]
-
-
-def _as_bearer(header: str) -> str:
-    """What `curl -u sk_test_…:` sends, as a bearer of the same key; anything else as it is."""
-    scheme, _, encoded = header.partition(" ")
-    if scheme.lower() != "basic":
-        return header
-    try:
-        key, _, _ = base64.b64decode(encoded, validate=True).decode("ascii").partition(":")
-    except ValueError:
-        return header
-    return f"Bearer {key}"
-
-
-def _check_version(version: str) -> None:
-    if not _VERSION.fullmatch(version):
-        raise invalid(f"Invalid Stripe API version: {version[:40]}")
-
-
 def _fingerprint(asked: Asked) -> str:
-    request = repr((asked.method, asked.path, sorted(asked.pairs)))
+    request = repr((asked.method, asked.path, sorted(asked.pairs), asked.body))
     return hashlib.sha256(request.encode()).hexdigest()
 
 

@@ -8,6 +8,7 @@ from sandbox.stripe.api.calls import Call, Endpoint, Found, Page
 from sandbox.stripe.api.customers import living
 from sandbox.stripe.api.parameters import ANYTHING, NOTHING
 from sandbox.stripe.errors import no_such
+from sandbox.stripe.goods import Product
 
 HEADER = "Offline-Stripe"
 HEADERS = {HEADER: "this collection is always empty here"}
@@ -19,17 +20,19 @@ COLLECTIONS = (
     *("entitlements/features", "exchange_rates", "file_links", "files"),
     *("financial_connections/accounts", "financial_connections/transactions"),
     *("forwarding/requests", "identity/verification_reports", "identity/verification_sessions"),
-    *("invoice_rendering_templates", "invoiceitems", "issuing/authorizations", "issuing/cards"),
+    *("invoice_rendering_templates", "issuing/authorizations", "issuing/cards"),
     *("issuing/cardholders", "issuing/disputes", "issuing/transactions", "payment_links"),
     *("payment_method_configurations", "payment_method_domains", "payouts", "quotes"),
     *("radar/early_fraud_warnings", "radar/value_list_items", "radar/value_lists"),
     *("reporting/report_runs", "reporting/report_types", "reviews", "setup_attempts"),
-    *("setup_intents", "shipping_rates", "sigma/scheduled_query_runs", "subscription_schedules"),
-    *("tax/registrations", "tax_codes", "tax_ids", "tax_rates", "terminal/configurations"),
-    *("terminal/locations", "terminal/readers", "test_helpers/test_clocks", "topups", "transfers"),
+    *("shipping_rates", "sigma/scheduled_query_runs"),
+    *("tax/registrations", "tax_codes", "tax_ids", "terminal/configurations"),
+    *("terminal/locations", "terminal/readers", "topups", "transfers"),
 )
 # What Stripe keeps for a customer and nothing here does.
 OF_CUSTOMER = ("balance_transactions", "cash_balance_transactions", "sources", "tax_ids")
+# Of the newer part of the API, whose lists look otherwise.
+OF_V2 = ("core/accounts",)
 
 
 def _nothing(call: Call) -> Found:
@@ -39,6 +42,15 @@ def _nothing(call: Call) -> Found:
 def _nothing_of_customer(call: Call) -> Found:
     living(call, call.id, "id")
     return _nothing(call)
+
+
+def _nothing_of_product(call: Call) -> Found:
+    call.the(Product, "product")
+    return _nothing(call)
+
+
+def _nothing_of_v2(_call: Call) -> Found:
+    return {"data": [], "next_page_url": None, "previous_page_url": None}
 
 
 def _none_of(method: str, collection: str) -> Endpoint:
@@ -51,6 +63,8 @@ def _none_of(method: str, collection: str) -> Endpoint:
 
 
 ENDPOINTS = (
+    Endpoint("GET", "/v1/products/<id>/features", ANYTHING, _nothing_of_product, HEADERS),
+    *(Endpoint("GET", f"/v2/{name}", ANYTHING, _nothing_of_v2, HEADERS) for name in OF_V2),
     *(Endpoint("GET", f"/v1/{name}", ANYTHING, _nothing, HEADERS) for name in COLLECTIONS),
     *(_none_of("GET", name) for name in COLLECTIONS),
     *(_none_of("POST", name) for name in COLLECTIONS),

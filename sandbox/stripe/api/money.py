@@ -1,6 +1,7 @@
-"""Payment intents, charges, refunds and disputes."""
+"""Charges, refunds and disputes."""
 
 from sandbox.simulate.money_records import Charge, Dispute, Intent, Refund
+from sandbox.simulate.payment_objects import charge_object
 from sandbox.stripe.api.calls import Call, Endpoint, Found
 from sandbox.stripe.api.parameters import (
     DATED_PAGE,
@@ -12,6 +13,7 @@ from sandbox.stripe.api.parameters import (
     text,
     whole,
 )
+from sandbox.stripe.api.searching import SEARCH, search
 from sandbox.stripe.errors import invalid, missing_parameter
 
 _REFUND = Group(
@@ -23,10 +25,12 @@ _REFUND = Group(
         "reason": one_of("duplicate", "fraudulent", "requested_by_customer"),
     }
 )
-
-
-def _intents(call: Call) -> Found:
-    return call.listed(Intent, customer=lambda intent: intent.customer.reference)
+_CARD = "payment_method_details.card"
+_CHARGE_FIELDS = (
+    *("amount", "billing_details.address.postal_code", "created", "currency", "customer"),
+    *("disputed", "refunded", "status"),
+    *(f"{_CARD}.{name}" for name in ("brand", "exp_month", "exp_year", "fingerprint", "last4")),
+)
 
 
 def _charges(call: Call) -> Found:
@@ -35,6 +39,10 @@ def _charges(call: Call) -> Found:
         customer=lambda charge: charge.intent.customer.reference,
         payment_intent=lambda charge: charge.intent.id,
     )
+
+
+def _search_charges(call: Call) -> Found:
+    return search(call, call.shop.every(Charge), charge_object, _CHARGE_FIELDS)
 
 
 def _charge(call: Call) -> Charge:
@@ -88,19 +96,13 @@ def _of_payment(call: Call, kind: type[Refund | Dispute]) -> Found:
 
 _OF_PAYMENT = Group({**DATED_PAGE, "charge": text, "payment_intent": text})
 ENDPOINTS = (
-    Endpoint("GET", "/v1/payment_intents", Group({**DATED_PAGE, "customer": text}), _intents),
-    Endpoint(
-        "GET",
-        "/v1/payment_intents/<id>",
-        NOTHING,
-        lambda call: call.the(Intent, "payment_intent"),
-    ),
     Endpoint(
         "GET",
         "/v1/charges",
         Group({**DATED_PAGE, "customer": text, "payment_intent": text}),
         _charges,
     ),
+    Endpoint("GET", "/v1/charges/search", SEARCH, _search_charges),
     Endpoint("GET", "/v1/charges/<id>", NOTHING, lambda call: call.the(Charge, "charge")),
     Endpoint("POST", "/v1/refunds", _REFUND, _refund),
     Endpoint("GET", "/v1/refunds", _OF_PAYMENT, lambda call: _of_payment(call, Refund)),

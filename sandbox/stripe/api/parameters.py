@@ -4,6 +4,7 @@ A rule takes a parameter's name and its value as decoded from the form, and retu
 work with; it raises `Refusal`. An empty string unsets, so it becomes None where that is allowed.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ Rule = Callable[[str, Any], Any]
 METADATA_KEYS_MAX = 50
 METADATA_KEY_CHARACTERS_MAX = 40
 METADATA_VALUE_CHARACTERS_MAX = 500
+_PERCENT = re.compile(r"\d{1,3}(\.\d{1,4})?")
 _INTEGER_DIGITS_MAX = 12
 
 
@@ -107,6 +109,13 @@ def amount(name: str, value: Any) -> int:  # noqa: ANN401 - as decoded.
         message = "This value must be greater than or equal to 0."
         raise invalid(message, name, "parameter_invalid_integer")
     return number
+
+
+def percent(name: str, value: Any) -> float:  # noqa: ANN401 - as decoded.
+    """A share of a hundred, with up to four decimals."""
+    if not isinstance(value, str) or not _PERCENT.fullmatch(value):
+        raise invalid(f"Invalid decimal: {value}", name)
+    return float(value)
 
 
 def flag(name: str, value: Any) -> bool:  # noqa: ANN401 - as decoded.

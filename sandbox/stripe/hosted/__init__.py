@@ -12,6 +12,7 @@ from sandbox.stripe.hosted.checkout import CheckoutPages
 from sandbox.stripe.hosted.dashboard import DashboardPages
 from sandbox.stripe.hosted.loopback import require_own_page
 from sandbox.stripe.hosted.portal import PortalPages
+from sandbox.stripe.hosted.records import RecordPages
 from sandbox.stripe.world import World
 
 # Where a form's answer leads is the shop's to say, so no `form-action` is set: browsers apply it
@@ -39,6 +40,7 @@ def hosted_pages(world: World) -> Blueprint:
     CheckoutPages(world).register(pages)
     PortalPages(world).register(pages)
     DashboardPages(world).register(pages)
+    RecordPages(world).register(pages)
     return pages
 
 

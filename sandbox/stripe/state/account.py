@@ -52,6 +52,7 @@ def taken_apart(state: State) -> Saved:
     account: dict[str, Any] = {
         "run": shop.run,
         "now": shop.now,
+        "fails_next": shop.fails_next,
         "version": writer.value(shop.version),
     }
     for one in fields(State):
@@ -66,6 +67,7 @@ def put_together(saved: Saved) -> State:
     records = reader.records()
     shop = Shop(run=account["run"], starts_at=account["now"])
     shop.version = reader.value(account["version"])
+    shop.fails_next = account.get("fails_next", False)
     # The ids of another life would come again.
     shop.draw_ids_from(random.SystemRandom())
     for record_id in saved.kept:

@@ -60,11 +60,13 @@ def test_an_empty_collection_takes_every_parameter(offline: Offline) -> None:
     addresses = {
         *(f"/v1/{name}" for name in empty.COLLECTIONS),
         *(f"/v1/customers/<id>/{name}" for name in empty.OF_CUSTOMER),
+        *(f"/v2/{name}" for name in empty.OF_V2),
+        "/v1/products/<id>/features",
     }
     assert {one.path for one in ENDPOINTS if one.accepts.is_open} == addresses
     client = offline.client.v1
     assert client.invoice_items.list({"customer": offline.customer(), "pending": True}).data == []
-    assert client.subscription_schedules.list({"created": {"gte": 1}, "limit": 100}).data == []
+    assert client.payouts.list({"created": {"gte": 1}, "limit": 100}).data == []
     assert client.radar.early_fraud_warnings.list({"charge": "ch_1"}).data == []
 
 

@@ -26,6 +26,8 @@ PLANS = (
     Plan(4, "token", "Pack", 1000, None, {"usd": 500}, {"usd": "price_pack"}),
 )
 P = stripe.params
+# What older versions of the API call something that is taken.
+OLDER = {"payment_method_types"}
 # The options of a request mention it without importing it.
 UNNAMED = {"StripeContext": object, "Mapping": Mapping}
 PARAMETERS: dict[tuple[str, str], Any] = {
@@ -34,6 +36,10 @@ PARAMETERS: dict[tuple[str, str], Any] = {
     ("GET", "/v1/customers/search"): P.CustomerSearchParams,
     ("GET", "/v1/products/search"): P.ProductSearchParams,
     ("GET", "/v1/prices/search"): P.PriceSearchParams,
+    ("GET", "/v1/subscriptions/search"): P.SubscriptionSearchParams,
+    ("GET", "/v1/invoices/search"): P.InvoiceSearchParams,
+    ("GET", "/v1/charges/search"): P.ChargeSearchParams,
+    ("GET", "/v1/payment_intents/search"): P.PaymentIntentSearchParams,
     ("POST", "/v1/customers/<id>"): P.CustomerUpdateParams,
     ("POST", "/v1/products"): P.ProductCreateParams,
     ("GET", "/v1/products"): P.ProductListParams,
@@ -48,10 +54,42 @@ PARAMETERS: dict[tuple[str, str], Any] = {
     ("GET", "/v1/subscriptions"): P.SubscriptionListParams,
     ("POST", "/v1/subscriptions/<id>"): P.SubscriptionUpdateParams,
     ("GET", "/v1/subscription_items"): P.SubscriptionItemListParams,
+    ("POST", "/v1/subscriptions"): P.SubscriptionCreateParams,
+    ("DELETE", "/v1/subscriptions/<id>"): P.SubscriptionCancelParams,
+    ("POST", "/v1/invoices"): P.InvoiceCreateParams,
+    ("POST", "/v1/invoices/create_preview"): P.InvoiceCreatePreviewParams,
+    ("POST", "/v1/invoices/<id>"): P.InvoiceUpdateParams,
+    ("POST", "/v1/invoices/<id>/finalize"): P.InvoiceFinalizeInvoiceParams,
+    ("POST", "/v1/invoices/<id>/pay"): P.InvoicePayParams,
+    ("POST", "/v1/invoiceitems"): P.InvoiceItemCreateParams,
+    ("GET", "/v1/invoiceitems"): P.InvoiceItemListParams,
+    ("POST", "/v1/invoiceitems/<id>"): P.InvoiceItemUpdateParams,
     ("GET", "/v1/invoices"): P.InvoiceListParams,
     ("GET", "/v1/invoices/<id>/lines"): P.InvoiceLineItemListParams,
     ("GET", "/v1/invoice_payments"): P.InvoicePaymentListParams,
     ("GET", "/v1/payment_intents"): P.PaymentIntentListParams,
+    ("POST", "/v1/payment_intents"): P.PaymentIntentCreateParams,
+    ("POST", "/v1/payment_intents/<id>"): P.PaymentIntentUpdateParams,
+    ("POST", "/v1/payment_intents/<id>/confirm"): P.PaymentIntentConfirmParams,
+    ("POST", "/v1/payment_intents/<id>/capture"): P.PaymentIntentCaptureParams,
+    ("POST", "/v1/payment_intents/<id>/cancel"): P.PaymentIntentCancelParams,
+    ("POST", "/v1/setup_intents"): P.SetupIntentCreateParams,
+    ("GET", "/v1/setup_intents"): P.SetupIntentListParams,
+    ("POST", "/v1/setup_intents/<id>"): P.SetupIntentUpdateParams,
+    ("POST", "/v1/setup_intents/<id>/confirm"): P.SetupIntentConfirmParams,
+    ("POST", "/v1/setup_intents/<id>/cancel"): P.SetupIntentCancelParams,
+    ("POST", "/v1/payment_methods"): P.PaymentMethodCreateParams,
+    ("POST", "/v1/payment_methods/<id>"): P.PaymentMethodUpdateParams,
+    ("POST", "/v1/payment_methods/<id>/attach"): P.PaymentMethodAttachParams,
+    ("POST", "/v1/tax_rates"): P.TaxRateCreateParams,
+    ("GET", "/v1/tax_rates"): P.TaxRateListParams,
+    ("POST", "/v1/tax_rates/<id>"): P.TaxRateUpdateParams,
+    ("POST", "/v1/test_helpers/test_clocks"): P.test_helpers.TestClockCreateParams,
+    ("GET", "/v1/test_helpers/test_clocks"): P.test_helpers.TestClockListParams,
+    ("POST", "/v1/test_helpers/test_clocks/<id>/advance"): P.test_helpers.TestClockAdvanceParams,
+    ("POST", "/v1/subscription_schedules"): P.SubscriptionScheduleCreateParams,
+    ("GET", "/v1/subscription_schedules"): P.SubscriptionScheduleListParams,
+    ("POST", "/v1/subscription_schedules/<id>"): P.SubscriptionScheduleUpdateParams,
     ("GET", "/v1/charges"): P.ChargeListParams,
     ("POST", "/v1/refunds"): P.RefundCreateParams,
     ("GET", "/v1/refunds"): P.RefundListParams,
@@ -119,7 +157,7 @@ def unknown_to_the_sdk(rules: Group, typed: list[Any], path: str = "") -> list[s
         for name, hint in typing_extensions.get_type_hints(each, localns=UNNAMED).items():
             if name not in RequestOptions.__annotations__:
                 hints.setdefault(name, []).extend(groups_of(hint))
-    found = [f"{path}{name}" for name in rules.rules.keys() - hints.keys()]
+    found = [f"{path}{name}" for name in rules.rules.keys() - hints.keys() - OLDER]
     for name, rule in rules.rules.items():
         inner = rule.rule if isinstance(rule, Many) else rule
         if isinstance(inner, Group) and name in hints:

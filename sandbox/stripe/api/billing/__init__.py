@@ -1,0 +1,14 @@
+"""What is billed: subscriptions, their items, invoices and what waits for one."""
+
+from sandbox.stripe.api.billing import drafting, invoices, items, rates, schedules, subscriptions
+
+ENDPOINTS = (
+    *subscriptions.ENDPOINTS,
+    *invoices.ENDPOINTS,
+    *drafting.ENDPOINTS,
+    *items.ENDPOINTS,
+    *rates.ENDPOINTS,
+    *schedules.ENDPOINTS,
+)
+
+__all__ = ["ENDPOINTS"]
