@@ -57,6 +57,10 @@ COMMANDS = {
         "sandbox.simulate.command:simulate",
         "Send a realistic, signed stream of events and check what came of it.",
     ),
+    "sandbox": Command(
+        "sandbox.stripe.command:sandbox",
+        "Run the offline Stripe alone, for any client of Stripe.",
+    ),
     "offline_stripe": Command(
         "sandbox.stripe.command:offline_stripe",
         "Run the offline Stripe; `up` does it where no key is set.",
