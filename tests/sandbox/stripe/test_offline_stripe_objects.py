@@ -107,6 +107,8 @@ PARAMETERS: dict[tuple[str, str], Any] = {
     ("GET", "/v1/customers/<id>/payment_methods"): P.CustomerPaymentMethodListParams,
     ("GET", "/v1/balance_transactions"): P.BalanceTransactionListParams,
     ("GET", "/v1/webhook_endpoints"): P.WebhookEndpointListParams,
+    ("POST", "/v1/webhook_endpoints"): P.WebhookEndpointCreateParams,
+    ("POST", "/v1/webhook_endpoints/<id>"): P.WebhookEndpointUpdateParams,
 }
 # Lists of API v2 have another shape.
 _D = "/v2/core/event_destinations"
