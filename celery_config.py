@@ -32,6 +32,7 @@ DRAIN = "workers.tasks.drain"
 SWEEP = "workers.tasks.sweep"
 SWEEP_SECONDS = 2.0
 ASK = "workers.tasks.ask"
+FETCH = "workers.tasks.fetch"
 ASK_SECONDS = 2.0
 # It has no stream entry in hand; it begins no question after 6 s, and one takes up to 12 s.
 ASK_SOFT_TIME_LIMIT_SECONDS = 25
@@ -177,6 +178,7 @@ def _beat_options(settings: product.Settings) -> dict[str, Any]:
     every = {
         "sweep": (SWEEP, SWEEP_SECONDS),
         "ask": (ASK, ASK_SECONDS),
+        "fetch": (FETCH, ASK_SECONDS),
         "account": (ACCOUNT, ACCOUNT_SECONDS),
         "prune": (PRUNE, PRUNE_SECONDS),
         "access": (ACCESS, ACCESS_SECONDS),

@@ -96,6 +96,17 @@ _sent = Counter(
 )
 
 
+_asked = Counter(
+    "billing_stripe_questions",
+    "Questions to Stripe that began, by what called for them: notice (a thin event).",
+    ["cause"],
+)
+_generation_failures = Counter(
+    "billing_event_generation_failures",
+    "Events that Stripe reports it failed to make: its list of events is read again.",
+)
+
+
 def streams_open(count: int) -> None:
     """Tell how many streams of changes this process has open."""
     _streams.set(count)
@@ -147,6 +158,16 @@ def events_ignored(reason: str, count: int) -> None:
 def events_left(count: int) -> None:
     """Count events that this release cannot read and left for a newer one."""
     _left.inc(count)
+
+
+def stripe_asked(cause: str) -> None:
+    """Count a question to Stripe that begins."""
+    _asked.labels(cause).inc()
+
+
+def event_generation_failed() -> None:
+    """Count an event that Stripe failed to make."""
+    _generation_failures.inc()
 
 
 def duplicates_met(count: int) -> None:

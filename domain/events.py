@@ -19,7 +19,8 @@ class Delivery(NamedTuple):
 
     `body` is what Stripe signed, byte for byte, compressed with zstd. `created` is Stripe's
     clock in whole seconds, `received_ms` ours in milliseconds since 1970. `request_id` names the
-    request that brought it, in the receiver's log; empty where nobody remembers.
+    request that brought it, in the receiver's log; empty where nobody remembers. `signature` is the
+    header that Stripe signed the body with, as it came; empty where the body came otherwise.
     """
 
     event_id: str
@@ -28,6 +29,7 @@ class Delivery(NamedTuple):
     received_ms: int
     body: bytes
     request_id: str = ""
+    signature: str = ""
 
 
 class Stamp(NamedTuple):
@@ -61,3 +63,27 @@ class Event(NamedTuple):
     def stamp(self) -> Stamp:
         """When this event happened, in a total order."""
         return Stamp(self.created, self.id)
+
+
+class Notice(NamedTuple):
+    """A thin event: that something happened to an object, which Stripe is to be asked for.
+
+    `type` is that of the snapshot event (`invoice.paid`), also where we do not handle it;
+    `created_ms` are milliseconds since 1970. `object_id` and `path`, where the object is answered,
+    are None where it speaks of none. `twin_id` is the snapshot event of the same change, where it
+    is named. `account` is as in `Event`.
+    """
+
+    id: str
+    type: str
+    created_ms: int
+    livemode: bool | None
+    account: str | None = None
+    object_id: str | None = None
+    path: str | None = None
+    twin_id: str | None = None
+
+    @property
+    def created(self) -> int:
+        """When it happened, in whole seconds."""
+        return self.created_ms // 1_000

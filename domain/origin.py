@@ -7,7 +7,7 @@ owns such an account writes its metadata, so it could name our users and plans a
 from enum import StrEnum
 from typing import NamedTuple
 
-from domain.events import Event
+from domain.events import Event, Notice
 
 # What the notes of foreign events begin with.
 FOREIGN = "event of another account"
@@ -29,7 +29,9 @@ class Stranger(NamedTuple):
     note: str
 
 
-def stranger(event: Event, own_account: str | None, *, test_mode: bool | None) -> Stranger | None:
+def stranger(
+    event: Event | Notice, own_account: str | None, *, test_mode: bool | None
+) -> Stranger | None:
     """Why an event is to be left alone, undecoded; None for one of ours.
 
     `own_account` is our account's id, None where it is not known: then every event that names an

@@ -48,6 +48,7 @@ class Settings:
     stripe_cancel_url: str
     stripe_portal_return_url: str
     trials: str
+    stripe_questions_per_second: int
     low_balance: float
     destinations_allow_private: bool
     jwt_secret: str = field(repr=False)
@@ -153,6 +154,9 @@ def _read(reader: Reader) -> Settings:
         stripe_cancel_url=reader.web_url("STRIPE_CANCEL_URL"),
         stripe_portal_return_url=reader.web_url("STRIPE_PORTAL_RETURN_URL"),
         trials=reader.choice("TRIALS", "once", "per_plan"),
+        stripe_questions_per_second=reader.number(
+            "STRIPE_QUESTIONS_PER_SECOND", "from 1 to 500", default=20, lowest=1, highest=500
+        ),
         low_balance=reader.share("LOW_BALANCE", default="0.1"),
         destinations_allow_private=reader.flag("DESTINATIONS_ALLOW_PRIVATE", default=False),
         jwt_secret=reader.jwt_secret("JWT_SECRET"),

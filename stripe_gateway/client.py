@@ -36,6 +36,10 @@ class Client:
         """What is at a path, which begins after `/v1/`."""
         return self._ask("get", path, params)
 
+    def get_at(self, path: str) -> Answer:
+        """What is at a whole path, of either API."""
+        return self._send("get", path, {})
+
     def post(
         self, path: str, params: Mapping[str, Any], idempotency_key: str | None = None
     ) -> Answer:

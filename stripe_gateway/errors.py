@@ -40,6 +40,13 @@ class StripeSilent(StripeUnavailable):
 class StripeMissing(StripeUnavailable):
     """Stripe answered that there is no such object for this key."""
 
+    @classmethod
+    def unnamed(cls) -> "StripeMissing":
+        """Nothing names what would have to be asked for."""
+        message = "nothing names it"
+        error = stripe.InvalidRequestError(message, None, http_status=HTTPStatus.NOT_FOUND)  # type: ignore[no-untyped-call]  # As it is.
+        return cls(error)
+
 
 class StripeBusy(StripeUnavailable):
     """Stripe answered that it is asked too often; `wait_seconds` is what it wishes, if it says."""

@@ -69,6 +69,18 @@ class StripeGateway:
         """Whatever Stripe answers to a request that is made to learn what the key may do."""
         return self._client.send(method, address, **params)
 
+    def noticed_object(self, path: str) -> Answer:
+        """The object at a path that a thin event names, as it is now."""
+        return self._client.get_at(path)
+
+    def event(self, event_id: str) -> Answer:
+        """A snapshot event, as it was sent; Stripe has those of the last 30 days."""
+        return self._client.get(f"events/{_quoted(event_id)}")
+
+    def thin_event(self, event_id: str) -> Answer:
+        """A thin event with what its delivery leaves out."""
+        return self._client.get_at(f"/v2/core/events/{_quoted(event_id)}")
+
     def events(self, *, since: int, after: str = "", undelivered: bool = False) -> EventPage:
         """A page of the account's events of the second `since` (Stripe's) and later, newest first.
 

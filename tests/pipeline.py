@@ -79,7 +79,8 @@ def empty(engine: Engine) -> None:
                 " credit_notes, token_accounts, ledger_entries, event_attempts, paused_types,"
                 " access_states, reconcile_progress, questions, stripe_turn, outbox, outbox_users,"
                 " destinations, destination_users, destination_resends, redis_seen,"
-                " own_endpoint, endpoint_changes, shadow_events, shadow_differences"
+                " own_endpoint, endpoint_changes, shadow_events, shadow_differences, notices,"
+                " noticed_objects"
             )
         )
         connection.execute(text("ALTER TABLE ledger_entries ENABLE TRIGGER USER"))

@@ -37,6 +37,7 @@ class WorkerContext:
     applies no event of another account than `own`. `beat` notes that a sweep runs, `hint` says whom
     there are new messages for. A failed event
     is retried after `retry_delays_seconds`. `trials` is the setting: what a user tries once.
+    Of thin events no more than `questions_per_second` are asked, by all workers together.
     `is_gone` says whether the process of a consumer's name has certainly ended. `size` is how many
     events are taken at once. `left` are leased events that this process could not try.
     """
@@ -52,6 +53,7 @@ class WorkerContext:
     hint: Callable[[Collection[str]], object] = _nothing
     retry_delays_seconds: Sequence[float] = RETRY_DELAYS_SECONDS
     trials: str = "once"
+    questions_per_second: float = 20.0
     is_gone: Callable[[str], bool] = consumer_id.is_gone
     size: BatchSize = field(default_factory=BatchSize)
     left: list[Leased] = field(default_factory=list)
@@ -83,4 +85,5 @@ def context() -> WorkerContext:
         hint=Hints(client).publish,
         retry_delays_seconds=config.retry_delays_seconds,
         trials=config.trials,
+        questions_per_second=config.stripe_questions_per_second,
     )

@@ -14,6 +14,7 @@ from workers.liveness import celery_watchdog
 from workers.pipeline.drain import drain as drain_all
 from workers.questions import own_account, turn
 from workers.questions.asking import ask_stripe
+from workers.questions.fetching import fetch_noticed
 from workers.questions.superseded import expire_superseded
 from workers.schedule import redis_change
 from workers.schedule.access import look_at_due
@@ -38,8 +39,9 @@ def _send(task: str, **arguments: bool) -> None:
 
 @app.task(name=celery_config.DRAIN)  # type: ignore[untyped-decorator]  # Celery has no types.
 def drain() -> None:
-    """Apply every event that waits in the stream and the inbox."""
-    drain_all(context(), send_wake_up)
+    """Apply every event that waits in the stream and the inbox; have thin ones fetched."""
+    if drain_all(context(), send_wake_up).noticed and context().can_ask:
+        _send(celery_config.FETCH)
 
 
 @app.task(name=celery_config.SWEEP)  # type: ignore[untyped-decorator]  # As above.
@@ -68,6 +70,17 @@ def ask() -> None:
     if cause := turn.next_reading(context()):
         options = {cause: True} if cause in ("after_outage", "goes_on") else {}
         _send(celery_config.RECONCILE, **options)
+
+
+@app.task(  # type: ignore[untyped-decorator]  # As above.
+    name=celery_config.FETCH,
+    soft_time_limit=celery_config.ASK_SOFT_TIME_LIMIT_SECONDS,
+    time_limit=celery_config.ASK_TIME_LIMIT_SECONDS,
+)
+def fetch() -> None:
+    """Ask Stripe what thin events speak of, as far as its budget allows."""
+    if fetch_noticed(context()).is_unfinished:
+        _send(celery_config.FETCH)
 
 
 @app.task(name=celery_config.ACCOUNT)  # type: ignore[untyped-decorator]  # As above.

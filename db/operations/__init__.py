@@ -13,5 +13,6 @@ __all__ = [
     "reconcile",
     "redis_seen",
     "replay",
+    "signatures",
     "subscription_check",
 ]

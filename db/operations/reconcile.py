@@ -62,6 +62,11 @@ def move_cursor(connection: Connection, newest: int) -> None:
     connection.execute(_MOVE_CURSOR, {"newest": newest})
 
 
+def look_again(connection: Connection, since: int) -> None:
+    """What happened at Stripe from this second on is to be read once more."""
+    connection.execute(_LOOK_AGAIN, {"since": since})
+
+
 def newest_received(connection: Connection) -> datetime | None:
     """When the last event came in, by whatever way; None when none ever did."""
     newest: datetime | None = connection.execute(_NEWEST).scalar_one()
@@ -88,6 +93,14 @@ _MOVE_CURSOR = text(
     SET reached_created = greatest(kept.reached_created, EXCLUDED.reached_created),
         walk_from = NULL, walk_top = NULL, walk_after = NULL, walk_change = NULL,
         moved_at = now()
+    """
+)
+# A window that is kept would end in moving the cursor up again.
+_LOOK_AGAIN = text(
+    """
+    UPDATE reconcile_progress
+    SET reached_created = least(reached_created, :since), walk_from = NULL, walk_top = NULL,
+        walk_after = NULL, walk_change = NULL, moved_at = now()
     """
 )
 _NEWEST = text("SELECT max(received_at) FROM webhook_events")

@@ -126,6 +126,7 @@ def _fields(
         NULL if delay is None else of_moment(began + timedelta(seconds=delay)),
         NULL if outcome.note is None else of_text(outcome.note),
         NULL if outcome.error is None else of_text(outcome.error),
+        of_text(delivery.signature) if delivery.signature else NULL,
     )
 
 
@@ -160,6 +161,7 @@ def _row(delivery: Delivery, outcome: Outcome) -> dict[str, object]:
         "note": outcome.note,
         "error": outcome.error,
         "delay": outcome.retry_in_seconds,
+        "signature": delivery.signature or None,
     }
 
 
@@ -210,6 +212,22 @@ def known(connection: Connection, ids: Collection[str]) -> set[str]:
     return set(connection.execute(_KNOWN, {"ids": list(ids)}).scalars())
 
 
+def noticed(
+    connection: Connection, changes: Sequence[tuple[str, str, int]]
+) -> set[tuple[str, str, int]]:
+    """Those changes (type, object, second) that a thin event in the inbox tells of.
+
+    One whose answer is not to be had tells of nothing.
+    """
+    if not changes:
+        return set()
+    types, objects, seconds = zip(*changes, strict=True)
+    rows = connection.execute(
+        _NOTICED, {"types": list(types), "objects": list(objects), "seconds": list(seconds)}
+    )
+    return {(row.type, row.object_id, int(row.created)) for row in rows}
+
+
 def left_for_newer(connection: Connection) -> int:
     """How many events wait for a worker of a newer release."""
     return int(connection.execute(_LEFT_FOR_NEWER, {"note": FOR_A_NEWER_WORKER}).scalar_one())
@@ -224,6 +242,7 @@ _FINISHED = frozenset({EventStatus.APPLIED, EventStatus.IGNORED})
 _COPIED = (
     *("id", "type", "created_at", "status", "object_id", "customer_id", "user_id", "body"),
     *("source", "received_at", "applied_at", "attempts", "next_attempt_at", "note", "error"),
+    "signature",
 )
 _NO_ATTEMPT, _ONE_ATTEMPT = of_integer(0), of_integer(1)
 _KNOWN_NOW = text(
@@ -234,17 +253,17 @@ _INSERT = text(
     """
     INSERT INTO webhook_events
         (id, type, created_at, status, object_id, customer_id, user_id, body, source,
-         received_at, applied_at, attempts, next_attempt_at, note, error)
+         received_at, applied_at, attempts, next_attempt_at, note, error, signature)
     SELECT id, type, to_timestamp(created), status, object_id, customer_id, user_id,
            substr(CAST(:bodies AS bytea), start, size), source,
            to_timestamp(received_ms / 1000.0),
            CASE WHEN status IN ('applied', 'ignored') THEN clock_timestamp() END,
            CASE WHEN status = 'received' THEN 0 ELSE 1 END,
-           now() + delay * interval '1 second', note, error
+           now() + delay * interval '1 second', note, error, signature
     FROM json_to_recordset(CAST(:rows AS json)) AS new
         (id text, type text, created bigint, received_ms bigint, start integer, size integer,
          source text, status text, object_id text, customer_id text, user_id text, note text,
-         error text, delay float8)
+         error text, delay float8, signature text)
     ON CONFLICT (id) DO NOTHING
     RETURNING id
     """
@@ -273,6 +292,16 @@ _LOCK_ROWS = text(
     " WHERE id = ANY(CAST(:ids AS text[])) ORDER BY id FOR UPDATE"
 )
 _KNOWN = text("SELECT id FROM webhook_events WHERE id = ANY(CAST(:ids AS text[]))")
+_NOTICED = text(
+    """
+    SELECT new.type, new.object_id, new.created
+    FROM unnest(CAST(:types AS text[]), CAST(:objects AS text[]), CAST(:seconds AS bigint[]))
+         AS new (type, object_id, created)
+    JOIN webhook_events AS event
+      ON event.object_id = new.object_id AND event.type = 'v1.' || new.type
+         AND event.created_at = to_timestamp(new.created) AND event.status <> 'dead'
+    """
+)
 _ANNOTATE = text(
     """
     UPDATE webhook_events AS event SET note = concat_ws('; ', event.note, new.note)

@@ -258,7 +258,7 @@ class EventStream:
 
 
 def _fields(delivery: Delivery) -> tuple[bytes, ...]:
-    fields = (
+    fields: tuple[bytes, ...] = (
         *(b"v", ENVELOPE_VERSION),
         *(b"id", delivery.event_id.encode()),
         *(b"type", delivery.event_type.encode()),
@@ -266,6 +266,8 @@ def _fields(delivery: Delivery) -> tuple[bytes, ...]:
         *(b"ms", b"%d" % delivery.received_ms),
         *(b"body", delivery.body),
     )
+    if delivery.signature:
+        fields = (*fields, b"sig", delivery.signature.encode())
     return (*fields, b"request", delivery.request_id.encode()) if delivery.request_id else fields
 
 
@@ -280,8 +282,9 @@ def _delivery(fields: dict[bytes, bytes]) -> Delivery:
         created=int(fields[b"created"]),
         received_ms=int(fields.get(b"ms", b"0")) or int(time.time() * 1000),
         body=fields[b"body"],
-        # Entries that an earlier release wrote have no such member.
+        # Entries that an earlier release wrote have no such members.
         request_id=fields.get(b"request", b"").decode(),
+        signature=fields.get(b"sig", b"").decode(),
     )
 
 

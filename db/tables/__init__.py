@@ -42,6 +42,8 @@ from db.tables.outbox import (
     outbox_users,
 )
 from db.tables.questions import (
+    noticed_objects,
+    notices,
     own_account,
     questions,
     stripe_turn,
@@ -70,6 +72,8 @@ __all__ = [
     "event_attempts",
     "ledger_entries",
     "metadata",
+    "noticed_objects",
+    "notices",
     "outbox",
     "outbox_users",
     "own_account",

@@ -1,6 +1,7 @@
 """What is asked of Stripe, whose turn it is, and which account is ours."""
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -79,4 +80,34 @@ own_account = Table(
         "The Stripe account of the configured key, which is kept as a hash;"
         " account_id is NULL where Stripe did not say."
     ),
+)
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("event_id", Text, primary_key=True),
+    Column("object_id", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("twin_id", Text),
+    time_column("noted_at", nullable=False, default_now=True),
+    Index("notices_object_id", "object_id"),
+    comment="Thin events that wait for Stripe to tell what they speak of; a row is deleted once"
+    " the answer is stored.",
+)
+
+noticed_objects = Table(
+    "noticed_objects",
+    metadata,
+    Column("object_id", Text, primary_key=True),
+    Column("asks", Integer, nullable=False, server_default="0"),
+    Column("silences", Integer, nullable=False, server_default="0"),
+    time_column("last_asked_at", nullable=False),
+    time_column("next_ask_at", nullable=False),
+    Column("last_answer", Text),
+    CheckConstraint("asks >= 0 AND silences >= 0", name="noticed_objects_not_negative"),
+    Index("noticed_objects_next_ask_at", "next_ask_at"),
+    comment="When Stripe was last asked about an object that notices speak of, so that nobody"
+    " asks twice a second, and what came of it.",
 )

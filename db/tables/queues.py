@@ -35,6 +35,7 @@ webhook_events = Table(
     time_column("next_attempt_at"),
     Column("note", Text),
     Column("error", Text),
+    Column("signature", Text),
     CheckConstraint(
         "status IN ('received', 'applied', 'ignored', 'failed', 'dead')",
         name="webhook_events_status_known",

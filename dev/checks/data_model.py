@@ -42,7 +42,7 @@ POINTS: Mapping[str, str] = {
 NAMES_NO_ROW = frozenset(
     (
         *("account_id", "claim_id", "new_id", "object_id", "old_id", "price_id", "server_id"),
-        *("subject_id", "user_id"),
+        *("subject_id", "twin_id", "user_id"),
     )
 )
 # Mermaid would shrink the diagram to the page's width, until nobody can read it.

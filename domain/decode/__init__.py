@@ -13,6 +13,7 @@ from domain.decode import (
     credit_notes,
     customers,
     invoices,
+    notices,
     paths,
     payments,
     sessions,
@@ -22,7 +23,7 @@ from domain.decode import (
 from domain.decode.facts import Fact
 from domain.decode.source import Source
 from domain.errors import DecodeError
-from domain.events import Event
+from domain.events import Event, Notice
 from domain.json_values import mapping_of, reference_of, text_of, time_of
 from domain.synthetic_events import by_hand
 
@@ -134,6 +135,29 @@ def _account(envelope: Mapping[str, Any]) -> str | None:
     return (reference_of(named) or "unreadable").rpartition("/")[2]
 
 
+def notice_of(document: Any) -> Notice | None:  # noqa: ANN401 - parsed JSON may be anything.
+    """The thin event that a parsed body is; None for a snapshot event.
+
+    Raises `DecodeError` when what every event has is missing.
+    """
+    if not notices.is_thin(document):
+        return None
+    return notices.read(document, _account(document))
+
+
+def ignorance(notice: Notice) -> str | None:
+    """Why Stripe need not be asked what a thin event speaks of; None where it must be."""
+    if notice.type == notices.PING:
+        return "a ping: this is where the destination's events arrive"
+    if notice.type == notices.GENERATION_FAILED:
+        return None
+    if notice.type not in DECODERS:
+        return f"thin events of type {notice.type} mean nothing here"
+    if notice.object_id is None or notice.path is None:
+        return "it names no object that could be asked for"
+    return None
+
+
 def decode(event: Event) -> Decoded:
     """What an event says, as facts; none for a type that is not handled.
 
@@ -190,6 +214,9 @@ __all__ = [
     "Fact",
     "decode",
     "facts",
+    "ignorance",
+    "notice_of",
+    "notices",
     "parse",
     "paths",
     "version_check",

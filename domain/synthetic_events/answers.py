@@ -41,6 +41,35 @@ def as_event(
     }
 
 
+def event_of_notice(
+    event_type: str,
+    stripe_object: Mapping[str, Any],
+    *,
+    noticed: int,
+    answered: int,
+    name: str,
+    api_version: str,
+) -> Json:
+    """What a thin event of a type spoke of, as Stripe answered with it; times in seconds.
+
+    Claims and movements of money happened when it was `noticed`. The state of a contract, and that
+    a refund failed, are only known of the second in which Stripe `answered`. `name` tells it from
+    answers to other notices of the object.
+    """
+    kind = text_of(stripe_object.get("object"))
+    is_state = kind == "subscription" or (kind == "refund" and event_type != "refund.failed")
+    if event_type == "customer.subscription.created":
+        # It may have changed since; nothing says that this was the first state.
+        event_type = "customer.subscription.updated"
+    return as_event(
+        event_type,
+        stripe_object,
+        event_id=f"{stripe_object.get('id')}_{name}",
+        created=max(noticed, answered) if is_state else noticed,
+        api_version=api_version,
+    )
+
+
 def event_of_line_items(session: Mapping[str, Any], created: int, api_version: str) -> Json | None:
     """A checkout session with all its line items; None while the buyer may still pay."""
     status = text_of(session.get("status"))

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from db.outbox.destinations import States
+from db.questions.notices import Waiting as NoticesWaiting
 from db.questions.questions import Waiting
 from db.queue.backlog import InboxBacklog, StreamBacklog
 
@@ -21,6 +22,7 @@ class StoreState:
     questions: Waiting | None = None
     last_sweep_at: int | None = None
     destinations: States | None = None
+    notices: NoticesWaiting | None = None
 
 
 def of_state(state: StoreState) -> Iterator[Metric]:
@@ -30,6 +32,7 @@ def of_state(state: StoreState) -> Iterator[Metric]:
         yield _loose(state.loose_ends)
     yield from _waiting(state.stream, state.inbox)
     yield from _questions(state.questions)
+    yield from _notices(state.notices)
     if state.destinations is not None:
         yield _gauge(
             "billing_destinations",
@@ -86,6 +89,20 @@ def _questions(questions: Waiting | None) -> Iterator[Metric]:
             "billing_oldest_question_age_seconds",
             "Age of the oldest question that Stripe has not answered at all; 0 when there is none.",
             value=questions.oldest_seconds or 0.0,
+        )
+
+
+def _notices(notices: NoticesWaiting | None) -> Iterator[Metric]:
+    if notices:
+        yield GaugeMetricFamily(
+            "billing_notices_waiting",
+            "Thin events that wait for Stripe to tell what they speak of.",
+            value=notices.notices,
+        )
+        yield GaugeMetricFamily(
+            "billing_oldest_notice_age_seconds",
+            "Age of the thin event that has waited longest; 0 when none waits.",
+            value=notices.oldest_seconds or 0.0,
         )
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 import metrics
 from db.operations import loose_ends
 from db.outbox import destinations
-from db.questions import questions
+from db.questions import notices, questions
 from db.queue import backlog
 from db.queue.heartbeat import Heartbeat
 from ingest.context import ReceiverContext, current_context
@@ -73,6 +73,7 @@ class _StoreCollector(Collector):
                     inbox=backlog.in_inbox(connection),
                     loose_ends=loose_ends.counts(connection),
                     questions=questions.waiting(connection),
+                    notices=notices.waiting(connection),
                     destinations=destinations.states(connection),
                 )
         except SQLAlchemyError:

@@ -7,6 +7,7 @@ than its id, type and time; what the event means is found out by a worker, later
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import msgspec
 import orjson
@@ -15,6 +16,7 @@ from stripe import SignatureVerificationError, WebhookSignature
 
 import metrics
 from db.bodies import compress
+from domain.decode import notices
 from domain.events import Delivery
 from domain.synthetic_events import by_hand
 from ingest.context import ReceiverContext, current_context
@@ -61,7 +63,17 @@ class _Envelope(msgspec.Struct):
     object: str = "event"
 
 
+class _ThinEnvelope(msgspec.Struct):
+    """The same of a thin event, which carries no object."""
+
+    id: str
+    type: str
+    created: str
+    object: Literal["v2.core.event"]
+
+
 _DECODER = msgspec.json.Decoder(_Envelope)
+_THIN_DECODER = msgspec.json.Decoder(_ThinEnvelope)
 
 routes = Routes(
     "webhook", "What Stripe calls.", limited=False, count_refusal=metrics.webhook_refused
@@ -113,7 +125,7 @@ def verified(
         raise TOO_LARGE.problem()
     now = time.time() if now_seconds is None else now_seconds
     verify(body, header, secrets, now)
-    return parse(body, received_ms=int(now * 1000), request_id=request_id)
+    return parse(body, received_ms=int(now * 1000), request_id=request_id, signature=header or "")
 
 
 def stored(delivery: Delivery, store: Store) -> Received:
@@ -137,7 +149,7 @@ def verify(body: bytes, header: str | None, secrets: Sequence[str], now_seconds:
         raise SIGNATURE_STALE.problem()
 
 
-def parse(body: bytes, *, received_ms: int, request_id: str = "") -> Delivery:
+def parse(body: bytes, *, received_ms: int, request_id: str = "", signature: str = "") -> Delivery:
     """The delivery in a verified body; raises a 400 when that is no Stripe event."""
     event_id, event_type, created = _envelope(body)
     if by_hand.is_ours(event_id, event_type):
@@ -150,6 +162,7 @@ def parse(body: bytes, *, received_ms: int, request_id: str = "") -> Delivery:
         received_ms=received_ms,
         body=compress(body),
         request_id=request_id,
+        signature=signature,
     )
 
 
@@ -220,12 +233,23 @@ def _envelope(body: bytes) -> tuple[str, str, int]:
     try:
         event = _DECODER.decode(body)
     except (msgspec.DecodeError, RecursionError):
-        return _parsed_envelope(body)
+        return _thin_envelope(body)
     if event.object != "event":
         raise _no_event("it is not an event object")
     if not bytes(event.data.object).startswith(b"{"):
         raise _no_event("it carries no data.object")
     return _name(event.id, "id"), _name(event.type, "type"), _created(event.created)
+
+
+def _thin_envelope(body: bytes) -> tuple[str, str, int]:
+    """The same of a thin event; raises a 400 that says why the body is no event of either style."""
+    try:
+        event = _THIN_DECODER.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return _parsed_envelope(body)
+    milliseconds = notices.milliseconds_of(event.created)
+    created = None if milliseconds is None else milliseconds // 1_000
+    return _name(event.id, "id"), _name(event.type, "type"), _created(created)
 
 
 def _parsed_envelope(body: bytes) -> tuple[str, str, int]:
@@ -234,6 +258,8 @@ def _parsed_envelope(body: bytes) -> tuple[str, str, int]:
         event = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise _no_event("it is not valid JSON") from error
+    if notices.is_thin(event):
+        raise _no_event("it is a thin event without id, type or created time")
     if not isinstance(event, dict) or event.get("object", "event") != "event":
         raise _no_event("it is not an event object")
     data = event.get("data")

@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import metrics
 from db.outbox.destinations import States
+from db.questions.notices import Waiting as NoticesWaiting
 from db.questions.questions import Waiting
 from db.queue.backlog import InboxBacklog, StreamBacklog
 from ingest.ops import gauges
@@ -34,13 +35,14 @@ def series() -> dict[str, set[str]]:
     """Every series that any role tells, and its labels."""
     stream, inbox = StreamBacklog(1, 1, 1), InboxBacklog(1, 1, 1, 1.0, 1.0, 1.0)
     state = StoreState(stream, inbox, {"no_user": 1}, Waiting(1, 1.0, 1, "sub_1: no"), 1)
-    state = replace(state, destinations=States(1, 1, 1))
+    state = replace(state, destinations=States(1, 1, 1), notices=NoticesWaiting(1, 1, 1.0))
     metrics.event_received("invoice.paid", "stream")
     metrics.webhook_refused("signature_invalid")
     metrics.request_answered("/metrics", 200, 0.1)
     metrics.batch_committed({}, events=1, duplicates=1, retries=1, delays_seconds=[1.0])
     metrics.task_sent("a task")
     metrics.events_left(1)
+    metrics.event_generation_failed()
     counts = text_string_to_metric_families(metrics.exposition().decode())
     return {
         sample.name: set(sample.labels)

@@ -34,6 +34,19 @@ def a_body(**changes: Any) -> bytes:
     return json.dumps(an_event(**changes)).encode()
 
 
+def a_thin_body(**changes: Any) -> bytes:
+    """A thin event about an invoice, as Stripe posts it."""
+    event = {
+        "id": "evt_test_1",
+        "object": "v2.core.event",
+        "type": "v1.invoice.paid",
+        "livemode": False,
+        "created": "2026-11-20T10:00:00.123Z",
+        "related_object": {"id": "in_1", "type": "invoice", "url": "/v1/invoices/in_1"},
+    }
+    return json.dumps({**event, **changes}).encode()
+
+
 def a_signature(body: bytes, *, secret: str = SECRET, age_seconds: int = 0) -> dict[str, str]:
     """The header that Stripe would send with this body, `age_seconds` ago."""
     timestamp = int(time.time()) - age_seconds

@@ -113,6 +113,10 @@ COMMANDS = {
         "workers.commands.webhook_endpoint:webhook_endpoint",
         "Make our endpoint at Stripe, tell its drift, rotate its secret, upgrade its version.",
     ),
+    "reverify": Command(
+        "workers.commands.reverify:reverify",
+        "Say which stored events can be proved to come from Stripe.",
+    ),
     "destinations": Command(
         "workers.commands.destinations:destinations",
         "Choose who hears of changes: list, add, test, pause, resume, resend, remove.",

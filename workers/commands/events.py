@@ -20,7 +20,7 @@ import settings
 from db.bodies import UnknownDictionaryError
 from db.engine import make_engine
 from db.operations import loose_ends
-from db.questions import questions
+from db.questions import notices, questions
 from db.queue import attempts, inbox_reads, pauses
 from domain.decode import DECODERS
 from domain.events import EventStatus
@@ -107,6 +107,8 @@ def show(event_id: str, *, as_json: bool) -> None:
         others = () if effects else inbox_reads.effects_of_payments(connection, money_in(body))
         tries = attempts.of(connection, event_id)
         asked = questions.of_subject(connection, row.object_id or "")
+        if waits := notices.of_event(connection, event_id):
+            asked.append(waits)
     if as_json:
         details = {
             "attempts_kept": [_plain(item) for item in tries],

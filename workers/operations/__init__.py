@@ -11,6 +11,7 @@ __all__ = [
     "findings",
     "rebuild",
     "replay",
+    "reverify",
     "subscription_check",
     "wording",
 ]

@@ -12,7 +12,7 @@ from db.endpoints import own
 from db.engine import make_engine
 from db.operations import loose_ends
 from db.outbox import destinations
-from db.questions import questions, stripe_turn
+from db.questions import notices, questions, stripe_turn
 from db.queue import backlog, inbox_reads, stream
 from db.queue.heartbeat import Heartbeat
 from domain.endpoints.endpoint import Style
@@ -34,6 +34,8 @@ LAG_SECONDS_MAX = 60
 HEARTBEAT_SECONDS_MAX = 30
 # Most questions are answered within a minute.
 QUESTION_SECONDS_MAX = 3_600
+# Thin events are asked about within seconds, unless Stripe or the budget says otherwise.
+NOTICE_SECONDS_MAX = 300
 # A line names so many; `check_subscription_status` names all.
 _NAMED_MAX = 5
 
@@ -52,6 +54,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield from _answered("releases", lambda: release_checks.look(engine, client, settings))
         yield from _answered("loose ends", lambda: _loose_ends(engine))
         yield from _answered("questions", lambda: _questions(engine, settings))
+        yield from _answered("thin events", lambda: _notices(engine, settings))
         yield from _answered("destinations", lambda: destinations_of(engine))
         yield from _answered("foreign events", lambda: _foreign_events(engine))
         yield from _answered("scheduler", lambda: _scheduler(client))
@@ -190,6 +193,22 @@ def _questions(engine: Engine, settings: Settings) -> list[Finding]:
         cure = "check STRIPE_SECRET_KEY and the network; it is tried again by itself"
         findings.append(Finding("questions", Level.WARN, says, cure))
     return findings
+
+
+def _notices(engine: Engine, settings: Settings) -> list[Finding]:
+    """What thin events speak of and Stripe has not told yet."""
+    with engine.connect() as connection:
+        waiting = notices.waiting(connection)
+    if not waiting.notices:
+        return []
+    says = f"{waiting.notices} wait for Stripe to tell of {waiting.objects} objects"
+    says += f", the oldest for {waiting.oldest_seconds:.0f} s"
+    if not (settings.stripe_enabled and settings.stripe_secret_key):
+        cure = "set STRIPE_SECRET_KEY: without it nobody can be asked"
+        return [Finding("thin events", Level.FAIL, says, cure)]
+    late = (waiting.oldest_seconds or 0.0) > NOTICE_SECONDS_MAX
+    cure = "see `events show` of one; without a worker and `beat` nobody asks" if late else ""
+    return [Finding("thin events", Level.WARN if late else Level.OK, says, cure)]
 
 
 def destinations_of(engine: Engine) -> list[Finding]:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine
 
 from db.ledger import locks, unit_of_work
 from db.ledger.catalogue import CatalogueCache
+from db.questions import notices
 from db.queue import inbox
 from domain.working_set import Derived
 from workers.pipeline.failure import RETRY_DELAYS_SECONDS
@@ -91,6 +92,10 @@ def _apply(
 ) -> Applied:
     ours = [scheduled(work, retry_delays_seconds) for work in claimed(connection, works)]
     new = record(connection, ours)
+    notices.keep(
+        connection,
+        [work.notice for work in ours if work.notice and work.delivery.event_id in new],
+    )
     facts = [
         (work.delivery.event_id, fact)
         for work in ours

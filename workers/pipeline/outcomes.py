@@ -56,12 +56,12 @@ def _to_inbox(connection: Connection, by_id: Mapping[str, PreparedEvent]) -> set
 
 
 def _attempts(work: PreparedEvent) -> int:
-    return work.attempts if work.is_left else work.attempts + 1
+    return work.attempts if work.waits else work.attempts + 1
 
 
 def _is_noted(work: PreparedEvent) -> bool:
     """Whether this attempt gets a row of its own; a first success is in the inbox alone."""
-    if work.is_left and work.request is None:
+    if work.waits and work.request is None:
         return False
     is_failure = work.outcome.status in (EventStatus.FAILED, EventStatus.DEAD)
     return is_failure or work.attempts > 0 or work.request is not None

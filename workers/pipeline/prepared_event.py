@@ -11,10 +11,10 @@ from db.bodies import UnknownDictionaryError, decompress
 from db.queue.attempts import Request
 from db.queue.inbox import FOR_A_NEWER_WORKER, Outcome
 from db.queue.leases import KILLED
-from domain.decode import Decoded, decode, parse
+from domain.decode import Decoded, decode, ignorance, notice_of, parse
 from domain.decode.facts import Fact
-from domain.events import Delivery, EventStatus
-from domain.origin import Reason, stranger
+from domain.events import Delivery, EventStatus, Notice
+from domain.origin import Reason, Stranger, stranger
 from retry import scheduled_pause
 from workers.pipeline.failure import described, traced
 
@@ -24,6 +24,9 @@ CUT = "its list is cut (has_more); the whole one is asked of Stripe"
 CUT_FOR_GOOD = (
     "its list is cut (has_more), and without STRIPE_SECRET_KEY nobody can be asked for the whole"
 )
+# What is noted of a thin event until Stripe has answered.
+FOR_AN_ANSWER = "waits for Stripe to tell what it speaks of"
+NOTICED_AGAIN_SECONDS = 3_600.0
 # An event that this release cannot read is due again after a quarter of its age, within these.
 LEFT_SECONDS_MIN, LEFT_SECONDS_MAX = 2.0, 30.0
 
@@ -34,6 +37,7 @@ class PreparedEvent(NamedTuple):
     `attempts` counts earlier attempts. `is_stored` says that the inbox has the event already.
     `source` is the way by which it came. With a `request` of a person it is applied whatever its
     status is; `was` is that status. `stranger` says why an event that is not ours was not decoded.
+    A `notice` is what Stripe is to be asked about.
     """
 
     delivery: Delivery
@@ -45,11 +49,17 @@ class PreparedEvent(NamedTuple):
     request: Request | None = None
     was: EventStatus | None = None
     stranger: Reason | None = None
+    notice: Notice | None = None
 
     @property
     def keeps_status(self) -> bool:
         """Whether the event had its effect before and has none now, so that its status stays."""
         return self.was is EventStatus.APPLIED and self.outcome.status is not EventStatus.APPLIED
+
+    @property
+    def waits(self) -> bool:
+        """Whether it only waits for something: then this was no attempt."""
+        return self.outcome.status is EventStatus.RECEIVED
 
     @property
     def is_left(self) -> bool:
@@ -80,7 +90,16 @@ def prepare(
     """
     facts: tuple[Fact, ...] = ()
     try:
-        event = parse(orjson.loads(decompress(delivery.body)))
+        document = orjson.loads(decompress(delivery.body))
+        if notice := notice_of(document):
+            return _noticed(
+                PreparedEvent(
+                    delivery, (), Outcome(EventStatus.RECEIVED), attempts, is_stored, source
+                ),
+                notice,
+                stranger(notice, own_account, test_mode=test_mode),
+            )
+        event = parse(document)
         odd = stranger(event, own_account, test_mode=test_mode)
         if odd:
             outcome = Outcome(EventStatus.IGNORED, note=odd.note)
@@ -98,6 +117,22 @@ def prepare(
     return PreparedEvent(
         delivery, facts, outcome, attempts, is_stored, source, stranger=odd and odd.reason
     )
+
+
+def _noticed(work: PreparedEvent, notice: Notice, odd: Stranger | None) -> PreparedEvent:
+    """A thin event: it waits for Stripe's answer, or there is nothing to be asked."""
+    why_not = odd.note if odd else ignorance(notice)
+    if why_not:
+        outcome = Outcome(EventStatus.IGNORED, object_id=notice.object_id, note=why_not)
+        return work._replace(outcome=outcome, stranger=odd and odd.reason)
+    outcome = Outcome(
+        EventStatus.RECEIVED,
+        object_id=notice.object_id,
+        note=FOR_AN_ANSWER,
+        # The answer comes by itself; this is when somebody looks whether it was asked for at all.
+        retry_in_seconds=NOTICED_AGAIN_SECONDS,
+    )
+    return work._replace(outcome=outcome, notice=notice)
 
 
 def _outcome(decoded: Decoded, *, can_ask: bool) -> Outcome:

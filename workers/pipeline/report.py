@@ -32,7 +32,7 @@ def committed(applied: Applied) -> None:
         {key: count for key, count in finished.items() if key[1] != EventStatus.RECEIVED},
         events=len(works),
         duplicates=duplicates,
-        retries=sum(work.attempts > 0 and not work.is_left for work in works),
+        retries=sum(work.attempts > 0 and not work.waits for work in works),
         delays_seconds=[
             max(0.0, now_ms - work.delivery.received_ms) / 1000
             for work in works
@@ -70,8 +70,8 @@ class Drained:
 
     `paused` are the event types that it parks, `own_account` is our Stripe account. `entries` of
     the stream and `leased` events of the inbox are in hand: not finished yet. `left` counts events
-    that only a newer release can read. `meets_known`: the batch before held many events that the
-    inbox had.
+    that only a newer release can read, `noticed` thin ones that wait for Stripe. `meets_known`: the
+    batch before held many events that the inbox had.
     """
 
     paused: frozenset[str] = frozenset()
@@ -83,6 +83,7 @@ class Drained:
     failed: int = 0
     parked: int = 0
     left: int = 0
+    noticed: int = 0
     duplicates: int = 0
     batches: int = 0
     is_unfinished: bool = False
@@ -106,6 +107,8 @@ class Drained:
             self.applied += 1
         elif status is EventStatus.IGNORED:
             self.ignored += 1
+        elif work.waits:
+            self.noticed += 1
         else:
             self.failed += 1
 
@@ -119,6 +122,7 @@ class Drained:
                 failed=self.failed,
                 parked=self.parked,
                 left=self.left,
+                noticed=self.noticed,
                 duplicates=self.duplicates,
                 batches=self.batches,
                 duration_ms=round((time.monotonic() - self.started) * 1000, 1),

@@ -1,3 +1,3 @@
 """Questions to Stripe about what its events leave open: asked by own tasks, never by a drain."""
 
-__all__ = ["asking", "busy_retry", "fetch", "own_account", "superseded", "turn"]
+__all__ = ["asking", "busy_retry", "fetch", "fetching", "own_account", "superseded", "turn"]

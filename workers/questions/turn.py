@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, Engine
 
 import telemetry
-from db.questions import questions, stripe_turn
+from db.questions import notices, questions, stripe_turn
 from retry import Backoff
 from stripe_gateway import StripeGateway, StripeUnavailable
 from workers.context import WorkerContext
@@ -47,7 +47,7 @@ class Turn:
         self.failures = 0
         with self._engine.begin() as connection:
             stripe_turn.succeeded(connection)
-            hastened = questions.hasten(connection) if was_paused else 0
+            hastened = _hasten(connection) if was_paused else 0
         if was_paused:
             log.info("stripe answers again", questions=hastened)
 
@@ -62,6 +62,10 @@ class Turn:
             stripe_turn.failed(connection, pause_seconds=0.0 if goes_on else pause)
         log.warning("stripe cannot be asked", detail=detail, failures=self.failures)
         return goes_on
+
+
+def _hasten(connection: Connection) -> int:
+    return questions.hasten(connection) + notices.hasten(connection)
 
 
 @contextmanager

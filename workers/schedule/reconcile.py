@@ -18,6 +18,7 @@ from db.operations.reconcile import Progress, Window
 from db.queue import attempts, inbox
 from db.queue.attempts import Attempt, Request
 from db.queue.deliveries import as_delivery
+from domain.json_values import mapping_of, text_of
 from domain.synthetic_events.by_hand import is_ours
 from stripe_gateway import EventPage, StripeGateway, StripeUnavailable
 from workers.context import WorkerContext
@@ -256,8 +257,17 @@ def _asked_again(gateway: StripeGateway) -> Ask:
 def _missing(
     connection: Connection, events: Sequence[Mapping[str, Any]]
 ) -> list[Mapping[str, Any]]:
+    """Those that neither came themselves nor by a thin event of the same change."""
     stored = inbox.known(connection, [event["id"] for event in events])
-    return [event for event in events if event["id"] not in stored]
+    unknown = [event for event in events if event["id"] not in stored]
+    changes = [(event["type"], _object_id(event), event["created"]) for event in unknown]
+    noticed = inbox.noticed(connection, changes)
+    return [event for event, change in zip(unknown, changes, strict=True) if change not in noticed]
+
+
+def _object_id(event: Mapping[str, Any]) -> str:
+    data = mapping_of(event.get("data"))
+    return text_of(mapping_of(data.get("object")).get("id")) or ""
 
 
 def _store(

@@ -82,7 +82,9 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_every_column_is_kept(engine: Engine) -> None:
     """Whichever way a row goes, the table has the same of it."""
     [delivery] = deliveries("evt_1")
-    delivery = delivery._replace(created=1_790_000_001, received_ms=1_790_000_002_345)
+    delivery = delivery._replace(
+        created=1_790_000_001, received_ms=1_790_000_002_345, signature="t=1,v1=ab"
+    )
     waits = Outcome(EventStatus.FAILED, note="a\tnote\nof \\N", error="é", retry_in_seconds=1.5)
     outcomes = {"evt_1": waits, "evt_2": APPLIED}
     with engine.begin() as connection:
@@ -108,7 +110,9 @@ def test_every_column_is_kept(engine: Engine) -> None:
         "next_attempt_at": began + timedelta(seconds=1.5),
         "note": "a\tnote\nof \\N",
         "error": "é",
+        "signature": "t=1,v1=ab",
     }
+    assert second["signature"] is None
     assert (second["object_id"], second["customer_id"]) == ("cs_1", "cus_1")
     assert (second["user_id"], second["source"]) == ("user_1", "fetch")
     assert (second["status"], second["next_attempt_at"]) == ("applied", None)

@@ -12,7 +12,7 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 from db.bodies import decompress
 from db.queue.stream import STREAM
 from ingest.webhook.webhook_problems import BODY_BYTES_MAX
-from tests.ingest.builders import SECRET, a_body, a_signature
+from tests.ingest.builders import SECRET, a_body, a_signature, a_thin_body
 from tests.ingest.conftest import WAYS, Stores
 
 PATH = "/billing/stripe/webhook/"
@@ -77,6 +77,52 @@ def test_what_is_stored_is_what_stripe_signed_byte_for_byte(
     [(_, fields)] = stores.redis.xrange(STREAM)
     assert decompress(fields[b"body"]) == body
     assert (fields[b"id"], fields[b"type"], fields[b"created"]) == (b"evt_9", b"x.y", b"1")
+
+
+def test_the_signature_is_kept_with_the_body(client: FlaskClient, stores: Stores) -> None:
+    """As it came, so that the body can be proved later."""
+    body = a_body()
+    headers = a_signature(body)
+    assert client.post(PATH, data=body, headers=headers).status_code == 200
+    [(_, fields)] = stores.redis.xrange(STREAM)
+    assert fields[b"sig"].decode() == headers["Stripe-Signature"]
+
+
+def test_a_thin_event_is_taken_as_any_other(client: FlaskClient, stores: Stores) -> None:
+    """Byte for byte, at the same address; its time is told in whole seconds."""
+    body = a_thin_body()
+    assert client.post(PATH, data=body, headers=a_signature(body)).status_code == 200
+    [(_, fields)] = stores.redis.xrange(STREAM)
+    assert decompress(fields[b"body"]) == body
+    assert (fields[b"id"], fields[b"type"], fields[b"created"]) == (
+        b"evt_test_1",
+        b"v1.invoice.paid",
+        b"1795168800",
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"id": None},
+        {"id": ""},
+        {"id": "manual_1"},
+        {"type": 5},
+        {"type": "fiko.tokens.adjusted"},
+        {"created": None},
+        {"created": 1_795_168_800},
+        {"created": "yesterday"},
+        {"created": "2026-11-20T10:00:00"},
+        {"created": "1969-01-01T00:00:00Z"},
+        {"object": "v2.core.event_destination"},
+    ],
+)
+def test_a_thin_event_that_lacks_what_every_event_has_is_refused(
+    client: FlaskClient, stores: Stores, changes: dict[str, object]
+) -> None:
+    """Signed for real, and still nothing that a worker could ever apply."""
+    body = a_thin_body(**changes)
+    assert_refused(client, stores, body, a_signature(body), status=400, code="not_an_event")
 
 
 def test_a_burst_sends_one_wake_up(client: FlaskClient, stores: Stores) -> None:
