@@ -17,9 +17,10 @@ from rich.console import Console
 
 import settings
 from domain.subscriptions.simulated import ID_MARK
-from sandbox.simulate.access import DatedAccount
-from sandbox.simulate.account import Account
+from sandbox.simulate.bringing import BringingError, bring
 from sandbox.simulate.delivery import Delivered, Delivery, DeliveryError, plan_lanes
+from sandbox.simulate.engine import Event
+from sandbox.simulate.lives import AnsweringAccount, as_thin
 from sandbox.simulate.plans import (
     SAMPLE_PLANS,
     CatalogueError,
@@ -53,6 +54,7 @@ class Run:
     connections: int
     plans: Path
     former: Path | None
+    style: str
 
 
 @click.command()
@@ -93,6 +95,13 @@ class Run:
     help="Catalogue that was loaded before, whose renewing plans have other price ids now: "
     "some buyers keep its prices.",
 )
+@click.option(
+    "--style",
+    type=click.Choice(["snapshot", "thin", "both"]),
+    default="snapshot",
+    show_default=True,
+    help="What is sent of each event; of thin ones the offline Stripe that `up` starts is asked.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def simulate(
     seed: int | None,
@@ -112,7 +121,10 @@ def simulate(
     try:
         loaded = settings.load(needs=("stripe_webhook_secrets", "jwt_secret"))
         report = perform(wanted, loaded, url or _address(loaded), console)
-    except (CatalogueError, DeliveryError, ReadError, settings.SettingsError) as error:
+    except (
+        *(BringingError, CatalogueError, DeliveryError),
+        *(ReadError, settings.SettingsError),
+    ) as error:
         raise click.ClickException(str(error)) from error
     if as_json:
         click.echo(json.dumps(report.as_json(), indent=2))
@@ -125,7 +137,7 @@ def simulate(
 def perform(wanted: Run, loaded: settings.Settings, url: str, console: Console) -> Report:
     """Do a whole run against the receiver at `url`.
 
-    Raises CatalogueError, DeliveryError or ReadError when it cannot be done at all.
+    Raises BringingError, CatalogueError, DeliveryError or ReadError when it cannot be done at all.
     """
     token_for = token_maker(loaded.jwt_secret, loaded.jwt_audience, loaded.jwt_issuer)
     console.print(
@@ -138,7 +150,8 @@ def perform(wanted: Run, loaded: settings.Settings, url: str, console: Console) 
         for note in chosen.notes:
             console.print(f"note: {note}", highlight=False, markup=False)
         account = sell(wanted, chosen)
-        delivered = _deliver(wanted, account, delivery, console)
+        events = _told(wanted, account, loaded)
+        delivered = _deliver(wanted, events, delivery, console)
         expectations = account.expected.users()
         if chosen.is_confirmed:
             patience = read_patience(wanted.plans)
@@ -150,7 +163,7 @@ def perform(wanted: Run, loaded: settings.Settings, url: str, console: Console) 
     return make_report(
         run=wanted.run,
         seed=wanted.seed,
-        events=account.events,
+        events=events,
         expectations=expectations,
         delivered=delivered,
         verification=verification,
@@ -175,20 +188,34 @@ def _offer(reader: Reader, wanted: Run) -> Selection:
     return offer(in_file, from_listing(listed))
 
 
-def sell(wanted: Run, chosen: Selection) -> DatedAccount:
+def _told(wanted: Run, account: AnsweringAccount, loaded: settings.Settings) -> list[Event]:
+    """What is sent of all that happened; of thin events Stripe must be able to tell the rest."""
+    if wanted.style == "snapshot":
+        return account.events
+    if not loaded.stripe_api_base:
+        raise BringingError(
+            "thin events are asked about: run `up` without STRIPE_SECRET_KEY, which starts the"
+            " offline Stripe, or name one in STRIPE_API_BASE"
+        )
+    bring(loaded.stripe_api_base, account.answers())
+    return as_thin(account) if wanted.style == "thin" else [*account.events, *as_thin(account)]
+
+
+def sell(wanted: Run, chosen: Selection) -> AnsweringAccount:
     """Let the run's customers live in a simulated account."""
     # Midnight, so that a run repeated on the same day has the same bytes.
     today = int(time.time()) // DAY * DAY
-    account = DatedAccount(seed=wanted.seed, run=wanted.run, starts_at=today)
+    account = AnsweringAccount(seed=wanted.seed, run=wanted.run, starts_at=today)
+    account.links_are_told = wanted.style != "snapshot"
     account.id_mark = ID_MARK
     versions = BY_CHOICE[wanted.api_version]
     play(account, chosen.plans, versions, customers=wanted.customers, today=today)
     return account
 
 
-def _deliver(wanted: Run, account: Account, delivery: Delivery, console: Console) -> Delivered:
+def _deliver(wanted: Run, events: list[Event], delivery: Delivery, console: Console) -> Delivered:
     queues = plan_lanes(
-        account.events,
+        events,
         lanes=wanted.connections,
         duplicates=wanted.duplicates,
         shuffle=wanted.shuffle,
@@ -196,4 +223,4 @@ def _deliver(wanted: Run, account: Account, delivery: Delivery, console: Console
         chance=random.Random(wanted.seed),  # noqa: S311
     )
     with meter(console, "accepted", sum(map(len, queues))) as progress:
-        return delivery.send(queues, len(account.events), progress)
+        return delivery.send(queues, len(events), progress)

@@ -88,6 +88,8 @@ class Engine:
         self.events: list[Event] = []
         # What happened beside these and no endpoint of the version is told.
         self.thin_only: list[Event] = []
+        # Whether somebody is told of these, so that every payment finds its invoice.
+        self.links_are_told = False
         self.customers: dict[str, Customer] = {}
         self.invoices: dict[str, Invoice] = {}
         self.sessions: dict[str, Session] = {}

@@ -4,17 +4,18 @@ Also its clock and the queue of what is to be posted. Knows nothing of pages or 
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypedDict, Unpack
 
+from sandbox.simulate.drawings import DRAWINGS
 from sandbox.simulate.payments import DRAFT_SECONDS
 from sandbox.simulate.versions import BY_CHOICE
 from sandbox.stripe.agenda import Shop
 from sandbox.stripe.answering import Gate
+from sandbox.stripe.billing.items import InvoiceItem, invoice_item_object
 from sandbox.stripe.destinations import versions_of
-from sandbox.stripe.drawings import DRAWINGS
 from sandbox.stripe.events_v2 import failure_event
 from sandbox.stripe.permissions import Keys
 from sandbox.stripe.renditions import Renditions
@@ -58,7 +59,7 @@ class Keeper(Routing):
     def __init__(self, store: Store) -> None:
         super().__init__(store)
         self.base_url = ""
-        self._renditions = Renditions(DRAWINGS)
+        self._renditions = Renditions({**DRAWINGS, InvoiceItem: invoice_item_object})
         # Whether events fail to be made: nobody is told of them, and no list has them.
         self.generation_fails = False
         self.set_aside = store.set_aside
@@ -124,6 +125,18 @@ class Keeper(Routing):
         """What was answered under an idempotency key."""
         with self._lock:
             return self._store.answer(key)
+
+    # Lives that were simulated elsewhere.
+
+    def take_lives(self, answers: Iterable[tuple[str, bytes]]) -> int:
+        """Answer for them as for the account's own; returns for how many addresses."""
+        with self._lock:
+            return self._store.take_lives(answers)
+
+    def life_at(self, path: str) -> bytes | None:
+        """What such a life is answered with at a path; None where there is none."""
+        with self._lock:
+            return self._store.life_at(path)
 
     # The clock.
 

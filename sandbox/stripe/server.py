@@ -8,9 +8,11 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+import orjson
 from flask import Flask, Response, request
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
+from sandbox.simulate.bringing import PATH as LIVES_PATH
 from sandbox.stripe.api.admission import Asked
 from sandbox.stripe.api.calls import Endpoint
 from sandbox.stripe.api.dispatch import ENDPOINTS, Answered, Dispatch
@@ -23,6 +25,8 @@ from sandbox.stripe.world import World
 HOST = "127.0.0.1"
 BODY_BYTES_MAX = 1024 * 1024
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+# `simulate` brings lives in parts of 8 MB.
+LIVES_BYTES_MAX = 64 * 1024 * 1024
 _TICK_SECONDS = 1.0
 _POLL_SECONDS = 0.05
 
@@ -62,8 +66,20 @@ def make_app(world: World) -> Flask:
         app.add_url_rule(
             f"/{api}/<path:path>", endpoint=f"unknown {api}", view_func=unknown, methods=methods
         )
+    app.add_url_rule(LIVES_PATH, "lives", _take_lives(world), methods=["POST"])
     app.register_blueprint(hosted_pages(world))
     return app
+
+
+def _take_lives(world: World) -> Callable[[], Response]:
+    def take() -> Response:
+        """Take a part of some simulated lives: answers by path."""
+        request.max_content_length = LIVES_BYTES_MAX
+        answers = request.get_json().items()
+        taken = world.take_lives((path, orjson.dumps(body)) for path, body in answers)
+        return Response(f'{{"taken": {taken}}}', mimetype="application/json")
+
+    return take
 
 
 @contextmanager

@@ -164,6 +164,10 @@ class Dispatch:
     def _do(
         self, endpoint: Endpoint, asked: Asked, request_id: str, key: str | None, print_: str
     ) -> Answered:
+        if asked.method == "GET" and asked.id and not asked.pairs:
+            life = self._world.life_at(asked.path)
+            if life is not None:
+                return Answered(HTTPStatus.OK, life, self._dated())
         params, expand = _parameters(endpoint, asked)
         if asked.method == "GET":
             self._world.tick()

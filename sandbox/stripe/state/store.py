@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sandbox.stripe import lives
 from sandbox.stripe.log import Posted
 from sandbox.stripe.state import earlier, postings
 from sandbox.stripe.state.account import Saved, State, put_together, taken_apart
@@ -82,6 +83,14 @@ class Store:
                 "INSERT OR REPLACE INTO kept VALUES (?, ?)", (name, json.dumps(value))
             )
 
+    def take_lives(self, answers: Iterable[tuple[str, bytes]]) -> int:
+        """Answer for lives that were simulated elsewhere; returns for how many addresses."""
+        return lives.keep(self._connection, answers)
+
+    def life_at(self, path: str) -> bytes | None:
+        """What such a life is answered with at a path; None where there is none."""
+        return lives.at(self._connection, path)
+
     def answer(self, key: str) -> Answer | None:
         """What was answered under an idempotency key."""
         row = self._connection.execute("SELECT * FROM answers WHERE key = ?", (key,)).fetchone()
@@ -138,7 +147,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, check_same_thread=False)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
-    connection.executescript(_TABLES)
+    connection.executescript(_TABLES + lives.TABLES)
     return connection
 
 

@@ -12,7 +12,6 @@ from sandbox.simulate.payment_objects import charge_object, intent_object
 from sandbox.simulate.records import CreditNote, Invoice, Session
 from sandbox.simulate.reversal_objects import dispute_object, refund_object
 from sandbox.simulate.session_objects import session_object
-from sandbox.stripe.billing.items import InvoiceItem, invoice_item_object
 
 # What is not among these is drawn alike in all versions.
 DRAWINGS: dict[type, Callable[[Any], Json]] = {
@@ -22,7 +21,6 @@ DRAWINGS: dict[type, Callable[[Any], Json]] = {
     Dispute: dispute_object,
     Intent: intent_object,
     Invoice: invoice_object,
-    InvoiceItem: invoice_item_object,
     Refund: refund_object,
     Session: session_object,
     Subscription: subscription_object,
