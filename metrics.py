@@ -28,7 +28,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _DELAYS_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3_600, 86_400)
-_BATCHES = (1, 2, 5, 10, 25, 50, 100, 250, 500)
+_BATCHES = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000)
 _REQUESTS_SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 
 # The time when a series began is not needed, and would double the output.
