@@ -20,8 +20,6 @@ class LoopStream:
         self._stream = stream
         self._line = LoopLine(stream.client)
         self._count = 0
-        # As long as the client waits for an answer elsewhere.
-        self.answer_seconds_max = self._line.answer_seconds_max
 
     def is_open(self) -> bool:
         """Whether there is a connection."""
@@ -51,6 +49,10 @@ class LoopStream:
         """What became of them; None while Redis has not answered them all."""
         answers = self._line.answers()
         return None if answers is None else self._stream.appended(self._count, answers)
+
+    def is_late(self) -> bool:
+        """Whether an answer takes longer than the client waits for one elsewhere."""
+        return self._line.is_late()
 
     def give_up(self) -> None:
         """Wait no longer: what has no answer counts as failed, and the connection ends."""

@@ -77,7 +77,7 @@ class LoopLine:
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
         self._connection: ConnectionInterface | None = None
-        self.answer_seconds_max: float = client.connection_pool.connection_kwargs["socket_timeout"]
+        self._answer_seconds_max = client.connection_pool.connection_kwargs["socket_timeout"]
         self._used_at = 0.0
         self._wanted = 0
         self._answers: list[Any] = []
@@ -110,6 +110,7 @@ class LoopLine:
     def send(self, *commands: bytes) -> None:
         """Send packed commands in one packet; how it fared is what `answers` says."""
         self._wanted, self._answers = len(commands), []
+        self._used_at = time.monotonic()
         try:
             packet = [b"".join(commands)]
             cast("Any", self._connection).send_packed_command(packet, check_health=False)
@@ -123,15 +124,20 @@ class LoopLine:
                 self._answers.append(
                     _answer(self._connection, timeout=0, disconnect_on_error=False)
                 )
+                self._used_at = time.monotonic()
         except redis.TimeoutError:
             return None  # The rest is still on its way.
         except (redis.RedisError, OSError) as failure:
             self.give_up(failure)
-        self._used_at = time.monotonic()
         if any(isinstance(answer, redis.ReadOnlyError) for answer in self._answers):
             # It was the primary and is one no more: the same address may lead to another now.
             self.close()
         return self._answers
+
+    def is_late(self) -> bool:
+        """Whether the next answer takes longer than the client would wait for it."""
+        waits = len(self._answers) < self._wanted
+        return waits and time.monotonic() - self._used_at > self._answer_seconds_max
 
     def give_up(self, failure: Exception) -> None:
         """Wait no longer: each answer that did not come is this failure."""

@@ -27,6 +27,9 @@ BROKERS = ("rabbitmq", "redis")
 @click.option("--broker", type=click.Choice(BROKERS), help="Instead of both in turn.")
 @click.option("--only", multiple=True, help="How the titles of the wanted losses begin.")
 @click.option("--rate", type=float, default=Plan.__dataclass_fields__["rate"].default)
+@click.option(
+    "--tick-seconds", type=int, default=rabbits.TICK_SECONDS, help="RabbitMQ's net_ticktime."
+)
 @click.option("--root", type=click.Path(path_type=Path), default=ROOT, help="What is to run.")
 @click.option("--logs", type=click.Path(path_type=Path), help="Where to leave everything.")
 @click.option("--page", type=click.Path(path_type=Path), default=PAGE, help="Where to write it.")
@@ -37,6 +40,7 @@ def machines(
     broker: str | None,
     only: Sequence[str],
     rate: float,
+    tick_seconds: int,
     root: Path,
     logs: Path | None,
     page: Path,
@@ -52,7 +56,15 @@ def machines(
         if reason:
             skipped.append(f"seed {seed} with RabbitMQ as the broker, Redis is instead: {reason}")
         place = logs / str(seed) if logs else None
-        plan = Plan(seed, chosen, rate=rate, root=root, only=only, log_directory=place)
+        plan = Plan(
+            seed,
+            chosen,
+            rate=rate,
+            root=root,
+            only=only,
+            log_directory=place,
+            tick_seconds=tick_seconds,
+        )
         outcomes.append(_told(plan))
     if json_path:
         json_path.write_text(json.dumps([asdict(each) for each in outcomes]), encoding="utf-8")

@@ -20,7 +20,7 @@ from dev.machines import enclosure, namespaces
 from dev.machines.machine import Machine, MachineError, Service, Supervisor
 from dev.machines.postgreses import Postgreses
 from dev.machines.promoter import Promoter
-from dev.machines.rabbits import Rabbits
+from dev.machines.rabbits import TICK_SECONDS, Rabbits
 from dev.machines.sender import PORT
 from dev.machines.valkeys import Valkeys
 from dev.up.processes import account_for
@@ -62,6 +62,7 @@ class Landscape:
         *,
         root: Path = ROOT,
         with_rabbits: bool,
+        tick_seconds: int = TICK_SECONDS,
     ) -> None:
         """`root` is the checkout of the product that is to run."""
         self.release = Release(root)
@@ -76,7 +77,7 @@ class Landscape:
         account = account_for(self.machines["p1"].directory / "postgres")
         self.valkeys = Valkeys(self.of("s"))
         self.postgreses = Postgreses(self.of("p"), account)
-        self.rabbits = Rabbits(self.of("q")) if with_rabbits else None
+        self.rabbits = Rabbits(self.of("q"), tick_seconds=tick_seconds) if with_rabbits else None
         for kind, words in ROLES.items():
             for machine in self.of(kind):
                 machine.services.append(self.service(machine, words, self.release))

@@ -18,12 +18,13 @@ PROGRAMS = Path("/usr/lib/rabbitmq/bin")
 PORT = 5672
 COOKIE = "OFTHEMACHINES"
 START_SECONDS_MAX = 90.0
+# One that vanishes is missed before it is back: else it may hang as it starts. 60 by default.
+TICK_SECONDS = 10
 _CONFIG = """\
 listeners.tcp.1 = {address}:5672
 loopback_users = none
 cluster_partition_handling = pause_minority
-# One that vanishes is missed before it is back: else it may hang as it starts.
-net_ticktime = 10
+net_ticktime = {tick_seconds}
 cluster_formation.peer_discovery_backend = classic_config
 disk_free_limit.absolute = 50MB
 """
@@ -39,8 +40,10 @@ def reason_against() -> str:
 class Rabbits:
     """The nodes, in the order in which clients try them."""
 
-    def __init__(self, machines: Sequence[Machine]) -> None:
+    def __init__(self, machines: Sequence[Machine], *, tick_seconds: int = TICK_SECONDS) -> None:
+        """`tick_seconds` is how long they take to miss one that vanishes."""
         self.machines = list(machines)
+        self._tick_seconds = tick_seconds
         for machine in machines:
             self._write(machine)
 
@@ -100,7 +103,7 @@ class Rabbits:
             f"cluster_formation.classic_config.nodes.{number} = rabbit@{each.address}\n"
             for number, each in enumerate(self.machines, 1)
         )
-        config = _CONFIG.format(address=machine.address) + nodes
+        config = _CONFIG.format(address=machine.address, tick_seconds=self._tick_seconds) + nodes
         (home / "rabbitmq.conf").write_text(config, encoding="utf-8")
         (home / "plugins").write_text("[].\n", encoding="utf-8")
         cookie = home / ".erlang.cookie"

@@ -23,6 +23,7 @@ from dev.machines import enclosure
 from dev.machines.landscape import Landscape
 from dev.machines.losses import REPLACED_POSTGRES, Loss, Stage, every
 from dev.machines.machine import MachineError
+from dev.machines.rabbits import TICK_SECONDS
 from dev.machines.sender import Answers, AnyReceiver
 from sandbox.simulate.account import Account
 from sandbox.simulate.engine import Event
@@ -30,6 +31,8 @@ from sandbox.simulate.engine import Event
 RATE = 40.0
 # Between one recovery and the next loss.
 PAUSE_SECONDS = (0.5, 1.5)
+# How much longer fifteen machines may take to be whole again than the losses say, on two cores.
+LONGER = 1.4
 DELAY_SECONDS_MAX = 30.0
 
 
@@ -43,6 +46,7 @@ class Plan:
     root: Path = ROOT
     only: Sequence[str] = ()
     log_directory: Path | None = None
+    tick_seconds: int = TICK_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +108,16 @@ def run(plan: Plan, tell: Callable[[str], None]) -> Outcome:
         place = _place(stack, plan)
         following = next_release(place / "next", _next_dictionary())
         landscape = stack.enter_context(
-            Landscape(place, tell, root=plan.root, with_rabbits=plan.broker == "rabbitmq")
+            Landscape(
+                place,
+                tell,
+                root=plan.root,
+                with_rabbits=plan.broker == "rabbitmq",
+                tick_seconds=plan.tick_seconds,
+            )
         )
         order, skipped = _order(landscape, plan, chance)
-        seconds = SPREAD * sum(loss.seconds for loss in order)
+        seconds = SPREAD * LONGER * sum(loss.seconds for loss in order)
         account = simulated(plan.seed, deliveries=plan.rate * seconds, versions="mixed")
         landscape.await_whole()
         tell(f"all machines are up after {time.monotonic() - began:.0f} s")

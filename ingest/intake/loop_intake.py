@@ -19,7 +19,6 @@ class LoopIntake:
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
         self._stream = LoopStream(intake.stream)
-        self.answer_seconds_max = self._stream.answer_seconds_max
 
     def before_close(self, tell: Callable[[], None]) -> None:
         """Have `tell` called on the loop when the file is about to be closed."""
@@ -40,6 +39,10 @@ class LoopIntake:
         """
         appended = self._stream.outcome()
         return None if appended is None else self._intake.conclude(appended)
+
+    def is_late(self) -> bool:
+        """Whether the answer takes too long."""
+        return self._stream.is_late()
 
     def give_up(self) -> None:
         """Wait no longer for the answer."""

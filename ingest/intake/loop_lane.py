@@ -5,7 +5,6 @@ Redis does for it. While one packet is under way the next one fills.
 """
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -34,7 +33,6 @@ class LoopLane:
         self._otherwise = otherwise
         self._waiting: deque[Waiting] = deque()
         self._under_way: list[Waiting] = []
-        self._began_at = 0.0
         self._is_awake = False
         self._watched: int | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -58,7 +56,7 @@ class LoopLane:
 
     def give_up_late(self) -> None:
         """End the wait for an answer that takes longer than the client would wait for it."""
-        if self._under_way and time.monotonic() - self._began_at > self._intake.answer_seconds_max:
+        if self._under_way and self._intake.is_late():
             self._intake.give_up()
             self._go_on()
 
@@ -79,7 +77,7 @@ class LoopLane:
             self._begin()
 
     def _send(self, group: list[Waiting]) -> None:
-        self._under_way, self._began_at = group, time.monotonic()
+        self._under_way = group
         try:
             self._intake.begin([delivery for delivery, _ in group])
         except Exception as error:  # noqa: BLE001 - the requests tell; the loop must go on.
