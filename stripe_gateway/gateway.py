@@ -137,6 +137,17 @@ class StripeGateway:
         """A new session of the customer portal; its address is short-lived."""
         return self._client.post("billing_portal/sessions", params)
 
+    def default_portal_configurations(self) -> list[Answer]:
+        """The configuration of portal sessions that name none; there is one at most."""
+        return objects(self._client.get("billing_portal/configurations", is_default=True))
+
+    def update_portal_configuration(
+        self, configuration_id: str, params: Mapping[str, Any]
+    ) -> Answer:
+        """A changed configuration of the customer portal."""
+        address = f"billing_portal/configurations/{_quoted(configuration_id)}"
+        return self._client.post(address, params)
+
     def products(self) -> Iterator[Answer]:
         """Every product of the account, archived ones too."""
         return self._client.iterate("products")

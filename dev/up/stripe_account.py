@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from settings import Settings
+    from stripe_gateway import StripeGateway
+
+# More of them Stripe's portal does not offer.
+PORTAL_PRODUCTS_MAX = 10
 
 
 def put_plans_on_sale(directory: Path, console: Console) -> None:
@@ -29,9 +33,11 @@ def put_plans_on_sale(directory: Path, console: Console) -> None:
     from workers.operations.catalogue_sync import CatalogueSync  # noqa: PLC0415 - as above.
 
     with _connected(directory) as (configured, engine):
-        sync = CatalogueSync(engine, StripeGateway(configured), configured.stripe_test_mode)
+        gateway = StripeGateway(configured)
+        sync = CatalogueSync(engine, gateway, configured.stripe_test_mode)
         try:
             made = list(sync.carry_out(sync.plan()))
+            offer_plans(gateway)
         except (StripeUnavailable, CatalogueError) as error:
             said = first_line(error)
             console.say("up", f"the offline Stripe was not told what is on sale: {said}")
@@ -61,6 +67,27 @@ def _tell_of_another(directory: Path, console: Console) -> None:
             return  # `doctor` tells of that, and the worker.
     for finding in findings:
         console.say("up", f"warning: {finding.says}; {finding.cure}")
+
+
+def offer_plans(gateway: "StripeGateway") -> None:
+    """Let the offline Stripe's portal offer our plans to switch to, and no package."""
+    from domain.stripe_catalogue.remote import PLAN_TYPE  # noqa: PLC0415 - as above.
+
+    sold: dict[str, list[str]] = {
+        product["id"]: []
+        for product in gateway.products()
+        if product["active"] and product["metadata"].get(PLAN_TYPE) == "full"
+    }
+    for price in gateway.prices():
+        if price["active"] and price["recurring"] and price["product"] in sold:
+            sold[price["product"]].append(price["id"])
+    products = [{"product": one, "prices": prices} for one, prices in sold.items() if prices]
+    if not products:
+        return
+    update = {"enabled": True, "products": products[:PORTAL_PRODUCTS_MAX]}
+    features = {"subscription_update": update}
+    for default in gateway.default_portal_configurations():
+        gateway.update_portal_configuration(default["id"], {"features": features})
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from sandbox.stripe.clocks import Clock
 from sandbox.stripe.offers import Code, Offer, code_object, offer_object
 from sandbox.stripe.paying.methods import Method
 from sandbox.stripe.paying.setups import Setup
+from sandbox.stripe.portals import DEFAULT_ID, PortalConfiguration
 
 NEWEST = NEW[-1]
 T = TypeVar("T")
@@ -62,10 +63,11 @@ class Visit:
     flow: str | None = None
     flow_subscription: str | None = None
     after_flow: str | None = None
+    configuration_id: str = DEFAULT_ID
 
 
 Sold = Record | Product | Visit | Offer | Code
-Kept = Sold | Method | Setup | InvoiceItem | Rate | Clock | Schedule
+Kept = Sold | Method | Setup | InvoiceItem | Rate | Clock | Schedule | PortalConfiguration
 Words = Mapping[str, str]
 
 

@@ -9,9 +9,11 @@ from sandbox.simulate.money_records import Charge
 from sandbox.simulate.plans import Plan
 from sandbox.simulate.records import Invoice, Session
 from sandbox.stripe.agenda import Shop
+from sandbox.stripe.configurations import configuration
 from sandbox.stripe.contracts import RUNNING
 from sandbox.stripe.goods import Product, Visit
 from sandbox.stripe.log import Posted
+from sandbox.stripe.portals import PortalConfiguration
 from sandbox.stripe.views import (
     Checkout,
     CustomerLine,
@@ -88,7 +90,7 @@ def _interval(plan: Plan) -> str | None:
 
 def portal(shop: Shop, visit: Visit) -> Portal:
     """Draw a visit for the portal's pages."""
-    customer = visit.customer
+    customer, offered = visit.customer, offer_of(shop, visit)
     return Portal(
         return_url=visit.return_url or "",
         email=customer.email,
@@ -96,7 +98,7 @@ def portal(shop: Shop, visit: Visit) -> Portal:
         flow=visit.flow,
         flow_subscription=visit.flow_subscription,
         subscriptions=tuple(
-            _subscription(shop, record)
+            _subscription(shop, record, offered)
             for record in shop.every(Subscription)
             if record.customer is customer
         ),
@@ -107,11 +109,25 @@ def portal(shop: Shop, visit: Visit) -> Portal:
         ),
         card_last4=customer.card_last4 or None,
         after_flow=visit.after_flow,
+        cancel_moments=offered.cancel_moments,
+        switches=offered.switches,
+        takes_card=offered.features["payment_method_update"]["enabled"],
+        shows_invoices=offered.features["invoice_history"]["enabled"],
     )
 
 
-def options(shop: Shop, subscription: Subscription) -> list[Price]:
+def offer_of(shop: Shop, visit: Visit) -> PortalConfiguration:
+    """What a visit offers. Raises `KeyError` where its configuration is no longer there."""
+    found = configuration(shop, visit.configuration_id)
+    if found is None:
+        raise KeyError(visit.configuration_id)
+    return found
+
+
+def options(shop: Shop, subscription: Subscription, offered: PortalConfiguration) -> list[Price]:
     """The prices that a subscription can be switched to, cheapest first."""
+    if not offered.switches:
+        return []
     options = [
         price
         for price in shop.every(Price)
@@ -119,12 +135,15 @@ def options(shop: Shop, subscription: Subscription) -> list[Price]:
         and price.plan.recurring
         and price.currency == subscription.price.currency
         and price.id != subscription.price.id
+        and (offered.price_ids is None or price.id in offered.price_ids)
         and ((product := shop.get(Product, price.product)) is None or product.active)
     ]
     return sorted(options, key=lambda price: price.unit_minor)
 
 
-def _subscription(shop: Shop, subscription: Subscription) -> PortalSubscription:
+def _subscription(
+    shop: Shop, subscription: Subscription, offered: PortalConfiguration
+) -> PortalSubscription:
     price = subscription.price
     running = subscription.status in RUNNING
     return PortalSubscription(
@@ -146,7 +165,7 @@ def _subscription(shop: Shop, subscription: Subscription) -> PortalSubscription:
                 amount_minor=other.unit_minor * subscription.quantity,
                 interval=_interval(other.plan) or "",
             )
-            for other in (options(shop, subscription) if running else ())
+            for other in (options(shop, subscription, offered) if running else ())
         ),
     )
 

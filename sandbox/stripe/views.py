@@ -117,6 +117,11 @@ class Portal:
     invoices: tuple[PortalInvoice, ...]
     card_last4: str | None
     after_flow: str | None = None
+    # What the visit's configuration offers: `period_end`, `now`; the rest is offered or not.
+    cancel_moments: tuple[str, ...] = ("period_end", "now")
+    switches: bool = True
+    takes_card: bool = True
+    shows_invoices: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from sandbox.simulate.money_records import Charge, Dispute, Intent, Refund
 from sandbox.simulate.records import Invoice, Session
 from sandbox.stripe import showing
 from sandbox.stripe.agenda import Shop
+from sandbox.stripe.billing.changing import Change
 from sandbox.stripe.cards import DEBIT, Card, card_of
 from sandbox.stripe.goods import Kept, Visit
 from sandbox.stripe.keeper import Keeper
@@ -117,9 +118,16 @@ class World(Keeper):
         with self.acting() as act:
             shop = act.shop
             subscription = _owned(shop, portal_id, Subscription, subscription_id)
-            prices = {price.id: price for price in showing.options(shop, subscription)}
-            said = shop.move_to(subscription, prices[price_id], subscription.quantity)
-            return said or Paid(_the(shop, Visit, portal_id).return_url or "")
+            offered = showing.offer_of(shop, _the(shop, Visit, portal_id))
+            prices = {price.id: price for price in showing.options(shop, subscription, offered)}
+            behavior = offered.features["subscription_update"]["proration_behavior"]
+            if behavior == "always_invoice":
+                said = shop.move_to(subscription, prices[price_id], subscription.quantity)
+                return said or Paid(_the(shop, Visit, portal_id).return_url or "")
+            place = subscription.items[subscription.place]
+            change = Change(place.id, prices[price_id], place.quantity)
+            shop.change_items(subscription, [change], behavior)
+            return Paid(_the(shop, Visit, portal_id).return_url or "")
 
     def pay_invoice(
         self, portal_id: str, invoice_id: str, card_number: str, *, authenticated: bool = False

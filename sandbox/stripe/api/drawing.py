@@ -99,7 +99,7 @@ class Drawer:
             "id": visit.id,
             "object": "billing_portal.session",
             "after_expiration": None,
-            "configuration": "bpc_1OfflineDefault",
+            "configuration": visit.configuration_id,
             "created": visit.created,
             "customer": visit.customer.id,
             "customer_account": None,

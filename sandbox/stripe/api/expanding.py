@@ -15,8 +15,10 @@ from sandbox.stripe.api.calls import Page
 from sandbox.stripe.api.lists import cut_list, invoice_payments, line_items_of
 from sandbox.stripe.api.paying.methods import method_of
 from sandbox.stripe.checkouts import due_now, off_by
+from sandbox.stripe.configurations import configuration
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.offers import Offer, spread
+from sandbox.stripe.portals import configuration_object
 
 Json = dict[str, Any]
 EXPANSIONS_DEPTH_MAX = 4
@@ -61,6 +63,9 @@ class Expander:
 
     def _named(self, object_id: str) -> str | Json:
         """What an id names, told whole; the id itself where that is not known."""
+        if object_id.startswith("bpc_"):
+            found = configuration(self._shop, object_id)
+            return configuration_object(found) if found else object_id
         if object_id in self._shop.records:
             return self._draw(self._shop.records[object_id])
         if object_id.startswith("pm_"):

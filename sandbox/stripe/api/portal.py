@@ -5,11 +5,13 @@ from typing import Any
 
 from sandbox.simulate.contract_records import Customer, Subscription
 from sandbox.stripe.api.calls import Call, Endpoint, Found
+from sandbox.stripe.api.configurations import the_configuration
 from sandbox.stripe.api.customers import living
 from sandbox.stripe.api.parameters import Group, one_of, text, web_url
 from sandbox.stripe.contracts import RUNNING
 from sandbox.stripe.errors import invalid, missing_parameter
 from sandbox.stripe.goods import Visit
+from sandbox.stripe.portals import DEFAULT_ID, PortalConfiguration
 
 _FLOWS = ("subscription_cancel", "subscription_update", "payment_method_update")
 _OF_SUBSCRIPTION = Group({"subscription": text}, required=("subscription",))
@@ -22,6 +24,7 @@ _AFTER = Group(
 )
 _VISIT = Group(
     {
+        "configuration": text,
         "customer": text,
         "return_url": web_url,
         "flow_data": Group(
@@ -44,6 +47,7 @@ def _visit(call: Call) -> Found:
     customer = living(call, params["customer"], "customer")
     flow: Mapping[str, Any] = params.get("flow_data") or {}
     kind = flow.get("type")
+    offered = _offered(call, kind)
     named = (flow.get(kind or "") or {}).get("subscription")
     if kind in ("subscription_cancel", "subscription_update"):
         if not named:
@@ -53,13 +57,26 @@ def _visit(call: Call) -> Found:
         id=call.shop.new_id("bps"),
         customer=customer,
         created=call.shop.now,
-        return_url=params.get("return_url"),
+        return_url=params.get("return_url") or offered.return_url,
+        configuration_id=offered.id,
         flow=kind,
         flow_subscription=named,
         after_flow=_after(flow.get("after_completion") or {}),
     )
     call.shop.keep(visit)
     return visit
+
+
+def _offered(call: Call, flow: str | None) -> PortalConfiguration:
+    """The configuration of a visit, which must offer what its flow leads to."""
+    named = call.params.get("configuration") or DEFAULT_ID
+    offered = the_configuration(call, named, "configuration")
+    if not offered.active:
+        raise invalid(f"The configuration {named} is inactive.", "configuration")
+    if flow and not offered.features[flow]["enabled"]:
+        message = f"The feature `{flow}` is disabled in the portal configuration {named}."
+        raise invalid(message, "flow_data[type]")
+    return offered
 
 
 def _after(completion: Mapping[str, Any]) -> str | None:

@@ -41,6 +41,7 @@ _REFUSED = Declined("Your bank did not confirm the payment.", "authentication_fa
 
 Page = Response | str | tuple[str, int]
 Outcome = Paid | Declined | NeedsAuthentication
+Own = tuple[Portal, PortalSubscription]
 
 
 class PortalPages:
@@ -88,13 +89,16 @@ class PortalPages:
 
     def ask_cancel(self, portal_id: str, subscription_id: str) -> Page:
         """The page that asks whether to cancel, and when."""
-        portal, subscription = self._subscription(portal_id, subscription_id)
+        portal, subscription = self._cancellable(portal_id, subscription_id)
         return self._page("cancel", portal_id, portal, subscription=subscription)
 
     def cancel(self, portal_id: str, subscription_id: str) -> Page:
         """Cancel at the end of the period, or at once."""
-        portal, _ = self._subscription(portal_id, subscription_id)
-        now = request.form.get("when") == "now"
+        portal, _ = self._cancellable(portal_id, subscription_id)
+        moment = request.form.get("when", portal.cancel_moments[0])
+        if moment not in portal.cancel_moments:
+            raise NotFound
+        now = moment == "now"
         self._world.cancel(portal_id, subscription_id, now=now)
         return _on(portal_id, portal, "ended" if now else "canceled")
 
@@ -127,11 +131,11 @@ class PortalPages:
 
     def card(self, portal_id: str) -> Page:
         """The page to enter another card on."""
-        return self._card_page(portal_id, self._found(portal_id))
+        return self._card_page(portal_id, self._with_card(portal_id))
 
     def set_card(self, portal_id: str) -> Page:
         """Save the card that was entered."""
-        portal = self._found(portal_id)
+        portal = self._with_card(portal_id)
         wrong = what_is_wrong(request.form, self._world.now)
         if wrong:
             return self._card_page(portal_id, portal, wrong=wrong), HTTPStatus.UNPROCESSABLE_ENTITY
@@ -233,18 +237,28 @@ class PortalPages:
             raise NotFound
         return portal
 
-    def _subscription(
-        self, portal_id: str, subscription_id: str
-    ) -> tuple[Portal, PortalSubscription]:
+    def _with_card(self, portal_id: str) -> Portal:
+        portal = self._found(portal_id)
+        if not portal.takes_card:
+            raise NotFound
+        return portal
+
+    def _subscription(self, portal_id: str, subscription_id: str) -> Own:
         portal = self._found(portal_id)
         for subscription in portal.subscriptions:
             if subscription.id == subscription_id and subscription.status not in OVER:
                 return portal, subscription
         raise NotFound
 
+    def _cancellable(self, portal_id: str, subscription_id: str) -> Own:
+        portal, subscription = self._subscription(portal_id, subscription_id)
+        if not portal.cancel_moments:
+            raise NotFound
+        return portal, subscription
+
     def _invoice(self, portal_id: str, invoice_id: str) -> tuple[Portal, PortalInvoice]:
         portal = self._found(portal_id)
-        for invoice in portal.invoices:
+        for invoice in portal.invoices if portal.shows_invoices else ():
             if invoice.id == invoice_id:
                 return portal, invoice
         raise NotFound
