@@ -17,6 +17,7 @@ from sandbox.stripe.answering import Gate
 from sandbox.stripe.billing.items import InvoiceItem, invoice_item_object
 from sandbox.stripe.destinations import versions_of
 from sandbox.stripe.events_v2 import failure_event
+from sandbox.stripe.log import EventLog
 from sandbox.stripe.permissions import Keys
 from sandbox.stripe.renditions import Renditions
 from sandbox.stripe.routing import Routing
@@ -101,6 +102,22 @@ class Keeper(Routing):
             finally:
                 del shop.also_told
             self._keep(act.answer)
+
+    def begin_anew(self) -> None:
+        """Forget everything that happened: another account, at today's date.
+
+        Endpoints, and how webhooks are delivered, stay as they are.
+        """
+        with self._news:
+            fresh, switches = founded(), self._state.switches
+            fresh.switches = switches
+            fresh.shop.speak(BY_CHOICE[switches.api_version][0])
+            self._store.forget()
+            self._renditions.forget()
+            self._state = fresh
+            self.log = EventLog()
+            self._store.save(fresh, ())
+            self._news.notify_all()
 
     @contextmanager
     def reading(self) -> Iterator[Shop]:

@@ -132,5 +132,7 @@ class Routing:
     def note_delivery(self, one: Posted, name: str, answer: str, *, accepted: bool) -> None:
         """Note how a delivery to an endpoint went."""
         with self._lock:
+            if self.log.get(one.event.id) is not one:
+                return  # The account has begun anew while it was on its way.
             self.log.record_answer(one, name, answer, accepted=accepted, now=time.time())
             self._store.note(one, name)

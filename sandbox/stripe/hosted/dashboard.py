@@ -38,6 +38,7 @@ DONE = {
     "refund": "The money is given back.",
     "dispute": "The buyer's bank has taken the money back.",
     "finish_delayed": "The bank has answered.",
+    "begin_anew": "Everything is forgotten: this is a new account.",
 }
 
 
@@ -58,6 +59,7 @@ class DashboardPages:
             "refund": self.refund,
             "dispute": self.dispute,
             "finish_delayed": self.finish_delayed,
+            "begin_anew": self.begin_anew,
         }
         for name, act in actions.items():
             pages.add_url_rule(f"/{name}", name, _then_back(name, act), methods=["POST"])
@@ -138,6 +140,12 @@ class DashboardPages:
         if session_id not in {debit.session_id for debit in self._world.dashboard().debits}:
             raise NotFound("No bank debit of this session is on its way.")
         self._world.finish_delayed(session_id, succeeds=request.form.get("outcome") == "succeed")
+
+    def begin_anew(self) -> None:
+        """Forget all that happened, when the box beside the button says that it is meant."""
+        if "meant" not in request.form:
+            raise BadRequest("Tick the box to say that everything is to be forgotten.")
+        self._world.begin_anew()
 
     def _payment(self) -> PaymentLine:
         wanted = request.form.get("charge_id", "")

@@ -39,6 +39,7 @@ CREATE TABLE IF NOT EXISTS records (id TEXT PRIMARY KEY, place INTEGER, body TEX
     WITHOUT ROWID;
 """
 
+_OF_ACCOUNT = ("account", "events", "answers", "postings", "renditions", "thin_only", "records")
 _UNREADABLE = (UnreadableError, pickle.UnpicklingError, AttributeError, ImportError)
 
 
@@ -111,6 +112,13 @@ class Store:
             if answer:
                 self._keep(answer)
         self._written = rows
+
+    def forget(self) -> None:
+        """Drop the account with its events and answers; what is kept by name stays."""
+        with self._connection:
+            for table in _OF_ACCOUNT:
+                self._connection.execute(f"DELETE FROM {table}")  # noqa: S608 - names from here.
+        self._written = {}
 
     def note(self, one: Posted, name: str) -> None:
         """Keep the state of one event's delivery to an endpoint."""

@@ -144,3 +144,39 @@ def test_a_bank_asks_whoever_pays_by_a_request(
     told = offline.client.v1.payment_intents.retrieve(intent.id)
     assert told.status == {"open": "requires_payment_method"}.get(status, status)
     assert told.next_action is None
+
+
+def test_the_account_begins_anew_when_it_is_meant(offline: Offline, browser: FlaskClient) -> None:
+    """Records, events, answers and the clock are gone; endpoints stay, also after a restart."""
+    endpoint: Any = {"url": "http://127.0.0.1:9/hook", "enabled_events": ["*"]}
+    made = offline.client.v1.webhook_endpoints.create(endpoint)
+    email: Any = {"email": "ada@example.com"}
+    once: Any = {"idempotency_key": "once"}
+    before = offline.client.v1.customers.create(email, once)
+    account = offline.client.v1.accounts.retrieve_current().id
+    offline.world.advance(40 * DAY)
+    assert browser.post("/begin_anew").status_code == 400
+    assert offline.client.v1.customers.retrieve(before.id).id == before.id
+    answer = browser.post("/begin_anew", data={"meant": "on"})
+    assert "done=begin_anew" in answer.location
+    assert offline.client.v1.customers.list().data == []
+    assert offline.types() == []
+    assert offline.world.ahead_seconds == 0
+    assert offline.client.v1.accounts.retrieve_current().id != account
+    assert [one.id for one in offline.client.v1.webhook_endpoints.list().data] == [made.id]
+    assert offline.client.v1.customers.create(email, once).id != before.id
+    assert offline.types() == ["customer.created"]
+
+
+def test_a_delivery_of_the_account_before_is_not_noted(offline: Offline) -> None:
+    """What was on its way when the account began anew leaves no trace in the new one."""
+    offline.world.serve_to("http://127.0.0.1:9/hook", "whsec_1")
+    offline.customer()
+    (one,) = offline.world.log.posted
+    (name,) = one.postings
+    offline.world.begin_anew()
+    offline.customer("other")
+    offline.world.note_delivery(one, name, "200", accepted=True)
+    (now,) = offline.world.log.posted
+    assert now.event.id != one.event.id
+    assert now.delivery != "delivered"
