@@ -24,7 +24,9 @@ _START_SECONDS_MAX = 5.0
 
 
 def open_network() -> None:
-    """Make the bridge, and our own place on it."""
+    """Make the bridge, and our own place on it; the one of a run before this goes."""
+    with contextlib.suppress(MachineError):
+        _ip("link", "del", _BRIDGE)
     _ip("link", "set", "lo", "up")
     _ip("link", "add", _BRIDGE, "type", "bridge")
     _ip("addr", "add", f"{GATE}/24", "dev", _BRIDGE)
