@@ -5,7 +5,7 @@ Keeps every record by its id. Pure of I/O; whoever calls has checked what is ask
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from sandbox.simulate.account import Account
 from sandbox.simulate.contract_records import Customer, Price, Subscription
@@ -20,6 +20,7 @@ from sandbox.stripe.billing.rates import Rate
 from sandbox.stripe.billing.schedules import Schedule
 from sandbox.stripe.clocks import Clock
 from sandbox.stripe.offers import Code, Offer, code_object, offer_object
+from sandbox.stripe.owed import BalanceMove, TaxNumber
 from sandbox.stripe.paying.methods import Method
 from sandbox.stripe.paying.setups import Setup
 from sandbox.stripe.portals import DEFAULT_ID, PortalConfiguration
@@ -47,6 +48,8 @@ class Product:
     active: bool = True
     metadata: dict[str, str] = field(default_factory=dict)
     default_price: str | None = None
+    # Fields as a request stated them; nothing acts on them.
+    stated: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -67,7 +70,8 @@ class Visit:
 
 
 Sold = Record | Product | Visit | Offer | Code
-Kept = Sold | Method | Setup | InvoiceItem | Rate | Clock | Schedule | PortalConfiguration
+Owed = BalanceMove | TaxNumber
+Kept = Sold | Method | Setup | InvoiceItem | Rate | Clock | Schedule | PortalConfiguration | Owed
 Words = Mapping[str, str]
 
 
@@ -99,6 +103,7 @@ def product_object(product: Product) -> Json:
         "unit_label": None,
         "updated": product.updated,
         "url": None,
+        **product.stated,
     }
 
 
@@ -158,7 +163,13 @@ class Goods(Account):
         return record if isinstance(record, kind) else None
 
     def add_product(
-        self, name: str, *, product_id: str = "", description: str | None, metadata: Words
+        self,
+        name: str,
+        *,
+        product_id: str = "",
+        description: str | None,
+        metadata: Words,
+        stated: Mapping[str, Any] | None = None,
     ) -> Product:
         """Make a product, under an id of its own or a given one."""
         product = Product(
@@ -168,6 +179,7 @@ class Goods(Account):
             updated=self.now,
             description=description,
             metadata=dict(metadata),
+            stated=dict(stated or {}),
         )
         self.keep(product)
         self.emit("product.created", product_object(product), None)

@@ -126,7 +126,7 @@ def _tick(world: World, stop: threading.Event) -> None:
 
 
 def _view(dispatch: Dispatch, endpoint: Endpoint) -> Callable[..., Response]:
-    def view(id: str = "") -> Response:  # noqa: A002 - it is what the address names.
+    def view(id: str = "", **_owner: str) -> Response:  # noqa: A002 - what the address names.
         return _response(dispatch.answer(endpoint, _asked(id)))
 
     return view

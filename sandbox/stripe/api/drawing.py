@@ -29,6 +29,7 @@ from sandbox.stripe.clocks import Clock, clock_object
 from sandbox.stripe.goods import Product, Visit, product_object
 from sandbox.stripe.log import Posted
 from sandbox.stripe.offers import Code, Offer, code_object, offer_object
+from sandbox.stripe.owed import BalanceMove, TaxNumber, move_object, tax_number_object
 from sandbox.stripe.paying.methods import Method, method_object
 from sandbox.stripe.paying.setups import Setup, setup_object
 
@@ -51,6 +52,8 @@ _PLAIN: dict[type, Callable[[Any], Json]] = {
     Invoice: invoice_object,
     Price: price_object,
     Offer: offer_object,
+    BalanceMove: move_object,
+    TaxNumber: tax_number_object,
     Product: product_object,
     Clock: clock_object,
     InvoiceItem: invoice_item_object,

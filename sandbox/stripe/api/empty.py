@@ -26,11 +26,11 @@ COLLECTIONS = (
     *("radar/early_fraud_warnings", "radar/value_list_items", "radar/value_lists"),
     *("reporting/report_runs", "reporting/report_types", "reviews", "setup_attempts"),
     *("shipping_rates", "sigma/scheduled_query_runs"),
-    *("tax/registrations", "tax_codes", "tax_ids", "terminal/configurations"),
+    *("tax/registrations", "tax_codes", "terminal/configurations"),
     *("terminal/locations", "terminal/readers", "topups", "transfers"),
 )
 # What Stripe keeps for a customer and nothing here does.
-OF_CUSTOMER = ("balance_transactions", "cash_balance_transactions", "sources", "tax_ids")
+OF_CUSTOMER = ("cash_balance_transactions", "sources")
 # Of the newer part of the API, whose lists look otherwise.
 OF_V2 = ("core/accounts",)
 

@@ -18,6 +18,7 @@ from sandbox.stripe.checkouts import due_now, off_by
 from sandbox.stripe.configurations import configuration
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.offers import Offer, spread
+from sandbox.stripe.owed import TaxNumber, tax_number_object
 from sandbox.stripe.portals import configuration_object
 
 Json = dict[str, Any]
@@ -151,6 +152,11 @@ def _subscriptions(shop: Shop, customer: Customer) -> Json:
     return stripe_list([subscription_object(one) for one in held], "/v1/subscriptions")
 
 
+def _tax_ids(shop: Shop, customer: Customer) -> Json:
+    held = [tax_number_object(one) for one in shop.every(TaxNumber) if one.customer is customer]
+    return stripe_list(held, f"/v1/customers/{customer.id}/tax_ids")
+
+
 def _none_of_customer(name: str) -> Callable[[Shop, Any], Json]:
     return lambda _shop, customer: stripe_list([], f"/v1/customers/{customer.id}/{name}")
 
@@ -166,7 +172,7 @@ INCLUDED: Mapping[tuple[type, str], Callable[[Shop, Any], Json | None]] = {
         "ip_address": None,
         "location": None,
     },
-    (Customer, "tax_ids"): _none_of_customer("tax_ids"),
+    (Customer, "tax_ids"): _tax_ids,
     (Invoice, "payments"): lambda _shop, invoice: stripe_list(
         invoice_payments(invoice), "/v1/invoice_payments"
     ),

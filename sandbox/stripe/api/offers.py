@@ -114,6 +114,37 @@ def _create_code(call: Call) -> Found:
     return code
 
 
+def _update_coupon(call: Call) -> Found:
+    offer = call.the(Offer, "coupon")
+    changes = dict(call.params)
+    if "metadata" in changes:
+        changes["metadata"] = merged(offer.metadata, changes["metadata"])
+    call.shop.change_offer(offer, changes)
+    return offer
+
+
+def _delete_coupon(call: Call) -> Found:
+    offer = call.the(Offer, "coupon")
+    call.shop.withdraw(offer)
+    return {"id": offer.id, "object": "coupon", "deleted": True}
+
+
+def _update_code(call: Call) -> Found:
+    code = call.the(Code, "promotion code")
+    changes = dict(call.params)
+    if changes.get("active") and not code.active:
+        if call.shop.get(Offer, code.offer.id) is None:
+            message = "This promotion code cannot be activated because its coupon is deleted."
+            raise invalid(message, "active")
+        if call.shop.code_of(code.code):
+            message = f"An active promotion code with `code: {code.code}` already exists."
+            raise invalid(message, "active", "resource_already_exists")
+    if "metadata" in changes:
+        changes["metadata"] = merged(code.metadata, changes["metadata"])
+    call.shop.change_code(code, changes)
+    return code
+
+
 def _coupons(call: Call) -> Found:
     return call.listed(Offer)
 
@@ -133,7 +164,10 @@ ENDPOINTS = (
     Endpoint("POST", _C, _COUPON, _create_coupon),
     Endpoint("GET", _C, Group(DATED_PAGE), _coupons),
     Endpoint("GET", f"{_C}/<id>", NOTHING, lambda call: call.the(Offer, "coupon")),
+    Endpoint("POST", f"{_C}/<id>", Group({"metadata": metadata, "name": text}), _update_coupon),
+    Endpoint("DELETE", f"{_C}/<id>", NOTHING, _delete_coupon),
     Endpoint("POST", _P, _CODE, _create_code),
+    Endpoint("POST", f"{_P}/<id>", Group({"active": flag, "metadata": metadata}), _update_code),
     Endpoint(
         "GET", _P, Group({**DATED_PAGE, "active": flag, "code": text, "coupon": text}), _codes
     ),

@@ -2,11 +2,11 @@
 
 from sandbox.simulate.contract_records import Customer
 from sandbox.stripe.cards import Card
-from sandbox.stripe.goods import Goods
 from sandbox.stripe.paying.methods import Method
+from sandbox.stripe.selling import Selling
 
 
-class Holding(Goods):
+class Holding(Selling):
     """Cards of customers."""
 
     def set_card(self, customer: Customer, card: Card) -> None:

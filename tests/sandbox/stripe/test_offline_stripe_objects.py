@@ -30,6 +30,7 @@ P = stripe.params
 OLDER = {"payment_method_types"}
 # The options of a request mention it without importing it.
 UNNAMED = {"StripeContext": object, "Mapping": Mapping}
+_C = "/v1/customers"
 PARAMETERS: dict[tuple[str, str], Any] = {
     ("POST", "/v1/customers"): P.CustomerCreateParams,
     ("GET", "/v1/customers"): P.CustomerListParams,
@@ -99,6 +100,15 @@ PARAMETERS: dict[tuple[str, str], Any] = {
     ("GET", "/v1/disputes"): P.DisputeListParams,
     ("POST", "/v1/coupons"): P.CouponCreateParams,
     ("GET", "/v1/coupons"): P.CouponListParams,
+    ("POST", "/v1/coupons/<id>"): P.CouponUpdateParams,
+    ("POST", "/v1/promotion_codes/<id>"): P.PromotionCodeUpdateParams,
+    ("POST", f"{_C}/<id>/balance_transactions"): P.CustomerCreateBalanceTransactionParams,
+    ("GET", f"{_C}/<id>/balance_transactions"): P.CustomerListBalanceTransactionsParams,
+    ("POST", f"{_C}/<owner>/balance_transactions/<id>"): P.CustomerModifyBalanceTransactionParams,
+    ("POST", f"{_C}/<id>/tax_ids"): P.CustomerCreateTaxIdParams,
+    ("GET", f"{_C}/<id>/tax_ids"): P.CustomerListTaxIdsParams,
+    ("POST", "/v1/tax_ids"): P.TaxIdCreateParams,
+    ("GET", "/v1/tax_ids"): P.TaxIdListParams,
     ("POST", "/v1/promotion_codes"): P.PromotionCodeCreateParams,
     ("GET", "/v1/promotion_codes"): P.PromotionCodeListParams,
     ("POST", "/v1/credit_notes"): P.CreditNoteCreateParams,
