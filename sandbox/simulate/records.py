@@ -140,6 +140,13 @@ class Session:
     # The plan that its metadata names, where that is not what is sold.
     names: Plan | None = None
     manual_capture: bool = False
+    # Fields as a request stated them: `payment_method_types`, `submit_type`.
+    stated: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def method_types(self) -> tuple[str, ...]:
+        """What its page takes."""
+        return tuple(self.stated.get("payment_method_types") or ("card", "sepa_debit"))
 
     @property
     def picks(self) -> tuple[Pick, ...]:

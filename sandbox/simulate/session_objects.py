@@ -146,4 +146,5 @@ def session_object(session: Session) -> Json:
             "amount_tax": session.tax,
         },
         "url": page if session.status == "open" else None,
+        **session.stated,
     }

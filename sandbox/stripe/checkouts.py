@@ -4,6 +4,7 @@ Every step keeps the records and emits what field experience says Stripe emits. 
 """
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from sandbox.simulate.contract_records import Customer, Price
 from sandbox.simulate.coupons import Discount
@@ -48,6 +49,7 @@ class Terms:
     # What the asker's clock says, and how far that is from now.
     expires_at: int = 0
     lives_seconds: int = LIFETIME_SECONDS
+    stated: dict[str, Any] = field(default_factory=dict)
 
     @property
     def main(self) -> tuple[Price, int]:
@@ -110,6 +112,7 @@ class Checkouts(Holding):
             invoicing=terms.invoicing,
             basket=picks if len(picks) > 1 else (),
             discounts=terms.discounts,
+            stated=dict(terms.stated),
         )
         reckon(session)
         self.keep(session)

@@ -70,6 +70,9 @@ def checkout(shop: Shop, session: Session) -> Checkout:
         discount_minor=session.discount,
         discount_name=" and ".join(_named(discount.coupon) for discount in session.discounts),
         takes_code=bool(session.promotion_codes) and not session.discounts,
+        takes_card="card" in session.method_types,
+        takes_debit="sepa_debit" in session.method_types,
+        submit_type=session.stated.get("submit_type"),
     )
 
 

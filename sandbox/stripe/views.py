@@ -37,6 +37,10 @@ class Checkout:
     discount_minor: int
     discount_name: str
     takes_code: bool
+    # What it takes, and what its button is to say where somebody said so.
+    takes_card: bool = True
+    takes_debit: bool = True
+    submit_type: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

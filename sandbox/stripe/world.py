@@ -22,6 +22,7 @@ from sandbox.stripe.views import Checkout, Dashboard, Declined, NeedsAuthenticat
 
 _INVALID = Declined("Your card number is invalid.", "incorrect_number")
 _OVER = Declined("This checkout session is no longer open.", "session_not_open")
+_NOT_TAKEN = Declined("This page does not take that.", "payment_method_not_available")
 _NOT_PAYABLE = Declined("This invoice cannot be paid now.", "invoice_not_payable")
 _BANK_DEBIT = Card(DEBIT)
 Outcome = Paid | Declined | NeedsAuthentication
@@ -58,6 +59,8 @@ class World(Keeper):
                 return _already(session)
             if card is None:
                 return _INVALID
+            if "card" not in session.method_types:
+                return _NOT_TAKEN
             said = act.shop.pay_checkout(session, card, authenticated=authenticated)
             return said or Paid(showing.after_payment(session))
 
@@ -78,6 +81,8 @@ class World(Keeper):
             session = _the(act.shop, Session, session_id)
             if session.status != "open":
                 return _already(session)
+            if DEBIT not in session.method_types:
+                return _NOT_TAKEN
             act.shop.debit_checkout(session, _BANK_DEBIT)
             return Paid(showing.after_payment(session))
 

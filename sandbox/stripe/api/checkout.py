@@ -5,8 +5,8 @@ from typing import Any
 
 from sandbox.simulate.contract_records import Customer, Price, Subscription
 from sandbox.simulate.records import Session
+from sandbox.stripe.api.basket import LINE, lines_of
 from sandbox.stripe.api.calls import Call, Endpoint, Found
-from sandbox.stripe.api.catalogue import INTERVALS, period_of
 from sandbox.stripe.api.customers import living
 from sandbox.stripe.api.lists import line_items_of
 from sandbox.stripe.api.minimums import check_session
@@ -17,7 +17,6 @@ from sandbox.stripe.api.parameters import (
     PAGE,
     Group,
     Many,
-    amount,
     currency,
     flag,
     merged,
@@ -29,26 +28,11 @@ from sandbox.stripe.api.parameters import (
 )
 from sandbox.stripe.checkouts import LIFETIME_SECONDS, Terms
 from sandbox.stripe.contracts import RUNNING
-from sandbox.stripe.errors import invalid, missing_parameter
-from sandbox.stripe.goods import Product
+from sandbox.stripe.errors import invalid
 
 LIFETIME_SECONDS_MIN = 30 * 60
 # Asked for before it left, answered after it arrived.
 _SLACK_SECONDS = 60
-_PRICE_DATA = Group(
-    {
-        "currency": currency,
-        "product": text,
-        "product_data": Group(
-            {"description": text, "metadata": metadata, "name": text}, required=("name",)
-        ),
-        "recurring": Group(
-            {"interval": one_of(*INTERVALS), "interval_count": whole}, required=("interval",)
-        ),
-        "unit_amount": amount,
-    },
-    required=("currency",),
-)
 _SESSION = Group(
     {
         "allow_promotion_codes": flag,
@@ -62,22 +46,32 @@ _SESSION = Group(
         "customer_email": text,
         "expires_at": whole,
         "invoice_creation": Group({"enabled": flag}, required=("enabled",)),
-        "line_items": Many(Group({"price": text, "price_data": _PRICE_DATA, "quantity": whole})),
+        "line_items": Many(LINE),
         "locale": text,
         "metadata": metadata,
         "mode": one_of("payment", "setup", "subscription"),
         "payment_intent_data": Group({"description": text, "metadata": metadata}),
         "payment_method_collection": one_of("always", "if_required"),
+        "payment_method_types": Many(one_of("card", "sepa_debit"), most=2),
+        "submit_type": one_of("auto", "book", "donate", "pay", "subscribe"),
         "subscription_data": Group({"metadata": metadata, "trial_period_days": whole}),
         "success_url": web_url,
         "ui_mode": one_of("hosted_page"),
     },
     required=("success_url", "line_items", "mode"),
 )
+# What is told as it was said.
+_STATED = ("payment_method_types", "submit_type")
 # What Stripe takes in one mode only.
 _ONLY = {
     "payment": ("payment_intent_data", "invoice_creation", "customer_creation"),
     "subscription": ("subscription_data", "payment_method_collection"),
+}
+
+_SUBMITS = {
+    "payment": ("auto", "book", "donate", "pay"),
+    "setup": (),
+    "subscription": ("auto", "subscribe"),
 }
 
 
@@ -87,7 +81,7 @@ def _create(call: Call) -> Found:
     customer = living(call, params["customer"], "customer") if params.get("customer") else None
     if customer and params.get("customer_email"):
         raise invalid("You may only specify one of these parameters: customer, customer_email.")
-    lines = _lines(call, params["line_items"])
+    lines = lines_of(call, params["line_items"])
     price = _check_prices(params, [sold for sold, _ in lines])
     recurring = price.plan.recurring
     discounts = params.get("discounts", [])
@@ -116,9 +110,17 @@ def _create(call: Call) -> Found:
             always_customer=params.get("customer_creation") == "always",
             expires_at=params.get("expires_at", 0),
             lives_seconds=lives,
+            stated={name: params[name] for name in _STATED if params.get(name)},
         )
     )
     check_session(session.amount_total, price.currency)
+    return session
+
+
+def _update(call: Call) -> Found:
+    session = _the_session(call)
+    if "metadata" in call.params:
+        session.metadata = merged(session.metadata, call.params["metadata"])
     return session
 
 
@@ -128,6 +130,9 @@ def _words(params: Mapping[str, Any], group: str) -> dict[str, str]:
 
 def _check_mode(params: Mapping[str, Any]) -> None:
     mode = params["mode"]
+    if params.get("submit_type") not in (None, *_SUBMITS[mode]):
+        message = f"You can not pass `submit_type: {params['submit_type']}` in `{mode}` mode."
+        raise invalid(message, "submit_type")
     if mode == "setup":
         raise invalid("The offline Stripe knows no sessions in `setup` mode.", "mode")
     for other, names in _ONLY.items():
@@ -139,61 +144,6 @@ def _check_mode(params: Mapping[str, Any]) -> None:
     if days is not None and days < 1:
         message = "The minimum number of trial period days is 1."
         raise invalid(message, "subscription_data[trial_period_days]")
-
-
-def _lines(call: Call, lines: Sequence[Mapping[str, Any]]) -> tuple[tuple[Price, int], ...]:
-    for place, line in enumerate(lines):
-        where = f"line_items[{place}][quantity]"
-        if line.get("quantity") is None:
-            raise missing_parameter(where)
-        if line["quantity"] < 1:
-            message = "This value must be greater than or equal to 1."
-            raise invalid(message, where, "parameter_invalid_integer")
-    return tuple(
-        (_price_of(call, line, f"line_items[{place}]"), line["quantity"])
-        for place, line in enumerate(lines)
-    )
-
-
-def _price_of(call: Call, line: Mapping[str, Any], where: str) -> Price:
-    named, data = line.get("price"), line.get("price_data")
-    if bool(named) == bool(data):
-        message = "You must specify either `price` or `price_data` for each line item."
-        raise invalid(message, where)
-    if named:
-        price = call.find(Price, named, "price", f"{where}[price]")
-        if not price.active:
-            message = "The price specified is inactive. This field only accepts active prices."
-            raise invalid(message, f"{where}[price]", "price_inactive")
-        return price
-    return _inline_price(call, data or {}, f"{where}[price_data]")
-
-
-def _inline_price(call: Call, data: Mapping[str, Any], where: str) -> Price:
-    if "unit_amount" not in data:
-        raise missing_parameter(f"{where}[unit_amount]")
-    period = period_of(data.get("recurring"), f"{where}[recurring]")
-    named, made = data.get("product"), data.get("product_data")
-    if bool(named) == bool(made):
-        raise missing_parameter(f"{where}[product_data]")
-    if named:
-        product = call.find(Product, named, "product", f"{where}[product]")
-    else:
-        given = made or {}
-        product = call.shop.add_product(
-            given["name"],
-            description=given.get("description"),
-            metadata=merged(None, given.get("metadata", {})),
-        )
-        # Stripe's inline products and prices are made inactive, so no list of offers has them.
-        product.active = False
-    return call.shop.add_price(
-        product,
-        currency=data["currency"],
-        unit_minor=data["unit_amount"],
-        period=period,
-        active=False,
-    )
 
 
 def _check_prices(params: Mapping[str, Any], prices: Sequence[Price]) -> Price:
@@ -286,6 +236,7 @@ ENDPOINTS = (
     Endpoint("POST", _SESSIONS, _SESSION, _create),
     Endpoint("GET", _SESSIONS, Group(_LIST), _sessions),
     Endpoint("GET", f"{_SESSIONS}/<id>", NOTHING, _the_session),
+    Endpoint("POST", f"{_SESSIONS}/<id>", Group({"metadata": metadata}), _update),
     Endpoint("POST", f"{_SESSIONS}/<id>/expire", NOTHING, _expire),
     Endpoint("GET", f"{_SESSIONS}/<id>/line_items", Group(PAGE), _line_items),
 )

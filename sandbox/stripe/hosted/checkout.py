@@ -129,6 +129,9 @@ class CheckoutPages:
         return checkout
 
 
+_SUBMITS = {"book": "Book for", "donate": "Donate"}
+
+
 def _terms(checkout: Checkout, now: int) -> dict[str, Any]:
     """What the page says of the money: the price, what is due, and what the button promises."""
     price = money(checkout.amount_minor, checkout.currency)
@@ -143,7 +146,8 @@ def _terms(checkout: Checkout, now: int) -> dict[str, Any]:
         terms = f"{price} {per_period}{before} until you cancel, which you can do at any time."
     else:
         due = money(checkout.due_minor, checkout.currency)
-        heading, button, terms = checkout.product_name, f"Pay {due}", ""
+        word = _SUBMITS.get(checkout.submit_type or "", "Pay")
+        heading, button, terms = checkout.product_name, f"{word} {due}", ""
     return {
         "heading": heading,
         "button": button,

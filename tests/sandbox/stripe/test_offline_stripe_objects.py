@@ -49,6 +49,7 @@ PARAMETERS: dict[tuple[str, str], Any] = {
     ("GET", "/v1/prices"): P.PriceListParams,
     ("POST", "/v1/prices/<id>"): P.PriceUpdateParams,
     ("POST", "/v1/checkout/sessions"): P.checkout.SessionCreateParams,
+    ("POST", "/v1/checkout/sessions/<id>"): P.checkout.SessionUpdateParams,
     ("GET", "/v1/checkout/sessions"): P.checkout.SessionListParams,
     ("GET", "/v1/checkout/sessions/<id>/line_items"): P.checkout.SessionLineItemListParams,
     ("POST", "/v1/billing_portal/sessions"): P.billing_portal.SessionCreateParams,
