@@ -5,7 +5,6 @@ from typing import Any
 
 from sandbox.simulate.contract_records import Price
 from sandbox.stripe.api.calls import Call
-from sandbox.stripe.api.catalogue import INTERVALS, period_of
 from sandbox.stripe.api.parameters import (
     Group,
     amount,
@@ -16,6 +15,7 @@ from sandbox.stripe.api.parameters import (
     text,
     whole,
 )
+from sandbox.stripe.api.periods import INTERVALS, period_of
 from sandbox.stripe.errors import invalid, missing_parameter
 from sandbox.stripe.goods import Product
 

@@ -22,13 +22,11 @@ from sandbox.stripe.api.parameters import (
     web_url,
     whole,
 )
+from sandbox.stripe.api.periods import INTERVALS, period_of
 from sandbox.stripe.api.searching import SEARCH, search
 from sandbox.stripe.errors import invalid, missing_parameter
-from sandbox.stripe.goods import Period, Product, product_object
+from sandbox.stripe.goods import Product, product_object
 
-# Three years of each.
-_INTERVALS_MAX = {"day": 1095, "week": 156, "month": 36, "year": 3}
-INTERVALS = tuple(_INTERVALS_MAX)
 _RECURRING = Group(
     {
         "interval": one_of(*INTERVALS),
@@ -92,22 +90,11 @@ _PRICES: dict[str, Any] = {
     "currency": currency,
     "lookup_keys": Many(text, most=10),
     "product": text,
+    "recurring": Group(
+        {"interval": one_of(*INTERVALS), "usage_type": one_of("licensed", "metered")}
+    ),
     "type": one_of("one_time", "recurring"),
 }
-
-
-def period_of(recurring: Mapping[str, Any] | None, param: str) -> Period | None:
-    """How often something renews, at most every three years; `param` is the group's name."""
-    if recurring is None:
-        return None
-    interval, count = str(recurring["interval"]), recurring.get("interval_count", 1)
-    if count < 1:
-        message = "This value must be greater than or equal to 1."
-        raise invalid(message, f"{param}[interval_count]", "parameter_invalid_integer")
-    if count > _INTERVALS_MAX[interval]:
-        message = f"A billing period of {count} {interval}s is too long: at most three years."
-        raise invalid(message, f"{param}[interval_count]")
-    return Period(interval, count)
 
 
 def _create_product(call: Call) -> Found:
@@ -242,15 +229,21 @@ def _update_price(call: Call) -> Found:
 
 
 def _prices(call: Call) -> Found:
-    keys = call.params.get("lookup_keys")
+    keys, recurring = call.params.get("lookup_keys"), call.params.get("recurring") or {}
     return call.listed(
         Price,
-        lambda price: not keys or price.lookup_key in keys,
+        lambda price: (not keys or price.lookup_key in keys) and _renews(price, recurring),
         active=lambda price: price.active,
         currency=lambda price: price.currency,
         product=lambda price: price.product,
         type=_type_of,
     )
+
+
+def _renews(price: Price, wanted: Mapping[str, str]) -> bool:
+    """Whether a price renews as a request wants it to; every price does where it wants nothing."""
+    recurring = price_object(price)["recurring"] or {}
+    return all(recurring.get(name) == word for name, word in wanted.items())
 
 
 def _type_of(price: Price) -> str:

@@ -103,3 +103,17 @@ def test_a_promotion_code_is_switched_off_and_on(offline: Offline) -> None:
     assert changed.active
     assert changed.to_dict()["metadata"] == {"a": "b"}
     assert offline.types().count("promotion_code.updated") == 3
+
+
+def test_prices_are_found_by_how_they_renew(offline: Offline) -> None:
+    """Their interval and whether use is metered; a one-time price does not renew."""
+    monthly, yearly = offline.price(900), offline.price(9000, "year")
+    offline.price(500, None)
+
+    def found(**recurring: Any) -> list[str]:
+        query: Any = {"recurring": recurring}
+        return [one.id for one in offline.client.v1.prices.list(query).data]
+
+    assert found(interval="year") == [yearly]
+    assert found(usage_type="licensed") == [yearly, monthly]
+    assert found(usage_type="metered") == []

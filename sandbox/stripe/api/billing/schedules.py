@@ -7,7 +7,6 @@ from sandbox.simulate.contract_records import Price, Subscription
 from sandbox.simulate.engine import after_interval
 from sandbox.stripe.api.billing.signing import PRORATIONS, quantity_of
 from sandbox.stripe.api.calls import Call, Endpoint, Found
-from sandbox.stripe.api.catalogue import INTERVALS
 from sandbox.stripe.api.customers import living
 from sandbox.stripe.api.parameters import (
     DATED_PAGE,
@@ -21,6 +20,7 @@ from sandbox.stripe.api.parameters import (
     text,
     whole,
 )
+from sandbox.stripe.api.periods import INTERVALS
 from sandbox.stripe.billing.schedules import OPEN, Phase, Schedule
 from sandbox.stripe.errors import invalid, missing_parameter
 

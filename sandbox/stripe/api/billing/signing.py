@@ -5,7 +5,6 @@ from typing import Any
 
 from sandbox.simulate.contract_records import Customer, Price
 from sandbox.stripe.api.calls import Call, Found
-from sandbox.stripe.api.catalogue import INTERVALS, period_of
 from sandbox.stripe.api.customers import living
 from sandbox.stripe.api.finding import find_method
 from sandbox.stripe.api.offers import DISCOUNTS, discounts_of
@@ -21,6 +20,7 @@ from sandbox.stripe.api.parameters import (
     text,
     whole,
 )
+from sandbox.stripe.api.periods import INTERVALS, period_of
 from sandbox.stripe.billing.signing import Deal
 from sandbox.stripe.errors import card_declined, invalid, missing_parameter
 from sandbox.stripe.goods import Product
