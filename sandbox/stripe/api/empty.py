@@ -7,7 +7,7 @@ collection is always empty here, so that nobody takes the offline Stripe for the
 from sandbox.stripe.api.calls import Call, Endpoint, Found, Page
 from sandbox.stripe.api.customers import living
 from sandbox.stripe.api.parameters import ANYTHING, NOTHING
-from sandbox.stripe.errors import no_such
+from sandbox.stripe.errors import invalid, no_such
 from sandbox.stripe.goods import Product
 
 HEADER = "Offline-Stripe"
@@ -26,7 +26,7 @@ COLLECTIONS = (
     *("radar/early_fraud_warnings", "radar/value_list_items", "radar/value_lists"),
     *("reporting/report_runs", "reporting/report_types", "reviews", "setup_attempts"),
     *("shipping_rates", "sigma/scheduled_query_runs"),
-    *("tax/registrations", "tax_codes", "terminal/configurations"),
+    *("tax/registrations", "tax_codes", "tax_ids", "terminal/configurations"),
     *("terminal/locations", "terminal/readers", "topups", "transfers"),
 )
 # What Stripe keeps for a customer and nothing here does.
@@ -36,6 +36,11 @@ OF_V2 = ("core/accounts",)
 
 
 def _nothing(call: Call) -> Found:
+    owner = call.params.get("owner")
+    # An empty list would be untrue of a customer who has tax numbers.
+    if isinstance(owner, dict) and owner.get("type") == "customer":
+        where = "/v1/customers/:id/tax_ids"
+        raise invalid(f"The offline Stripe lists customers' tax IDs at {where}.", "owner[type]")
     return Page((), has_more=False, url=call.path)
 
 

@@ -1,7 +1,5 @@
 """Customers' balances and tax numbers: changed, listed, struck out."""
 
-from typing import Any
-
 from sandbox.simulate.contract_records import Customer
 from sandbox.stripe.api.calls import Call, Endpoint, Found
 from sandbox.stripe.api.customers import living
@@ -16,7 +14,7 @@ from sandbox.stripe.api.parameters import (
     text,
     whole,
 )
-from sandbox.stripe.errors import invalid, missing_parameter, no_such
+from sandbox.stripe.errors import invalid, no_such
 from sandbox.stripe.owed import BalanceMove, TaxNumber
 
 _MOVE = Group(
@@ -25,14 +23,6 @@ _MOVE = Group(
 )
 _NUMBER_PARTS = 2
 _NUMBER = Group({"type": text, "value": text}, required=("type", "value"))
-_OWNED = Group(
-    {
-        "owner": Group({"customer": text, "type": text}, required=("type",)),
-        "type": text,
-        "value": text,
-    },
-    required=("type", "value"),
-)
 
 
 def _owner(call: Call) -> Customer:
@@ -79,15 +69,6 @@ def _add(call: Call, customer: Customer) -> Found:
     return call.shop.add_tax_number(customer, kind, value)
 
 
-def _add_owned(call: Call) -> Found:
-    owner: dict[str, Any] = call.params.get("owner") or {"type": "self"}
-    if owner["type"] != "customer":
-        raise invalid("The offline Stripe keeps tax numbers of customers only.", "owner[type]")
-    if not owner.get("customer"):
-        raise missing_parameter("owner[customer]")
-    return _add(call, living(call, owner["customer"], "owner[customer]"))
-
-
 def _numbers(call: Call) -> Found:
     customer = living(call, call.id, "id")
     return call.listed(TaxNumber, lambda one: one.customer is customer)
@@ -95,7 +76,7 @@ def _numbers(call: Call) -> Found:
 
 def _number(call: Call) -> TaxNumber:
     number = call.the(TaxNumber, "tax ID")
-    if call.path.startswith(_C) and number.customer is not _owner(call):
+    if number.customer is not _owner(call):
         raise no_such("tax ID", call.id, "id")
     return number
 
@@ -106,13 +87,8 @@ def _drop(call: Call) -> Found:
     return {"id": number.id, "object": "tax_id", "deleted": True}
 
 
-def _all_numbers(call: Call) -> Found:
-    wanted = (call.params.get("owner") or {}).get("customer")
-    return call.listed(TaxNumber, lambda one: wanted in (None, one.customer.id))
-
-
 _C = "/v1/customers"
-_M, _N, _T = f"{_C}/<id>/balance_transactions", f"{_C}/<id>/tax_ids", "/v1/tax_ids"
+_M, _N = f"{_C}/<id>/balance_transactions", f"{_C}/<id>/tax_ids"
 _ONE_MOVE = f"{_C}/<owner>/balance_transactions/<id>"
 _ONE_NUMBER = f"{_C}/<owner>/tax_ids/<id>"
 ENDPOINTS = (
@@ -124,8 +100,4 @@ ENDPOINTS = (
     Endpoint("GET", _N, Group(PAGE), _numbers),
     Endpoint("GET", _ONE_NUMBER, NOTHING, _number),
     Endpoint("DELETE", _ONE_NUMBER, NOTHING, _drop),
-    Endpoint("POST", _T, _OWNED, _add_owned),
-    Endpoint("GET", _T, Group({**PAGE, "owner": _OWNED.rules["owner"]}), _all_numbers),
-    Endpoint("GET", f"{_T}/<id>", NOTHING, _number),
-    Endpoint("DELETE", f"{_T}/<id>", NOTHING, _drop),
 )

@@ -108,8 +108,6 @@ PARAMETERS: dict[tuple[str, str], Any] = {
     ("POST", f"{_C}/<owner>/balance_transactions/<id>"): P.CustomerModifyBalanceTransactionParams,
     ("POST", f"{_C}/<id>/tax_ids"): P.CustomerCreateTaxIdParams,
     ("GET", f"{_C}/<id>/tax_ids"): P.CustomerListTaxIdsParams,
-    ("POST", "/v1/tax_ids"): P.TaxIdCreateParams,
-    ("GET", "/v1/tax_ids"): P.TaxIdListParams,
     ("POST", "/v1/promotion_codes"): P.PromotionCodeCreateParams,
     ("GET", "/v1/promotion_codes"): P.PromotionCodeListParams,
     ("POST", "/v1/credit_notes"): P.CreditNoteCreateParams,

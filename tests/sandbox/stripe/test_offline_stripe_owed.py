@@ -73,23 +73,31 @@ def test_what_cannot_be_credited_is_refused(offline: Offline) -> None:
 
 
 def test_tax_numbers_are_noted_listed_and_struck_out(offline: Offline) -> None:
-    """Under the customer and among all, by either address; nobody verifies them."""
+    """Under the customer; nobody verifies them."""
     customer, client = offline.customer(), offline.client.v1
     made = client.customers.tax_ids.create(customer, {"type": "eu_vat", "value": "DE123456789"})
     assert (made.country, made.value) == ("DE", "DE123456789")
     assert not problems_of(made.to_dict(for_json=True))
-    owner: Any = {"type": "customer", "customer": customer}
-    second = client.tax_ids.create({"type": "gb_vat", "value": "GB1", "owner": owner})
+    second = client.customers.tax_ids.create(customer, {"type": "gb_vat", "value": "GB1"})
     assert [one.id for one in client.customers.tax_ids.list(customer)] == [second.id, made.id]
-    assert [one.id for one in client.tax_ids.list({"owner": owner})] == [second.id, made.id]
     told = client.customers.retrieve(customer, {"expand": ["tax_ids"]}).tax_ids
     assert told is not None
     assert len(told.data) == 2
     assert client.customers.tax_ids.retrieve(customer, made.id).id == made.id
     assert client.customers.tax_ids.delete(customer, made.id).deleted
-    assert client.tax_ids.delete(second.id).deleted
-    assert client.tax_ids.list().data == []
+    assert client.customers.tax_ids.delete(customer, second.id).deleted
+    assert client.customers.tax_ids.list(customer).data == []
     assert offline.types().count("customer.tax_id.deleted") == 2
+
+
+def test_the_account_itself_has_no_tax_numbers(offline: Offline) -> None:
+    """Whoever names no owner asks for its own; a customer's are refused, not said to be none."""
+    customer, client = offline.customer(), offline.client.v1
+    client.customers.tax_ids.create(customer, {"type": "eu_vat", "value": "DE1"})
+    assert client.tax_ids.list().data == []
+    assert client.tax_ids.list({"owner": {"type": "self"}}).data == []
+    with pytest.raises(stripe.InvalidRequestError, match="/v1/customers/:id/tax_ids"):
+        client.tax_ids.list({"owner": {"type": "customer", "customer": customer}})
 
 
 @pytest.mark.parametrize(
