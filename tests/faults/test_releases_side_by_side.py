@@ -34,7 +34,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals process
 
 # A checkout of an earlier release with a `.venv` of its own, where there is one.
 OLD_RELEASE = os.environ.get("FAULTS_OLD_RELEASE", "")
-WAIT_SECONDS_MAX = 40.0
+WAIT_SECONDS_MAX = 75.0
 # So long both releases of a role run.
 SIDE_BY_SIDE_SECONDS = 4.0
 SEED = 20_261_127

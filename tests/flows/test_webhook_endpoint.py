@@ -26,6 +26,10 @@ WORDS = "webhook_endpoint"
 PRO_USD, PRO_TOKENS = 2_900, 10_000
 
 
+# Each starts some ten commands in processes of their own.
+pytestmark = pytest.mark.timeout(300)
+
+
 @pytest.fixture
 def shop(database_url: str, redis_url: str, tmp_path: Path) -> Iterator[Installation]:
     """An installation with a catalogue and nothing else."""
