@@ -34,6 +34,11 @@ class Engines:
     database_url: str
     redis_url: str
 
+    @property
+    def maintenance_url(self) -> str:
+        """The database that every server has."""
+        return _renamed(self.database_url, "postgres")
+
     def database_url_of(self, name: str) -> str:
         """The URL of one database, as `settings` would spell it."""
         return _renamed(self.database_url, name).replace("postgresql", "postgresql+psycopg2", 1)
@@ -44,7 +49,7 @@ class Engines:
 
     def administer(self, statement: str) -> None:
         """Run a statement that no transaction may hold, such as CREATE DATABASE."""
-        with closing(psycopg2.connect(_renamed(self.database_url, "postgres"))) as connection:
+        with closing(psycopg2.connect(self.maintenance_url)) as connection:
             connection.autocommit = True
             with connection.cursor() as cursor:
                 cursor.execute(statement)

@@ -25,7 +25,10 @@ from workers.pipeline.drain import drain
 
 ROOT = Path(__file__).parents[1]
 _WEB = (sys.executable, "-c", "from ingest.server import web; web()")
-_MANAGE = (sys.executable, "-c", "from workers.commands.command_line import main; main()")
+# As at a terminal: what runs in the background of a shell would never hear of Ctrl-C.
+_HEAR_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+_START = "from workers.commands.command_line import main; main()"
+_MANAGE = (sys.executable, "-c", f"{_HEAR_CTRL_C}; {_START}")
 # A busy machine of two cores starts a command in ten seconds.
 _PATIENCE_SECONDS = 100.0
 _SECRET = re.compile(r"not shown again: (whsec_\w+)")

@@ -45,7 +45,7 @@ def app(engines: Engines, database_url: str, redis_url: str) -> Iterator[WorkerC
     owner.engine.dispose()
     password = secrets.token_hex(16)
     # Roles belong to all databases of the server, and other test processes may be at it too.
-    with closing(psycopg2.connect(engines.database_url)) as connection:
+    with closing(psycopg2.connect(engines.maintenance_url)) as connection:
         connection.cursor().execute("SELECT pg_advisory_lock(1)")
         grant(database_url, password)
         grant(database_url, password)

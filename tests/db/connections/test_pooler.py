@@ -67,7 +67,7 @@ def pooled_url(
     for above in directory.parents[:2]:
         above.chmod(0o711)
     # Roles belong to all databases of the server, and other test processes may be at it too.
-    with closing(psycopg2.connect(engines.database_url)) as connection:
+    with closing(psycopg2.connect(engines.maintenance_url)) as connection:
         connection.cursor().execute("SELECT pg_advisory_lock(1)")
         grant(database_url, password)
         process = start(directory, database_url, password, port)

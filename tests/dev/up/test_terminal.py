@@ -196,14 +196,14 @@ def test_up_keeps_its_banner_and_one_live_line(tmp_path: Path) -> None:
     """At 60 columns, through the death of a worker, until Ctrl-C."""
     data = tmp_path / "data"
     with on_a_terminal(up(data), tmp_path) as terminal:
-        # The sample catalogue's own events: 24 products and prices.
-        rows = terminal.wait_for(lambda rows: rows[-1].startswith("accepted 24 "))
+        # Of the sample catalogue: 24 products and prices, and what the portal offers.
+        rows = terminal.wait_for(lambda rows: rows[-1].startswith("accepted 25 "))
         assert any(row.startswith("Ready in") for row in rows)
         assert not any("request answered" in row for row in rows)
         os.kill(worker_of(data), signal.SIGKILL)
         rows = terminal.wait_for(
             lambda rows: (
-                rows[-1].startswith("accepted 24 ")
+                rows[-1].startswith("accepted 25 ")
                 and any("worker ended (SIGKILL)" in row for row in rows)
             )
         )
