@@ -6,10 +6,9 @@ question is given up because of that. Nothing is asked inside a transaction.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from http import HTTPStatus
 
 from sqlalchemy import Connection
 
@@ -20,19 +19,15 @@ from db.questions.questions import Kind, Question
 from db.queue.deliveries import as_delivery
 from retry import scheduled_pause
 from stripe_gateway import (
-    StripeBusy,
     StripeGateway,
     StripeKeyRefused,
-    StripeListTooLong,
     StripeMissing,
-    StripeRefused,
     StripeUnavailable,
 )
 from workers.context import WorkerContext
-from workers.pipeline.batch import apply_batch
 from workers.pipeline.failure import described, is_away
-from workers.pipeline.prepared_event import PreparedEvent, prepare
-from workers.pipeline.report import committed
+from workers.pipeline.prepared_event import prepare
+from workers.questions import answering
 from workers.questions.answers import Answered, ask
 from workers.questions.deadline import within
 from workers.questions.turn import TURN_SECONDS, Turn, turn
@@ -40,14 +35,8 @@ from workers.questions.turn import TURN_SECONDS, Turn, turn
 # A run begins so many questions, in so many seconds; the next run asks the rest.
 QUESTIONS_MAX = 50
 SECONDS_MAX = 6.0
-# One question may take so long, whatever it takes to read its whole list.
-QUESTION_SECONDS = 12.0
 # A session tells of its intent a moment after the intent itself was told.
 GRACE_SECONDS: Mapping[Kind, float] = {Kind.PAYMENT_OF: 30.0}
-# After answers that decide nothing; after the last it is left to a person.
-PAUSES_SECONDS: Sequence[float] = (10, 60, 600, 3_600, 21_600, 86_400, 86_400)
-# While Stripe does not answer, the same pauses are used, up to this one.
-SILENCE_SECONDS_MAX = 600.0
 
 log = telemetry.get_logger("questions")
 
@@ -130,7 +119,7 @@ class _Run:
         self._asked.begun += 1
         try:
             answered = within(
-                QUESTION_SECONDS,
+                answering.QUESTION_SECONDS,
                 partial(ask, question.kind, question.subject_id, self._gateway, newest),
             )
         except StripeUnavailable as error:
@@ -154,22 +143,13 @@ class _Run:
             # The answer has something that cannot be kept.
             self._odd(question, error)
             return
-        if works:
-            self._commit(works)
+        answering.commit(self._context, works)
         with self._context.engine.begin() as connection:
             if questions.is_wanted(connection, question):
                 self._undecided(connection, question, f"{answered.says}; that decides nothing")
             else:
                 questions.answered(connection, question)
                 self._asked.decided += 1
-
-    def _commit(self, works: Sequence[PreparedEvent]) -> None:
-        context = self._context
-        delays = context.retry_delays_seconds
-        for applied in apply_batch(
-            context.engine, works, context.catalogue, retry_delays_seconds=delays
-        ):
-            committed(applied)
 
     def _odd(self, question: Question, error: Exception) -> None:
         log.warning(
@@ -179,7 +159,7 @@ class _Run:
             self._undecided(connection, question, f"its answer cannot be used: {described(error)}")
 
     def _undecided(self, connection: Connection, question: Question, says: str) -> None:
-        pause = scheduled_pause(question.asks + 1, PAUSES_SECONDS)
+        pause = scheduled_pause(question.asks + 1, answering.PAUSES_SECONDS)
         if pause is None:
             self._give_up(connection, question, says)
             return
@@ -193,23 +173,20 @@ class _Run:
 
     def _unanswered(self, question: Question, error: StripeUnavailable) -> bool:
         """Stripe refused, or said nothing; returns whether to go on with other questions."""
-        is_refusal = error.status == HTTPStatus.FORBIDDEN and isinstance(error, StripeKeyRefused)
-        if isinstance(error, StripeMissing | StripeRefused | StripeListTooLong) or is_refusal:
+        if not answering.is_silence(error):
             self._turn.succeeded()
             with self._context.engine.begin() as connection:
                 says = _reason(error)
-                if is_refusal:
+                if isinstance(error, StripeKeyRefused):
                     self._undecided(connection, question, says)
                 else:
                     self._give_up(connection, question, says)
             return True
-        pause = scheduled_pause(question.silences + 1, PAUSES_SECONDS) or SILENCE_SECONDS_MAX
-        pause = min(pause, SILENCE_SECONDS_MAX)
+        pause = answering.silence_pause_seconds(question.silences + 1)
         with self._context.engine.begin() as connection:
             questions.postponed(connection, question, str(error), pause_seconds=pause, silent=True)
         self._asked.silent += 1
-        wished = error.wait_seconds if isinstance(error, StripeBusy) else None
-        return self._turn.failed(error.detail, wished_seconds=wished)
+        return answering.was_silent(self._turn, error)
 
 
 def _reason(error: StripeUnavailable) -> str:

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from http import HTTPStatus
 
 import metrics
 import telemetry
@@ -22,7 +21,6 @@ from db.queue import inbox
 from db.queue.deliveries import as_delivery
 from retry import scheduled_pause
 from stripe_gateway import (
-    StripeBusy,
     StripeGateway,
     StripeKeyRefused,
     StripeListTooLong,
@@ -31,11 +29,10 @@ from stripe_gateway import (
     StripeUnavailable,
 )
 from workers.context import WorkerContext
-from workers.pipeline.batch import apply_batch
 from workers.pipeline.failure import described, is_away
 from workers.pipeline.prepared_event import PreparedEvent, prepare
-from workers.pipeline.report import committed
-from workers.questions.asking import PAUSES_SECONDS, QUESTION_SECONDS, SILENCE_SECONDS_MAX
+from workers.questions import answering
+from workers.questions.answering import is_silence
 from workers.questions.deadline import within
 from workers.questions.noticed import Questions, Told
 from workers.questions.turn import TURN_SECONDS, Turn, leave_reading, turn
@@ -152,7 +149,7 @@ class _Run:
             if isinstance(outcome, Exception) and not self._untold(asking, outcome):
                 silences.append(outcome)
         self._let_go([one for one, outcome in outcomes.items() if outcome is None])
-        return not silences or self._failed(silences[0])
+        return not silences or answering.was_silent(self._turn, silences[0])
 
     def _asked(self, askings: Sequence[Asking]) -> list[Outcome]:
         """The outcome of each question, a few of them at once.
@@ -166,9 +163,9 @@ class _Run:
             if stop.is_set() or time.monotonic() > self._end:
                 return None
             try:
-                return within(QUESTION_SECONDS, partial(ask, asking))
+                return within(answering.QUESTION_SECONDS, partial(ask, asking))
             except Exception as error:  # noqa: BLE001 - whatever it is, it is told with the object.
-                if _is_silence(error):
+                if is_silence(error):
                     stop.set()
                 return error
 
@@ -214,16 +211,17 @@ class _Run:
     def _store(self, told: Sequence[tuple[Asking, Told]]) -> None:
         works: dict[str, PreparedEvent] = {}
         answered: list[tuple[Asking, Told]] = []
+        own_account = self._own_account()
         for asking, answer in told:
             try:
-                prepared = [self._prepared(event) for event in answer.events]
+                prepared = [self._prepared(event, own_account) for event in answer.events]
             except (KeyError, TypeError, ValueError) as error:
                 # The answer has something that cannot be kept.
                 self._postpone(asking, f"its answer cannot be used: {described(error)}")
                 continue
             works |= {work.delivery.event_id: work for work in prepared}
             answered.append((asking, answer))
-        self._commit(list(works.values()))
+        answering.commit(self._context, list(works.values()))
         with self._context.engine.begin() as connection:
             for _, answer in answered:
                 notices.answered(connection, dict(answer.answers))
@@ -233,28 +231,17 @@ class _Run:
             if answer.failed_at is not None:
                 self._look_back(answer.failed_at)
 
-    def _prepared(self, event: dict[str, object]) -> PreparedEvent:
+    def _prepared(self, event: dict[str, object], own_account: str | None) -> PreparedEvent:
         return prepare(
             as_delivery(event),
             source="fetch",
             test_mode=self._context.test_mode,
-            own_account=self._own_account(),
+            own_account=own_account,
         )
 
     def _own_account(self) -> str | None:
         with self._context.engine.connect() as connection:
             return self._context.own.read(connection)
-
-    def _commit(self, works: Sequence[PreparedEvent]) -> None:
-        context = self._context
-        delays = context.retry_delays_seconds
-        if not works:
-            return
-        for applied in apply_batch(
-            context.engine, works, context.catalogue, retry_delays_seconds=delays
-        ):
-            context.hint(applied.derived.told)
-            committed(applied)
 
     def _look_back(self, failed_at: int) -> None:
         """Stripe failed to make an event: have its list read, in case others are missing too."""
@@ -266,9 +253,8 @@ class _Run:
 
     def _untold(self, asking: Asking, error: Exception) -> bool:
         """Note an object that was asked for in vain; False where Stripe said nothing at all."""
-        if _is_silence(error):
-            pause = scheduled_pause(asking.silences + 1, PAUSES_SECONDS) or SILENCE_SECONDS_MAX
-            pause = min(pause, SILENCE_SECONDS_MAX)
+        if is_silence(error):
+            pause = answering.silence_pause_seconds(asking.silences + 1)
             with self._context.engine.begin() as connection:
                 notices.postponed(connection, asking, str(error), pause_seconds=pause, silent=True)
             self._fetched.silent += 1
@@ -284,13 +270,8 @@ class _Run:
             self._turn.succeeded()
         return True
 
-    def _failed(self, error: Exception) -> bool:
-        wished = error.wait_seconds if isinstance(error, StripeBusy) else None
-        detail = error.detail if isinstance(error, StripeUnavailable) else type(error).__name__
-        return self._turn.failed(detail, wished_seconds=wished)
-
     def _postpone(self, asking: Asking, says: str) -> None:
-        pause = scheduled_pause(asking.asks + 1, PAUSES_SECONDS)
+        pause = scheduled_pause(asking.asks + 1, answering.PAUSES_SECONDS)
         if pause is None:
             self._give_up(asking, says)
             return
@@ -305,14 +286,6 @@ class _Run:
             notices.rested(connection, [asking.object_id])
         self._fetched.given_up += len(asking.notices)
         log.warning("thin events given up", object=asking.object_id, says=says)
-
-
-def _is_silence(error: Exception) -> bool:
-    """Whether Stripe answered nothing that is about the object asked for."""
-    if isinstance(error, StripeMissing | StripeRefused | StripeListTooLong):
-        return False
-    is_refusal = isinstance(error, StripeKeyRefused) and error.status == HTTPStatus.FORBIDDEN
-    return isinstance(error, StripeUnavailable) and not is_refusal
 
 
 def _reason(error: StripeUnavailable) -> str:

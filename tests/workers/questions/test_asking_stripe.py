@@ -27,7 +27,8 @@ from tests.stripe_server import StripeServer, serve
 from tests.workers.asking import an_asking_shop, asked, is_wanted, pass_time, want
 from workers.commands.events import events
 from workers.context import WorkerContext
-from workers.questions.asking import PAUSES_SECONDS, ask_stripe
+from workers.questions.answering import PAUSES_SECONDS
+from workers.questions.asking import ask_stripe
 
 INVOICE = "/v1/invoices/in_1"
 LINES = "/v1/invoices/in_1/lines"

@@ -14,7 +14,7 @@ from tests.stripe_objects import a_line, a_session, a_subscription, an_event, an
 from tests.stripe_server import StripeServer, serve
 from tests.workers.asking import an_asking_shop, asked, pass_time, want
 from workers.context import WorkerContext
-from workers.questions import answers, asking, deadline
+from workers.questions import answering, answers, asking, deadline
 from workers.questions.asking import ask_stripe
 from workers.questions.turn import leave_reading, next_reading, turn
 from workers.schedule import reconcile
@@ -112,7 +112,7 @@ def test_a_question_that_takes_too_long_is_not_waited_for(
     context: WorkerContext, stripe: StripeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The run goes on without its answer, and ends when its time is up."""
-    monkeypatch.setattr(asking, "QUESTION_SECONDS", 0.3)
+    monkeypatch.setattr(answering, "QUESTION_SECONDS", 0.3)
     monkeypatch.setattr(asking, "SECONDS_MAX", 0.1)
     subscriptions(context, stripe, 3)
     stripe.delay_seconds = 1.0

@@ -20,7 +20,8 @@ from tests.pipeline import empty, empty_redis, statuses
 from tests.thin import an_asking_worker, lives, receive, settle, tables, waiting
 from workers.context import WorkerContext
 from workers.pipeline.drain import drain
-from workers.questions import fetching
+from workers.pipeline.prepared_event import PreparedEvent
+from workers.questions import answering, fetching
 from workers.questions.fetching import fetch_noticed
 from workers.questions.own_account import OwnAccount
 
@@ -276,19 +277,19 @@ def test_twenty_kills_between_fetch_and_store_lose_nothing(
         """Nothing catches it, as nothing catches the end of a process."""
 
     deaths = 0
-    store = fetching._Run._commit
+    store = answering.commit
 
-    def die(self: Any, works: Any) -> None:
+    def die(context: WorkerContext, works: Sequence[PreparedEvent]) -> None:
         nonlocal deaths
         deaths += 1
         if deaths % 2:
             raise Killed
-        store(self, works)
+        store(context, works)
         raise Killed
 
     receive(context, as_thin(account))
     drain(context, lambda: None)
-    monkeypatch.setattr(fetching._Run, "_commit", die)
+    monkeypatch.setattr(answering, "commit", die)
     while deaths < 20:
         with pytest.raises(Killed):
             fetch_noticed(context)
@@ -296,7 +297,7 @@ def test_twenty_kills_between_fetch_and_store_lose_nothing(
         with context.engine.begin() as connection:
             connection.execute(text("UPDATE stripe_turn SET holder = NULL, held_until = NULL"))
         pass_time(context)
-    monkeypatch.setattr(fetching._Run, "_commit", store)
+    monkeypatch.setattr(answering, "commit", store)
     settle(context)
     assert set(statuses(context.engine).values()) <= {"applied", "ignored"}
     after = tables(context.engine)
