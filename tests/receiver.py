@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from tests.local_server import serving
+from dev.faults.local_server import serving
 
 Json = dict[str, Any]
 # By how much the clock of every receiver is wrong.

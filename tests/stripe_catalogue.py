@@ -13,7 +13,7 @@ from itertools import count
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from tests.local_server import serving
+from dev.faults.local_server import serving
 
 Json = dict[str, Any]
 

@@ -15,7 +15,7 @@ from threading import Event, Lock
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-from tests.local_server import serving
+from dev.faults.local_server import serving
 
 Json = dict[str, Any]
 

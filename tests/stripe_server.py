@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from tests.local_server import serving
+from dev.faults.local_server import serving
 
 
 @dataclass

@@ -8,11 +8,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from dev.faults.heard import Heard
+from dev.faults.local_server import serving
 
 # Longer than a destination is waited for.
 HANG_SECONDS_MAX = 15.0
@@ -103,24 +104,12 @@ def receiving() -> Iterator[Receiver]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name.
             """Say nothing."""
 
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-        block_on_close = False
-
-        def handle_error(self, request: object, client_address: object) -> None:
-            """Who was killed while it told us something comes again."""
-
-    server = Server(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    receiver.url = f"http://127.0.0.1:{server.server_address[1]}/hooks"
-    try:
-        yield receiver
-    finally:
-        receiver.behave(DIES)
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(Handler, calm=True) as address:
+        receiver.url = f"{address}/hooks"
+        try:
+            yield receiver
+        finally:
+            receiver.behave(DIES)
 
 
 def answer(handler: BaseHTTPRequestHandler, behavior: str) -> None:

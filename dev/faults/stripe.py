@@ -11,12 +11,13 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 
+from dev.faults.local_server import serving
 from sandbox.simulate import asked
 from sandbox.simulate.engine import Engine, Event
 
@@ -177,20 +178,5 @@ def stand_in(account: Engine) -> Iterator[StandIn]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name.
             """Say nothing."""
 
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-        block_on_close = False
-
-        def handle_error(self, request: object, client_address: object) -> None:
-            """Who waited in vain has gone, which is what a trouble is for."""
-
-    server = Server(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    stripe.url = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
+    with serving(Handler, calm=True) as stripe.url:
         yield stripe
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

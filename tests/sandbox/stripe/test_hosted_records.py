@@ -10,9 +10,9 @@ from urllib.request import urlopen
 import pytest
 from flask.testing import FlaskClient
 
+from dev.faults.local_server import serving
 from sandbox.stripe.server import make_app
 from sandbox.stripe.views import Declined, Paid
-from tests.local_server import serving
 from tests.offline_stripe import DAY, GOOD, Offline, offline_stripe
 
 

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 from stripe import SignatureVerificationError, WebhookSignature
 
-from tests.local_server import serving
+from dev.faults.local_server import serving
 from workers.endpoints.receivers import TRIES, Verdict, know
 
 SECRET = "whsec_of_the_tests"
