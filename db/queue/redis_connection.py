@@ -134,10 +134,13 @@ class LoopLine:
             self.close()
         return self._answers
 
-    def is_late(self) -> bool:
-        """Whether the next answer takes longer than the client would wait for it."""
+    def end_late(self) -> bool:
+        """Give up where the next answer takes longer than the client would wait for it."""
         waits = len(self._answers) < self._wanted
-        return waits and time.monotonic() - self._used_at > self._answer_seconds_max
+        is_late = waits and time.monotonic() - self._used_at > self._answer_seconds_max
+        if is_late:
+            self.give_up(redis.TimeoutError("Redis did not answer in time"))
+        return is_late
 
     def give_up(self, failure: Exception) -> None:
         """Wait no longer: each answer that did not come is this failure."""

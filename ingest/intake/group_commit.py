@@ -8,18 +8,20 @@ inbox (docs/decisions/0018).
 """
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 
+import redis
+
+from db.queue.loop_stream import LoopStream
 from domain.events import Delivery
-from ingest.intake import waiting as waiting_deliveries
 from ingest.intake.intake import ANSWER_SECONDS_MAX, Intake, NotStoredError, Store
-from ingest.intake.loop_intake import LoopIntake
 from ingest.intake.loop_lane import LoopLane
-from ingest.intake.waiting import PACKET_DELIVERIES_MAX, Waiting
+from ingest.intake.waiting import PACKET_DELIVERIES_MAX, Waiting, answer
 
 # Deliveries that wait for a store at the same time; Stripe is told to come back for more.
 IN_FLIGHT_MAX = 4_096
@@ -38,12 +40,14 @@ class GroupCommit:
 
     def __init__(self, intake: Intake, *, answer_seconds_max: float = ANSWER_SECONDS_MAX) -> None:
         self._inbox = _Lane("inbox", intake.to_inbox, otherwise=_refuse)
-        loop_intake = LoopIntake(intake)
+        loop_stream = LoopStream(intake.stream)
         # A database that hangs holds up nobody who waits for Redis.
         self._stream = _Lane(
-            "stream", _opening(loop_intake, intake.to_stream), otherwise=self._inbox.put
+            "stream", _opening(loop_stream, intake.to_stream), otherwise=self._inbox.put
         )
-        self._at_once = LoopLane(loop_intake, by_thread=self._stream.put, otherwise=self._inbox.put)
+        self._at_once = LoopLane(
+            intake, loop_stream, by_thread=self._stream.put, otherwise=self._inbox.put
+        )
         self._answer_seconds_max = answer_seconds_max
         self._deadlines: deque[tuple[float, asyncio.Future[Store]]] = deque()
         self._in_flight = 0
@@ -142,9 +146,7 @@ class _Lane:
                 group = [waiting for waiting in taken if not waiting[1].done()]
                 outcomes = self._outcomes([delivery for delivery, _ in group])
                 try:
-                    loop.call_soon_threadsafe(
-                        waiting_deliveries.answer, group, outcomes, self._otherwise
-                    )
+                    loop.call_soon_threadsafe(answer, group, outcomes, self._otherwise)
                 except RuntimeError:
                     return  # The loop is closed; nobody waits for an answer any more.
 
@@ -167,14 +169,16 @@ class _Lane:
 
 
 def _opening(
-    loop_intake: LoopIntake, store: Callable[[Sequence[Delivery]], Sequence[Store | None]]
+    loop_stream: LoopStream, store: Callable[[Sequence[Delivery]], Sequence[Store | None]]
 ) -> Callable[[Sequence[Delivery]], Sequence[Store | None]]:
     """Store in this way, after which the loop can send the next packet itself."""
 
     def to_stream(deliveries: Sequence[Delivery]) -> Sequence[Store | None]:
         outcomes = store(deliveries)
         if any(outcomes):
-            loop_intake.open()
+            # Where it cannot, the thread goes on storing, and tries again with the next.
+            with contextlib.suppress(redis.RedisError, OSError):
+                loop_stream.open()
         return outcomes
 
     return to_stream

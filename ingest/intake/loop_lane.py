@@ -8,10 +8,9 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from ingest.intake import waiting as waiting_deliveries
-from ingest.intake.intake import Store
-from ingest.intake.loop_intake import LoopIntake
-from ingest.intake.waiting import PACKET_DELIVERIES_MAX, Waiting
+from db.queue.loop_stream import LoopStream
+from ingest.intake.intake import Intake, Store
+from ingest.intake.waiting import PACKET_DELIVERIES_MAX, Waiting, answer
 
 # More could fill the buffers of a connection whose server hangs, and sending would wait.
 PACKET_BYTES_MAX = 64 * 1024
@@ -22,13 +21,18 @@ class LoopLane:
 
     def __init__(
         self,
-        intake: LoopIntake,
+        intake: Intake,
+        stream: LoopStream,
         *,
         by_thread: Callable[[Waiting], None],
         otherwise: Callable[[Waiting], None],
     ) -> None:
-        """`by_thread` gets what could not be sent at once, `otherwise` what was not taken."""
+        """`stream` is the loop's own connection, which a thread opens.
+
+        `by_thread` gets what could not be sent at once, `otherwise` what was not taken.
+        """
         self._intake = intake
+        self._stream = stream
         self._by_thread = by_thread
         self._otherwise = otherwise
         self._waiting: deque[Waiting] = deque()
@@ -36,7 +40,7 @@ class LoopLane:
         self._is_awake = False
         self._watched: int | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        intake.before_close(self._unwatch)
+        stream.before_close = self._unwatch
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to store."""
@@ -44,7 +48,7 @@ class LoopLane:
 
     def stop(self) -> None:
         """End the connection; what is under way is not answered any more."""
-        self._intake.close()
+        self._stream.close()
 
     def put(self, waiting: Waiting) -> None:
         """Have a delivery stored."""
@@ -56,15 +60,14 @@ class LoopLane:
 
     def give_up_late(self) -> None:
         """End the wait for an answer that takes longer than the client would wait for it."""
-        if self._under_way and self._intake.is_late():
-            self._intake.give_up()
+        if self._under_way and self._stream.end_late():
             self._go_on()
 
     def _begin(self) -> None:
         """Send what waits, or hand it to the thread."""
         while self._waiting and not self._under_way:
             group = self._next_group()
-            if _is_small(group) and self._watch(self._intake.descriptor()):
+            if _is_small(group) and self._watch(self._descriptor()):
                 self._send(group)
             else:
                 for waiting in group:
@@ -79,27 +82,28 @@ class LoopLane:
     def _send(self, group: list[Waiting]) -> None:
         self._under_way = group
         try:
-            self._intake.begin([delivery for delivery, _ in group])
+            self._stream.begin([delivery for delivery, _ in group])
         except Exception as error:  # noqa: BLE001 - the requests tell; the loop must go on.
             self._conclude([error] * len(group))
             return
-        if not self._intake.is_open():
+        if not self._stream.is_open():
             self._take_answers()  # It broke while it was written to.
 
     def _take_answers(self) -> None:
         """Answer the packet that is under way, when Redis has answered it."""
         outcomes: Sequence[Store | Exception | None] | None
         try:
-            outcomes = self._intake.outcomes()
+            appended = self._stream.outcome()
+            outcomes = self._intake.conclude(appended) if appended else None
         except Exception as error:  # noqa: BLE001 - as above.
-            self._intake.close()
+            self._stream.close()
             outcomes = [error] * len(self._under_way)
         if outcomes is not None:
             self._conclude(outcomes)
 
     def _conclude(self, outcomes: Sequence[Store | Exception | None]) -> None:
         group, self._under_way = self._under_way, []
-        waiting_deliveries.answer(group, outcomes, self._otherwise)
+        answer(group, outcomes, self._otherwise)
 
     def _next_group(self) -> list[Waiting]:
         group: list[Waiting] = []
@@ -116,7 +120,11 @@ class LoopLane:
             self._go_on()
         else:
             # Nothing was asked, so the other end has closed the connection.
-            self._intake.close()
+            self._stream.close()
+
+    def _descriptor(self) -> int | None:
+        """The file to watch for answers; None where to send could take time now."""
+        return self._stream.descriptor() if self._intake.may_begin() else None
 
     def _watch(self, descriptor: int | None) -> bool:
         """Watch this file until it is closed; whether there is one."""
