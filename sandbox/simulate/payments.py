@@ -117,7 +117,11 @@ class Payments(Engine):
         if subscription:
             subscription.latest_invoice = invoice.id
         self.emit("invoice.created", invoice_object(invoice), customer, by_stripe=True)
+        self.drafted(invoice)
         return invoice
+
+    def drafted(self, invoice: Invoice) -> None:
+        """Note what waited for this invoice; here nothing ever does."""
 
     def finalize(self, invoice: Invoice) -> None:
         """Open a drafted invoice for payment and use up the customer's credit."""

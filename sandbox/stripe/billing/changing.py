@@ -72,7 +72,7 @@ class Changing(Paying):
         waiting = [one.line for one in self.pending(subscription.customer, subscription)]
         return [*waiting, *super()._period_lines(subscription, trial=trial)]
 
-    def settle_items(self, invoice: Invoice) -> None:
+    def drafted(self, invoice: Invoice) -> None:
         """Note which invoice the items that waited are on."""
         billed = {line.id for line in invoice.lines}
         for item in self.pending(invoice.customer, invoice.subscription):

@@ -1,10 +1,9 @@
 """Contracts that a request signs: first invoice, trial, incomplete, paused. No I/O."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sandbox.simulate.billing import remember
-from sandbox.simulate.contract_records import Customer, Line, Price, Subscription
+from sandbox.simulate.contract_records import Customer, Price, Subscription
 from sandbox.simulate.coupons import Discount
 from sandbox.simulate.invoice_objects import invoice_object
 from sandbox.simulate.objects import subscription_object
@@ -30,34 +29,6 @@ class Deal:
 
 class Signing(Changing):
     """Contracts without a checkout session."""
-
-    def new_invoice(
-        self,
-        customer: Customer,
-        reason: str,
-        lines: list[Line],
-        subscription: Subscription | None = None,
-        *,
-        percent_off: int = 0,
-        discounts: Sequence[Discount] = (),
-        lists_cut: int | None = 10,
-        tax: int = 0,
-        currency: str = "",
-    ) -> Invoice:
-        """Draft an invoice; the items that waited for it are on it then."""
-        invoice = super().new_invoice(
-            customer,
-            reason,
-            lines,
-            subscription,
-            percent_off=percent_off,
-            discounts=discounts,
-            lists_cut=lists_cut,
-            tax=tax,
-            currency=currency,
-        )
-        self.settle_items(invoice)
-        return invoice
 
     def sign(self, deal: Deal) -> Subscription:
         """Make a contract; it is active, trialing, or incomplete then."""
