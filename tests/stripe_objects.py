@@ -62,6 +62,18 @@ def a_session(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
+def a_package_session(number: int) -> dict[str, Any]:
+    """Plan 4, a package, bought by a user of its own."""
+    user = f"user_{number}"
+    return a_session(
+        id=f"cs_{number}",
+        payment_intent=f"pi_{number}",
+        customer=f"cus_{number}",
+        client_reference_id=user,
+        metadata={"user_id": user, "plan_id": "4"},
+    )
+
+
 def an_intent(**changes: Any) -> dict[str, Any]:
     """A succeeded payment intent."""
     return {

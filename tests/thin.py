@@ -17,6 +17,7 @@ from sandbox.simulate.plans import SAMPLE_PLANS, read_file
 from sandbox.simulate.play import play
 from sandbox.simulate.versions import BY_CHOICE
 from stripe_gateway import open_gateway
+from tests.end_tables import rows_of
 from tests.flows.lives import NOW
 from tests.ingest.builders import ENVIRONMENT
 from tests.offline_stripe import KEY, Offline, offline_stripe
@@ -107,21 +108,8 @@ def waiting(engine: Engine) -> int:
 
 def tables(engine: Engine) -> dict[str, set[str]]:
     """Every row of every table that shows what was sold, as text."""
-    found = {}
-    with engine.connect() as connection:
-        for name, columns in TABLES.items():
-            # Answers are of the newest version, which has a second name for some payers.
-            query = f"SELECT {columns} FROM {name} WHERE id NOT LIKE 'acct_%'"  # noqa: S608 - ours.
-            rows = connection.execute(text(query))
-            found[name] = {str(tuple(row)) for row in rows}
-        balances = text("SELECT user_id, balance FROM token_accounts WHERE balance <> 0")
-        found["balances"] = {str(tuple(row)) for row in connection.execute(balances)}
-        sums = text(
-            "SELECT p.root_id, e.user_id, sum(e.delta) AS total FROM ledger_entries AS e"
-            " JOIN payments AS p ON p.id = e.payment_id GROUP BY 1, 2"
-        )
-        found["ledger"] = {str(tuple(row)) for row in connection.execute(sums) if row.total}
-    return found
+    # Answers are of the newest version, which has a second name for some payers.
+    return rows_of(engine, TABLES, but="acct_%")
 
 
 def differing(one: dict[str, set[str]], other: dict[str, set[str]]) -> list[str]:

@@ -22,6 +22,7 @@ from ingest.app import create_app
 from sandbox.simulate.delivery import Delivery
 from sandbox.simulate.engine import Event
 from sandbox.simulate.plans import SAMPLE_PLANS
+from tests.end_tables import rows_of
 from tests.flows.lives import events_of_lives
 from tests.ingest.builders import ENVIRONMENT, SECRET
 from tests.pipeline import a_delivery, a_worker_context, balances, empty, empty_redis
@@ -127,20 +128,7 @@ def with_duplicates(events: Sequence[Event], chance: random.Random) -> list[Even
 
 def tables(engine: Engine) -> dict[str, set[str]]:
     """Every row of every table, as text."""
-    found = {}
-    with engine.connect() as connection:
-        for name, columns in TABLES.items():
-            rows = connection.execute(text(f"SELECT {columns} FROM {name}"))  # noqa: S608 - ours.
-            found[name] = {str(tuple(row)) for row in rows}
-        # An account that came to nothing again may exist or not: that is history.
-        balances = text("SELECT user_id, balance FROM token_accounts WHERE balance <> 0")
-        found["balances"] = {str(tuple(row)) for row in connection.execute(balances)}
-        sums = text(
-            "SELECT p.root_id, e.user_id, sum(e.delta) AS total FROM ledger_entries AS e"
-            " JOIN payments AS p ON p.id = e.payment_id GROUP BY 1, 2"
-        )
-        found["ledger"] = {str(tuple(row)) for row in connection.execute(sums) if row.total}
-    return found
+    return rows_of(engine, TABLES)
 
 
 def settle(engine: Engine, number: int) -> None:

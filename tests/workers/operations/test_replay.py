@@ -18,8 +18,8 @@ from domain.decode import DECODERS
 from tests.pipeline import balances, statuses, work
 from tests.stripe_objects import (
     a_line,
+    a_package_session,
     a_refund,
-    a_session,
     a_subscription,
     an_event,
     an_intent,
@@ -70,15 +70,7 @@ def quiet(_done: int, _total: int) -> None:
 
 def package(number: int = 1) -> dict[str, Any]:
     """One package bought by a user of its own."""
-    user = f"user_{number}"
-    session = a_session(
-        id=f"cs_{number}",
-        payment_intent=f"pi_{number}",
-        customer=f"cus_{number}",
-        client_reference_id=user,
-        metadata={"user_id": user, "plan_id": "4"},
-    )
-    return an_event(SESSION, session, event_id=f"evt_package_{number}")
+    return an_event(SESSION, a_package_session(number), event_id=f"evt_package_{number}")
 
 
 def an_account() -> list[dict[str, Any]]:

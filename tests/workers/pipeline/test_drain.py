@@ -26,7 +26,14 @@ from tests.pipeline import (
     work,
 )
 from tests.play import play
-from tests.stripe_objects import a_line, a_refund, a_session, an_event, an_intent, an_invoice
+from tests.stripe_objects import (
+    a_line,
+    a_package_session,
+    a_refund,
+    an_event,
+    an_intent,
+    an_invoice,
+)
 from workers.context import WorkerContext
 from workers.pipeline import in_hand
 from workers.pipeline.batch import BatchSize
@@ -70,18 +77,10 @@ def test_the_tables_end_as_the_pure_core_says(context: WorkerContext, data: st.D
 
 def package(number: int = 1) -> list[dict[str, Any]]:
     """One package bought by a user of its own."""
-    user = f"user_{number}"
-    session = a_session(
-        id=f"cs_{number}",
-        payment_intent=f"pi_{number}",
-        customer=f"cus_{number}",
-        client_reference_id=user,
-        metadata={"user_id": user, "plan_id": "4"},
-    )
     intent = an_intent(id=f"pi_{number}", customer=f"cus_{number}")
     return [
         an_event("payment_intent.succeeded", intent),
-        an_event("checkout.session.completed", session),
+        an_event("checkout.session.completed", a_package_session(number)),
     ]
 
 

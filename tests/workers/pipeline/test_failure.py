@@ -20,7 +20,14 @@ from db.queue import attempts, inbox, pauses
 from dev.up.engines import PostgresEngine
 from tests.pipeline import a_delivery, balances, put, sell, statuses, work
 from tests.play import CATALOGUE
-from tests.stripe_objects import a_line, a_session, a_subscription, an_event, an_invoice
+from tests.stripe_objects import (
+    a_line,
+    a_package_session,
+    a_session,
+    a_subscription,
+    an_event,
+    an_invoice,
+)
 from workers.commands.events import events as command
 from workers.context import WorkerContext
 from workers.pipeline.drain import drain
@@ -43,15 +50,7 @@ def run(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Res
 
 def package(number: int = 1) -> dict[str, Any]:
     """One package bought by a user of its own."""
-    user = f"user_{number}"
-    session = a_session(
-        id=f"cs_{number}",
-        payment_intent=f"pi_{number}",
-        customer=f"cus_{number}",
-        client_reference_id=user,
-        metadata={"user_id": user, "plan_id": "4"},
-    )
-    return an_event(SESSION, session, event_id=f"evt_package_{number}")
+    return an_event(SESSION, a_package_session(number), event_id=f"evt_package_{number}")
 
 
 def broken() -> dict[str, Any]:

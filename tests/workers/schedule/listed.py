@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.stripe_objects import a_session, an_event
+from tests.stripe_objects import a_package_session, an_event
 
 EVENTS = "/v1/events"
 KEY = "sk_test_of_the_tests"
@@ -42,17 +42,12 @@ class Listed:
 
     def sell(self, number: int, *, age_seconds: int = HOUR) -> dict[str, Any]:
         """A package is sold, and listed."""
-        user = f"user_{number}"
-        session = a_session(
-            id=f"cs_{number}",
-            payment_intent=f"pi_{number}",
-            customer=f"cus_{number}",
-            client_reference_id=user,
-            metadata={"user_id": user, "plan_id": "4"},
-        )
         created = int(time.time()) - age_seconds
         event = an_event(
-            "checkout.session.completed", session, created=created, event_id=f"evt_{number}"
+            "checkout.session.completed",
+            a_package_session(number),
+            created=created,
+            event_id=f"evt_{number}",
         )
         self.events.append(event)
         return event
