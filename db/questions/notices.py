@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-from db.queue.inbox import NAME_LENGTH_MAX
+from db.queue.inbox_rows import NAME_LENGTH_MAX
 from domain.events import Notice
 
 # An object is asked for again no sooner than this.

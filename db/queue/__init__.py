@@ -10,6 +10,7 @@ __all__ = [
     "heartbeat",
     "inbox",
     "inbox_reads",
+    "inbox_rows",
     "leases",
     "loop_stream",
     "movement",
