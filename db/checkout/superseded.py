@@ -76,9 +76,7 @@ _NOTE_ENDED = text(
 # What can no longer be paid is none of its business; Stripe's clock decides about that, not ours.
 _TAKEN = text(
     """
-    UPDATE purchases
-    SET expire_after = now() + make_interval(secs => :every)
-    FROM (
+    WITH due AS (
         SELECT purchases.id, plans.type = 'full' AS is_full
         FROM purchases
         JOIN plans ON plans.id = purchases.plan_id AND plans.version = purchases.plan_version
@@ -99,7 +97,10 @@ _TAKEN = text(
         ORDER BY purchases.expire_after NULLS FIRST
         LIMIT :limit
         FOR UPDATE OF purchases SKIP LOCKED
-    ) AS due
+    )
+    UPDATE purchases
+    SET expire_after = now() + make_interval(secs => :every)
+    FROM due
     WHERE purchases.id = due.id
     RETURNING purchases.id AS purchase_id, session_id, user_id, plan_id, due.is_full,
               params #> :trial IS NOT NULL AS has_trial, expire_tries AS tries

@@ -14,6 +14,8 @@ from db.outbox.messages import Written
 # A destination also hears what was written so shortly before it was added: a transaction that
 # began earlier may commit later, and a message twice does no harm.
 MARGIN_SECONDS = 60
+# For so long a user of a destination belongs to the worker who tells them.
+LEASE_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +56,9 @@ def assign(connection: Connection, *, limit: int = 500) -> int:
     return len(users)
 
 
-def lease(
-    connection: Connection, destination_id: str, *, limit: int, seconds: float
-) -> list[Leased]:
+def lease(connection: Connection, destination_id: str, *, limit: int) -> list[Leased]:
     """Users of a destination whose turn it is, the longest due first."""
-    wanted = {"destination": destination_id, "limit": limit, "seconds": seconds}
+    wanted = {"destination": destination_id, "limit": limit, "seconds": LEASE_SECONDS}
     return [Leased(**row) for row in connection.execute(_LEASE, wanted).mappings()]
 
 
@@ -105,13 +105,16 @@ def failed(
     )
 
 
+# What is taken up to a limit is chosen in a WITH: a plan may run a subquery once a row, and then
+# each run finds the next ones.
 _TAKE_PENDING = text(
     """
-    UPDATE outbox_users SET is_pending = false
-    WHERE user_id IN (
+    WITH pending AS (
         SELECT user_id FROM outbox_users WHERE is_pending LIMIT :limit FOR UPDATE SKIP LOCKED
     )
-    RETURNING user_id, version
+    UPDATE outbox_users SET is_pending = false
+    FROM pending WHERE outbox_users.user_id = pending.user_id
+    RETURNING outbox_users.user_id, outbox_users.version
     """
 )
 _ASSIGN = text(
@@ -135,12 +138,13 @@ _ASSIGN = text(
 )
 _LEASE = text(
     """
-    UPDATE destination_users AS leased SET next_attempt_at = now() + make_interval(secs => :seconds)
-    FROM (
+    WITH due AS (
         SELECT user_id FROM destination_users
         WHERE destination_id = :destination AND next_attempt_at <= now()
         ORDER BY next_attempt_at LIMIT :limit FOR UPDATE SKIP LOCKED
-    ) AS due
+    )
+    UPDATE destination_users AS leased SET next_attempt_at = now() + make_interval(secs => :seconds)
+    FROM due
     WHERE leased.destination_id = :destination AND leased.user_id = due.user_id
     RETURNING leased.user_id, leased.version, leased.wanted, leased.failures,
               CAST(coalesce(extract(epoch FROM now() - leased.failing_since), 0) AS float8)

@@ -7,6 +7,8 @@ from datetime import datetime
 import orjson
 from sqlalchemy import Connection, text
 
+from db.outbox.deliveries import LEASE_SECONDS
+
 # The secret before goes on signing for so long, so that a receiver can change over.
 OLD_SECRET_HOURS = 24
 
@@ -97,7 +99,7 @@ def pause(connection: Connection, destination_id: str, why: str) -> None:
 def resume(connection: Connection, destination_id: str) -> None:
     """Go on at once where a pause or failures had held a destination up."""
     connection.execute(_RESUME, {"id": destination_id})
-    connection.execute(_AT_ONCE, {"id": destination_id})
+    connection.execute(_AT_ONCE, {"id": destination_id, "lease": LEASE_SECONDS})
 
 
 def remove(connection: Connection, destination_id: str) -> None:
@@ -123,10 +125,13 @@ def resend(
 
 
 def succeeded(connection: Connection, destination_id: str, *, was_away: bool) -> None:
-    """Note that a destination answers again; after an outage nobody waits out a long pause."""
+    """Note that a destination answers again; after an outage nobody waits out a long pause.
+
+    In a transaction of its own: whoever holds a user's row here could wait for another's.
+    """
     connection.execute(_WELL, {"id": destination_id})
     if was_away:
-        connection.execute(_AT_ONCE, {"id": destination_id})
+        connection.execute(_AT_ONCE, {"id": destination_id, "lease": LEASE_SECONDS})
 
 
 def failed(
@@ -191,9 +196,18 @@ _RESUME = text(
     "UPDATE destinations SET paused_at = NULL, paused_why = NULL, failures = 0,"
     " failing_since = NULL, next_attempt_at = NULL, last_error = NULL WHERE id = :id"
 )
+# Who waits no longer than a lease lasts may be leased, and is told by somebody at this moment.
 _AT_ONCE = text(
-    "UPDATE destination_users SET next_attempt_at = now()"
-    " WHERE destination_id = :id AND failures > 0 AND next_attempt_at > now()"
+    """
+    WITH waiting AS (
+        SELECT user_id FROM destination_users
+        WHERE destination_id = :id AND failures > 0
+          AND next_attempt_at > now() + make_interval(secs => :lease)
+        ORDER BY user_id FOR UPDATE
+    )
+    UPDATE destination_users AS woken SET next_attempt_at = now()
+    FROM waiting WHERE woken.destination_id = :id AND woken.user_id = waiting.user_id
+    """
 )
 _REMOVE = text("DELETE FROM destinations WHERE id = :id")
 _LOCK_USERS = text(

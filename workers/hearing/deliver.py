@@ -31,8 +31,7 @@ R = TypeVar("R")
 # Users of one destination who are told at once.
 SLOTS = 8
 # A lease outlasts a run: the last message is begun within half of it, and takes 10 s at most.
-LEASE_SECONDS = 30.0
-RUN_SECONDS = LEASE_SECONDS / 2
+RUN_SECONDS = deliveries.LEASE_SECONDS / 2
 MESSAGES_MAX = 50
 # How often is looked for new messages; and for destinations, where there are none.
 LOOK_SECONDS = 0.25
@@ -105,7 +104,7 @@ class Deliverer:
         self, destination: Destination, running: set[asyncio.Task[None]], free: int
     ) -> None:
         def lease(connection: Connection) -> list[Leased]:
-            return deliveries.lease(connection, destination.id, limit=free, seconds=LEASE_SECONDS)
+            return deliveries.lease(connection, destination.id, limit=free)
 
         for leased in await self._in_database(lease):
             task = asyncio.create_task(self._tell(destination, leased))
@@ -142,14 +141,16 @@ class Deliverer:
             metrics.message_told("told")
         is_all = len(sent) == len(messages) < MESSAGES_MAX
         version = max(_newest(leased, sent), leased.wanted if is_all else 0)
-        was_away = destination.failures >= AWAY_FAILURES
-
-        def record(connection: Connection) -> None:
-            deliveries.told(connection, destination.id, leased.user_id, version, sent)
-            if sent and destination.failures:
-                tables.succeeded(connection, destination.id, was_away=was_away)
-
-        await self._in_database(record)
+        await self._in_database(
+            lambda connection: deliveries.told(
+                connection, destination.id, leased.user_id, version, sent
+            )
+        )
+        if sent and destination.failures:
+            was_away = destination.failures >= AWAY_FAILURES
+            await self._in_database(
+                lambda connection: tables.succeeded(connection, destination.id, was_away=was_away)
+            )
 
     async def _fail(
         self,
@@ -170,6 +171,14 @@ class Deliverer:
             user_pause = min(user_pause, pause)
 
         def record(connection: Connection) -> bool:
+            # The destination's row before its user's, as everywhere.
+            is_paused = tables.failed(
+                connection,
+                destination.id,
+                error,
+                pause_seconds=pause,
+                failing_seconds_max=PAUSE_SECONDS,
+            )
             if gives_up:
                 deliveries.told(
                     connection, destination.id, leased.user_id, message.version, [failed]
@@ -177,20 +186,8 @@ class Deliverer:
             else:
                 if sent:
                     deliveries.told(connection, destination.id, leased.user_id, version, sent)
-                deliveries.failed(
-                    connection,
-                    destination.id,
-                    leased.user_id,
-                    version,
-                    user_pause,
-                )
-            return tables.failed(
-                connection,
-                destination.id,
-                error,
-                pause_seconds=pause,
-                failing_seconds_max=PAUSE_SECONDS,
-            )
+                deliveries.failed(connection, destination.id, leased.user_id, version, user_pause)
+            return is_paused
 
         is_paused = await self._in_database(record)
         metrics.message_told("given_up" if gives_up else "failed")

@@ -297,7 +297,7 @@ def test_a_wish_that_comes_while_a_message_is_on_its_way_is_met_afterwards(
         for round_number in (1, 2):
             with engine.begin() as connection:
                 deliveries.assign(connection)
-                leased = deliveries.lease(connection, destination_id, limit=1, seconds=30.0)
+                leased = deliveries.lease(connection, destination_id, limit=1)
                 sent = [
                     each
                     for user in leased
