@@ -95,25 +95,16 @@ class Pick:
         return self.price.unit_minor * self.quantity
 
 
-@dataclass(slots=True)
-class Session:
-    """A visit to hosted checkout."""
+@dataclass(slots=True, kw_only=True)
+class HostedSession:
+    """A visit to hosted checkout, whatever it is for."""
 
     id: str
     customer: Customer
     mode: str
-    price: Price
-    quantity: int
     created: int
     metadata: dict[str, str]
-    amount_subtotal: int
-    amount_total: int
     reference: str | None = None
-    intent_metadata: dict[str, str] = field(default_factory=dict)
-    contract_metadata: dict[str, str] = field(default_factory=dict)
-    trial_days: int = 0
-    # None leaves the billing mode of a contract to chance.
-    flexible: bool | None = None
     expires_at: int = 0
     # When it expires on the account's clock, which may be ahead of the one that asked.
     deadline: int = 0
@@ -121,11 +112,33 @@ class Session:
     cancel_url: str | None = None
     customer_given: bool = False
     customer_email: str | None = None
+    status: str = "open"
+    payment_status: str = "unpaid"
+    # Fields as a request stated them: `payment_method_types`, `submit_type`.
+    stated: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def method_types(self) -> tuple[str, ...]:
+        """What its page takes."""
+        return tuple(self.stated.get("payment_method_types") or ("card", "sepa_debit"))
+
+
+@dataclass(slots=True, kw_only=True)
+class Session(HostedSession):
+    """One that sells."""
+
+    price: Price
+    quantity: int
+    amount_subtotal: int
+    amount_total: int
+    intent_metadata: dict[str, str] = field(default_factory=dict)
+    contract_metadata: dict[str, str] = field(default_factory=dict)
+    trial_days: int = 0
+    # None leaves the billing mode of a contract to chance.
+    flexible: bool | None = None
     promotion_codes: bool | None = None
     line_id: str = ""
     method_type: str = "card"
-    status: str = "open"
-    payment_status: str = "unpaid"
     invoicing: bool = False
     percent_off: int = 0
     discounts: tuple[Discount, ...] = ()
@@ -140,13 +153,6 @@ class Session:
     # The plan that its metadata names, where that is not what is sold.
     names: Plan | None = None
     manual_capture: bool = False
-    # Fields as a request stated them: `payment_method_types`, `submit_type`.
-    stated: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def method_types(self) -> tuple[str, ...]:
-        """What its page takes."""
-        return tuple(self.stated.get("payment_method_types") or ("card", "sepa_debit"))
 
     @property
     def picks(self) -> tuple[Pick, ...]:

@@ -1,7 +1,7 @@
 """Draws hosted checkout sessions as full Stripe objects. Pure; never computes a token."""
 
 from sandbox.simulate.objects import Json, address
-from sandbox.simulate.records import Session
+from sandbox.simulate.records import HostedSession, Session
 
 # How long an open session waits for its buyer.
 LIFETIME_SECONDS = 24 * 3600
@@ -34,6 +34,22 @@ _QUIET_SESSION: Json = {
     "shipping_options": [],
     "submit_type": None,
 }
+_NOTHING_SOLD: Json = {
+    "allow_promotion_codes": None,
+    "amount_subtotal": None,
+    "amount_total": None,
+    "currency": None,
+    "customer_creation": None,
+    "discounts": None,
+    "invoice": None,
+    "invoice_creation": None,
+    "payment_intent": None,
+    "payment_link": None,
+    "payment_method_collection": "always",
+    "payment_method_types": ["card"],
+    "subscription": None,
+    "total_details": None,
+}
 _SUCCESS_URL = "http://localhost:3000/billing/success?session_id={CHECKOUT_SESSION_ID}"
 _CANCEL_URL = "http://localhost:3000/billing/cancel"
 
@@ -55,7 +71,7 @@ def _invoice_creation(session: Session) -> Json | None:
     }
 
 
-def _versioned_session(session: Session) -> Json:
+def _versioned_session(session: HostedSession) -> Json:
     version = session.customer.version
     if not version.basil:
         return {"shipping_details": None, "ui_mode": "hosted"}
@@ -69,7 +85,7 @@ def _versioned_session(session: Session) -> Json:
     }
 
 
-def _buyer(session: Session) -> Json:
+def _buyer(session: HostedSession) -> Json:
     # Who buys is on the session only once the page was completed.
     customer = session.customer
     details: Json = {
@@ -104,10 +120,8 @@ def _customer_creation(session: Session) -> str | None:
     return "if_required" if session.mode == "payment" else "always"
 
 
-def session_object(session: Session) -> Json:
-    """Draw a checkout session as it stands."""
-    payment = session.mode == "payment"
-    intent = session.intent if payment else None
+def hosted_session_object(session: HostedSession) -> Json:
+    """Draw what every session has, whatever it is for; what it sells is left open."""
     page = f"https://checkout.stripe.com/c/pay/{session.id}"
     return {
         "id": session.id,
@@ -115,36 +129,47 @@ def session_object(session: Session) -> Json:
         **_QUIET_SESSION,
         **_versioned_session(session),
         **_buyer(session),
-        "amount_subtotal": session.amount_subtotal,
-        "amount_total": session.amount_total,
-        "allow_promotion_codes": session.promotion_codes,
+        **_NOTHING_SOLD,
         "cancel_url": session.cancel_url if session.success_url else _CANCEL_URL,
         "client_reference_id": session.reference,
         "created": session.created,
+        "expires_at": session.expires_at or session.created + LIFETIME_SECONDS,
+        "metadata": dict(session.metadata),
+        "mode": session.mode,
+        "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
+        "payment_status": session.payment_status,
+        "status": session.status,
+        "success_url": session.success_url or _SUCCESS_URL,
+        "url": page if session.status == "open" else None,
+        **session.stated,
+    }
+
+
+def session_object(session: Session) -> Json:
+    """Draw a checkout session that sells, as it stands."""
+    payment = session.mode == "payment"
+    intent = session.intent if payment else None
+    return {
+        **hosted_session_object(session),
+        "amount_subtotal": session.amount_subtotal,
+        "amount_total": session.amount_total,
+        "allow_promotion_codes": session.promotion_codes,
         "currency": session.price.currency,
         "customer_creation": _customer_creation(session),
         "discounts": _discounts(session),
-        "expires_at": session.expires_at or session.created + LIFETIME_SECONDS,
         "invoice": session.invoice.id if session.invoice else None,
         "invoice_creation": _invoice_creation(session),
-        "metadata": dict(session.metadata),
-        "mode": session.mode,
         "payment_intent": intent.id if intent else None,
         "payment_link": session.payment_link,
         "payment_method_collection": "if_required" if payment else "always",
-        "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
         "payment_method_types": ["card"]
         if session.method_type == "card"
         else ["card", "sepa_debit"],
-        "payment_status": session.payment_status,
-        "status": session.status,
         "subscription": session.subscription.id if session.subscription else None,
-        "success_url": session.success_url or _SUCCESS_URL,
         "total_details": {
             "amount_discount": session.discount,
             "amount_shipping": 0,
             "amount_tax": session.tax,
         },
-        "url": page if session.status == "open" else None,
         **session.stated,
     }
