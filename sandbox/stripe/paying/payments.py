@@ -80,6 +80,7 @@ class Paying(Contracts):
             self.finish_setup(setup, method)
             return
         setup.method, setup.status = None, "requires_payment_method"
+        setup.declined, setup.unauthenticated = method, True
         self.emit("setup_intent.setup_failed", setup_object(setup), setup.customer)
 
     def answer_bank(self, intent: Intent, *, succeeds: bool) -> None:
@@ -140,8 +141,8 @@ class Paying(Contracts):
 
     def confirm_setup(self, setup: Setup, method: Method, *, absent: bool) -> Said:
         """Try to keep a card; None when it is the customer's."""
-        card = method.card
-        setup.method = method
+        card = self.tried(method.card)
+        setup.method, setup.declined, setup.unauthenticated = method, None, False
         if card.authenticates and not absent:
             setup.status = "requires_action"
             self.emit("setup_intent.requires_action", setup_object(setup), setup.customer)
@@ -158,13 +159,14 @@ class Paying(Contracts):
         """Keep a card that the bank has agreed to."""
         if setup.customer:
             self.attach(method, setup.customer)
-        setup.method, setup.declined, setup.status = method, None, "succeeded"
+        setup.method, setup.status = method, "succeeded"
         self.emit("setup_intent.succeeded", setup_object(setup), setup.customer)
 
-    def cancel_setup(self, setup: Setup, reason: str | None) -> None:
+    def cancel_setup(self, setup: Setup, reason: str | None, *, by_stripe: bool = False) -> None:
         """Give up on a setup intent."""
         setup.status, setup.canceled_for = "canceled", reason
-        self.emit("setup_intent.canceled", setup_object(setup), setup.customer)
+        drawn = setup_object(setup)
+        self.emit("setup_intent.canceled", drawn, setup.customer, by_stripe=by_stripe)
 
 
 def refusal_of(card: Card, *, absent: bool = False) -> Declined | None:

@@ -9,10 +9,21 @@ from sandbox.stripe.paying.methods import Method, method_object
 
 Json = dict[str, Any]
 
+UNAUTHENTICATED = "setup_intent_authentication_failure"
+_UNANSWERED: Json = {
+    "code": UNAUTHENTICATED,
+    "doc_url": "https://stripe.com/docs/error-codes/setup-intent-authentication-failure",
+    "message": "The provided PaymentMethod has failed authentication.",
+    "type": "invalid_request_error",
+}
+
 
 @dataclass(slots=True)
 class Setup:
-    """An attempt to keep a card; `declined` is the method that the bank refused last."""
+    """An attempt to keep a card; `declined` is the method that the bank refused last.
+
+    Its buyer's answer to the bank may be why: then it is `unauthenticated`.
+    """
 
     id: str
     created: int
@@ -25,6 +36,7 @@ class Setup:
     metadata: dict[str, str] = field(default_factory=dict)
     # Fields as a request stated them; nothing acts on them.
     stated: dict[str, Any] = field(default_factory=dict)
+    unauthenticated: bool = False
 
 
 def setup_object(setup: Setup) -> Json:
@@ -42,7 +54,7 @@ def setup_object(setup: Setup) -> Json:
         "description": None,
         "excluded_payment_method_types": None,
         "flow_directions": None,
-        "last_setup_error": _error(setup.declined) if setup.declined else None,
+        "last_setup_error": _error(setup, setup.declined) if setup.declined else None,
         "latest_attempt": None,
         "livemode": False,
         "mandate": None,
@@ -76,5 +88,6 @@ def said_of(card: Card) -> Json:
     return said
 
 
-def _error(declined: Method) -> Json:
-    return {**said_of(declined.card), "payment_method": method_object(declined)}
+def _error(setup: Setup, declined: Method) -> Json:
+    said = _UNANSWERED if setup.unauthenticated else said_of(declined.card)
+    return {**said, "payment_method": method_object(declined)}
