@@ -12,6 +12,7 @@ from sandbox.simulate.records import Invoice, Session
 from sandbox.simulate.subscriptions import INCOMPLETE_SECONDS, NOTICE_SECONDS
 from sandbox.stripe.billing.scheduling import Scheduling
 from sandbox.stripe.contracts import RUNNING
+from sandbox.stripe.paying.setup_sessions import SetupSession
 
 Due = tuple[int, Callable[[], None]]
 
@@ -47,8 +48,10 @@ class Shop(Scheduling):
         yield from self.due_by_schedule()
         for record in self.records.values():
             match record:
+                case Session(status="open") | SetupSession(status="open"):
+                    yield record.deadline, partial(self.expire, record, by_stripe=True)
                 case Session():
-                    yield from self._of_session(record)
+                    yield from self._of_debit(record)
                 case Subscription() if record.status in RUNNING:
                     yield from self._of_subscription(record)
                 case Subscription(status="incomplete"):
@@ -63,10 +66,8 @@ class Shop(Scheduling):
                 case _:
                     pass
 
-    def _of_session(self, session: Session) -> Iterator[Due]:
-        if session.status == "open":
-            yield session.deadline, lambda: self.expire(session, by_stripe=True)
-        elif session.intent and session.intent.status == "processing":
+    def _of_debit(self, session: Session) -> Iterator[Due]:
+        if session.intent and session.intent.status == "processing":
             yield session.deadline, lambda: self.settle_debit(session, succeeds=True)
 
     def _of_subscription(self, subscription: Subscription) -> Iterator[Due]:

@@ -21,7 +21,7 @@ from sandbox.stripe.views import Declined, NeedsAuthentication
 LIFETIME_SECONDS = 24 * 3600
 # What the bank takes to answer a debit.
 DEBIT_SECONDS = 3 * 86400
-_REFUSED = Declined(
+REFUSED = Declined(
     "We are unable to authenticate your payment method. "
     "Please choose a different payment method and try again.",
     UNAUTHENTICATED,
@@ -166,18 +166,18 @@ class Checkouts(Holding):
         intent = session.intent
         if intent and intent.status == "requires_action":
             intent.status = "requires_payment_method"
-            intent.decline_code, intent.decline_message = UNAUTHENTICATED, _REFUSED.message
+            intent.decline_code, intent.decline_message = UNAUTHENTICATED, REFUSED.message
             self.emit("payment_intent.payment_failed", intent_object(intent), session.customer)
-        return _REFUSED
+        return REFUSED
 
-    def debit_checkout(self, session: Session, debit: Card) -> None:
+    def debit_checkout(self, session: Session, debit: Card) -> Declined | None:
         """Complete a session whose money the bank brings days later, or never."""
         session.method_type = DEBIT
         intent = self._intent_for(session)
         self._settle_in(session, debit)
         if intent is None:
             self._fulfil(session, None)
-            return
+            return None
         intent.method_type = DEBIT
         self.process(intent)
         session.deadline = self.now + DEBIT_SECONDS
@@ -186,6 +186,7 @@ class Checkouts(Holding):
             self.contract(session)
         else:
             self.complete(session, "unpaid")
+        return None
 
     def settle_debit(self, session: Session, *, succeeds: bool) -> None:
         """Bring the bank's answer to a completed session's debit."""

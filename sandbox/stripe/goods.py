@@ -13,7 +13,7 @@ from sandbox.simulate.engine import Event, changed
 from sandbox.simulate.expected import NothingExpected
 from sandbox.simulate.objects import Json, customer_object, price_object
 from sandbox.simulate.plans import Plan
-from sandbox.simulate.records import Record
+from sandbox.simulate.records import HostedSession, Record
 from sandbox.simulate.versions import NEW, ApiVersion
 from sandbox.stripe.billing.items import InvoiceItem
 from sandbox.stripe.billing.rates import Rate
@@ -69,7 +69,7 @@ class Visit:
     configuration_id: str = DEFAULT_ID
 
 
-Sold = Record | Product | Visit | Offer | Code
+Sold = Record | HostedSession | Product | Visit | Offer | Code
 Owed = BalanceMove | TaxNumber
 Kept = Sold | Method | Setup | InvoiceItem | Rate | Clock | Schedule | PortalConfiguration | Owed
 Words = Mapping[str, str]

@@ -18,6 +18,7 @@ from sandbox.stripe.billing.items import InvoiceItem, invoice_item_object
 from sandbox.stripe.destinations import versions_of
 from sandbox.stripe.events_v2 import failure_event
 from sandbox.stripe.log import EventLog
+from sandbox.stripe.paying.setup_sessions import SetupSession, setup_session_object
 from sandbox.stripe.permissions import Keys
 from sandbox.stripe.renditions import Renditions
 from sandbox.stripe.routing import Routing
@@ -60,7 +61,13 @@ class Keeper(Routing):
     def __init__(self, store: Store) -> None:
         super().__init__(store)
         self.base_url = ""
-        self._renditions = Renditions({**DRAWINGS, InvoiceItem: invoice_item_object})
+        self._renditions = Renditions(
+            {
+                **DRAWINGS,
+                InvoiceItem: invoice_item_object,
+                SetupSession: setup_session_object,
+            }
+        )
         # Whether events fail to be made: nobody is told of them, and no list has them.
         self.generation_fails = False
         self.set_aside = store.set_aside

@@ -7,12 +7,13 @@ from sandbox.simulate.contract_records import Customer, Price, Subscription
 from sandbox.simulate.coupons import Coupon
 from sandbox.simulate.money_records import Charge
 from sandbox.simulate.plans import Plan
-from sandbox.simulate.records import Invoice, Session
+from sandbox.simulate.records import HostedSession, Invoice, Session
 from sandbox.stripe.agenda import Shop
 from sandbox.stripe.configurations import configuration
 from sandbox.stripe.contracts import RUNNING
 from sandbox.stripe.goods import Product, Visit
 from sandbox.stripe.log import Posted
+from sandbox.stripe.paying.setup_sessions import AnySession, SetupSession
 from sandbox.stripe.portals import PortalConfiguration
 from sandbox.stripe.views import (
     Checkout,
@@ -31,13 +32,30 @@ from sandbox.stripe.views import (
 SHOWN = 50
 
 
-def after_payment(session: Session) -> str:
+def after_payment(session: HostedSession) -> str:
     """Where the buyer goes once the session is complete."""
     return session.success_url.replace("{CHECKOUT_SESSION_ID}", session.id)
 
 
-def checkout(shop: Shop, session: Session) -> Checkout:
+def checkout(shop: Shop, session: AnySession) -> Checkout:
     """Draw a session for its page."""
+    return _keeping(session) if isinstance(session, SetupSession) else _selling(shop, session)
+
+
+def _keeping(session: SetupSession) -> Checkout:
+    return Checkout(
+        session_id=session.id,
+        status=session.status,
+        mode=session.mode,
+        email=session.customer.email,
+        success_url=after_payment(session),
+        cancel_url=session.cancel_url or "",
+        takes_card="card" in session.method_types,
+        takes_debit="sepa_debit" in session.method_types,
+    )
+
+
+def _selling(shop: Shop, session: Session) -> Checkout:
     price = session.price
     product = shop.get(Product, price.product)
     return Checkout(

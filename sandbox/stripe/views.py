@@ -17,26 +17,27 @@ class Checkout:
 
     `amount_minor` is the price; with `trial_days` nothing is due today. `interval` is `month` or
     `3 months`, and None for what does not renew. `status` is `open`, `complete` or `expired`.
+    One of `mode` `setup` keeps a card and sells nothing.
     """
 
     session_id: str
     status: str
     mode: str
-    product_name: str
-    description: str
-    amount_minor: int
-    currency: str
-    interval: str | None
-    trial_days: int
     email: str
     success_url: str
     cancel_url: str
+    product_name: str = ""
+    description: str = ""
+    amount_minor: int = 0
+    currency: str = ""
+    interval: str | None = None
+    trial_days: int = 0
     # What is due today, thing by thing and in all; what is taken off, and what that is called.
-    things: tuple[tuple[str, int], ...]
-    due_minor: int
-    discount_minor: int
-    discount_name: str
-    takes_code: bool
+    things: tuple[tuple[str, int], ...] = ()
+    due_minor: int = 0
+    discount_minor: int = 0
+    discount_name: str = ""
+    takes_code: bool = False
     # What it takes, and what its button is to say where somebody said so.
     takes_card: bool = True
     takes_debit: bool = True

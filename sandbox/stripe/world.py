@@ -16,6 +16,7 @@ from sandbox.stripe.billing.changing import Change
 from sandbox.stripe.cards import DEBIT, Card, card_of
 from sandbox.stripe.goods import Kept, Visit
 from sandbox.stripe.keeper import Keeper
+from sandbox.stripe.paying.setup_sessions import AnySession, SetupSession
 from sandbox.stripe.paying.setups import Setup
 from sandbox.stripe.state.store import Store
 from sandbox.stripe.views import Checkout, Dashboard, Declined, NeedsAuthentication, Paid, Portal
@@ -47,14 +48,17 @@ class World(Keeper):
         """A checkout session as its page shows it."""
         self.tick()
         with self.reading() as shop:
-            session = shop.get(Session, session_id)
+            session = shop.get(SetupSession, session_id) or shop.get(Session, session_id)
             return showing.checkout(shop, session) if session else None
 
     def pay(self, session_id: str, card_number: str, *, authenticated: bool = False) -> Outcome:
-        """Try a card on an open session. Raises `KeyError` where there is no such session."""
+        """Try a card on an open session, or let it be kept where that is all it is for.
+
+        Raises `KeyError` where there is no such session.
+        """
         card = card_of(card_number)
         with self.acting() as act:
-            session = _the(act.shop, Session, session_id)
+            session = _session(act.shop, session_id)
             if session.status != "open":
                 return _already(session)
             if card is None:
@@ -73,18 +77,18 @@ class World(Keeper):
     def refuse_authentication(self, session_id: str) -> Declined:
         """Fail the bank's question to the buyer."""
         with self.acting() as act:
-            return act.shop.refuse_checkout(_the(act.shop, Session, session_id))
+            return act.shop.refuse_checkout(_session(act.shop, session_id))
 
     def pay_delayed(self, session_id: str) -> Paid | Declined:
         """Pay by a bank debit, which is answered days later."""
         with self.acting() as act:
-            session = _the(act.shop, Session, session_id)
+            session = _session(act.shop, session_id)
             if session.status != "open":
                 return _already(session)
             if DEBIT not in session.method_types:
                 return _NOT_TAKEN
-            act.shop.debit_checkout(session, _BANK_DEBIT)
-            return Paid(showing.after_payment(session))
+            said = act.shop.debit_checkout(session, _BANK_DEBIT)
+            return said or Paid(showing.after_payment(session))
 
     def finish_delayed(self, session_id: str, succeeds: bool) -> None:  # noqa: FBT001 - the pages call it so.
         """Bring the bank's answer to a debit; `ValueError` where none is waited for."""
@@ -243,6 +247,10 @@ def _the(shop: Shop, kind: type[K], record_id: str) -> K:
     return record
 
 
+def _session(shop: Shop, session_id: str) -> AnySession:
+    return shop.get(SetupSession, session_id) or _the(shop, Session, session_id)
+
+
 def _owned(shop: Shop, portal_id: str, kind: type[S], record_id: str) -> S:
     """A record of the visitor's own: the portal shows nobody else's."""
     record = _the(shop, kind, record_id)
@@ -263,6 +271,6 @@ def _charge(shop: Shop, charge_or_intent: str) -> Charge:
     return charge
 
 
-def _already(session: Session) -> Paid | Declined:
+def _already(session: AnySession) -> Paid | Declined:
     # A second click on the button finds what the first one did.
     return Paid(showing.after_payment(session)) if session.status == "complete" else _OVER

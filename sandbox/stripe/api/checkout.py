@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sandbox.simulate.contract_records import Customer, Price, Subscription
-from sandbox.simulate.records import Session
+from sandbox.simulate.records import HostedSession, Session
 from sandbox.stripe.api.basket import LINE, lines_of
 from sandbox.stripe.api.calls import Call, Endpoint, Found
 from sandbox.stripe.api.customers import living
@@ -26,9 +26,11 @@ from sandbox.stripe.api.parameters import (
     web_url,
     whole,
 )
+from sandbox.stripe.api.setup_sessions import open_setup_session
 from sandbox.stripe.checkouts import LIFETIME_SECONDS, Terms
 from sandbox.stripe.contracts import RUNNING
-from sandbox.stripe.errors import invalid
+from sandbox.stripe.errors import invalid, missing_parameter
+from sandbox.stripe.paying.setup_sessions import AnySession, SetupSession
 
 LIFETIME_SECONDS_MIN = 30 * 60
 # Asked for before it left, answered after it arrived.
@@ -50,6 +52,7 @@ _SESSION = Group(
         "locale": text,
         "metadata": metadata,
         "mode": one_of("payment", "setup", "subscription"),
+        "setup_intent_data": Group({"description": text, "metadata": metadata}),
         "payment_intent_data": Group({"description": text, "metadata": metadata}),
         "payment_method_collection": one_of("always", "if_required"),
         "payment_method_types": Many(one_of("card", "sepa_debit"), most=2),
@@ -58,16 +61,22 @@ _SESSION = Group(
         "success_url": web_url,
         "ui_mode": one_of("hosted_page"),
     },
-    required=("success_url", "line_items", "mode"),
+    required=("success_url", "mode"),
 )
 # What is told as it was said.
 _STATED = ("payment_method_types", "submit_type")
-# What Stripe takes in one mode only.
+# What Stripe does not take in every mode, and in which it does.
 _ONLY = {
-    "payment": ("payment_intent_data", "invoice_creation", "customer_creation"),
-    "subscription": ("subscription_data", "payment_method_collection"),
+    "allow_promotion_codes": ("payment", "subscription"),
+    "customer_creation": ("payment", "setup"),
+    "discounts": ("payment", "subscription"),
+    "invoice_creation": ("payment",),
+    "line_items": ("payment", "subscription"),
+    "payment_intent_data": ("payment",),
+    "payment_method_collection": ("subscription",),
+    "setup_intent_data": ("setup",),
+    "subscription_data": ("subscription",),
 }
-
 _SUBMITS = {
     "payment": ("auto", "book", "donate", "pay"),
     "setup": (),
@@ -81,6 +90,9 @@ def _create(call: Call) -> Found:
     customer = living(call, params["customer"], "customer") if params.get("customer") else None
     if customer and params.get("customer_email"):
         raise invalid("You may only specify one of these parameters: customer, customer_email.")
+    lives = _lifetime(call)
+    if params["mode"] == "setup":
+        return open_setup_session(call, customer, lives)
     lines = lines_of(call, params["line_items"])
     price = _check_prices(params, [sold for sold, _ in lines])
     recurring = price.plan.recurring
@@ -91,7 +103,6 @@ def _create(call: Call) -> Found:
     if customer and recurring:
         _check_currency(call, customer, price.currency)
     trial = params.get("subscription_data", {}).get("trial_period_days", 0)
-    lives = _lifetime(call)
     session = call.shop.open_checkout(
         Terms(
             lines=lines,
@@ -133,13 +144,11 @@ def _check_mode(params: Mapping[str, Any]) -> None:
     if params.get("submit_type") not in (None, *_SUBMITS[mode]):
         message = f"You can not pass `submit_type: {params['submit_type']}` in `{mode}` mode."
         raise invalid(message, "submit_type")
-    if mode == "setup":
-        raise invalid("The offline Stripe knows no sessions in `setup` mode.", "mode")
-    for other, names in _ONLY.items():
-        for name in names:
-            if other != mode and name in params:
-                message = f"You can not pass `{name}` in `{mode}` mode."
-                raise invalid(message, name)
+    for name, modes in _ONLY.items():
+        if name in params and mode not in modes:
+            raise invalid(f"You can not pass `{name}` in `{mode}` mode.", name)
+    if mode in _ONLY["line_items"] and not params.get("line_items"):
+        raise missing_parameter("line_items")
     days = params.get("subscription_data", {}).get("trial_period_days")
     if days is not None and days < 1:
         message = "The minimum number of trial period days is 1."
@@ -199,16 +208,26 @@ def _lifetime(call: Call) -> int:
 
 def _sessions(call: Call) -> Found:
     return call.listed(
-        Session,
+        HostedSession,
         customer=lambda session: session.customer.reference,
         status=lambda session: session.status,
-        subscription=lambda session: session.subscription and session.subscription.id,
-        payment_intent=lambda session: session.intent and session.intent.id,
+        subscription=_subscription_of,
+        payment_intent=_intent_of,
     )
 
 
-def _the_session(call: Call) -> Session:
-    return call.the(Session, "checkout.session")
+def _subscription_of(session: HostedSession) -> str | None:
+    sold = session.subscription if isinstance(session, Session) else None
+    return sold.id if sold else None
+
+
+def _intent_of(session: HostedSession) -> str | None:
+    intent = session.intent if isinstance(session, Session) else None
+    return intent.id if intent else None
+
+
+def _the_session(call: Call) -> AnySession:
+    return call.shop.get(SetupSession, call.id) or call.the(Session, "checkout.session")
 
 
 def _expire(call: Call) -> Found:

@@ -31,6 +31,7 @@ from sandbox.stripe.log import Posted
 from sandbox.stripe.offers import Code, Offer, code_object, offer_object
 from sandbox.stripe.owed import BalanceMove, TaxNumber, move_object, tax_number_object
 from sandbox.stripe.paying.methods import Method, method_object
+from sandbox.stripe.paying.setup_sessions import SetupSession, setup_session_object
 from sandbox.stripe.paying.setups import Setup, setup_object
 
 Json = dict[str, Any]
@@ -77,7 +78,8 @@ class Drawer:
             Code: lambda code: code_object(code, version),
             Page: self._page,
             Posted: self._event,
-            Session: self._session,
+            Session: lambda session: self._session(session_object(session)),
+            SetupSession: lambda session: self._session(setup_session_object(session)),
             Visit: self._visit,
         }
 
@@ -93,9 +95,9 @@ class Drawer:
         items = [self.draw(item) for item in page.items]
         return {"object": kind, "data": items, "has_more": page.has_more, "url": page.url, **more}
 
-    def _session(self, session: Session) -> Json:
-        page = f"{self._base_url}/c/pay/{session.id}" if session.status == "open" else None
-        return {**session_object(session), "url": page}
+    def _session(self, drawn: Json) -> Json:
+        page = f"{self._base_url}/c/pay/{drawn['id']}" if drawn["status"] == "open" else None
+        return {**drawn, "url": page}
 
     def _visit(self, visit: Visit) -> Json:
         return {

@@ -19,6 +19,7 @@ from sandbox.stripe.configurations import configuration
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.offers import Offer, spread
 from sandbox.stripe.owed import TaxNumber, tax_number_object
+from sandbox.stripe.paying.setup_sessions import AnySession, SetupSession
 from sandbox.stripe.portals import configuration_object
 
 Json = dict[str, Any]
@@ -138,7 +139,7 @@ def _taken_off_line(session: Session, line_id: str) -> list[Json]:
     ]
 
 
-def _line_items(_shop: Shop, session: Session) -> Json:
+def _line_items(_shop: Shop, session: AnySession) -> Json:
     return cut_list(line_items_of(session), f"/v1/checkout/sessions/{session.id}/line_items")
 
 
@@ -182,4 +183,5 @@ INCLUDED: Mapping[tuple[type, str], Callable[[Shop, Any], Json | None]] = {
     (Price, "tiers"): lambda _shop, _: None,
     (Session, "breakdown"): lambda _shop, session: {"discounts": _taken_off(session), "taxes": []},
     (Session, "line_items"): _line_items,
+    (SetupSession, "line_items"): _line_items,
 }

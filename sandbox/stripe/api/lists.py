@@ -5,15 +5,18 @@ from typing import Any
 from sandbox.simulate.contract_records import Subscription
 from sandbox.simulate.invoice_objects import invoice_payment_object, line_object
 from sandbox.simulate.objects import item_object, price_object, stripe_list
-from sandbox.simulate.records import Invoice, Session
+from sandbox.simulate.records import Invoice
 from sandbox.stripe.bills import SHOWN
 from sandbox.stripe.checkouts import due_now, off_each
+from sandbox.stripe.paying.setup_sessions import AnySession, SetupSession
 
 Json = dict[str, Any]
 
 
-def line_items_of(session: Session) -> list[Json]:
+def line_items_of(session: AnySession) -> list[Json]:
     """Draw what is in a session, each thing with what it costs today."""
+    if isinstance(session, SetupSession):
+        return []
     sums = zip(session.picks, due_now(session), off_each(session), strict=True)
     return [
         {

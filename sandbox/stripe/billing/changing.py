@@ -9,7 +9,7 @@ from sandbox.simulate.invoice_objects import invoice_object
 from sandbox.simulate.objects import subscription_object
 from sandbox.simulate.records import Invoice
 from sandbox.stripe.billing.items import InvoiceItem, invoice_item_object, item_id_of
-from sandbox.stripe.paying.payments import Paying
+from sandbox.stripe.paying.keeping import Keeping
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Change:
     deleted: bool = False
 
 
-class Changing(Paying):
+class Changing(Keeping):
     """Items that wait for an invoice, and contracts whose items change."""
 
     def add_item(

@@ -78,11 +78,9 @@ class CheckoutPages:
         card = self._waiting.card(session_id)
         if checkout.status != "open" or card is None:
             return redirect(url_for("hosted.checkout", session_id=session_id), 303)
-        amount = money(checkout.due_minor, checkout.currency)
-        text = f"{amount} for {checkout.product_name}"
-        if checkout.interval:
-            text += f", {per(checkout.interval)}"
-        return render_template("hosted/authenticate.html", text=f"{text}.", last4=card[-4:])
+        return render_template(
+            "hosted/authenticate.html", text=_asked_for(checkout), last4=card[-4:]
+        )
 
     def authenticate(self, session_id: str) -> Page:
         """Go on as the buyer said on the bank's page."""
@@ -111,15 +109,16 @@ class CheckoutPages:
         wrong: Mapping[str, str] | None = None,
         message: str = "",
     ) -> str:
+        keeps = checkout.mode == "setup"
         return render_template(
-            "hosted/checkout.html",
+            "hosted/keep.html" if keeps else "hosted/checkout.html",
             checkout=checkout,
             form=form or {},
             wrong=wrong or {},
             message=message,
             cards=TEST_CARDS,
             action=url_for("hosted.pay", session_id=checkout.session_id),
-            **_terms(checkout, self._world.now),
+            **({} if keeps else _terms(checkout, self._world.now)),
         )
 
     def _found(self, session_id: str) -> Checkout:
@@ -127,6 +126,15 @@ class CheckoutPages:
         if checkout is None:
             raise NotFound
         return checkout
+
+
+def _asked_for(checkout: Checkout) -> str:
+    """What the bank asks its customer to confirm."""
+    if checkout.mode == "setup":
+        return "A shop asks to keep your card. Nothing is charged."
+    amount = money(checkout.due_minor, checkout.currency)
+    often = f", {per(checkout.interval)}" if checkout.interval else ""
+    return f"{amount} for {checkout.product_name}{often}."
 
 
 _SUBMITS = {"book": "Book for", "donate": "Donate"}
@@ -162,12 +170,14 @@ def _terms(checkout: Checkout, now: int) -> dict[str, Any]:
 
 def _over(checkout: Checkout) -> tuple[str, int]:
     paid = checkout.status == "complete"
-    title = "This order is complete" if paid else "This page has expired"
-    text = (
-        f"{checkout.product_name} has been ordered already; nothing is due here any more."
-        if paid
-        else "Nothing was charged. Go back to the shop and start again."
-    )
+    if not paid:
+        title = "This page has expired"
+        text = "Nothing was charged. Go back to the shop and start again."
+    elif checkout.mode == "setup":
+        title, text = "This is done", "The shop has what it asked to keep."
+    else:
+        title = "This order is complete"
+        text = f"{checkout.product_name} has been ordered already; nothing is due here any more."
     link = checkout.success_url if paid else checkout.cancel_url
     page = render_template(
         "hosted/over.html", title=title, text=text, link=link, link_text="Back to the shop"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sandbox.simulate.contract_records import Customer, Price, Subscription
 from sandbox.simulate.money_records import Charge, Dispute, Intent, Refund
-from sandbox.simulate.records import CreditNote, Invoice, Session
+from sandbox.simulate.records import CreditNote, HostedSession, Invoice
 from sandbox.stripe.billing.rates import Rate
 from sandbox.stripe.billing.schedules import Schedule
 from sandbox.stripe.goods import Product
@@ -23,7 +23,7 @@ KINDS: Mapping[str, type] = {
     "prices": Price,
     "products": Product,
     "refunds": Refund,
-    "sessions": Session,
+    "sessions": HostedSession,
     "setup_intents": Setup,
     "subscription_schedules": Schedule,
     "subscriptions": Subscription,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.offline_stripe import ASKS, BROKE, DAY, GOOD, LATER, Offline
+from tests.offline_stripe import ASKS, BROKE, DAY, GOOD, LATER, SUCCESS, Offline
 
 CODE = "SPRING"
 
@@ -82,6 +82,10 @@ def _over_the_api(offline: Offline, quarterly: str, dear: str) -> None:
     client.setup_intents.create(
         {"customer": user, "payment_method": "pm_card_mastercard", "confirm": True}
     )
+    keeps: Any = {"mode": "setup", "currency": "usd", "success_url": SUCCESS}
+    for params in (keeps, keeps | {"customer": user}):
+        offline.world.pay(client.checkout.sessions.create(params).id, GOOD)
+        client.checkout.sessions.create(params)
     client.payment_intents.create(
         {
             "amount": 1200,

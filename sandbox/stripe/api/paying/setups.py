@@ -18,6 +18,7 @@ from sandbox.stripe.api.parameters import (
     web_url,
 )
 from sandbox.stripe.api.paying.methods import declined
+from sandbox.stripe.api.setup_sessions import check_is_free
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.paying.methods import Method, method_object
 from sandbox.stripe.paying.setups import Setup, setup_object
@@ -119,6 +120,7 @@ def _update(call: Call) -> Found:
 
 def _confirm(call: Call) -> Found:
     setup = _unfinished(call)
+    check_is_free(call, setup)
     _choose(call, setup)
     setup.stated.pop("next_action", None)
     return _confirmed(call, setup)
@@ -126,6 +128,7 @@ def _confirm(call: Call) -> Found:
 
 def _cancel(call: Call) -> Found:
     setup = _unfinished(call)
+    check_is_free(call, setup)
     call.shop.cancel_setup(setup, call.params.get("cancellation_reason"))
     return setup
 
