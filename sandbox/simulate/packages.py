@@ -150,10 +150,11 @@ class Packages(Payments):
         session.intent = self.start_intent(
             session.customer,
             session.amount_total,
-            description=session.price.plan.name,
+            description=session.intent_stated.get("description") or session.price.plan.name,
             metadata=dict(session.intent_metadata),
             method=session.method_type,
             currency=session.price.currency,
+            stated=dict(session.intent_stated),
         )
         session.intent.named_by_session = session.mode == "payment"
         return session.intent

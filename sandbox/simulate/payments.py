@@ -5,6 +5,7 @@ events that Stripe would, twins and noise included. No I/O.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from sandbox.simulate.contract_records import Customer, Line, Subscription
 from sandbox.simulate.coupons import Discount
@@ -32,6 +33,7 @@ class Payments(Engine):
         method: str = "card",
         invoice: Invoice | None = None,
         currency: str = "",
+        stated: dict[str, Any] | None = None,
     ) -> Intent:
         """Open a payment intent, in the currency of its invoice or of the customer."""
         intent = Intent(
@@ -44,6 +46,7 @@ class Payments(Engine):
             metadata=metadata or {},
             description=description,
             invoice_id=invoice.id if invoice else None,
+            stated=stated or {},
         )
         if invoice:
             invoice.intent = intent

@@ -114,7 +114,7 @@ class HostedSession:
     customer_email: str | None = None
     status: str = "open"
     payment_status: str = "unpaid"
-    # Fields as a request stated them: `payment_method_types`, `submit_type`.
+    # Fields as a request stated them; the page acts on `payment_method_types`, `submit_type`.
     stated: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -132,6 +132,8 @@ class Session(HostedSession):
     amount_subtotal: int
     amount_total: int
     intent_metadata: dict[str, str] = field(default_factory=dict)
+    # What its intent says as a request stated it: `description`, `setup_future_usage`.
+    intent_stated: dict[str, Any] = field(default_factory=dict)
     contract_metadata: dict[str, str] = field(default_factory=dict)
     trial_days: int = 0
     # None leaves the billing mode of a contract to chance.

@@ -9,10 +9,8 @@ LIFETIME_SECONDS = 24 * 3600
 _QUIET_SESSION: Json = {
     "adaptive_pricing": {"enabled": False},
     "after_expiration": None,
-    "automatic_tax": {"enabled": False, "liability": None, "status": None},
     "billing_address_collection": None,
     "client_secret": None,
-    "consent": None,
     "consent_collection": None,
     "currency_conversion": None,
     "custom_fields": [],
@@ -120,8 +118,28 @@ def _customer_creation(session: Session) -> str | None:
     return "if_required" if session.mode == "payment" else "always"
 
 
-def hosted_session_object(session: HostedSession) -> Json:
-    """Draw what every session has, whatever it is for; what it sells is left open."""
+def _automatic_tax(session: HostedSession) -> Json:
+    stated = session.stated.get("automatic_tax", {})
+    if not stated.get("enabled"):
+        return {"enabled": False, "liability": None, "provider": None, "status": None}
+    placed = session.status == "complete"
+    return {
+        **stated,
+        "provider": "stripe",
+        "status": "complete" if placed else "requires_location_inputs",
+    }
+
+
+def _consent(session: HostedSession) -> Json | None:
+    asked = session.stated.get("consent_collection", {})
+    if session.status != "complete" or not asked:
+        return None
+    accepted = "accepted" if asked["terms_of_service"] == "required" else None
+    return {"promotions": None, "terms_of_service": accepted}
+
+
+def hosted_session_object(session: HostedSession, own: Json) -> Json:
+    """Draw what every session has, whatever it is for; `own` is what its kind has to say."""
     page = f"https://checkout.stripe.com/c/pay/{session.id}"
     return {
         "id": session.id,
@@ -141,7 +159,10 @@ def hosted_session_object(session: HostedSession) -> Json:
         "status": session.status,
         "success_url": session.success_url or _SUCCESS_URL,
         "url": page if session.status == "open" else None,
+        **own,
         **session.stated,
+        "automatic_tax": _automatic_tax(session),
+        "consent": _consent(session),
     }
 
 
@@ -149,8 +170,7 @@ def session_object(session: Session) -> Json:
     """Draw a checkout session that sells, as it stands."""
     payment = session.mode == "payment"
     intent = session.intent if payment else None
-    return {
-        **hosted_session_object(session),
+    own = {
         "amount_subtotal": session.amount_subtotal,
         "amount_total": session.amount_total,
         "allow_promotion_codes": session.promotion_codes,
@@ -171,5 +191,5 @@ def session_object(session: Session) -> Json:
             "amount_shipping": 0,
             "amount_tax": session.tax,
         },
-        **session.stated,
     }
+    return hosted_session_object(session, own)

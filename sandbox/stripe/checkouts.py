@@ -40,6 +40,7 @@ class Terms:
     email: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
     intent_metadata: dict[str, str] = field(default_factory=dict)
+    intent_stated: dict[str, Any] = field(default_factory=dict)
     contract_metadata: dict[str, str] = field(default_factory=dict)
     trial_days: int = 0
     invoicing: bool = False
@@ -98,6 +99,7 @@ class Checkouts(Holding):
             amount_total=0,
             reference=terms.reference,
             intent_metadata=dict(terms.intent_metadata),
+            intent_stated=dict(terms.intent_stated),
             contract_metadata=dict(terms.contract_metadata),
             trial_days=terms.trial_days,
             flexible=True,
@@ -157,6 +159,7 @@ class Checkouts(Holding):
             return NeedsAuthentication()
         self._settle_in(session, card)
         charge = self.collect(intent) if intent else None
+        self._keep_for_later(session)
         self.step()
         self._fulfil(session, charge)
         return None
@@ -180,6 +183,7 @@ class Checkouts(Holding):
             return None
         intent.method_type = DEBIT
         self.process(intent)
+        self._keep_for_later(session)
         session.deadline = self.now + DEBIT_SECONDS
         self.step()
         if session.mode == "subscription":
@@ -241,6 +245,11 @@ class Checkouts(Holding):
             self.set_card(customer, card)
         customer.currency = customer.currency or session.price.currency
         self.announce(customer)
+
+    def _keep_for_later(self, session: Session) -> None:
+        method = self.get(Method, session.intent.method_id) if session.intent else None
+        if method and session.intent_stated.get("setup_future_usage"):
+            self.attach(method, session.customer)
 
     def _fulfil(self, session: Session, charge: Charge | None) -> None:
         if session.mode == "subscription":

@@ -7,6 +7,7 @@ from sandbox.simulate.contract_records import Customer, Price, Subscription
 from sandbox.simulate.records import HostedSession, Session
 from sandbox.stripe.api.basket import LINE, lines_of
 from sandbox.stripe.api.calls import Call, Endpoint, Found
+from sandbox.stripe.api.collecting import RULES, SALES_ONLY, collected
 from sandbox.stripe.api.customers import living
 from sandbox.stripe.api.lists import line_items_of
 from sandbox.stripe.api.minimums import check_session
@@ -37,8 +38,8 @@ LIFETIME_SECONDS_MIN = 30 * 60
 _SLACK_SECONDS = 60
 _SESSION = Group(
     {
+        **RULES,
         "allow_promotion_codes": flag,
-        "billing_address_collection": one_of("auto", "required"),
         "cancel_url": web_url,
         "client_reference_id": text,
         "currency": currency,
@@ -49,11 +50,16 @@ _SESSION = Group(
         "expires_at": whole,
         "invoice_creation": Group({"enabled": flag}, required=("enabled",)),
         "line_items": Many(LINE),
-        "locale": text,
         "metadata": metadata,
         "mode": one_of("payment", "setup", "subscription"),
         "setup_intent_data": Group({"description": text, "metadata": metadata}),
-        "payment_intent_data": Group({"description": text, "metadata": metadata}),
+        "payment_intent_data": Group(
+            {
+                "description": text,
+                "metadata": metadata,
+                "setup_future_usage": one_of("off_session", "on_session"),
+            }
+        ),
         "payment_method_collection": one_of("always", "if_required"),
         "payment_method_types": Many(one_of("card", "sepa_debit"), most=2),
         "submit_type": one_of("auto", "book", "donate", "pay", "subscribe"),
@@ -64,7 +70,7 @@ _SESSION = Group(
     required=("success_url", "mode"),
 )
 # What is told as it was said.
-_STATED = ("payment_method_types", "submit_type")
+_STATED = ("customer_creation", "payment_method_types", "submit_type")
 # What Stripe does not take in every mode, and in which it does.
 _ONLY = {
     "allow_promotion_codes": ("payment", "subscription"),
@@ -76,6 +82,7 @@ _ONLY = {
     "payment_method_collection": ("subscription",),
     "setup_intent_data": ("setup",),
     "subscription_data": ("subscription",),
+    **dict.fromkeys(SALES_ONLY, ("payment", "subscription")),
 }
 _SUBMITS = {
     "payment": ("auto", "book", "donate", "pay"),
@@ -88,8 +95,9 @@ def _create(call: Call) -> Found:
     params = call.params
     _check_mode(params)
     customer = living(call, params["customer"], "customer") if params.get("customer") else None
-    if customer and params.get("customer_email"):
-        raise invalid("You may only specify one of these parameters: customer, customer_email.")
+    for other in ("customer_creation", "customer_email"):
+        if customer and params.get(other):
+            raise invalid(f"You may only specify one of these parameters: customer, {other}.")
     lives = _lifetime(call)
     if params["mode"] == "setup":
         return open_setup_session(call, customer, lives)
@@ -113,6 +121,7 @@ def _create(call: Call) -> Found:
             email=params.get("customer_email"),
             metadata=merged(None, params.get("metadata", {})),
             intent_metadata=_words(params, "payment_intent_data"),
+            intent_stated=_said_of_intent(params),
             contract_metadata=_words(params, "subscription_data"),
             trial_days=trial,
             invoicing=params.get("invoice_creation", {}).get("enabled", False),
@@ -121,7 +130,8 @@ def _create(call: Call) -> Found:
             always_customer=params.get("customer_creation") == "always",
             expires_at=params.get("expires_at", 0),
             lives_seconds=lives,
-            stated={name: params[name] for name in _STATED if params.get(name)},
+            stated=collected(params, customer)
+            | {name: params[name] for name in _STATED if params.get(name)},
         )
     )
     check_session(session.amount_total, price.currency)
@@ -137,6 +147,11 @@ def _update(call: Call) -> Found:
 
 def _words(params: Mapping[str, Any], group: str) -> dict[str, str]:
     return merged(None, params.get(group, {}).get("metadata", {}))
+
+
+def _said_of_intent(params: Mapping[str, Any]) -> dict[str, Any]:
+    data = params.get("payment_intent_data", {})
+    return {name: data[name] for name in ("description", "setup_future_usage") if data.get(name)}
 
 
 def _check_mode(params: Mapping[str, Any]) -> None:

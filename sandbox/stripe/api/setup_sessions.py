@@ -2,6 +2,7 @@
 
 from sandbox.simulate.contract_records import Customer
 from sandbox.stripe.api.calls import Call
+from sandbox.stripe.api.collecting import collected
 from sandbox.stripe.api.parameters import merged
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.paying.setup_sessions import SetupSession
@@ -28,7 +29,7 @@ def open_setup_session(call: Call, customer: Customer | None, lives_seconds: int
         cancel_url=params.get("cancel_url"),
         customer_given=customer is not None,
         customer_email=email,
-        stated={"payment_method_types": kinds},
+        stated=collected(params, customer) | {"payment_method_types": kinds},
         setup=_setup_of(call, customer, kinds),
         currency=params.get("currency"),
     )

@@ -2,7 +2,7 @@
 
 from sandbox.simulate.contract_records import Customer
 from sandbox.stripe.cards import Card
-from sandbox.stripe.paying.methods import Method
+from sandbox.stripe.paying.methods import Method, method_object
 from sandbox.stripe.selling import Selling
 
 
@@ -26,3 +26,10 @@ class Holding(Selling):
         method = Method(self.new_id("pm"), card.number, self.now, customer)
         self.keep(method)
         return method
+
+    def attach(self, method: Method, customer: Customer) -> None:
+        """Let a customer keep a card."""
+        if method.customer is customer:
+            return
+        method.customer = customer
+        self.emit("payment_method.attached", method_object(method), customer)

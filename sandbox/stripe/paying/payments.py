@@ -20,13 +20,6 @@ Said = Declined | NeedsAuthentication | None
 class Paying(Contracts):
     """Payment methods, payment intents and setup intents as the API has them."""
 
-    def attach(self, method: Method, customer: Customer) -> None:
-        """Let a customer keep a card."""
-        if method.customer is customer:
-            return
-        method.customer = customer
-        self.emit("payment_method.attached", method_object(method), customer)
-
     def detach(self, method: Method) -> None:
         """Take a card from its customer, for good."""
         customer, before = method.customer, method.customer and method.customer.id

@@ -26,9 +26,9 @@ AnySession = Session | SetupSession
 def setup_session_object(session: SetupSession) -> Json:
     """Draw a session as it stands."""
     creation = "if_required" if session.customer.guest else "always"
-    return {
-        **hosted_session_object(session),
+    own = {
         "currency": session.currency,
         "customer_creation": None if session.customer_given else creation,
         "setup_intent": session.setup.id,
     }
+    return hosted_session_object(session, own)
