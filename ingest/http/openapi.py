@@ -19,7 +19,8 @@ pages: pass `next_cursor` as `cursor` until it is null. Errors are `application/
 them apart by `code`. The user is always the one the bearer token names.
 """
 PATH = "/openapi.json"
-LICENSE = "Proprietary"
+# In the form of SPDX, for generators of clients that take no license without one.
+LICENSE = {"name": "Proprietary", "identifier": "LicenseRef-Proprietary"}
 
 _BEARER = {
     "type": "http",
@@ -38,7 +39,7 @@ def document(groups: Iterable[Routes]) -> str:
         openapi_version="3.1.0",
         plugins=[marshmallow],
         # As `pyproject.toml` says; a test compares them.
-        info={"description": DESCRIPTION, "license": {"name": LICENSE}},
+        info={"description": DESCRIPTION, "license": LICENSE},
         servers=[{"url": "/", "description": "Where this document comes from."}],
         components={"securitySchemes": {"bearer": _BEARER}},
     )
