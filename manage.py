@@ -51,6 +51,8 @@ def main() -> None:
     if not in_venv() and prepared(lock_to_run(command)):
         hand_over()
     if not installed(lock_to_run(command)):
+        if "_MANAGE_PY_COMPLETE" in os.environ:
+            raise SystemExit(1)  # Who presses Tab does not want to wait for packages.
         with alone():
             if not installed(lock_to_run(command)):
                 install("test" if lock_to_run(command) == "test" else "up")

@@ -64,6 +64,20 @@ def test_an_environment_whose_python_is_gone_is_not_believed(project: Path) -> N
     assert not manage.installed("up")
 
 
+@pytest.mark.usefixtures("project")
+def test_tab_installs_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A shell that asks what completes a word is told nothing, and nobody waits for packages."""
+    monkeypatch.setenv("_MANAGE_PY_COMPLETE", "bash_complete")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(manage, "prepared", lambda _lock: False)
+    monkeypatch.setattr(manage, "install", lambda _lock: pytest.fail("it installs"))
+    with pytest.raises(SystemExit):
+        manage.main()
+    assert capsys.readouterr() == ("", "")
+
+
 def test_up_needs_no_engines_where_servers_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """With both URLs set, the production packages are enough."""
     for name in ("DATABASE_URL", "REDIS_URL"):
