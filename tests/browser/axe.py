@@ -31,9 +31,3 @@ def violations(page: Page) -> list[str]:
         f"{one['id']} ({one['impact']}): " + "; ".join(node["html"][:120] for node in one["nodes"])
         for one in found
     ]
-
-
-def impacts(page: Page) -> set[str]:
-    """How bad the worst of each violation is."""
-    page.evaluate(_source())
-    return {one["impact"] for one in page.evaluate(_RUN)["violations"]}

@@ -57,11 +57,19 @@ const dark = {
 };
 
 const place = document.getElementById("reader");
-const wantsDark = window.matchMedia("(prefers-color-scheme: dark)").matches;
+// Redoc goes from headings of the second level to the fifth. Who hears them hears none missing.
+new MutationObserver(() => {
+  for (const heading of place.querySelectorAll("h5:not([aria-level])")) {
+    heading.setAttribute("aria-level", "3");
+  }
+}).observe(place, { childList: true, subtree: true });
+const wish = window.matchMedia("(prefers-color-scheme: dark)");
+// Redoc is told its colours once; in the evening it is told others.
+wish.addEventListener("change", () => window.location.reload());
 // It sends nothing anywhere: what is shown is the document of this host.
 window.Redoc.init(
   place.dataset.document,
-  { nativeScrollbars: true, sortRequiredPropsFirst: true, theme: wantsDark ? dark : light },
+  { nativeScrollbars: true, sortRequiredPropsFirst: true, theme: wish.matches ? dark : light },
   place,
   () => {
     place.dataset.state = "shown";
