@@ -95,6 +95,14 @@ class Pick:
         return self.price.unit_minor * self.quantity
 
 
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """A page inside the shop's own: where its buyer goes then, and whether at all."""
+
+    return_url: str | None
+    redirects: str = "always"
+
+
 @dataclass(slots=True, kw_only=True)
 class HostedSession:
     """A visit to hosted checkout, whatever it is for."""
@@ -110,6 +118,7 @@ class HostedSession:
     deadline: int = 0
     success_url: str = ""
     cancel_url: str | None = None
+    embedding: Embedding | None = None
     customer_given: bool = False
     customer_email: str | None = None
     status: str = "open"

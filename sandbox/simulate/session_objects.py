@@ -10,7 +10,6 @@ _QUIET_SESSION: Json = {
     "adaptive_pricing": {"enabled": False},
     "after_expiration": None,
     "billing_address_collection": None,
-    "client_secret": None,
     "consent_collection": None,
     "currency_conversion": None,
     "custom_fields": [],
@@ -71,14 +70,15 @@ def _invoice_creation(session: Session) -> Json | None:
 
 def _versioned_session(session: HostedSession) -> Json:
     version = session.customer.version
+    where = "embedded" if session.embedding else "hosted"
     if not version.basil:
-        return {"shipping_details": None, "ui_mode": "hosted"}
+        return {"shipping_details": None, "ui_mode": where}
     return {
         "collected_information": None,
         "customer_account": session.customer.account_reference,
         "origin_context": None,
         "permissions": None,
-        "ui_mode": "hosted_page" if version.hosted_page else "hosted",
+        "ui_mode": f"{where}_page" if version.hosted_page else where,
         "wallet_options": None,
     }
 
@@ -138,9 +138,28 @@ def _consent(session: HostedSession) -> Json | None:
     return {"promotions": None, "terms_of_service": accepted}
 
 
+def _page(session: HostedSession) -> Json:
+    is_open = session.status == "open"
+    inside = session.embedding
+    if inside:
+        return {
+            "cancel_url": None,
+            "client_secret": f"{session.id}_secret_offline" if is_open else None,
+            "redirect_on_completion": inside.redirects,
+            "return_url": inside.return_url,
+            "success_url": None,
+            "url": None,
+        }
+    return {
+        "cancel_url": session.cancel_url if session.success_url else _CANCEL_URL,
+        "client_secret": None,
+        "success_url": session.success_url or _SUCCESS_URL,
+        "url": f"https://checkout.stripe.com/c/pay/{session.id}" if is_open else None,
+    }
+
+
 def hosted_session_object(session: HostedSession, own: Json) -> Json:
     """Draw what every session has, whatever it is for; `own` is what its kind has to say."""
-    page = f"https://checkout.stripe.com/c/pay/{session.id}"
     return {
         "id": session.id,
         "object": "checkout.session",
@@ -148,7 +167,7 @@ def hosted_session_object(session: HostedSession, own: Json) -> Json:
         **_versioned_session(session),
         **_buyer(session),
         **_NOTHING_SOLD,
-        "cancel_url": session.cancel_url if session.success_url else _CANCEL_URL,
+        **_page(session),
         "client_reference_id": session.reference,
         "created": session.created,
         "expires_at": session.expires_at or session.created + LIFETIME_SECONDS,
@@ -157,8 +176,6 @@ def hosted_session_object(session: HostedSession, own: Json) -> Json:
         "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
         "payment_status": session.payment_status,
         "status": session.status,
-        "success_url": session.success_url or _SUCCESS_URL,
-        "url": page if session.status == "open" else None,
         **own,
         **session.stated,
         "automatic_tax": _automatic_tax(session),

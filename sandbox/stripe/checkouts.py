@@ -11,7 +11,7 @@ from sandbox.simulate.coupons import Discount
 from sandbox.simulate.invoice_objects import invoice_object
 from sandbox.simulate.money_records import Charge, Intent
 from sandbox.simulate.payment_objects import UNAUTHENTICATED, intent_object
-from sandbox.simulate.records import Pick, Session
+from sandbox.simulate.records import Embedding, Pick, Session
 from sandbox.stripe.cards import DEBIT, Card
 from sandbox.stripe.offers import Code, spread
 from sandbox.stripe.paying.holding import Holding
@@ -36,6 +36,7 @@ class Terms:
     success_url: str
     customer: Customer | None = None
     cancel_url: str | None = None
+    embedding: Embedding | None = None
     reference: str | None = None
     email: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
@@ -107,6 +108,7 @@ class Checkouts(Holding):
             deadline=self.now + terms.lives_seconds,
             success_url=terms.success_url,
             cancel_url=terms.cancel_url,
+            embedding=terms.embedding,
             customer_given=terms.customer is not None,
             customer_email=terms.email,
             promotion_codes=terms.promotion_codes,

@@ -33,8 +33,11 @@ SHOWN = 50
 
 
 def after_payment(session: HostedSession) -> str:
-    """Where the buyer goes once the session is complete."""
-    return session.success_url.replace("{CHECKOUT_SESSION_ID}", session.id)
+    """Where the buyer goes once the session is complete; empty where they stay."""
+    inside, url = session.embedding, session.success_url
+    if inside:
+        url = (inside.redirects == "always" and inside.return_url) or ""
+    return url.replace("{CHECKOUT_SESSION_ID}", session.id)
 
 
 def checkout(shop: Shop, session: AnySession) -> Checkout:

@@ -46,7 +46,7 @@ class Checkout:
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """The payment is made, or on its way; the buyer goes on to `redirect_url`."""
+    """The payment is made, or on its way; the buyer goes on to `redirect_url`, or stays."""
 
     redirect_url: str
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from sandbox.simulate.versions import ApiVersion
 from sandbox.stripe.agenda import Shop
 from sandbox.stripe.api.parameters import Group
 from sandbox.stripe.errors import invalid, no_such
@@ -52,6 +53,7 @@ class Call:
     routing: Routing
     base_url: str
     wall_now: int
+    version: ApiVersion
     put_forward: Callable[[int], None] = lambda _: None
 
     def the(self, kind: type[K], name: str) -> K:

@@ -7,8 +7,11 @@ from sandbox.simulate.contract_records import Customer, Price, Subscription
 from sandbox.simulate.records import HostedSession, Session
 from sandbox.stripe.api.basket import LINE, lines_of
 from sandbox.stripe.api.calls import Call, Endpoint, Found
-from sandbox.stripe.api.collecting import RULES, SALES_ONLY, collected
+from sandbox.stripe.api.collecting import RULES as COLLECTING
+from sandbox.stripe.api.collecting import SALES_ONLY, collected
 from sandbox.stripe.api.customers import living
+from sandbox.stripe.api.embedding import RULES as EMBEDDING
+from sandbox.stripe.api.embedding import embedding_of
 from sandbox.stripe.api.lists import line_items_of
 from sandbox.stripe.api.minimums import check_session
 from sandbox.stripe.api.offers import DISCOUNTS, discounts_of
@@ -24,7 +27,6 @@ from sandbox.stripe.api.parameters import (
     metadata,
     one_of,
     text,
-    web_url,
     whole,
 )
 from sandbox.stripe.api.setup_sessions import open_setup_session
@@ -38,9 +40,9 @@ LIFETIME_SECONDS_MIN = 30 * 60
 _SLACK_SECONDS = 60
 _SESSION = Group(
     {
-        **RULES,
+        **COLLECTING,
+        **EMBEDDING,
         "allow_promotion_codes": flag,
-        "cancel_url": web_url,
         "client_reference_id": text,
         "currency": currency,
         "customer": text,
@@ -64,10 +66,8 @@ _SESSION = Group(
         "payment_method_types": Many(one_of("card", "sepa_debit"), most=2),
         "submit_type": one_of("auto", "book", "donate", "pay", "subscribe"),
         "subscription_data": Group({"metadata": metadata, "trial_period_days": whole}),
-        "success_url": web_url,
-        "ui_mode": one_of("hosted_page"),
     },
-    required=("success_url", "mode"),
+    required=("mode",),
 )
 # What is told as it was said.
 _STATED = ("customer_creation", "payment_method_types", "submit_type")
@@ -98,9 +98,9 @@ def _create(call: Call) -> Found:
     for other in ("customer_creation", "customer_email"):
         if customer and params.get(other):
             raise invalid(f"You may only specify one of these parameters: customer, {other}.")
-    lives = _lifetime(call)
+    lives, embedding = _lifetime(call), embedding_of(call)
     if params["mode"] == "setup":
-        return open_setup_session(call, customer, lives)
+        return open_setup_session(call, customer, lives, embedding)
     lines = lines_of(call, params["line_items"])
     price = _check_prices(params, [sold for sold, _ in lines])
     recurring = price.plan.recurring
@@ -114,9 +114,10 @@ def _create(call: Call) -> Found:
     session = call.shop.open_checkout(
         Terms(
             lines=lines,
-            success_url=params["success_url"],
+            success_url=params.get("success_url") or "",
             customer=customer,
             cancel_url=params.get("cancel_url"),
+            embedding=embedding,
             reference=params.get("client_reference_id"),
             email=params.get("customer_email"),
             metadata=merged(None, params.get("metadata", {})),

@@ -220,6 +220,7 @@ class Dispatch:
         expand: list[str],
     ) -> bytes:
         world = self._world
+        version = ApiVersion(asked.headers.get("stripe-version") or NEWEST.name)
         call = Call(
             shop=shop,
             log=world.log,
@@ -229,12 +230,12 @@ class Dispatch:
             routing=world,
             base_url=world.base_url,
             wall_now=int(time.time()),
+            version=version,
             put_forward=world.put_forward,
         )
         result = endpoint.run(call)
-        version = asked.headers.get("stripe-version") or NEWEST.name
-        drawer = Drawer(shop, world.base_url, ApiVersion(version))
-        with speaking(shop, ApiVersion(version)):
+        drawer = Drawer(shop, world.base_url, version)
+        with speaking(shop, version):
             drawn = drawer.draw(result)
             expander = Expander(shop, drawer.draw, result)
             for path in expand:

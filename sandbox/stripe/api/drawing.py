@@ -96,8 +96,7 @@ class Drawer:
         return {"object": kind, "data": items, "has_more": page.has_more, "url": page.url, **more}
 
     def _session(self, drawn: Json) -> Json:
-        page = f"{self._base_url}/c/pay/{drawn['id']}" if drawn["status"] == "open" else None
-        return {**drawn, "url": page}
+        return {**drawn, "url": drawn["url"] and f"{self._base_url}/c/pay/{drawn['id']}"}
 
     def _visit(self, visit: Visit) -> Json:
         return {

@@ -1,6 +1,7 @@
 """Checkout sessions in `setup` mode: what a request says of one."""
 
 from sandbox.simulate.contract_records import Customer
+from sandbox.simulate.records import Embedding
 from sandbox.stripe.api.calls import Call
 from sandbox.stripe.api.collecting import collected
 from sandbox.stripe.api.parameters import merged
@@ -9,7 +10,9 @@ from sandbox.stripe.paying.setup_sessions import SetupSession
 from sandbox.stripe.paying.setups import Setup
 
 
-def open_setup_session(call: Call, customer: Customer | None, lives_seconds: int) -> SetupSession:
+def open_setup_session(
+    call: Call, customer: Customer | None, lives_seconds: int, embedding: Embedding | None
+) -> SetupSession:
     """Open the page that a request asks for; a customer who is not named may be made by it."""
     params, shop = call.params, call.shop
     if not (params.get("currency") or params.get("payment_method_types")):
@@ -25,8 +28,9 @@ def open_setup_session(call: Call, customer: Customer | None, lives_seconds: int
         reference=params.get("client_reference_id"),
         expires_at=params.get("expires_at") or shop.now + lives_seconds,
         deadline=shop.now + lives_seconds,
-        success_url=params["success_url"],
+        success_url=params.get("success_url") or "",
         cancel_url=params.get("cancel_url"),
+        embedding=embedding,
         customer_given=customer is not None,
         customer_email=email,
         stated=collected(params, customer) | {"payment_method_types": kinds},

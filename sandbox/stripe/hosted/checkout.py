@@ -95,7 +95,8 @@ class CheckoutPages:
     def _answer(self, checkout: Checkout, outcome: Outcome) -> Page:
         match outcome:
             case Paid(redirect_url=url):
-                return redirect(url, 303)
+                page = url_for("hosted.checkout", session_id=checkout.session_id)
+                return redirect(url or page, 303)
             case Declined(message=message):
                 return self._form(checkout, request.form, {}, message), HTTPStatus.PAYMENT_REQUIRED
             case NeedsAuthentication():
