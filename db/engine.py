@@ -4,6 +4,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine, create_engine, event
 
+from db import text_arrays
 from db.connections.guard import Guard
 from db.connections.limits import STATEMENT_TIMEOUT_MS, startup_options
 from db.connections.timelines import Timelines
@@ -56,6 +57,7 @@ def make_engine(
     a server that another has replaced. Users are told of a low balance below the settings' share of
     their last grant, whoever moves it; `low_balance` is another share.
     """
+    text_arrays.register()
     url = database if isinstance(database, str) else database.database_url
     pooled = not isinstance(database, str) and database.database_pooler
     options: dict[str, Any] = {} if pooled else {"options": startup_options(statement_timeout_ms)}
