@@ -1,6 +1,7 @@
 """Simulated lives told in either style, a worker that may ask for them, and where they end."""
 
 import random
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -107,11 +108,32 @@ def waiting(engine: Engine) -> int:
 
 
 def tables(engine: Engine) -> dict[str, set[str]]:
-    """Every row of every table that shows what was sold, as text."""
-    # Answers are of the newest version, which has a second name for some payers.
-    return rows_of(engine, TABLES, but="acct_%")
+    """Every row of every table that shows what was sold, as text; and payers' second names."""
+    with engine.connect() as connection:
+        pairs = connection.execute(
+            text(
+                "SELECT id, alias FROM customers, jsonb_array_elements_text(alias_ids) AS alias"
+                " WHERE id LIKE 'acct_%'"
+            )
+        )
+        names = {f"{account_id} {customer_id}" for account_id, customer_id in pairs}
+    return rows_of(engine, TABLES) | {"names": names}
 
 
 def differing(one: dict[str, set[str]], other: dict[str, set[str]]) -> list[str]:
-    """What only one of two ends has, a line for each row."""
-    return [f"{name}: {row}" for name in one for row in sorted(one[name] ^ other[name], key=len)]
+    """What only one of two ends has, a line for each row.
+
+    Answers are of the newest version, which has a second name for some payers: a payer is the same
+    by either name, whichever end knows both.
+    """
+    names = dict(pair.split() for pair in one["names"] | other["names"])
+    account = re.compile(r"acct_\w+")
+
+    def by_one_name(rows: set[str]) -> set[str]:
+        return {account.sub(lambda found: names.get(found[0], found[0]), row) for row in rows}
+
+    return [
+        f"{name}: {row}"
+        for name in one.keys() - {"names"}
+        for row in sorted(by_one_name(one[name]) ^ by_one_name(other[name]), key=len)
+    ]

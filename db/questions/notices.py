@@ -112,9 +112,14 @@ def gave_up(connection: Connection, event_ids: Collection[str], says: str) -> No
 
 
 def rested(connection: Connection, object_ids: Collection[str]) -> None:
-    """These were asked for: what else is noticed of them may be asked a second later."""
+    """These were asked for before now: what else is noticed of them may be a second from now."""
     wanted = {"objects": list(object_ids), "again": AGAIN_SECONDS}
     connection.execute(_RESTED, wanted)
+
+
+def let_go(connection: Connection, object_ids: Collection[str]) -> None:
+    """These were taken in hand and not asked for: whoever comes next may ask."""
+    connection.execute(_LET_GO, {"objects": list(object_ids)})
 
 
 def postponed(
@@ -208,9 +213,12 @@ _RESTED = text(
     """
     UPDATE noticed_objects
     SET asks = 0, silences = 0, last_answer = NULL,
-        next_ask_at = last_asked_at + :again * interval '1 second'
+        next_ask_at = clock_timestamp() + :again * interval '1 second'
     WHERE object_id = ANY(CAST(:objects AS text[]))
     """
+)
+_LET_GO = text(
+    "UPDATE noticed_objects SET next_ask_at = now() WHERE object_id = ANY(CAST(:objects AS text[]))"
 )
 _POSTPONED = text(
     """

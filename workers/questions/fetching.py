@@ -179,7 +179,7 @@ class _Run:
         if askings:
             self._fetched.is_unfinished = True
             with self._context.engine.begin() as connection:
-                notices.rested(connection, [asking.object_id for asking in askings])
+                notices.let_go(connection, [asking.object_id for asking in askings])
 
     def _without_known(self, askings: Sequence[Asking]) -> list[Asking]:
         """Let go of notices whose snapshot event is here already; those that are left."""

@@ -229,6 +229,38 @@ def test_a_thousand_notices_of_one_object_are_one_question(
     assert second - first >= 0.95
 
 
+def test_a_question_that_waited_for_the_budget_counts_from_when_it_was_asked(
+    shop: tuple[WorkerContext, Offline, Asked],
+) -> None:
+    """And not from when its object was taken in hand, which may be seconds before."""
+    context, offline, gateway = shop
+    context = replace(context, questions_per_second=2.0)
+    account = lives(3, customers=20)
+    offline.world.take_lives(account.answers())
+    invoices = sorted(
+        {
+            event.payload["data"]["object"]["id"]
+            for event in account.events
+            if event.type == "invoice.paid"
+        }
+    )[:4]
+    related = [
+        {"id": invoice, "type": "invoice", "url": f"/v1/invoices/{invoice}"} for invoice in invoices
+    ]
+    assert len(related) == 4
+    send(context, [a_notice(place, related_object=one) for place, one in enumerate(related)])
+    while waiting(context.engine):
+        fetch_noticed(context)
+    first, path = max(gateway.paths)
+    last = next(one for one in related if one["url"] == path)
+    send(context, [a_notice(9, related_object=last)])
+    while waiting(context.engine):
+        fetch_noticed(context)
+    second, again = max(gateway.paths)
+    assert path == again
+    assert second - first >= 1.0
+
+
 def test_questions_keep_to_the_budget(shop: tuple[WorkerContext, Offline, Asked]) -> None:
     """Whatever waits, no more than so many a second begin."""
     context, offline, gateway = shop
