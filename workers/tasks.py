@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from celery.signals import worker_ready
+from celery.signals import worker_process_shutdown, worker_ready
 from kombu.exceptions import OperationalError
 
 import celery_config
@@ -12,6 +12,7 @@ from workers.context import context
 from workers.hearing import deliver
 from workers.liveness import celery_watchdog
 from workers.pipeline.drain import drain as drain_all
+from workers.pipeline.give_back import give_back_now
 from workers.questions import own_account, turn
 from workers.questions.asking import ask_stripe
 from workers.questions.fetching import fetch_noticed
@@ -131,3 +132,10 @@ def begin_watching(**_sender: object) -> None:
     """Watch Celery from the main process, and tell destinations."""
     celery_watchdog.start_watch()
     deliver.start()
+
+
+@worker_process_shutdown.connect  # type: ignore[untyped-decorator]  # As above.
+def give_back(**_sender: object) -> None:
+    """End the leases that this process of the pool would give back in its next drain."""
+    if context.cache_info().currsize:
+        give_back_now(context())

@@ -148,9 +148,11 @@ def drain_inbox(until: str, parent: int | None) -> None:
     from db.queue.stream import connect  # noqa: PLC0415 - as above.
     from workers.context import context  # noqa: PLC0415 - as above.
     from workers.pipeline.drain import drain  # noqa: PLC0415 - as for the worker.
+    from workers.pipeline.give_back import give_back_now  # noqa: PLC0415 - as above.
 
     worker_context = context()
     # Without wake-ups nobody helps out: this process goes on until nothing is left.
     heartbeat = Heartbeat(connect(configured.redis_url))
     back = standstill.Return(worker_context.events, heartbeat, until=until, parent=parent)
     standstill.until_back(back.is_complete, lambda: drain(worker_context, lambda: None))
+    give_back_now(worker_context)

@@ -28,6 +28,9 @@ from workers.pipeline.takeover import take_over_left, take_over_own
 
 # Well under the task's soft time limit; a further drain does the rest.
 SECONDS_MAX = 6.0
+# A drain that Redis kept for so much longer leases nothing more: the task's time might run out on
+# events that did not cause it, and one that is met alone would count as a poison message.
+_LATE_SECONDS = 2.0
 # Events in quarantine are applied one by one; after this long the stream comes first again.
 QUARANTINE_SECONDS_MAX = 1.0
 # How often a drain that lost Redis looks whether it is back.
@@ -119,6 +122,9 @@ def _drain_stream(
 def _drain_inbox(context: WorkerContext, done: Drained, deadline: float) -> None:
     """Apply stored events that are due: those stored while Redis was away, and retries."""
     quarantine_ends = min(deadline, time.monotonic() + QUARANTINE_SECONDS_MAX)
+    if time.monotonic() > deadline + _LATE_SECONDS:
+        done.is_unfinished = True
+        return
     while leased := _lease(context):
         apply_leased(context, leased, done)
         context.size.grow()
@@ -128,6 +134,12 @@ def _drain_inbox(context: WorkerContext, done: Drained, deadline: float) -> None
 
 
 def _lease(context: WorkerContext) -> Sequence[Leased]:
-    """Commit that these are being tried, so that it is known whatever becomes of this process."""
+    """Commit that these are being tried, so that it is known whatever becomes of this process.
+
+    A commit whose answer is lost may have taken place: then the next drain gives back what it took.
+    """
     with context.engine.begin() as connection:
-        return leases.take(connection, context.size.events, context.retry_delays_seconds)
+        leased = leases.take(connection, context.size.events, context.retry_delays_seconds)
+        context.left.extend(leased)
+    context.left.clear()
+    return leased

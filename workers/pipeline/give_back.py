@@ -39,10 +39,7 @@ def give_back_out_of_time(context: WorkerContext, done: Drained) -> None:
     is_alone = tried == 1
     context.left.extend(() if is_alone else done.leased)
     _give_back_entries(context, but=[entry.entry_id for entry in done.entries if is_alone])
-    try:
-        give_back_leases(context)
-    except exc.SQLAlchemyError as error:
-        log.warning("events not given back", error=type(error).__name__)
+    give_back_now(context)
 
 
 def give_back_leases(context: WorkerContext) -> None:
@@ -51,6 +48,14 @@ def give_back_leases(context: WorkerContext) -> None:
         with context.engine.begin() as connection:
             leases.give_back(connection, context.left)
         context.left.clear()
+
+
+def give_back_now(context: WorkerContext) -> None:
+    """As above, and where the database is away their leases run out; raises nothing."""
+    try:
+        give_back_leases(context)
+    except exc.SQLAlchemyError as error:
+        log.warning("events not given back", error=type(error).__name__)
 
 
 def _give_back_entries(context: WorkerContext, *, but: Collection[bytes] = ()) -> None:

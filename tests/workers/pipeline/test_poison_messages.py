@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Row, exc, text
 
+from db.connections.watched import NotReplicatedError, WatchedConnection
 from db.queue import attempts, inbox, leases, pauses
 from db.queue.leases import KILLED, UNDER_WAY
 from domain.decode import DECODERS
@@ -329,3 +330,44 @@ def test_a_type_that_is_paused_while_its_event_is_in_hand_is_not_quarantined(
         leases.take(connection, 100, DELAYS)
         pauses.pause(connection, "checkout.session.completed", by="ada", reason=None)
         assert leases.lock_leased(connection, {"evt_a_0": 1}) == {"evt_a_0"}
+
+
+def test_a_lease_whose_commit_was_not_confirmed_is_given_back(
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have taken place; nobody died of the event, and it does not wait for a lease."""
+    keep(context, *packages(1))
+    take, commit, is_lease = leases.take, WatchedConnection.commit, {"now": False}
+
+    def taken(*arguments: Any) -> list[leases.Leased]:
+        is_lease["now"] = True
+        return take(*arguments)
+
+    def commit_unconfirmed(connection: WatchedConnection) -> None:
+        commit(connection)
+        if is_lease["now"]:
+            is_lease["now"] = False
+            raise NotReplicatedError("the commit was not confirmed by a standby")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(leases, "take", taken)
+        patched.setattr(WatchedConnection, "commit", commit_unconfirmed)
+        assert drain(context, lambda: None).applied == 0
+    assert row_of(context, "evt_a_0").error == UNDER_WAY
+    assert drain(context, lambda: None).applied == 1
+    assert row_of(context, "evt_a_0").attempts == 1
+    assert told(context, "evt_a_0") == []
+
+
+def test_a_drain_that_is_late_leases_nothing(
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its time might run out on an event that did not cause it; the next drain takes it up."""
+    keep(context, *packages(1))
+    sent: list[int] = []
+    with monkeypatch.context() as patched:
+        patched.setattr("workers.pipeline.drain.SECONDS_MAX", -10.0)
+        assert drain(context, lambda: sent.append(1)).applied == 0
+    assert sent == [1]
+    assert row_of(context, "evt_a_0").error is None
+    assert drain(context, lambda: None).applied == 1
