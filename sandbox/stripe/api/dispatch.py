@@ -40,6 +40,7 @@ from sandbox.stripe.api import (
     paying,
     plans,
     portal,
+    prices,
     webhook_endpoints,
 )
 from sandbox.stripe.api.admission import Asked, admit
@@ -62,6 +63,7 @@ from sandbox.stripe.world import World
 ENDPOINTS: tuple[Endpoint, ...] = (
     *customers.ENDPOINTS,
     *catalogue.ENDPOINTS,
+    *prices.ENDPOINTS,
     *offers.ENDPOINTS,
     *owed.ENDPOINTS,
     *checkout.ENDPOINTS,
