@@ -57,6 +57,24 @@ class Customer:
         return self.account_id if shown else None
 
 
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """What units up to some number cost, as decimals of minor units; the last has no end."""
+
+    up_to: int | None
+    unit: str | None
+    flat: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """How a price comes to its amount where that is not so much a unit."""
+
+    tiers: tuple[Tier, ...] = ()
+    mode: str | None = None
+    meter: str | None = None
+
+
 @dataclass(slots=True)
 class Price:
     """A price as sold; `known` tells whether the catalogue has its id.
@@ -76,6 +94,12 @@ class Price:
     metadata: dict[str, str] = field(default_factory=dict)
     active: bool = True
     metered: bool = False
+    scheme: Scheme = Scheme()
+
+    @property
+    def sellable(self) -> bool:
+        """Whether it says what so many cost: by tiers or use that is only known later."""
+        return not (self.metered or self.scheme.tiers)
 
     @property
     def product(self) -> str:

@@ -88,15 +88,16 @@ def price_object(price: Price) -> Json:
     recurring = {
         "interval": price.plan.interval,
         "interval_count": price.plan.interval_count,
-        "meter": None,
+        "meter": price.scheme.meter,
         "trial_period_days": None,
         "usage_type": "metered" if price.metered else "licensed",
     }
+    scheme, unit_minor = _billing(price)
     return {
         "id": price.id,
         "object": "price",
         "active": price.active,
-        "billing_scheme": "per_unit",
+        "billing_scheme": scheme,
         "created": price.created,
         "currency": price.currency,
         "custom_unit_amount": None,
@@ -107,33 +108,39 @@ def price_object(price: Price) -> Json:
         "product": price.product,
         "recurring": recurring if price.plan.recurring else None,
         "tax_behavior": "unspecified",
-        "tiers_mode": None,
+        "tiers_mode": price.scheme.mode,
         "transform_quantity": None,
         "type": "recurring" if price.plan.recurring else "one_time",
-        "unit_amount": price.unit_minor,
-        "unit_amount_decimal": str(price.unit_minor),
+        "unit_amount": unit_minor,
+        "unit_amount_decimal": None if unit_minor is None else str(unit_minor),
     }
+
+
+def _billing(price: Price) -> tuple[str, int | None]:
+    """How a price is billed, and what a unit costs where that is the same for each."""
+    return ("tiered", None) if price.scheme.tiers else ("per_unit", price.unit_minor)
 
 
 def plan_object(price: Price) -> Json:
     """Draw the older twin of a recurring price."""
+    scheme, unit_minor = _billing(price)
     return {
         "id": price.id,
         "object": "plan",
         "active": price.active,
-        "amount": price.unit_minor,
-        "amount_decimal": str(price.unit_minor),
-        "billing_scheme": "per_unit",
+        "amount": unit_minor,
+        "amount_decimal": None if unit_minor is None else str(unit_minor),
+        "billing_scheme": scheme,
         "created": price.created,
         "currency": price.currency,
         "interval": price.plan.interval,
         "interval_count": price.plan.interval_count,
         "livemode": False,
         "metadata": dict(price.metadata),
-        "meter": None,
+        "meter": price.scheme.meter,
         "nickname": price.nickname,
         "product": price.product,
-        "tiers_mode": None,
+        "tiers_mode": price.scheme.mode,
         "transform_usage": None,
         "trial_period_days": None,
         "usage_type": "metered" if price.metered else "licensed",

@@ -5,7 +5,7 @@ postmen, `hosted` its pages. It takes no real money, listens on this machine onl
 of the product imports it.
 
 What it has it answers as Stripe does, and refuses the rest instead of pretending: no taxes, no
-meters, no connected accounts; `docs/sandbox.md` says what. What it draws and takes is held against
+usage, no connected accounts; `docs/sandbox.md` says what. What it draws and takes is held against
 the types of the installed SDK, and against clients that nobody here wrote.
 """
 

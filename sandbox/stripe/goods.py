@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
 from sandbox.simulate.account import Account
-from sandbox.simulate.contract_records import Customer, Price, Subscription
+from sandbox.simulate.contract_records import Customer, Price, Scheme, Subscription
 from sandbox.simulate.engine import Event, changed
 from sandbox.simulate.expected import NothingExpected
 from sandbox.simulate.objects import Json, customer_object, price_object
@@ -16,6 +16,7 @@ from sandbox.simulate.plans import Plan
 from sandbox.simulate.records import HostedSession, Record
 from sandbox.simulate.versions import NEW, ApiVersion
 from sandbox.stripe.billing.items import InvoiceItem
+from sandbox.stripe.billing.meters import Meter
 from sandbox.stripe.billing.rates import Rate
 from sandbox.stripe.billing.schedules import Schedule
 from sandbox.stripe.clocks import Clock
@@ -26,6 +27,7 @@ from sandbox.stripe.paying.setups import Setup
 from sandbox.stripe.portals import DEFAULT_ID, PortalConfiguration
 
 NEWEST = NEW[-1]
+PER_UNIT = Scheme()
 T = TypeVar("T")
 
 
@@ -70,7 +72,7 @@ class Visit:
 
 
 Sold = Record | HostedSession | Product | Visit | Offer | Code
-Owed = BalanceMove | TaxNumber
+Owed = BalanceMove | TaxNumber | Meter
 Kept = Sold | Method | Setup | InvoiceItem | Rate | Clock | Schedule | PortalConfiguration | Owed
 Words = Mapping[str, str]
 
@@ -205,6 +207,8 @@ class Goods(Account):
         nickname: str | None = None,
         metadata: Words | None = None,
         active: bool = True,
+        metered: bool = False,
+        scheme: Scheme = PER_UNIT,
     ) -> Price:
         """Make a price; `period` None sells once."""
         price = Price(
@@ -219,6 +223,8 @@ class Goods(Account):
             nickname=nickname,
             metadata=dict(metadata or {}),
             active=active,
+            metered=metered,
+            scheme=scheme,
         )
         self.keep(price)
         self.emit("price.created", price_object(price), None)
@@ -241,12 +247,6 @@ class Goods(Account):
         """Let buyers type a promotion code."""
         self.keep(code)
         self.emit("promotion_code.created", code_object(code, self.version), None)
-
-    def code_of(self, word: str) -> Code | None:
-        """The promotion code that a buyer types, where it can be used."""
-        typed = word.strip().lower()
-        redeemable = (one for one in self.every(Code) if one.redeemable)
-        return next((one for one in redeemable if one.code.lower() == typed), None)
 
     def add_customer(
         self,

@@ -41,3 +41,9 @@ class Selling(Owing):
         after = code_object(code, self.version)
         if after != before:
             self.emit("promotion_code.updated", after, None, changed(before, after))
+
+    def code_of(self, word: str) -> Code | None:
+        """The promotion code that a buyer types, where it can be used."""
+        typed = word.strip().lower()
+        redeemable = (one for one in self.every(Code) if one.redeemable)
+        return next((one for one in redeemable if one.code.lower() == typed), None)

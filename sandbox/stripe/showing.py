@@ -156,6 +156,7 @@ def options(shop: Shop, subscription: Subscription, offered: PortalConfiguration
         price
         for price in shop.every(Price)
         if price.active
+        and price.sellable
         and price.plan.recurring
         and price.currency == subscription.price.currency
         and price.id != subscription.price.id

@@ -5,6 +5,7 @@ from typing import Any
 
 from sandbox.simulate.contract_records import Price
 from sandbox.stripe.api.calls import Call
+from sandbox.stripe.api.finding import find_price
 from sandbox.stripe.api.parameters import (
     Group,
     amount,
@@ -57,11 +58,7 @@ def _price_of(call: Call, line: Mapping[str, Any], where: str) -> Price:
         message = "You must specify either `price` or `price_data` for each line item."
         raise invalid(message, where)
     if named:
-        price = call.find(Price, named, "price", f"{where}[price]")
-        if not price.active:
-            message = "The price specified is inactive. This field only accepts active prices."
-            raise invalid(message, f"{where}[price]", "price_inactive")
-        return price
+        return find_price(call, named, f"{where}[price]")
     return _inline_price(call, data or {}, f"{where}[price_data]")
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from sandbox.simulate.contract_records import Price
 from sandbox.stripe.api.calls import Call, Endpoint, Found
+from sandbox.stripe.api.finding import check_price
 from sandbox.stripe.api.parameters import (
     NOTHING,
     PAGE,
@@ -168,6 +169,7 @@ def _product(call: Call, said: Mapping[str, Any], where: str) -> dict[str, Any]:
             raise invalid(f"The price {price_id} does not belong to {product.id}.", param)
         if not price.active or not price.plan.recurring:
             raise invalid(f"The price {price_id} must be active and recurring.", param)
+        check_price(price, param)
     quantity = {"enabled": False, "maximum": None, "minimum": 1}
     return {
         "adjustable_quantity": {**quantity, **said.get("adjustable_quantity", {})},

@@ -23,6 +23,7 @@ from sandbox.simulate.versions import ApiVersion
 from sandbox.stripe.agenda import Shop
 from sandbox.stripe.api.calls import Page
 from sandbox.stripe.billing.items import InvoiceItem, invoice_item_object
+from sandbox.stripe.billing.meters import Meter, meter_object
 from sandbox.stripe.billing.rates import Rate, rate_object
 from sandbox.stripe.billing.schedules import Schedule, schedule_object
 from sandbox.stripe.clocks import Clock, clock_object
@@ -58,6 +59,7 @@ _PLAIN: dict[type, Callable[[Any], Json]] = {
     Product: product_object,
     Clock: clock_object,
     InvoiceItem: invoice_item_object,
+    Meter: meter_object,
     Rate: rate_object,
     Schedule: schedule_object,
     Method: method_object,

@@ -15,7 +15,7 @@ HEADERS = {HEADER: "this collection is always empty here"}
 
 COLLECTIONS = (
     *("apple_pay/domains", "application_fees", "apps/secrets", "billing/alerts"),
-    *("billing/meters", "climate/orders", "climate/products"),
+    *("climate/orders", "climate/products"),
     *("climate/suppliers", "country_specs", "entitlements/active_entitlements"),
     *("entitlements/features", "exchange_rates", "file_links", "files"),
     *("financial_connections/accounts", "financial_connections/transactions"),

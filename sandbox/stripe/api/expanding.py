@@ -14,6 +14,7 @@ from sandbox.stripe.api.balance import transaction_of
 from sandbox.stripe.api.calls import Page
 from sandbox.stripe.api.lists import cut_list, invoice_payments, line_items_of
 from sandbox.stripe.api.paying.methods import method_of
+from sandbox.stripe.api.pricing import tiers_of
 from sandbox.stripe.checkouts import due_now, off_by
 from sandbox.stripe.configurations import configuration
 from sandbox.stripe.errors import invalid
@@ -163,7 +164,7 @@ def _none_of_customer(name: str) -> Callable[[Shop, Any], Json]:
 
 
 # Whose and what → how it is drawn.
-INCLUDED: Mapping[tuple[type, str], Callable[[Shop, Any], Json | None]] = {
+INCLUDED: Mapping[tuple[type, str], Callable[[Shop, Any], Json | list[Json] | None]] = {
     (Charge, "refunds"): _refunds,
     (Customer, "cash_balance"): lambda _shop, _: None,
     (Customer, "sources"): _none_of_customer("sources"),
@@ -180,7 +181,7 @@ INCLUDED: Mapping[tuple[type, str], Callable[[Shop, Any], Json | None]] = {
     (Offer, "applies_to"): lambda _shop, _: None,
     # Every price is so much a unit, in one currency.
     (Price, "currency_options"): lambda _shop, price: {price.currency: _currency_option(price)},
-    (Price, "tiers"): lambda _shop, _: None,
+    (Price, "tiers"): lambda _shop, price: tiers_of(price),
     (Session, "breakdown"): lambda _shop, session: {"discounts": _taken_off(session), "taxes": []},
     (Session, "line_items"): _line_items,
     (SetupSession, "line_items"): _line_items,

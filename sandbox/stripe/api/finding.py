@@ -1,5 +1,6 @@
-"""Finds the payment method that a parameter names."""
+"""Finds the payment method, and the price to sell, that a parameter names."""
 
+from sandbox.simulate.contract_records import Price
 from sandbox.stripe.api.calls import Call
 from sandbox.stripe.cards import card_named
 from sandbox.stripe.errors import invalid, no_such
@@ -22,3 +23,21 @@ def find_method(call: Call, method_id: str, param: str) -> Method:
         )
         raise invalid(message, param)
     return method
+
+
+def find_price(call: Call, price_id: str, param: str) -> Price:
+    """The price that a parameter names, to sell at it."""
+    price = call.find(Price, price_id, "price", param)
+    if not price.active:
+        message = "The price specified is inactive. This field only accepts active prices."
+        raise invalid(message, param, "price_inactive")
+    check_price(price, param)
+    return price
+
+
+def check_price(price: Price, param: str) -> None:
+    """Refuse a price that nothing here can be sold at."""
+    if not price.sellable:
+        kind = "tiered" if price.scheme.tiers else "metered"
+        message = f"The price specified is {kind}. The offline Stripe sells nothing at such prices."
+        raise invalid(message, param)

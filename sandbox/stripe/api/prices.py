@@ -11,7 +11,6 @@ from sandbox.stripe.api.parameters import (
     NOTHING,
     Group,
     Many,
-    amount,
     currency,
     flag,
     merged,
@@ -19,21 +18,14 @@ from sandbox.stripe.api.parameters import (
     one_of,
     short_text,
     text,
-    whole,
 )
 from sandbox.stripe.api.periods import INTERVALS, period_of
+from sandbox.stripe.api.pricing import RULES as PRICING
+from sandbox.stripe.api.pricing import is_metered, scheme_of
 from sandbox.stripe.api.searching import SEARCH, search
 from sandbox.stripe.errors import invalid, missing_parameter
 from sandbox.stripe.goods import Product
 
-_RECURRING = Group(
-    {
-        "interval": one_of(*INTERVALS),
-        "interval_count": whole,
-        "usage_type": one_of("licensed"),
-    },
-    required=("interval",),
-)
 _PRODUCT_DATA = Group(
     {"active": flag, "id": text, "metadata": metadata, "name": text}, required=("name",)
 )
@@ -47,12 +39,10 @@ _CHANGEABLE: dict[str, Any] = {
 _PRICE = Group(
     {
         **_CHANGEABLE,
-        "billing_scheme": one_of("per_unit"),
+        **PRICING,
         "currency": currency,
         "product": text,
         "product_data": _PRODUCT_DATA,
-        "recurring": _RECURRING,
-        "unit_amount": amount,
     },
     required=("currency",),
 )
@@ -71,17 +61,18 @@ _PRICES: dict[str, Any] = {
 
 def _create_price(call: Call) -> Found:
     params = call.params
-    if "unit_amount" not in params:
-        raise missing_parameter("unit_amount")
+    scheme = scheme_of(call)
     return call.shop.add_price(
         _product_of(call),
         currency=params["currency"],
-        unit_minor=params["unit_amount"],
+        unit_minor=params.get("unit_amount", 0),
         period=period_of(params.get("recurring"), "recurring"),
         lookup_key=_lookup_key(call, None),
         nickname=params.get("nickname"),
         metadata=merged(None, params.get("metadata", {})),
         active=params.get("active", True),
+        metered=is_metered(call),
+        scheme=scheme,
     )
 
 

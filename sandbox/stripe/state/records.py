@@ -15,13 +15,13 @@ import orjson
 
 from sandbox.simulate import contract_records, coupons, money_records, plans, records, versions
 from sandbox.stripe import clocks, goods, offers, owed, portals, views
-from sandbox.stripe.billing import items, rates, schedules
+from sandbox.stripe.billing import items, meters, rates, schedules
 from sandbox.stripe.paying import methods, setup_sessions, setups
 
 MODULES = (
     *(contract_records, coupons, money_records, plans, records, versions),
     *(goods, offers, owed, portals, views, methods, setups, setup_sessions),
-    *(items, rates, clocks, schedules),
+    *(items, meters, rates, clocks, schedules),
 )
 # What a class was called by an earlier release → what it is called today.
 FORMER_NAMES: Mapping[str, str] = {}

@@ -82,6 +82,19 @@ def _over_the_api(offline: Offline, quarterly: str, dear: str) -> None:
     client.setup_intents.create(
         {"customer": user, "payment_method": "pm_card_mastercard", "confirm": True}
     )
+    usage: Any = {"formula": "sum"}
+    meter = client.billing.meters.create(
+        {"display_name": "Calls", "event_name": "calls", "default_aggregation": usage}
+    )
+    tiered: Any = {
+        "currency": "usd",
+        "product_data": {"name": "Calls"},
+        "recurring": {"interval": "month", "usage_type": "metered", "meter": meter.id},
+        "billing_scheme": "tiered",
+        "tiers_mode": "volume",
+        "tiers": [{"up_to": 100, "flat_amount": 0}, {"up_to": "inf", "unit_amount_decimal": "0.2"}],
+    }
+    client.prices.create(tiered)
     keeps: Any = {"mode": "setup", "currency": "usd", "success_url": SUCCESS}
     for params in (keeps, keeps | {"customer": user}):
         offline.world.pay(client.checkout.sessions.create(params).id, GOOD)

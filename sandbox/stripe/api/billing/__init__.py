@@ -1,6 +1,14 @@
 """What is billed: subscriptions, their items, invoices and what waits for one."""
 
-from sandbox.stripe.api.billing import drafting, invoices, items, rates, schedules, subscriptions
+from sandbox.stripe.api.billing import (
+    drafting,
+    invoices,
+    items,
+    meters,
+    rates,
+    schedules,
+    subscriptions,
+)
 
 ENDPOINTS = (
     *subscriptions.ENDPOINTS,
@@ -8,6 +16,7 @@ ENDPOINTS = (
     *drafting.ENDPOINTS,
     *items.ENDPOINTS,
     *rates.ENDPOINTS,
+    *meters.ENDPOINTS,
     *schedules.ENDPOINTS,
 )
 

@@ -8,6 +8,7 @@ from sandbox.simulate.engine import after_interval
 from sandbox.stripe.api.billing.signing import PRORATIONS, quantity_of
 from sandbox.stripe.api.calls import Call, Endpoint, Found
 from sandbox.stripe.api.customers import living
+from sandbox.stripe.api.finding import check_price
 from sandbox.stripe.api.parameters import (
     DATED_PAGE,
     NOTHING,
@@ -131,6 +132,7 @@ def _item(call: Call, said: Mapping[str, Any], where: str, place: int) -> tuple[
     price = call.find(Price, said["price"], "price", f"{inside}[price]")
     if not price.plan.recurring:
         raise invalid("The price of a phase must be recurring.", f"{inside}[price]")
+    check_price(price, f"{inside}[price]")
     return price.id, quantity_of(said, inside)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from sandbox.simulate.contract_records import Customer, Price
 from sandbox.stripe.api.calls import Call, Found
 from sandbox.stripe.api.customers import living
-from sandbox.stripe.api.finding import find_method
+from sandbox.stripe.api.finding import find_method, find_price
 from sandbox.stripe.api.offers import DISCOUNTS, discounts_of
 from sandbox.stripe.api.parameters import (
     Group,
@@ -106,11 +106,7 @@ def price_of(call: Call, said: Mapping[str, Any], where: str) -> Price:
     if bool(named) == bool(data):
         raise missing_parameter(f"{where}[price]")
     if named:
-        price = call.find(Price, named, "price", f"{where}[price]")
-        if not price.active:
-            message = "The price specified is inactive. This field only accepts active prices."
-            raise invalid(message, f"{where}[price]", "price_inactive")
-        return price
+        return find_price(call, named, f"{where}[price]")
     data = data or {}
     if "unit_amount" not in data:
         raise missing_parameter(f"{where}[price_data][unit_amount]")
