@@ -3,6 +3,7 @@
 Pictures of each page are kept in `build/screenshots`.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Literal
 
@@ -64,7 +65,7 @@ def look(product: Product, page: Page, request: pytest.FixtureRequest) -> Iterat
 
 
 def test_the_shop_and_the_way_to_it(look: Look) -> None:
-    """The demo, checkout with its refusals, the page one comes back to, portal and dashboard."""
+    """The demo, checkout with its refusals, where one comes back to, portal, dashboard, records."""
     shop, page = look.shop, look.shop.page
     shop.enter(f"axe {look.name}")
     look.at("demo-new")
@@ -89,8 +90,18 @@ def test_the_shop_and_the_way_to_it(look: Look) -> None:
     page.get_by_role("button", name="Manage billing").click()
     page.wait_for_url("**/p/session/**")
     look.at("portal")
+    page.get_by_role("link", name="Invoice ").click()
+    expect(page.get_by_text("paid", exact=True)).to_be_visible()
+    look.at("invoice")
     shop.visit("/")
     look.at("dashboard")
+    page.get_by_role("link", name="charge.succeeded").first.click()
+    payload = page.get_by_role("group", name="Payload").inner_text()
+    look.at("event")
+    receipt = re.search('"receipt_url": "([^"]+)"', payload)
+    assert receipt
+    page.goto(receipt[1])
+    look.at("receipt")
 
 
 def test_the_react_example(look: Look, example: Build) -> None:

@@ -241,6 +241,14 @@ def test_a_failed_renewal_is_paid_in_the_portal(offline: Offline, visitor: Visit
     assert place(visitor.get(f"{here}/pay")) == f"/p/session/{portal}"
 
 
+def test_the_portal_leads_to_each_invoice(offline: Offline, visitor: Visitor) -> None:
+    """As its customer sees it."""
+    _, _, portal = subscribed(offline)
+    found = re.search(r'href="(/i/\w+/in_\w+)"', visitor.get(f"/p/session/{portal}").text)
+    assert found
+    assert "$29.00" in visitor.get(found[1]).text
+
+
 def test_the_portal_saves_another_card(offline: Offline, visitor: Visitor) -> None:
     """A card that pays is saved; a declined one is not."""
     _, _, portal = subscribed(offline)
