@@ -94,6 +94,7 @@ export function plans(items, had, hasPlan, buy, change) {
   return items.map((plan) => {
     const subscribes = plan.interval !== null && plan.interval !== undefined;
     const what = deed(plan, subscribes, hasPlan);
+    const isHad = had.includes(plan.id);
     const period =
       plan.interval_count > 1 ? `${plan.interval_count} ${plan.interval}s` : plan.interval;
     const gives = `${count(plan.tokens)} tokens${subscribes ? ` every ${period}` : ""}`;
@@ -104,7 +105,7 @@ export function plans(items, had, hasPlan, buy, change) {
         "div",
         { class: "apart" },
         el("h3", {}, plan.name),
-        had.includes(plan.id) ? el("span", { class: "tag good" }, "yours") : null,
+        isHad ? el("span", { class: "tag good" }, "yours") : null,
       ),
       el("p", { class: "small soft" }, plan.description || ""),
       el(
@@ -122,7 +123,7 @@ export function plans(items, had, hasPlan, buy, change) {
       el(
         "button",
         {
-          class: `button ${plan.plan_type === "full" ? "main" : ""}`,
+          class: `button ${plan.plan_type === "full" && !isHad ? "main" : ""}`,
           type: "button",
           "aria-label": what === "Change plan" ? `${what}: ${plan.name}` : `${what} ${plan.name}`,
           onclick: (event) =>
