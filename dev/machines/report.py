@@ -36,7 +36,8 @@ and both standbys answer, lets the other one follow, and copies an old primary a
 
 Judged as in [no-loss](no-loss.md): the sender, the expected account and `audit` must agree.
 Besides, every good event is answered 200 or 503 within {answer:.0f} s by a receiver whose own
-machine is well, is applied within {delay:.0f} s of its 200, and no try of any event fails.
+machine is well, is applied within {delay:.0f} s of its 200, and no try of any event fails. What
+a worker had in hand that was killed or stood still is tried again, and is counted by itself.
 """
 
 _FIGURES: Sequence[tuple[str, Callable[[Outcome], float]]] = (
@@ -57,6 +58,10 @@ _FIGURES: Sequence[tuple[str, Callable[[Outcome], float]]] = (
     ("users with anything wrong", lambda outcome: outcome.verdict.wrong_users),
     ("differences found by audit", lambda outcome: outcome.verdict.audit_differences),
     ("events of which a try failed", lambda outcome: outcome.failed),
+    (
+        "events of which a lost or frozen worker left a try unfinished",
+        lambda outcome: outcome.unfinished,
+    ),
     ("longest delay, 2xx to commit, s", lambda outcome: outcome.verdict.longest_delay_seconds),
     ("median delay, s", lambda outcome: outcome.verdict.median_delay_seconds),
     ("duration, s", lambda outcome: outcome.seconds),

@@ -13,6 +13,7 @@ from typing import Any
 import psycopg2
 import zstandard
 
+from db.queue.leases import KILLED
 from dev.checks.dictionary import simulated as samples
 from dev.faults.load import Load
 from dev.faults.product import ROOT
@@ -61,7 +62,11 @@ class Happened:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was done and what came of it; `failed` events had a try that failed, or are dead."""
+    """What was done and what came of it.
+
+    `failed` events had a try that failed, or are dead; of `unfinished` ones a lost or frozen worker
+    left a try without an end, which is nothing of theirs.
+    """
 
     seed: int
     broker: str
@@ -71,6 +76,7 @@ class Outcome:
     seconds: float
     verdict: Verdict
     failed: int
+    unfinished: int
     late_answers: Sequence[str]
     slowest_answer_seconds: float
 
@@ -138,7 +144,7 @@ def run(plan: Plan, tell: Callable[[str], None]) -> Outcome:
 def _judged(plan: Plan, stage: Stage, diary: _Diary, account: Account) -> Outcome:
     landscape, load = stage.landscape, stage.load
     verdict = judge(landscape, load, account.expected.users(asking=False), len(account.events))
-    delays, failed = _delays(landscape, load)
+    delays, failed, unfinished = _delays(landscape, load)
     return Outcome(
         seed=plan.seed,
         broker=plan.broker,
@@ -148,6 +154,7 @@ def _judged(plan: Plan, stage: Stage, diary: _Diary, account: Account) -> Outcom
         seconds=0.0,
         verdict=verdict,
         failed=failed,
+        unfinished=unfinished,
         late_answers=stage.answers.late,
         slowest_answer_seconds=stage.answers.slowest_seconds,
     )
@@ -211,8 +218,8 @@ def _inflict(loss: Loss, stage: Stage, diary: _Diary, tell: Callable[[str], None
     tell(f"{loss.title}: whole after {time.time() - began:.1f} s")
 
 
-def _delays(landscape: Landscape, load: Load) -> tuple[dict[str, float], int]:
-    """Each finished event's delay from its first 2xx, and how many had a try that failed."""
+def _delays(landscape: Landscape, load: Load) -> tuple[dict[str, float], int, int]:
+    """Each finished event's delay from its 2xx; how many had a failed try, and an unfinished one."""
     with (
         contextlib.closing(psycopg2.connect(landscape.settings["DATABASE_URL"])) as connection,
         connection.cursor() as cursor,
@@ -223,11 +230,15 @@ def _delays(landscape: Landscape, load: Load) -> tuple[dict[str, float], int]:
         )
         applied = {str(key): float(moment) for key, moment in cursor}
         cursor.execute(
-            "SELECT count(DISTINCT event_id) FROM event_attempts WHERE status IN ('failed', 'dead')"
+            "SELECT count(DISTINCT event_id) FILTER (WHERE error IS DISTINCT FROM %(killed)s),"
+            " count(DISTINCT event_id) FILTER (WHERE error = %(killed)s)"
+            " FROM event_attempts WHERE status IN ('failed', 'dead')",
+            {"killed": KILLED},
         )
-        failed = int((cursor.fetchone() or (0,))[0])
+        failed, unfinished = cursor.fetchone() or (0, 0)
     accepted = load.accepted.items()
-    return {key: applied[key] - at for key, at in accepted if key in applied}, failed
+    delays = {key: applied[key] - at for key, at in accepted if key in applied}
+    return delays, int(failed), int(unfinished)
 
 
 def _next_dictionary() -> bytes:

@@ -43,6 +43,7 @@ CLEAN = Outcome(
     seconds=60.0,
     verdict=VERDICT,
     failed=0,
+    unfinished=1,
     late_answers=[],
     slowest_answer_seconds=0.4,
 )
