@@ -219,7 +219,7 @@ def _inflict(loss: Loss, stage: Stage, diary: _Diary, tell: Callable[[str], None
 
 
 def _delays(landscape: Landscape, load: Load) -> tuple[dict[str, float], int, int]:
-    """Each finished event's delay from its 2xx; how many had a failed try, and an unfinished one."""
+    """Each event's delay from its 2xx; how many had a failed try, and an unfinished one."""
     with (
         contextlib.closing(psycopg2.connect(landscape.settings["DATABASE_URL"])) as connection,
         connection.cursor() as cursor,
