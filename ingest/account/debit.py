@@ -37,7 +37,16 @@ INSUFFICIENT_TOKENS = ProblemType(
                 "currency": "usd",
                 "amount": 500,
                 "checkout": {"plan_type": "token", "plan_id": 4, "currency": "usd"},
-            }
+            },
+            {
+                "plan_id": 6,
+                "name": "Monthly refill",
+                "tokens": 3000,
+                "interval": "month",
+                "currency": "usd",
+                "amount": 1200,
+                "checkout": {"plan_type": "token", "plan_id": 6, "currency": "usd"},
+            },
         ],
     },
 )

@@ -92,16 +92,23 @@ def _response(status: http.HTTPStatus, types: list[ProblemType]) -> dict[str, An
     }
 
 
-def _schema_of(value: object) -> dict[str, Any]:
-    """The schema of what an example shows; null tells nothing of what else it may be."""
-    if value is None:
+def _schema_of(*shown: object) -> dict[str, Any]:
+    """The schema of what examples of one value show; null alone tells nothing of what it may be."""
+    told: list[Any] = [value for value in shown if value is not None]
+    if not told:
         return {}
-    if isinstance(value, list):
-        return {"type": "array", "items": _schema_of(value[0] if value else None)}
-    if isinstance(value, dict):
-        properties = {name: _schema_of(member) for name, member in value.items()}
-        return {"type": "object", "properties": properties, "required": sorted(properties)}
-    return {"type": _TYPES[type(value)]}
+    first = told[0]
+    if isinstance(first, list):
+        schema: dict[str, Any] = {
+            "type": "array",
+            "items": _schema_of(*(item for items in told for item in items)),
+        }
+    elif isinstance(first, dict):
+        properties = {name: _schema_of(*(value[name] for value in told)) for name in first}
+        schema = {"type": "object", "properties": properties, "required": sorted(properties)}
+    else:
+        schema = {"type": _TYPES[type(first)]}
+    return schema | ({"type": [schema["type"], "null"]} if len(told) < len(shown) else {})
 
 
 def _schema(types: list[ProblemType]) -> dict[str, Any]:

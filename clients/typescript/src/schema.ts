@@ -3096,7 +3096,7 @@ export interface operations {
                             plan_id: number;
                             name: string;
                             tokens: number;
-                            interval: unknown;
+                            interval: string | null;
                             currency: string;
                             amount: number;
                             checkout: {
