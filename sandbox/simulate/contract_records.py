@@ -95,6 +95,18 @@ class Price:
     active: bool = True
     metered: bool = False
     scheme: Scheme = Scheme()
+    # As it is sold in other currencies, by currency; each of these names it as its `base`.
+    options: dict[str, "Price"] = field(default_factory=dict)
+    base: "Price | None" = None
+
+    @property
+    def listed(self) -> "Price":
+        """The price that others see, in whatever currency something was sold at it."""
+        return self.base or self
+
+    def sold_in(self, currency: str) -> "Price | None":
+        """The price as it is sold in a currency; None where it is not."""
+        return self if self.currency == currency else self.options.get(currency)
 
     @property
     def sellable(self) -> bool:

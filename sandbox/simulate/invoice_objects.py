@@ -95,7 +95,7 @@ def _new_line(line: Line, invoice: Invoice) -> Json:
         "parent": {kind: details, other: None, "type": kind},
         "pretax_credit_amounts": [],
         "pricing": {
-            "price_details": {"price": line.price.id, "product": line.price.product},
+            "price_details": {"price": line.price.listed.id, "product": line.price.product},
             "type": "price_details",
             "unit_amount_decimal": str(line.price.unit_minor),
         },

@@ -85,6 +85,7 @@ def _customer_metadata(customer: Customer) -> dict[str, str]:
 
 def price_object(price: Price) -> Json:
     """Draw a price, recurring or one-time."""
+    price = price.listed
     recurring = {
         "interval": price.plan.interval,
         "interval_count": price.plan.interval_count,
@@ -123,6 +124,7 @@ def _billing(price: Price) -> tuple[str, int | None]:
 
 def plan_object(price: Price) -> Json:
     """Draw the older twin of a recurring price."""
+    price = price.listed
     scheme, unit_minor = _billing(price)
     return {
         "id": price.id,

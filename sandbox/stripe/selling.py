@@ -1,7 +1,9 @@
 """What is on offer changes, and goes off the shelf: products, coupons, promotion codes. No I/O."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
+from sandbox.simulate.contract_records import Price
 from sandbox.simulate.engine import changed
 from sandbox.stripe.goods import Product, product_object
 from sandbox.stripe.offers import Code, Offer, code_object, offer_object
@@ -15,6 +17,19 @@ class Selling(Owing):
         """Take a product away that has no prices."""
         del self.records[product.id]
         self.emit("product.deleted", product_object(product), None)
+
+    def sell_in(self, price: Price, amounts: Mapping[str, int]) -> None:
+        """Sell at a price in further currencies; what was sold keeps what it was sold at."""
+        for currency, unit_minor in amounts.items():
+            price.options[currency] = replace(
+                price,
+                id=self.new_id("price"),
+                plan=replace(price.plan, prices={currency: unit_minor}),
+                currency=currency,
+                unit_minor=unit_minor,
+                options={},
+                base=price,
+            )
 
     def change_offer(self, offer: Offer, changes: Mapping[str, object]) -> None:
         """Change fields of a coupon by name."""

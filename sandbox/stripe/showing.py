@@ -153,13 +153,13 @@ def options(shop: Shop, subscription: Subscription, offered: PortalConfiguration
     if not offered.switches:
         return []
     options = [
-        price
+        sold
         for price in shop.every(Price)
         if price.active
         and price.sellable
         and price.plan.recurring
-        and price.currency == subscription.price.currency
-        and price.id != subscription.price.id
+        and (sold := price.sold_in(subscription.price.currency))
+        and price is not subscription.price.listed
         and (offered.price_ids is None or price.id in offered.price_ids)
         and ((product := shop.get(Product, price.product)) is None or product.active)
     ]

@@ -5,7 +5,7 @@ from typing import Any
 
 from sandbox.simulate.contract_records import Price
 from sandbox.stripe.api.calls import Call
-from sandbox.stripe.api.finding import find_price
+from sandbox.stripe.api.finding import find_price, sold_in
 from sandbox.stripe.api.parameters import (
     Group,
     amount,
@@ -37,8 +37,10 @@ _PRICE_DATA = Group(
 LINE = Group({"price": text, "price_data": _PRICE_DATA, "quantity": whole})
 
 
-def lines_of(call: Call, lines: Sequence[Mapping[str, Any]]) -> tuple[tuple[Price, int], ...]:
-    """What a session is to sell, and how many of each."""
+def lines_of(
+    call: Call, lines: Sequence[Mapping[str, Any]], wanted: str | None
+) -> tuple[tuple[Price, int], ...]:
+    """What a session is to sell, in the currency that is wanted, and how many of each."""
     for place, line in enumerate(lines):
         where = f"line_items[{place}][quantity]"
         if line.get("quantity") is None:
@@ -46,9 +48,10 @@ def lines_of(call: Call, lines: Sequence[Mapping[str, Any]]) -> tuple[tuple[Pric
         if line["quantity"] < 1:
             message = "This value must be greater than or equal to 1."
             raise invalid(message, where, "parameter_invalid_integer")
+    prices = [_price_of(call, line, f"line_items[{place}]") for place, line in enumerate(lines)]
     return tuple(
-        (_price_of(call, line, f"line_items[{place}]"), line["quantity"])
-        for place, line in enumerate(lines)
+        (sold_in(price, wanted or price.currency, "currency"), line["quantity"])
+        for price, line in zip(prices, lines, strict=True)
     )
 
 

@@ -101,7 +101,7 @@ def _create(call: Call) -> Found:
     lives, embedding = _lifetime(call), embedding_of(call)
     if params["mode"] == "setup":
         return open_setup_session(call, customer, lives, embedding)
-    lines = lines_of(call, params["line_items"])
+    lines = lines_of(call, params["line_items"], params.get("currency"))
     price = _check_prices(params, [sold for sold, _ in lines])
     recurring = price.plan.recurring
     discounts = params.get("discounts", [])
@@ -195,9 +195,6 @@ def _check_price(params: Mapping[str, Any], price: Price) -> None:
         )
     if not price.plan.recurring and params["mode"] == "subscription":
         raise invalid("You must provide at least one recurring price in `subscription` mode.")
-    if params.get("currency") not in (None, price.currency):
-        message = f"The price specified is in {price.currency}, not in {params['currency']}."
-        raise invalid(message, "currency")
 
 
 def _check_currency(call: Call, customer: Customer, wanted: str) -> None:

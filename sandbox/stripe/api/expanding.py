@@ -108,11 +108,12 @@ class Expander:
 
 
 def _currency_option(price: Price) -> Json:
+    unit_minor = None if price.scheme.tiers else price.unit_minor
     return {
         "custom_unit_amount": None,
         "tax_behavior": "unspecified",
-        "unit_amount": price.unit_minor,
-        "unit_amount_decimal": str(price.unit_minor),
+        "unit_amount": unit_minor,
+        "unit_amount_decimal": None if unit_minor is None else str(unit_minor),
     }
 
 
@@ -179,8 +180,9 @@ INCLUDED: Mapping[tuple[type, str], Callable[[Shop, Any], Json | list[Json] | No
         invoice_payments(invoice), "/v1/invoice_payments"
     ),
     (Offer, "applies_to"): lambda _shop, _: None,
-    # Every price is so much a unit, in one currency.
-    (Price, "currency_options"): lambda _shop, price: {price.currency: _currency_option(price)},
+    (Price, "currency_options"): lambda _shop, price: {
+        one.currency: _currency_option(one) for one in (price, *price.options.values())
+    },
     (Price, "tiers"): lambda _shop, price: tiers_of(price),
     (Session, "breakdown"): lambda _shop, session: {"discounts": _taken_off(session), "taxes": []},
     (Session, "line_items"): _line_items,

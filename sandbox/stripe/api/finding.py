@@ -35,6 +35,15 @@ def find_price(call: Call, price_id: str, param: str) -> Price:
     return price
 
 
+def sold_in(price: Price, currency: str, param: str) -> Price:
+    """A price as it is sold in a currency."""
+    found = price.sold_in(currency)
+    if found is None:
+        message = f"The price specified only supports `{price.currency}`."
+        raise invalid(f"{message} This doesn't match the expected currency: `{currency}`.", param)
+    return found
+
+
 def check_price(price: Price, param: str) -> None:
     """Refuse a price that nothing here can be sold at."""
     if not price.sellable:

@@ -21,7 +21,7 @@ from sandbox.stripe.api.parameters import (
 )
 from sandbox.stripe.api.periods import INTERVALS, period_of
 from sandbox.stripe.api.pricing import RULES as PRICING
-from sandbox.stripe.api.pricing import is_metered, scheme_of
+from sandbox.stripe.api.pricing import check_options, in_currencies, is_metered, scheme_of
 from sandbox.stripe.api.searching import SEARCH, search
 from sandbox.stripe.errors import invalid, missing_parameter
 from sandbox.stripe.goods import Product
@@ -31,6 +31,7 @@ _PRODUCT_DATA = Group(
 )
 _CHANGEABLE: dict[str, Any] = {
     "active": flag,
+    "currency_options": in_currencies,
     "lookup_key": short_text,
     "metadata": metadata,
     "nickname": text,
@@ -61,8 +62,9 @@ _PRICES: dict[str, Any] = {
 
 def _create_price(call: Call) -> Found:
     params = call.params
-    scheme = scheme_of(call)
-    return call.shop.add_price(
+    scheme, options = scheme_of(call), params.get("currency_options", {})
+    check_options(options, params["currency"], scheme)
+    price = call.shop.add_price(
         _product_of(call),
         currency=params["currency"],
         unit_minor=params.get("unit_amount", 0),
@@ -74,6 +76,8 @@ def _create_price(call: Call) -> Found:
         metered=is_metered(call),
         scheme=scheme,
     )
+    call.shop.sell_in(price, options)
+    return price
 
 
 def _product_of(call: Call) -> Product:
@@ -107,7 +111,10 @@ def _lookup_key(call: Call, own: Price | None) -> str | None:
 
 def _update_price(call: Call) -> Found:
     price = call.the(Price, "price")
-    changes = {name: value for name, value in call.params.items() if name != "transfer_lookup_key"}
+    kept = ("currency_options", "transfer_lookup_key")
+    changes = {name: value for name, value in call.params.items() if name not in kept}
+    options = call.params.get("currency_options", {})
+    check_options(options, price.currency, price.scheme)
     if changes.get("active") is False:
         for product in call.shop.every(Product):
             if product.default_price == price.id:
@@ -119,6 +126,7 @@ def _update_price(call: Call) -> Found:
         changes["lookup_key"] = _lookup_key(call, price)
     if "metadata" in changes:
         changes["metadata"] = merged(price.metadata, changes["metadata"])
+    call.shop.sell_in(price, options)
     call.shop.change_price(price, changes)
     return price
 

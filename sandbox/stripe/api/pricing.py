@@ -6,7 +6,16 @@ from typing import Any
 
 from sandbox.simulate.contract_records import Price, Scheme, Tier
 from sandbox.stripe.api.calls import Call, Json
-from sandbox.stripe.api.parameters import Group, Many, Rule, amount, one_of, text, whole
+from sandbox.stripe.api.parameters import (
+    Group,
+    Many,
+    Rule,
+    amount,
+    currency,
+    one_of,
+    text,
+    whole,
+)
 from sandbox.stripe.api.periods import INTERVALS
 from sandbox.stripe.billing.meters import Meter
 from sandbox.stripe.errors import invalid, missing_parameter
@@ -49,6 +58,29 @@ RULES: Mapping[str, Rule] = {
     "tiers_mode": one_of("graduated", "volume"),
     "unit_amount": amount,
 }
+
+
+_OPTION = Group({"unit_amount": amount}, required=("unit_amount",))
+
+
+def in_currencies(name: str, value: Any) -> dict[str, int]:  # noqa: ANN401 - as decoded.
+    """Amounts by currency."""
+    if not isinstance(value, dict):
+        raise invalid("Invalid object", name)
+    return {
+        currency(f"{name}[{code}]", code): int(_OPTION(f"{name}[{code}]", said)["unit_amount"])
+        for code, said in value.items()
+    }
+
+
+def check_options(options: Mapping[str, int], own: str, scheme: Scheme) -> None:
+    """Refuse further currencies that say nothing new, or too little for tiers."""
+    if own in options:
+        message = "`currency_options` cannot have the currency of the price itself."
+        raise invalid(message, f"currency_options[{own}]")
+    if options and scheme.tiers:
+        message = "The offline Stripe keeps tiers in one currency only."
+        raise invalid(message, "currency_options")
 
 
 def scheme_of(call: Call) -> Scheme:

@@ -158,6 +158,7 @@ def test_nothing_is_sold_at_such_a_price(offline: Offline, kind: str) -> None:
             {"tiers": [{"up_to": "inf", "unit_amount": 5, "unit_amount_decimal": "5"}]},
             "tiers[0][unit_amount]",
         ),
+        ({"currency_options": {"eur": {"unit_amount": 5}}}, "currency_options"),
         ({"recurring": {**MONTHLY, "meter": "mtr_x"}}, "recurring[meter]"),
         (
             {"recurring": {**MONTHLY, "usage_type": "metered", "meter": "mtr_x"}},

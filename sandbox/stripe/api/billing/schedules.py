@@ -93,6 +93,9 @@ def _from_subscription(call: Call) -> Found:
     if contract.stated.get("schedule"):
         message = "This subscription is already attached to a schedule."
         raise invalid(f"{message} {contract.stated['schedule']}", where)
+    if contract.price.base:
+        message = "The offline Stripe follows no phases in another currency than their prices'."
+        raise invalid(message, where)
     items = tuple((one.price.id, one.quantity or 0) for one in contract.items)
     schedule = Schedule(
         id=shop.new_id("sub_sched"),

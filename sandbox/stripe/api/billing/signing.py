@@ -6,7 +6,7 @@ from typing import Any
 from sandbox.simulate.contract_records import Customer, Price
 from sandbox.stripe.api.calls import Call, Found
 from sandbox.stripe.api.customers import living
-from sandbox.stripe.api.finding import find_method, find_price
+from sandbox.stripe.api.finding import find_method, find_price, sold_in
 from sandbox.stripe.api.offers import DISCOUNTS, discounts_of
 from sandbox.stripe.api.parameters import (
     Group,
@@ -72,6 +72,7 @@ def create(call: Call) -> Found:
     customer = living(call, params["customer"], "customer")
     lines = tuple(_line(call, one, f"items[{place}]") for place, one in enumerate(params["items"]))
     _check_lines(lines)
+    sold = lines[0][0].currency
     named = params.get("default_payment_method")
     method = find_method(call, named, "default_payment_method") if named else None
     if method and method.customer is not customer:
@@ -87,7 +88,7 @@ def create(call: Call) -> Found:
         discounts=discounts_of(call, params.get("discounts", [])),
         waits=params.get("payment_behavior") == "default_incomplete",
         fees=tuple(
-            _line(call, one, f"add_invoice_items[{place}]", once=True)
+            _line(call, one, f"add_invoice_items[{place}]", once=True, wanted=sold)
             for place, one in enumerate(fees)
         ),
     )
@@ -121,14 +122,20 @@ def price_of(call: Call, said: Mapping[str, Any], where: str) -> Price:
 
 
 def _line(
-    call: Call, said: Mapping[str, Any], where: str, *, once: bool = False
+    call: Call,
+    said: Mapping[str, Any],
+    where: str,
+    *,
+    once: bool = False,
+    wanted: str | None = None,
 ) -> tuple[Price, int]:
     price = price_of(call, said, where)
     if price.plan.recurring == once:
         kind = "one-time" if once else "recurring"
         message = f"The price specified is not {kind}. This field only accepts {kind} prices."
         raise invalid(message, f"{where}[price]")
-    return price, quantity_of(said, where)
+    wanted = wanted or call.params.get("currency") or price.currency
+    return sold_in(price, wanted, f"{where}[price]"), quantity_of(said, where)
 
 
 def quantity_of(said: Mapping[str, Any], where: str) -> int:

@@ -97,7 +97,7 @@ def _subscriptions(call: Call) -> Found:
             or (status is None and subscription.status != "canceled")
         ),
         customer=lambda subscription: subscription.customer.id,
-        price=lambda subscription: subscription.price.id,
+        price=lambda subscription: subscription.price.listed.id,
     )
 
 
@@ -189,8 +189,8 @@ def _wanted(call: Call, subscription: Subscription, said: Mapping[str, Any], whe
         raise no_such("subscription item", named, f"{where}[id]")
     price = None
     if said.get("price") or said.get("price_data"):
-        price = price_of(call, said, where)
-        if not price.plan.recurring or price.currency != subscription.price.currency:
+        price = price_of(call, said, where).sold_in(subscription.price.currency)
+        if price is None or not price.plan.recurring:
             message = "The price must renew, in the subscription's currency."
             raise invalid(message, f"{where}[price]")
     if not named and price is None:
