@@ -16,6 +16,12 @@ from db.queue.redis_connection import packed
 WAIT_MS = 200
 # Redis looks at the clock ten times a second, so either question may take so much longer.
 _LATE_MS = 100
+# A packet that waits for copies so long is helped on. Once a second a replica tells by itself how
+# far it is; what it tells next then waits in its TCP stack for the primary's acknowledgement, which
+# comes 40 ms later or with the next bytes that the primary sends (Nagle, delayed acknowledgement).
+NUDGE_SECONDS = 0.003
+# What the primary sends its replicas then: a message that it keeps nowhere and nobody listens to.
+NUDGE_CHANNEL = "copies"
 # How much longer than other packets one that waits for copies may take.
 WAIT_SECONDS_MAX = (WAIT_MS + _LATE_MS) / 1000
 

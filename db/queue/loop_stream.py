@@ -5,7 +5,11 @@ delivery that comes alone changes threads neither on its way in nor out (docs/de
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 
+import redis
+
+from db.queue.copies import NUDGE_CHANNEL
 from db.queue.redis_connection import LoopLine
 from db.queue.stream import Appended, EventStream
 from domain.events import Delivery
@@ -23,6 +27,19 @@ class LoopStream(LoopLine):
         """Send the deliveries; only where there is a connection and nothing is under way."""
         self._count = len(deliveries)
         self.send(*self._stream.packet(deliveries))
+
+    @property
+    def waits_for_copies(self) -> bool:
+        """Whether a packet is answered only when replicas have it."""
+        return self._stream.copies > 0
+
+    def nudge(self) -> None:
+        """Have the primary send its replicas something; blocks, so call it in another thread.
+
+        Where Redis is away nothing comes of it, and the packet tells why.
+        """
+        with suppress(redis.RedisError, OSError):
+            self._stream.client.publish(NUDGE_CHANNEL, b"")
 
     def outcome(self) -> Appended | None:
         """What became of them; None while Redis has not answered them all."""

@@ -96,6 +96,7 @@ class EventStream:
     def __init__(self, client: redis.Redis, *, copies: int = 0) -> None:
         """`copies` is how many replicas must confirm what is put here."""
         self.client = client
+        self.copies = copies
         self._line = RedisLine(client)
         self._copies = Copies(copies)
 

@@ -7,7 +7,9 @@ Redis does for it. While one packet is under way the next one fills.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
+from db.queue.copies import NUDGE_SECONDS
 from db.queue.loop_stream import LoopStream
 from ingest.intake.intake import Intake, Store
 from ingest.intake.waiting import PACKET_DELIVERIES_MAX, Waiting, answer
@@ -40,6 +42,9 @@ class LoopLane:
         self._is_awake = False
         self._watched: int | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._helper = ThreadPoolExecutor(1, thread_name_prefix="nudge")
+        self._nudge_later: asyncio.TimerHandle | None = None
+        self._nudging: Future[None] | None = None
         stream.before_close = self._unwatch
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -49,6 +54,7 @@ class LoopLane:
     def stop(self) -> None:
         """End the connection; what is under way is not answered any more."""
         self._stream.close()
+        self._helper.shutdown(wait=False, cancel_futures=True)
 
     def put(self, waiting: Waiting) -> None:
         """Have a delivery stored."""
@@ -88,6 +94,13 @@ class LoopLane:
             return
         if not self._stream.is_open():
             self._take_answers()  # It broke while it was written to.
+        elif self._stream.waits_for_copies and self._loop is not None:
+            self._nudge_later = self._loop.call_later(NUDGE_SECONDS, self._nudge)
+
+    def _nudge(self) -> None:
+        """Help on a packet that waits for a copy; one helper at a time, should Redis hang."""
+        if self._nudging is None or self._nudging.done():
+            self._nudging = self._helper.submit(self._stream.nudge)
 
     def _take_answers(self) -> None:
         """Answer the packet that is under way, when Redis has answered it."""
@@ -102,6 +115,8 @@ class LoopLane:
             self._conclude(outcomes)
 
     def _conclude(self, outcomes: Sequence[Store | Exception | None]) -> None:
+        if self._nudge_later is not None:
+            self._nudge_later.cancel()
         group, self._under_way = self._under_way, []
         answer(group, outcomes, self._otherwise)
 

@@ -13,6 +13,7 @@ from sqlalchemy import Engine, text
 
 from db.bodies import compress
 from db.engine import make_engine
+from db.queue.copies import NUDGE_CHANNEL
 from db.queue.redis_connection import FRESH_SECONDS
 from db.queue.stream import EventStream, connect
 from domain.events import Delivery
@@ -201,6 +202,28 @@ def test_a_packet_of_the_loop_asks_for_copies_too(tmp_path: Path, engine: Engine
 
     with a_group(tmp_path) as members:
         run(members.primary, engine, work, copies=1)
+
+
+def test_a_packet_that_waits_for_its_copy_is_helped_on_once(tmp_path: Path, engine: Engine) -> None:
+    """The primary sends its replicas something, which frees an answer that TCP holds back."""
+    heard: list[bytes] = []
+
+    async def work(group: GroupCommit, _intake: CountingIntake) -> None:
+        with (
+            closing(connect(members.primary.url, timeout_seconds=1.0)) as client,
+            client.pubsub() as nudges,  # type: ignore[no-untyped-call]  # Half typed.
+        ):
+            nudges.subscribe(NUDGE_CHANNEL)
+            assert nudges.get_message(timeout=1.0)["type"] == "subscribe"
+            members.replicas[0].suspend()
+            assert await accept(group, range(1, 4)) == ["inbox"] * 3
+            members.replicas[0].resume()
+            while message := nudges.get_message(timeout=0.2):
+                heard.append(message["data"])
+
+    with a_group(tmp_path) as members:
+        run(members.primary, engine, work, copies=1)
+    assert heard == [b""]
 
 
 def test_a_bug_below_is_told_to_its_request_alone(server: Member, engine: Engine) -> None:
