@@ -1,3 +1,12 @@
 """The way of an event from the queues to the tables: drain, batch, apply."""
 
-__all__ = ["apply", "batch", "drain", "failure", "prepared_event", "report", "takeover"]
+__all__ = [
+    "apply",
+    "batch",
+    "drain",
+    "failure",
+    "give_back",
+    "prepared_event",
+    "report",
+    "takeover",
+]
