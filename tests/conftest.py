@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import psycopg2
 import pytest
 import redis
+from hypothesis import is_hypothesis_test
 
 from dev.checks import seclusion
 from dev.up.engines import PostgresEngine, ValkeyEngine
@@ -146,7 +147,13 @@ def redis_url(engines: Engines, worker_number: int) -> str:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what asks for a real engine, so that `test_fast` can leave it out."""
+    """Mark what asks for a real engine, so that `test_fast` can leave it out, and properties.
+
+    Counting lines doubles the time of a property with its hundreds of examples, and its lines are
+    those of the tests that have one.
+    """
     for item in items:
+        if is_hypothesis_test(getattr(item, "obj", None)):
+            item.add_marker(pytest.mark.no_cover)
         if "engines" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.engines)
