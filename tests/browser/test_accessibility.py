@@ -22,6 +22,9 @@ WIDTHS = (390, 1280)
 _OPEN_ALL_ANSWERS = """
     for (const button of document.querySelectorAll("#reader button:has(strong)")) button.click()
 """
+_OPEN_THEIR_MEMBERS = """
+    for (const button of document.querySelectorAll("#reader td button")) button.click()
+"""
 # Fixtures of the example's own tests.
 __all__ = ["example", "packages"]
 
@@ -126,10 +129,28 @@ def test_the_page_of_the_api(product: Product, page: Page) -> None:
     expect(page.locator("#reader h2", has_text="Begin a purchase").first).to_be_visible()
     page.evaluate(_OPEN_ALL_ANSWERS)
     expect(page.locator("#reader h5", has_text="Response Schema").first).to_be_visible()
+    page.evaluate(_OPEN_THEIR_MEMBERS)
+    page.locator("[aria-label='More on authorization']").first.press("Enter")
     assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
     own = (product.base_url, "data:", "blob:")
     assert [url for url in asked if not url.startswith(own)] == []
+
+
+def test_the_page_of_the_api_needs_no_mouse(product: Product, context: BrowserContext) -> None:
+    """On a phone its contents, and how one authorizes, open by the keyboard too."""
+    page = context.new_page()
+    page.set_viewport_size({"width": 390, "height": 900})
+    page.goto(f"{product.base_url}/docs/")
+    contents = page.locator("#reader .menu-content")
+    page.locator("[aria-label=Contents]").press("Enter")
+    expect(contents).to_be_in_viewport()
+    page.locator("[aria-label=Contents]").press("Enter")
+    expect(contents).not_to_be_in_viewport()
+    told = page.locator("#reader", has_text="A token whose sub is the user")
+    expect(told).to_have_count(0)
+    page.locator("[aria-label='More on authorization']").first.press(" ")
+    expect(told).to_have_count(1)
 
 
 def test_the_page_of_the_api_follows_the_evening(product: Product, context: BrowserContext) -> None:

@@ -2,7 +2,7 @@
 
 const light = {
   colors: {
-    primary: { main: "#155e4b" },
+    primary: { main: "#155e4b", light: "#155e4b" },
     success: { main: "#0d4637" },
     error: { main: "#a3271f" },
     text: { primary: "#182420", secondary: "#52605a" },
@@ -57,10 +57,37 @@ const dark = {
 };
 
 const place = document.getElementById("reader");
-// Redoc goes from headings of the second level to the fifth. Who hears them hears none missing.
+// What opens in Redoc by a click only, and its name. Classes belong to the build that is served.
+const openers = { ".sc-iXzfSG": "Contents", "h5 + svg": "More on authorization" };
+
+/** Let somebody reach an element by the keyboard and hear what it is. */
+function makeButton(element, name) {
+  element.removeAttribute("aria-hidden");
+  element.setAttribute("role", "button");
+  element.setAttribute("aria-label", name);
+  element.setAttribute("tabindex", "0");
+  element.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" && event.key !== " ") return;
+    event.preventDefault();
+    element.dispatchEvent(new MouseEvent("click", { bubbles: true }));
+  });
+}
+
 new MutationObserver(() => {
+  // Redoc goes from headings of the second level to the fifth. Who hears them hears none missing.
   for (const heading of place.querySelectorAll("h5:not([aria-level])")) {
     heading.setAttribute("aria-level", "3");
+  }
+  // Its menu's inner lists do not say that they are menus; its items are named by a part of what
+  // they show.
+  for (const list of place.querySelectorAll("ul:not([role]):has(> [role=menuitem])")) {
+    list.setAttribute("role", "menu");
+  }
+  for (const item of place.querySelectorAll("[role=menuitem][aria-label]")) {
+    item.removeAttribute("aria-label");
+  }
+  for (const [selector, name] of Object.entries(openers)) {
+    place.querySelectorAll(`:is(${selector}):not([role])`).forEach((one) => makeButton(one, name));
   }
 }).observe(place, { childList: true, subtree: true });
 const wish = window.matchMedia("(prefers-color-scheme: dark)");
