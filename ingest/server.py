@@ -4,6 +4,7 @@ More cores are used by more of these processes behind a proxy, not by more worke
 """
 
 import ctypes
+import gc
 import importlib
 import os
 import resource
@@ -100,7 +101,12 @@ def _load(parent_pid: int, place: str) -> Any:  # noqa: ANN401 - granian takes w
     # the process that watches it would hold 55 MB more.
     module_name, name = place.split(":")
     app = getattr(importlib.import_module(module_name), name)
-    return importlib.import_module("ingest.event_loop").of_app(app)
+    served = importlib.import_module("ingest.event_loop").of_app(app)
+    # What is there now stays. To look through it for garbage took 127 ms, in which nobody was
+    # answered (docs/7-performance.md).
+    gc.collect()
+    gc.freeze()
+    return served
 
 
 def _allow_connections() -> None:
