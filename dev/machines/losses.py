@@ -97,7 +97,9 @@ def replicas_stall_and_the_primary_is_lost(stage: Stage) -> None:
     landscape, primary = stage.landscape, stage.redis_primary()
     replicas = [each for each in landscape.of("s") if each is not primary]
     with stage.disturbed(primary, *replicas), stage.load.at_rate(BACKLOG_RATE):
-        # So that what is accepted waits in Redis, and is nowhere else.
+        # So that what is accepted waits in Redis, and is nowhere else. Receivers that have just
+        # begun, or that missed Redis a moment ago, still use the inbox.
+        stage.await_true(lambda: _goes_to(stage, primary), "receivers do not use Redis")
         for worker in landscape.of("w"):
             worker.stop()
         for replica in replicas:
@@ -166,6 +168,14 @@ def _replace(stage: Stage, machine: Machine, kind: str, release: Release) -> Non
         machine.services[:] = [service]
         machine.start(service)
     time.sleep(SIDE_BY_SIDE_SECONDS)
+
+
+def _goes_to(stage: Stage, primary: Machine) -> bool:
+    """Whether all that is accepted in a second is put into this Redis, by either receiver."""
+    valkeys, accepted = stage.landscape.valkeys, stage.load.accepted
+    before, appended = len(accepted), valkeys.appended(primary)
+    time.sleep(1.0)
+    return 0 < len(accepted) - before <= valkeys.appended(primary) - appended
 
 
 def _is_replaced(stage: Stage, primary: Machine) -> bool:

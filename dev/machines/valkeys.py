@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import redis
 
-from db.queue.stream import connect
+from db.queue.stream import STREAM, connect
 from dev.machines.machine import Machine, Service
 from dev.up.suppliers import valkey_server
 from dev.up.valkey import SETTINGS
@@ -78,6 +78,15 @@ class Valkeys:
         ):
             return str(client.info("replication")["role"])
         return ""
+
+    def appended(self, machine: Machine) -> int:
+        """How many entries a server's stream ever had; none where it cannot be asked."""
+        with (
+            contextlib.suppress(redis.RedisError, OSError),
+            closing(connect(self.url_of(machine), timeout_seconds=1.0)) as client,
+        ):
+            return int(client.xinfo_stream(STREAM)["entries-added"])
+        return 0
 
     def _agree(self, primary: Machine) -> bool:
         for machine in self.machines:
