@@ -18,6 +18,7 @@ from sqlalchemy import text
 import settings
 from db.ledger.catalogue import CatalogueCache
 from db.ledger.debits import InsufficientTokensError, debit
+from db.outbox import deliveries
 from ingest.app import create_app
 from retry import Backoff
 from sandbox.simulate.engine import Event
@@ -61,7 +62,7 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses and leases of a blink, so that a run takes seconds and not days."""
     monkeypatch.setattr(deliver, "USER_PAUSES", Backoff(0.02, 0.1))
     monkeypatch.setattr(deliver, "AWAY_PAUSES", Backoff(0.02, 0.1))
-    monkeypatch.setattr(deliver, "LEASE_SECONDS", 1.0)
+    monkeypatch.setattr(deliveries, "LEASE_SECONDS", 1.0)
     monkeypatch.setattr(deliver, "RUN_SECONDS", 0.5)
     monkeypatch.setattr(deliver, "LOOK_SECONDS", 0.02)
     monkeypatch.setattr(deliver, "IDLE_SECONDS", 0.05)
