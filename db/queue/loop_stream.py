@@ -31,7 +31,7 @@ class LoopStream(LoopLine):
     @property
     def waits_for_copies(self) -> bool:
         """Whether a packet is answered only when replicas have it."""
-        return self._stream.copies > 0
+        return self._stream.waits_for_copies
 
     def nudge(self) -> None:
         """Have the primary send its replicas something; blocks, so call it in another thread.

@@ -96,9 +96,13 @@ class EventStream:
     def __init__(self, client: redis.Redis, *, copies: int = 0) -> None:
         """`copies` is how many replicas must confirm what is put here."""
         self.client = client
-        self.copies = copies
         self._line = RedisLine(client)
         self._copies = Copies(copies)
+
+    @property
+    def waits_for_copies(self) -> bool:
+        """Whether what is put here is stored only when replicas have it."""
+        return self._copies.wanted > 0
 
     def put(self, delivery: Delivery) -> bool:
         """Append a delivery and request a wake-up; True when the caller must ask for a drain.

@@ -54,6 +54,7 @@ class LoopLane:
     def stop(self) -> None:
         """End the connection; what is under way is not answered any more."""
         self._stream.close()
+        self._nudge_no_more()
         self._helper.shutdown(wait=False, cancel_futures=True)
 
     def put(self, waiting: Waiting) -> None:
@@ -102,6 +103,10 @@ class LoopLane:
         if self._nudging is None or self._nudging.done():
             self._nudging = self._helper.submit(self._stream.nudge)
 
+    def _nudge_no_more(self) -> None:
+        if self._nudge_later is not None:
+            self._nudge_later.cancel()
+
     def _take_answers(self) -> None:
         """Answer the packet that is under way, when Redis has answered it."""
         outcomes: Sequence[Store | Exception | None] | None
@@ -115,8 +120,7 @@ class LoopLane:
             self._conclude(outcomes)
 
     def _conclude(self, outcomes: Sequence[Store | Exception | None]) -> None:
-        if self._nudge_later is not None:
-            self._nudge_later.cancel()
+        self._nudge_no_more()
         group, self._under_way = self._under_way, []
         answer(group, outcomes, self._otherwise)
 

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, text
 
 from db.bodies import compress
 from db.engine import make_engine
-from db.queue.copies import NUDGE_CHANNEL
+from db.queue.copies import NUDGE_CHANNEL, NUDGE_SECONDS
 from db.queue.redis_connection import FRESH_SECONDS
 from db.queue.stream import EventStream, connect
 from domain.events import Delivery
@@ -224,6 +224,26 @@ def test_a_packet_that_waits_for_its_copy_is_helped_on_once(tmp_path: Path, engi
     with a_group(tmp_path) as members:
         run(members.primary, engine, work, copies=1)
     assert heard == [b""]
+
+
+def test_nobody_helps_on_what_was_under_way_at_the_end(tmp_path: Path, engine: Engine) -> None:
+    """The helper is gone by then."""
+    errors: list[dict[str, Any]] = []
+
+    async def work(group: GroupCommit, _intake: CountingIntake) -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, told: errors.append(told))
+        members.replicas[0].suspend()
+        under_way = asyncio.ensure_future(accept(group, range(1, 4)))
+        for _ in range(5):
+            await asyncio.sleep(0)  # Until it is sent.
+        group.stop()
+        await asyncio.sleep(10 * NUDGE_SECONDS)
+        under_way.cancel()
+        members.replicas[0].resume()
+
+    with a_group(tmp_path) as members:
+        run(members.primary, engine, work, copies=1)
+    assert errors == []
 
 
 def test_a_bug_below_is_told_to_its_request_alone(server: Member, engine: Engine) -> None:
