@@ -99,7 +99,7 @@ def pause(connection: Connection, destination_id: str, why: str) -> None:
 def resume(connection: Connection, destination_id: str) -> None:
     """Go on at once where a pause or failures had held a destination up."""
     connection.execute(_RESUME, {"id": destination_id})
-    connection.execute(_AT_ONCE, {"id": destination_id, "lease": LEASE_SECONDS})
+    _wake(connection, destination_id)
 
 
 def remove(connection: Connection, destination_id: str) -> None:
@@ -131,7 +131,7 @@ def succeeded(connection: Connection, destination_id: str, *, was_away: bool) ->
     """
     connection.execute(_WELL, {"id": destination_id})
     if was_away:
-        connection.execute(_AT_ONCE, {"id": destination_id, "lease": LEASE_SECONDS})
+        _wake(connection, destination_id)
 
 
 def failed(
@@ -150,6 +150,11 @@ def failed(
         "longest": failing_seconds_max,
     }
     return bool(connection.execute(_FAILED, values).scalar_one_or_none())
+
+
+def _wake(connection: Connection, destination_id: str) -> None:
+    """End every long pause of a destination's users."""
+    connection.execute(_AT_ONCE, {"id": destination_id, "lease": LEASE_SECONDS})
 
 
 def _destination(row: object) -> Destination:
