@@ -22,7 +22,7 @@ from sandbox.stripe.api.parameters import (
     whole,
 )
 from sandbox.stripe.api.periods import INTERVALS, period_of
-from sandbox.stripe.api.searching import SEARCH, search
+from sandbox.stripe.api.searching import searching
 from sandbox.stripe.errors import invalid, missing_parameter
 from sandbox.stripe.goods import Product, product_object
 
@@ -123,15 +123,7 @@ def _products(call: Call) -> Found:
     )
 
 
-def _search_products(call: Call) -> Found:
-    return search(
-        call,
-        call.shop.every(Product),
-        product_object,
-        ("active", "description", "name", "shippable", "url"),
-    )
-
-
+_FOUND_BY = ("active", "description", "name", "shippable", "url")
 ENDPOINTS = (
     Endpoint(
         "POST",
@@ -142,7 +134,7 @@ ENDPOINTS = (
     Endpoint(
         "GET", "/v1/products", Group({**DATED_PAGE, "active": flag, "ids": Many(text)}), _products
     ),
-    Endpoint("GET", "/v1/products/search", SEARCH, _search_products),
+    searching("/v1/products", Product, product_object, _FOUND_BY),
     Endpoint("GET", "/v1/products/<id>", NOTHING, lambda call: call.the(Product, "product")),
     Endpoint(
         "POST",

@@ -16,7 +16,7 @@ from sandbox.stripe.api.parameters import (
     one_of,
     text,
 )
-from sandbox.stripe.api.searching import SEARCH, search
+from sandbox.stripe.api.searching import searching
 from sandbox.stripe.clocks import Clock
 from sandbox.stripe.errors import invalid, no_such
 
@@ -130,19 +130,11 @@ def _list(call: Call) -> Found:
     return call.listed(Customer, _is_listed, email=lambda customer: customer.email)
 
 
-def _search(call: Call) -> Found:
-    return search(
-        call,
-        filter(_is_listed, call.shop.every(Customer)),
-        customer_object,
-        ("created", "email", "name", "phone"),
-    )
-
-
+_FOUND_BY = ("created", "email", "name", "phone")
 ENDPOINTS = (
     Endpoint("POST", "/v1/customers", _CREATE, _create),
     Endpoint("GET", "/v1/customers", Group({**DATED_PAGE, "email": text}), _list),
-    Endpoint("GET", "/v1/customers/search", SEARCH, _search),
+    searching("/v1/customers", Customer, customer_object, _FOUND_BY, _is_listed),
     Endpoint("GET", "/v1/customers/<id>", NOTHING, _retrieve),
     Endpoint("POST", "/v1/customers/<id>", Group(_FIELDS), _update),
     Endpoint("DELETE", "/v1/customers/<id>", NOTHING, _delete),

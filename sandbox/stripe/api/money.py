@@ -13,7 +13,7 @@ from sandbox.stripe.api.parameters import (
     text,
     whole,
 )
-from sandbox.stripe.api.searching import SEARCH, search
+from sandbox.stripe.api.searching import searching
 from sandbox.stripe.errors import invalid, missing_parameter
 
 _REFUND = Group(
@@ -39,10 +39,6 @@ def _charges(call: Call) -> Found:
         customer=lambda charge: charge.intent.customer.reference,
         payment_intent=lambda charge: charge.intent.id,
     )
-
-
-def _search_charges(call: Call) -> Found:
-    return search(call, call.shop.every(Charge), charge_object, _CHARGE_FIELDS)
 
 
 def _charge(call: Call) -> Charge:
@@ -102,7 +98,7 @@ ENDPOINTS = (
         Group({**DATED_PAGE, "customer": text, "payment_intent": text}),
         _charges,
     ),
-    Endpoint("GET", "/v1/charges/search", SEARCH, _search_charges),
+    searching("/v1/charges", Charge, charge_object, _CHARGE_FIELDS),
     Endpoint("GET", "/v1/charges/<id>", NOTHING, lambda call: call.the(Charge, "charge")),
     Endpoint("POST", "/v1/refunds", _REFUND, _refund),
     Endpoint("GET", "/v1/refunds", _OF_PAYMENT, lambda call: _of_payment(call, Refund)),

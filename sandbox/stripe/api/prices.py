@@ -22,7 +22,7 @@ from sandbox.stripe.api.parameters import (
 from sandbox.stripe.api.periods import INTERVALS, period_of
 from sandbox.stripe.api.pricing import RULES as PRICING
 from sandbox.stripe.api.pricing import check_options, in_currencies, is_metered, scheme_of
-from sandbox.stripe.api.searching import SEARCH, search
+from sandbox.stripe.api.searching import searching
 from sandbox.stripe.errors import invalid, missing_parameter
 from sandbox.stripe.goods import Product
 
@@ -153,19 +153,11 @@ def _type_of(price: Price) -> str:
     return "recurring" if price.plan.recurring else "one_time"
 
 
-def _search_prices(call: Call) -> Found:
-    return search(
-        call,
-        call.shop.every(Price),
-        price_object,
-        ("active", "currency", "lookup_key", "product", "type"),
-    )
-
-
+_FOUND_BY = ("active", "currency", "lookup_key", "product", "type")
 ENDPOINTS = (
     Endpoint("POST", "/v1/prices", _PRICE, _create_price),
     Endpoint("GET", "/v1/prices", Group(_PRICES), _prices),
-    Endpoint("GET", "/v1/prices/search", SEARCH, _search_prices),
+    searching("/v1/prices", Price, price_object, _FOUND_BY),
     Endpoint("GET", "/v1/prices/<id>", NOTHING, lambda call: call.the(Price, "price")),
     Endpoint("POST", "/v1/prices/<id>", Group(_CHANGEABLE), _update_price),
 )

@@ -10,13 +10,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sandbox.stripe.api.calls import Call, Page
+from sandbox.stripe.api.calls import Call, Endpoint, Page
 from sandbox.stripe.api.parameters import Group, text, whole
 from sandbox.stripe.errors import invalid
 
 T = TypeVar("T")
 Json = dict[str, Any]
-SEARCH = Group({"query": text, "limit": whole, "page": text}, required=("query",))
+_SEARCH = Group({"query": text, "limit": whole, "page": text}, required=("query",))
 
 _LIMIT = 10
 _SUBSTRING_MIN = 3
@@ -58,7 +58,22 @@ class Clause:
         return self.wanted.lower() in said if self.relation == "~" else self.wanted.lower() == said
 
 
-def search(
+def searching(
+    path: str,
+    kind: type[T],
+    draw: Callable[[T], Json],
+    fields: Collection[str],
+    is_listed: Callable[[T], bool] = lambda _record: True,
+) -> Endpoint:
+    """The search of a collection: every record of a kind that is listed, by these fields."""
+
+    def found(call: Call) -> Page:
+        return _search(call, filter(is_listed, call.shop.every(kind)), draw, fields)
+
+    return Endpoint("GET", f"{path}/search", _SEARCH, found)
+
+
+def _search(
     call: Call, items: Iterable[T], draw: Callable[[T], Json], fields: Collection[str]
 ) -> Page:
     """The page asked for of those that fit the request's query, newest first.

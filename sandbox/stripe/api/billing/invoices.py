@@ -8,7 +8,7 @@ from sandbox.stripe.api.calls import Call, Endpoint, Found, Json
 from sandbox.stripe.api.finding import find_method
 from sandbox.stripe.api.lists import invoice_payments, lines_of
 from sandbox.stripe.api.parameters import DATED_PAGE, NOTHING, PAGE, Group, flag, one_of, text
-from sandbox.stripe.api.searching import SEARCH, search
+from sandbox.stripe.api.searching import searching
 from sandbox.stripe.errors import card_declined, invalid, no_such
 from sandbox.stripe.views import Declined, NeedsAuthentication
 
@@ -86,12 +86,8 @@ def _payment(call: Call) -> Json:
     raise no_such("invoice_payment", call.id, "id")
 
 
-def _search(call: Call) -> Found:
-    fields = ("created", "currency", "customer", "number", "status", "total")
-    return search(call, call.shop.every(Invoice), invoice_object, fields)
-
-
 _I = "/v1/invoices"
+_FOUND_BY = ("created", "currency", "customer", "number", "status", "total")
 _PAY = Group({"off_session": flag, "paid_out_of_band": flag, "payment_method": text})
 ENDPOINTS = (
     Endpoint(
@@ -107,7 +103,7 @@ ENDPOINTS = (
         ),
         _invoices,
     ),
-    Endpoint("GET", f"{_I}/search", SEARCH, _search),
+    searching(_I, Invoice, invoice_object, _FOUND_BY),
     Endpoint("GET", f"{_I}/<id>", NOTHING, _invoice),
     Endpoint("GET", f"{_I}/<id>/lines", Group(PAGE), _lines),
     Endpoint("POST", f"{_I}/<id>/pay", _PAY, _pay),

@@ -32,7 +32,7 @@ from sandbox.stripe.api.parameters import (
     text,
     whole,
 )
-from sandbox.stripe.api.searching import SEARCH, search
+from sandbox.stripe.api.searching import searching
 from sandbox.stripe.billing.changing import Change
 from sandbox.stripe.contracts import RUNNING
 from sandbox.stripe.errors import card_declined, invalid, missing_parameter, no_such
@@ -218,11 +218,6 @@ def _items(call: Call) -> Found:
     return call.page(items_of(subscription), lambda item: str(item["id"]))
 
 
-def _search(call: Call) -> Found:
-    fields = ("canceled_at", "created", "status")
-    return search(call, call.shop.every(Subscription), subscription_object, fields)
-
-
 _S = "/v1/subscriptions"
 ENDPOINTS = (
     Endpoint(
@@ -232,7 +227,7 @@ ENDPOINTS = (
         _subscriptions,
     ),
     Endpoint("POST", _S, SIGN, create),
-    Endpoint("GET", f"{_S}/search", SEARCH, _search),
+    searching(_S, Subscription, subscription_object, ("canceled_at", "created", "status")),
     Endpoint("GET", f"{_S}/<id>", NOTHING, _subscription),
     Endpoint("POST", f"{_S}/<id>", _UPDATE, _update),
     Endpoint("DELETE", f"{_S}/<id>", _CANCEL, _cancel),

@@ -24,7 +24,7 @@ from sandbox.stripe.api.parameters import (
     web_url,
 )
 from sandbox.stripe.api.paying.methods import declined
-from sandbox.stripe.api.searching import SEARCH, search
+from sandbox.stripe.api.searching import searching
 from sandbox.stripe.errors import Refusal, invalid
 from sandbox.stripe.paying.methods import Method, method_object
 from sandbox.stripe.views import Declined, NeedsAuthentication
@@ -212,16 +212,12 @@ def _intents(call: Call) -> Found:
     return call.listed(Intent, customer=lambda intent: intent.customer.reference)
 
 
-def _search(call: Call) -> Found:
-    fields = ("amount", "created", "currency", "customer", "status")
-    return search(call, call.shop.every(Intent), intent_object, fields)
-
-
 _P = "/v1/payment_intents"
+_FOUND_BY = ("amount", "created", "currency", "customer", "status")
 ENDPOINTS = (
     Endpoint("POST", _P, Group(_CREATE, required=("amount", "currency")), _create),
     Endpoint("GET", _P, Group({**DATED_PAGE, "customer": text}), _intents),
-    Endpoint("GET", f"{_P}/search", SEARCH, _search),
+    searching(_P, Intent, intent_object, _FOUND_BY),
     Endpoint("GET", f"{_P}/<id>", NOTHING, _intent),
     Endpoint("POST", f"{_P}/<id>", Group(_CHANGEABLE), _update),
     Endpoint("POST", f"{_P}/<id>/confirm", Group(_CONFIRM), _confirm),
