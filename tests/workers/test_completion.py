@@ -74,34 +74,31 @@ def test_bash_completes_behind_python3() -> None:
     assert result.stdout.splitlines() == ["simulate", "show", "--customers"]
 
 
-def test_fish_completes(tmp_path: Path) -> None:
-    """As it tells when it is asked."""
-    asked = "".join(f"complete -C '{words}'; echo ---;" for words in WORDS)
+def fish_says(folder: Path, asked: str) -> str:
+    """What fish answers, and nothing to complain of."""
     result = subprocess.run(
         [shell("fish"), "--no-config", "-c", f"{script_of('fish')}\n{asked}"],
         capture_output=True,
         text=True,
         check=True,
         cwd=ROOT,
-        env=environment(tmp_path),
+        env=environment(folder),
     )
     assert result.stderr == ""
-    told = [answer.split("\t")[0].strip() for answer in result.stdout.split("---\n")]
+    return result.stdout
+
+
+def test_fish_completes(tmp_path: Path) -> None:
+    """As it tells when it is asked."""
+    said = fish_says(tmp_path, "".join(f"complete -C '{words}'; echo ---;" for words in WORDS))
+    told = [answer.split("\t")[0].strip() for answer in said.split("---\n")]
     assert told == [*WORDS.values(), ""]
 
 
 def test_fish_completes_other_uses_of_python3_as_before(tmp_path: Path) -> None:
     """Names of scripts, and nothing of ours."""
-    asked = "complete -C 'python3 mana'; complete -C 'python3 other.py simu'"
-    result = subprocess.run(
-        [shell("fish"), "--no-config", "-c", f"{script_of('fish')}\n{asked}"],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=ROOT,
-        env=environment(tmp_path),
-    )
-    assert result.stdout.split() == ["manage.py"]
+    said = fish_says(tmp_path, "complete -C 'python3 mana'; complete -C 'python3 other.py simu'")
+    assert said.split() == ["manage.py"]
 
 
 class Terminal:
