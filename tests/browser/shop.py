@@ -9,6 +9,7 @@ from playwright.sync_api import Locator, Page, Response, expect
 GOOD = "4242 4242 4242 4242"
 ASKS = "4000 0025 0000 3155"
 BROKE = "4000 0000 0000 9995"
+DECLINED = "4000 0000 0000 0002"
 
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
 # A shop on a machine that is busy with other tests; nothing here takes a second by itself.

@@ -7,12 +7,14 @@ import re
 from collections.abc import Iterator
 from typing import Literal
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.axe import violations
-from tests.browser.shop import BROKE, GOOD, PATIENCE_MS, Product, Shop
+from tests.browser.shop import BROKE, DECLINED, GOOD, PATIENCE_MS, Product, Shop
 from tests.browser.test_react_example import Build, example, packages
+from tests.offline_stripe import KEY
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
@@ -105,6 +107,30 @@ def test_the_shop_and_the_way_to_it(look: Look) -> None:
     assert receipt
     page.goto(receipt[1])
     look.at("receipt")
+
+
+def test_the_page_that_keeps_a_card(look: Look) -> None:
+    """A session that sells nothing: as it opens, with a card that is declined, and when it is over.
+
+    A client of the offline Stripe makes it, because the product sells.
+    """
+    page = look.shop.page
+    answer = httpx.post(
+        f"{look.shop.product.stripe_url}/v1/checkout/sessions",
+        auth=(KEY, ""),
+        data={"mode": "setup", "currency": "usd", "success_url": look.shop.product.base_url},
+    )
+    session = answer.raise_for_status().json()
+    page.goto(session["url"])
+    look.at("keep")
+    look.shop.pay(DECLINED, "Save")
+    expect(page.get_by_role("alert")).to_be_visible()
+    look.at("keep-declined")
+    look.shop.pay(GOOD, "Save")
+    page.wait_for_url(f"{look.shop.product.base_url}/**")
+    page.goto(session["url"])
+    expect(page.get_by_role("heading", name="This is done")).to_be_visible()
+    look.at("keep-over")
 
 
 def test_the_react_example(look: Look, example: Build) -> None:
