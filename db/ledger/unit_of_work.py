@@ -65,7 +65,7 @@ def apply(
     derived = derive_touched(working_set, touched, plans)
     derived.postings += loading.lacking_adjustments(connection, plain)
     reports = writing.subscription_rows(working_set, touched)
-    moved = writing.save(connection, working_set, touched, derived, reports)
+    moved = writing.save(connection, working_set, touched, derived, reports, before=before)
     if is_alone:
         return derived
     shown = [*_shown(reports, working_set, plans), *changes.inherited(connection, touched, plans)]

@@ -5,10 +5,20 @@ from collections.abc import Mapping, Sequence
 import orjson
 from sqlalchemy import Connection, text
 
+from db import copying
+from db.copying import CopiedRows
 from db.ledger import rows
 from db.ledger.upsert import Upsert
-from db.outbox.changes import Moved
-from db.tables import credit_notes, customers, disputes, payments, refunds, subscriptions
+from db.outbox.changes import Before, Moved
+from db.tables import (
+    credit_notes,
+    customers,
+    disputes,
+    ledger_entries,
+    payments,
+    refunds,
+    subscriptions,
+)
 from domain.working_set import Derived, Posting, Touched, WorkingSet
 
 
@@ -26,10 +36,12 @@ def save(
     touched: Touched,
     derived: Derived,
     reports: Sequence[rows.Row],
+    *,
+    before: Before,
 ) -> list[Moved]:
     """Write what the merge touched and what was derived from it; returns the balances moved.
 
-    `reports` are the rows of subscriptions.
+    `reports` are the rows of subscriptions, `before` is what was loaded.
     """
     _CUSTOMER_ROWS.run(
         connection,
@@ -37,9 +49,12 @@ def save(
             rows.CUSTOMERS.row(working_set.customers[customer_id])
             for customer_id in touched.customers
         ],
+        before.customers,
     )
-    _SUBSCRIPTION_ROWS.run(connection, reports)
-    _PAYMENT_ROWS.run(connection, _changed_payment_rows(working_set, touched, derived))
+    _SUBSCRIPTION_ROWS.run(connection, reports, before.subscriptions)
+    _PAYMENT_ROWS.run(
+        connection, _changed_payment_rows(working_set, touched, derived), before.objects
+    )
     _REFUND_ROWS.run(
         connection,
         [rows.REFUNDS.row(working_set.refunds[refund_id]) for refund_id in touched.refunds],
@@ -103,7 +118,10 @@ def post(connection: Connection, postings: Sequence[Posting]) -> list[Moved]:
                 "reason": entry.reason,
             }
         )
-    connection.execute(_POST, {"rows": orjson.dumps(entries).decode()})
+    if len(entries) >= copying.COPIED_MIN:
+        _COPIED_ENTRIES.append(connection, entries)
+    else:
+        connection.execute(_POST, {"rows": orjson.dumps(entries).decode()})
     return moved
 
 
@@ -144,6 +162,10 @@ _POST = text(
         (user_id text, delta bigint, kind text, balance_after bigint, payment_id text,
          event_id text, reason text)
     """
+)
+_COPIED_ENTRIES = CopiedRows(
+    ledger_entries,
+    ("user_id", "delta", "kind", "balance_after", "payment_id", "event_id", "reason"),
 )
 _CUSTOMER_ROWS = Upsert(
     customers,

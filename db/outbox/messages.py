@@ -14,10 +14,8 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, text
 
+from db import copying
 from db.copying import copy_in, of_bytes, of_large, of_moment, of_text, of_word
-
-# Fewer messages are written by one statement: to copy takes two.
-COPIED_MIN = 16
 
 
 class MessageType(StrEnum):
@@ -75,7 +73,7 @@ def write(connection: Connection, messages: Sequence[Message]) -> set[str]:
     The messages of one user get numbers in this order. Call it after every other lock was taken,
     token accounts too: the users' numbers stay locked until the commit.
     """
-    if len(messages) >= COPIED_MIN:
+    if len(messages) >= copying.COPIED_MIN:
         return _copy(connection, messages)
     if not messages:
         return set()

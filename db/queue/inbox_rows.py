@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 # Stripe allows 500 in metadata; PostgreSQL indexes some 2,700 bytes, of which one takes up to 4.
 NAME_LENGTH_MAX = 600
-# Fewer rows are inserted by one statement: to copy takes three more of them.
-COPIED_MIN = 16
 
 
 def write(
@@ -36,7 +34,7 @@ def write(
 
     `outcomes` and `sources` are by event id.
     """
-    if len(ordered) >= COPIED_MIN:
+    if len(ordered) >= copying.COPIED_MIN:
         try:
             with connection.begin_nested():
                 return _copy(connection, ordered, outcomes, sources)

@@ -7,6 +7,7 @@ import pytest
 import redis
 from sqlalchemy import Engine, text
 
+from db import copying
 from db.engine import make_engine
 from db.ledger import unit_of_work
 from db.ledger.debits import debit
@@ -77,7 +78,7 @@ def test_messages_of_one_transaction_are_numbered_in_their_order(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, copied_min: int
 ) -> None:
     """Whichever way they are written: each user's from the last number on, with the same data."""
-    monkeypatch.setattr(messages, "COPIED_MIN", copied_min)
+    monkeypatch.setattr(copying, "COPIED_MIN", copied_min)
     data = {"text": 'é\t\\N\n"', "number": 1, "none": None}
     with engine.begin() as connection:
         messages.write(connection, [a_message("b")])

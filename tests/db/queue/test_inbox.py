@@ -8,7 +8,8 @@ from typing import cast
 import pytest
 from sqlalchemy import Connection, Engine, text
 
-from db.queue import inbox, inbox_rows
+from db import copying
+from db.queue import inbox
 from db.queue.inbox import LockedRow, Outcome
 from db.queue.inbox_rows import NAME_LENGTH_MAX
 from domain.events import Delivery, EventStatus
@@ -75,7 +76,7 @@ def test_a_failure_is_due_after_its_delay(engine: Engine) -> None:
 @pytest.fixture(params=["inserted", "copied"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Few rows go over in a statement, many by COPY."""
-    monkeypatch.setattr(inbox_rows, "COPIED_MIN", 1 if request.param == "copied" else 1_000)
+    monkeypatch.setattr(copying, "COPIED_MIN", 1 if request.param == "copied" else 1_000)
     return str(request.param)
 
 
@@ -124,7 +125,7 @@ def test_two_that_bring_one_event_at_once_both_end(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The later one waits for the earlier one, then has only what the earlier one had not."""
-    monkeypatch.setattr(inbox_rows, "COPIED_MIN", 1)
+    monkeypatch.setattr(copying, "COPIED_MIN", 1)
     outcomes = dict.fromkeys(("evt_1", "evt_2", "evt_3"), APPLIED)
     sources = dict.fromkeys(outcomes, "webhook")
     waits = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
