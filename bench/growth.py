@@ -53,14 +53,14 @@ def measure(stand: Stand, scale: Scale) -> Findings:
 
 
 def _sizes(stand: Stand, scale: Scale) -> list[_Size]:
-    """The databases, small to large; each begins as a copy of the one before it."""
+    """The databases, small to large; all begin as copies of the same one."""
     places = {0: stand.place()}
-    source = _seed(stand, scale)
+    seed = _seed(stand, scale)
     for rows in sorted(filter(None, scale.table_rows)):
         stand.progress.step(f"{rows:,} rows are written")
         # Nobody may be connected to what is copied, so workers start when all are written.
-        source = places[rows] = stand.copied(source)
-        grow(source, rows)
+        places[rows] = stand.copied(seed)
+        grow(places[rows], rows)
     sizes = []
     warming = corpus.events(scale.warm_events, "warm")
     for rows, place in places.items():

@@ -1,7 +1,8 @@
 """Makes the tables large in minutes: rows that were applied for real, copied under other ids.
 
-Copies keep their shape, their links and the spread of their ids, so indexes grow as they would;
-nothing is decoded for them. Indexes are made anew at the end, which is what takes minutes less.
+Copies keep their shape and their links, and their ids are of earlier times than any new one, so
+indexes grow as they would; nothing is decoded for them. Indexes are made anew at the end, which is
+what takes minutes less.
 """
 
 from collections.abc import Sequence
@@ -21,6 +22,8 @@ IDS = {
     "token_accounts": ("user_id",),
     "ledger_entries": ("user_id", "payment_id", "event_id"),
 }
+# Four digits of an id count them.
+COPIES_MAX = 9_999
 # One statement may take as long as this: millions of rows are not copied in a moment.
 STATEMENT_SECONDS_MAX = 3_600
 
@@ -38,7 +41,10 @@ _SOURCE = "CREATE TEMPORARY TABLE source_{table} AS SELECT * FROM {table}"
 
 
 def grow(place: Place, rows: int) -> None:
-    """Copy what is in the tables until there are about so many events."""
+    """Copy what is in the tables until there are about so many events.
+
+    Raises `ValueError` where one copy is too small for that: ids tell up to 9,999 apart.
+    """
     with place.cursor() as cursor:
         cursor.execute(f"SET statement_timeout = '{STATEMENT_SECONDS_MAX}s'")
         # Nothing is lost that could not be made again, and one sort needs memory.
@@ -46,14 +52,16 @@ def grow(place: Place, rows: int) -> None:
         cursor.execute("SELECT count(*) FROM webhook_events")
         have = _number(cursor)
         copies = max(0, (rows - have) // max(1, have))
+        if copies > COPIES_MAX:
+            raise ValueError(f"{have} events cannot be copied {copies} times, only {COPIES_MAX}")
         if copies:
-            _copy(cursor, copies, have)
+            _copy(cursor, copies)
             # What would come later by itself, in the middle of a measurement.
             cursor.execute("VACUUM (FREEZE, ANALYZE)")
             cursor.execute("CHECKPOINT")
 
 
-def _copy(cursor: psycopg2.extensions.cursor, copies: int, salt: int) -> None:
+def _copy(cursor: psycopg2.extensions.cursor, copies: int) -> None:
     cursor.execute(_INDEXES, (list(IDS),))
     indexes = cursor.fetchall()
     for _, name in indexes:
@@ -62,16 +70,14 @@ def _copy(cursor: psycopg2.extensions.cursor, copies: int, salt: int) -> None:
         cursor.execute(_COLUMNS, (table,))
         columns = [str(row[0]) for row in cursor.fetchall()]
         cursor.execute(_SOURCE.format(table=table))
-        cursor.execute(_statement(table, columns, ids, copies, salt))
+        cursor.execute(_statement(table, columns, ids, copies))
         cursor.execute(f"DROP TABLE source_{table}")
     for definition, _ in indexes:
         cursor.execute(str(definition))
 
 
-def _statement(
-    table: str, columns: Sequence[str], ids: Sequence[str], copies: int, salt: int
-) -> str:
-    shown = [_other(name, salt) if name in ids else f'"{name}"' for name in columns]
+def _statement(table: str, columns: Sequence[str], ids: Sequence[str], copies: int) -> str:
+    shown = [_other(name) if name in ids else f'"{name}"' for name in columns]
     names = ", ".join(f'"{name}"' for name in columns)
     return (
         f"INSERT INTO {table} ({names}) SELECT {', '.join(shown)}"  # noqa: S608 - names are our own tables'.
@@ -79,13 +85,24 @@ def _statement(
     )
 
 
-def _other(name: str, salt: int) -> str:
-    """An id of the same kind and length, another one for each copy."""
-    return (
+def _other(name: str) -> str:
+    """An id of the same kind and length, another one for each copy.
+
+    Where ids tell their time (`sandbox.simulate.ids`), the copy's number stands in its place, and
+    that is long ago. A page's id and a user's are of chance.
+    """
+    place = f"strpos(\"{name}\", '_1')"
+    dated = (
+        f"left(\"{name}\", {place} + 1) || '0' || lpad(copy::text, 4, '0')"
+        f' || substr("{name}", {place} + 7)'
+    )
+    chance = (
         f"split_part(\"{name}\", '_', 1) || '_1' ||"
-        f" left(translate(md5(\"{name}\" || '{salt}.' || copy), 'abc', 'XYZ'),"
+        f" left(translate(md5(\"{name}\" || '.' || copy), 'abc', 'XYZ'),"
         f' greatest(12, length("{name}") - length(split_part("{name}", \'_\', 1)) - 2))'
     )
+    is_silent = f"{place} = 0 OR starts_with(\"{name}\", 'cs_')"
+    return f"CASE WHEN {is_silent} THEN {chance} ELSE {dated} END"
 
 
 def _number(cursor: psycopg2.extensions.cursor) -> int:

@@ -6,7 +6,6 @@ same bytes. Knows nothing of HTTP or signatures.
 
 import hashlib
 import random
-import string
 from calendar import monthrange
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from sandbox.simulate import ids
 from sandbox.simulate.contract_records import Customer, Price
 from sandbox.simulate.expected import ExpectedAccount
 from sandbox.simulate.objects import Json, customer_object
@@ -21,7 +21,6 @@ from sandbox.simulate.plans import Plan
 from sandbox.simulate.records import Invoice, Record, Session
 from sandbox.simulate.versions import NEW, ApiVersion, is_told
 
-_LETTERS = string.ascii_letters + string.digits
 _NAMES = ("Ada Okafor", "Jürgen Weiß", "Zoë Laurent", "佐藤 花子", "Liam O'Neill", "Noor Haddad")
 _DAYS = {"day": 1, "week": 7}
 _COUNTRIES = {"usd": "US", "eur": "DE", "jpy": "JP"}
@@ -130,8 +129,10 @@ class Engine:
         self._ids = chance
 
     def new_id(self, prefix: str, length: int = 24) -> str:
-        """Return a fresh id such as `in_1Ab…`."""
-        return f"{prefix}_1{self.id_mark}{''.join(self._ids.choices(_LETTERS, k=length - 1))}"
+        """Return a fresh id such as `in_1Ab…`; what is made later has a greater one."""
+        told = ids.told(prefix, length, self.now, self.run)
+        rest = self._ids.choices(ids.LETTERS, k=length - 1 - len(told))
+        return f"{prefix}_1{self.id_mark}{told}{''.join(rest)}"
 
     def customer(
         self,
@@ -226,4 +227,4 @@ class Engine:
     def _unsaid_id(self, kind: str, drawn: Json) -> str:
         # Made of what it tells: the ids of what is told stay as they are without it.
         what = f"{self.run}:{kind}:{drawn['id']}:{self.now}"
-        return f"evt_1{hashlib.sha256(what.encode()).hexdigest()[:23]}"
+        return f"evt_1{ids.dated(self.now)}{hashlib.sha256(what.encode()).hexdigest()[:18]}"
