@@ -42,17 +42,25 @@ _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _EPOCH_SECONDS: Final = int(_EPOCH.timestamp())
 
 NULL: Final = _SIZE.pack(-1)
+# What most fields begin with.
+_SIZES_KEPT: Final = 2_048
+_SIZES: Final = [_SIZE.pack(size) for size in range(_SIZES_KEPT)]
 _TRUE, _FALSE = _SIZE.pack(1) + b"\x01", _SIZE.pack(1) + b"\x00"
 
 
 def of_bytes(value: bytes) -> bytes:
     """A field of type bytea."""
-    return _SIZE.pack(len(value)) + value
+    size = len(value)
+    return (_SIZES[size] if size < _SIZES_KEPT else _SIZE.pack(size)) + value
 
 
 def of_text(value: str | None) -> bytes:
     """A field of type text."""
-    return NULL if value is None else of_bytes(value.encode())
+    if value is None:
+        return NULL
+    encoded = value.encode()
+    size = len(encoded)
+    return (_SIZES[size] if size < _SIZES_KEPT else _SIZE.pack(size)) + encoded
 
 
 @lru_cache(maxsize=1_024)
@@ -88,8 +96,7 @@ def of_boolean(value: bool) -> bytes:  # noqa: FBT001 - a value, not a switch.
 
 def of_json(value: object) -> bytes:
     """A field of type jsonb: its version, and JSON as text."""
-    document = orjson.dumps(value)
-    return _SIZE.pack(len(document) + 1) + b"\x01" + document
+    return of_bytes(b"\x01" + orjson.dumps(value))
 
 
 def copy_in(

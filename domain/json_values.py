@@ -46,6 +46,8 @@ def decimal_quantity_of(item: Mapping[str, Any]) -> int | Fraction:
     """
     decimal = item.get("quantity_decimal")
     if isinstance(decimal, str) and _DECIMAL.fullmatch(decimal):
+        if decimal.isdigit():
+            return int(decimal)
         exact = Fraction(decimal)
         return exact.numerator if exact.denominator == 1 else exact
     return quantity_of(item)

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection, Row, text
 
 from domain.access.holdings import Holding, bought, subscribed
@@ -21,7 +22,8 @@ def held_by(
         if row.packages is None:
             held[row.user_id].extend(_subscribed(row, catalogue))
         else:
-            numbers = {int(plan_id): number for plan_id, number in row.packages.items()}
+            packages = orjson.loads(row.packages)
+            numbers = {int(plan_id): number for plan_id, number in packages.items()}
             held[row.user_id].extend(bought(row.id, numbers, row.status))
     return held
 
@@ -40,11 +42,11 @@ def _subscribed(row: Row[Any], catalogue: Catalogue) -> Iterator[Holding]:
 
 
 def _state(row: Row[Any]) -> SubscriptionState:
-    pause = row.pause_collection
+    pause = orjson.loads(row.pause_collection) if row.pause_collection else None
     return SubscriptionState(
         status=row.status,
         user_id=row.user_id,
-        items=tuple(_item(item) for item in row.items),
+        items=tuple(_item(item) for item in orjson.loads(row.items)),
         cancel_at_period_end=row.cancel_at_period_end,
         cancel_at=_seconds(row.cancel_at),
         canceled_at=None,
@@ -72,6 +74,7 @@ def _seconds(moment: datetime | None) -> int | None:
     return None if moment is None else int(moment.timestamp())
 
 
+# JSON is read as text, because orjson is faster than the driver.
 # Rows written before `status_since` was kept have nothing better than when they were written.
 _HELD = text(
     """
@@ -82,9 +85,11 @@ _HELD = text(
         FROM customers JOIN subscriptions ON subscriptions.customer_id = customers.id
         WHERE customers.user_id = ANY(CAST(:users AS text[])) AND subscriptions.user_id IS NULL
     )
-    SELECT own.user_id, subscriptions.id, subscriptions.status, subscriptions.items,
+    SELECT own.user_id, subscriptions.id, subscriptions.status,
+           CAST(subscriptions.items AS text) AS items,
            subscriptions.cancel_at_period_end, subscriptions.cancel_at,
-           subscriptions.pause_collection, subscriptions.paused_since,
+           CAST(subscriptions.pause_collection AS text) AS pause_collection,
+           subscriptions.paused_since,
            coalesce(subscriptions.status_since, subscriptions.updated_at) AS since,
            coalesce(named_plan_id, claimed_plan_id) AS named_plan_id,
            coalesce(named_plan_created, claimed_plan_created) AS named_plan_created,
@@ -92,7 +97,8 @@ _HELD = text(
     FROM own JOIN subscriptions USING (id)
     WHERE subscriptions.status IS NOT NULL
     UNION ALL
-    SELECT user_id, id, status, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, packages
+    SELECT user_id, id, status, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+           CAST(packages AS text)
     FROM payments
     WHERE listed AND user_id = ANY(CAST(:users AS text[])) AND packages IS NOT NULL
     ORDER BY id

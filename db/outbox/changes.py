@@ -34,8 +34,7 @@ _TYPES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
+class Moved(NamedTuple):
     """A balance before and after; `last_grant` is the user's newest grant, if there was any."""
 
     user_id: str

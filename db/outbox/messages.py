@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import Connection, text
@@ -33,8 +33,7 @@ class MessageType(StrEnum):
     TRIAL_ENDING = "trial.ending"
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """What a user is to be told: `data` is the whole state as the API shows it."""
 
     user_id: str
@@ -102,7 +101,7 @@ def _copy(connection: Connection, messages: Sequence[Message]) -> set[str]:
             (
                 of_text(message.user_id),
                 of_large(numbers[message.user_id]),
-                of_word(message.type.value),
+                of_word(message.type),
                 of_bytes(orjson.dumps(message.data)),
                 written_at,
             )

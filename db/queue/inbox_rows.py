@@ -72,10 +72,10 @@ def _fields(
         of_text(delivery.event_id),
         of_word(delivery.event_type),
         of_milliseconds(delivery.created * 1_000),
-        of_word(status.value),
-        of_text(indexable(outcome.object_id)),
-        of_text(indexable(outcome.customer_id)),
-        of_text(indexable(outcome.user_id)),
+        of_word(status),
+        _of_name(outcome.object_id),
+        _of_name(outcome.customer_id),
+        _of_name(outcome.user_id),
         of_bytes(delivery.body),
         of_word(source),
         of_milliseconds(delivery.received_ms),
@@ -121,6 +121,10 @@ def _row(delivery: Delivery, outcome: "Outcome") -> dict[str, object]:
         "delay": outcome.retry_in_seconds,
         "signature": delivery.signature or None,
     }
+
+
+def _of_name(name: str | None) -> bytes:
+    return NULL if name is None or len(name) > NAME_LENGTH_MAX else of_text(name)
 
 
 def indexable(name: str | None) -> str | None:

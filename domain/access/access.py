@@ -5,25 +5,25 @@ today's catalogue, whatever version of a plan was bought.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import lru_cache
+from operator import itemgetter
+from typing import NamedTuple
 
 from domain.access.holdings import Holding
-from domain.access.limits import Limits, features_of, limit_of, limits
+from domain.access.limits import Limits, Standings, features_of, limit_of, limits, standings
 from domain.access.reasons import CODES, why
 from domain.access.unlocking import Unlocking, is_bound, unlocking
 from domain.catalogue.plans import Catalogue
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(NamedTuple):
     """Why a feature is allowed or not: a code that never changes, and words."""
 
     code: str
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class FeatureAccess:
+class FeatureAccess(NamedTuple):
     """One feature; `limit` is None where there is none, and 0 where it is not allowed.
 
     `until` is when `allowed` or `limit` changes by itself (seconds since 1970). `plan_id` and
@@ -41,8 +41,7 @@ class FeatureAccess:
     unlocked_by: tuple[Unlocking, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(NamedTuple):
     """Every feature of the catalogue, by name, as it stands at a time."""
 
     at: int
@@ -73,18 +72,21 @@ class Access:
 
 def access(held: Sequence[Holding], catalogue: Catalogue, at: int) -> Access:
     """What is unlocked at a time (seconds since 1970) by what a user holds."""
-    now = limits(held, catalogue, at)
-    later = [(instant, limits(held, catalogue, instant)) for instant in _instants(held, catalogue)]
-    later = [(instant, then) for instant, then in later if instant > at]
+    standing = standings(held, catalogue, at)
+    now = limits(standing, catalogue)
+    later = [
+        (instant, limits(standings(held, catalogue, instant), catalogue))
+        for instant in _instants(held, catalogue)
+        if instant > at
+    ]
     has_full_plan = is_bound(held, catalogue)
     return Access(
         at,
         tuple(
             _feature(
                 name,
-                held,
+                standing,
                 catalogue,
-                at,
                 limit=now.get(name, 0),
                 later=later,
                 has_full_plan=has_full_plan,
@@ -96,22 +98,21 @@ def access(held: Sequence[Holding], catalogue: Catalogue, at: int) -> Access:
 
 def _feature(
     name: str,
-    held: Sequence[Holding],
+    held: Standings,
     catalogue: Catalogue,
-    at: int,
     *,
     limit: int | None,
     later: Sequence[tuple[int, Limits]],
     has_full_plan: bool,
 ) -> FeatureAccess:
-    code, holding = _deciding(name, limit, held, catalogue, at)
+    code, holding = _deciding(name, limit, held, catalogue)
     plan = catalogue.current(holding.plan_id) if holding else None
     allowed = limit != 0
     return FeatureAccess(
         name=name,
         allowed=allowed,
         limit=limit,
-        why=Reason(code, why(code, plan.name if plan else "", allowed=allowed)),
+        why=_reason(code, plan.name if plan else "", allowed),
         until=next((instant for instant, then in later if then.get(name, 0) != limit), None),
         plan_id=holding.plan_id if holding else None,
         source_id=holding.source_id if holding else None,
@@ -119,22 +120,26 @@ def _feature(
     )
 
 
+# Few plans, few reasons, and many who have them.
+@lru_cache(maxsize=1_024)
+def _reason(code: str, plan: str, allowed: bool) -> Reason:  # noqa: FBT001 - part of a key.
+    return Reason(code, why(code, plan, allowed=allowed))
+
+
 def _deciding(
-    name: str, limit: int | None, held: Sequence[Holding], catalogue: Catalogue, at: int
+    name: str, limit: int | None, held: Standings, catalogue: Catalogue
 ) -> tuple[str, Holding | None]:
     """The holding that a feature comes from, or that would have it; with the reason's code."""
     candidates = []
-    for holding in held:
+    for holding, standing in held:
         granted = features_of(holding.plan_id, catalogue).get(name, 0)
         own = limit_of(granted, holding.quantity)
-        standing = holding.standing(catalogue.policies, at)
         if own != 0 and (standing.counts, own if standing.counts else 0) == (limit != 0, limit):
             candidates.append((CODES.index(standing.code), holding.source_id, holding))
     if candidates:
-        rank, _, holding = min(candidates, key=lambda candidate: candidate[:2])
+        rank, _, holding = min(candidates, key=itemgetter(0, 1))
         return CODES[rank], holding
-    counts = any(holding.standing(catalogue.policies, at).counts for holding in held)
-    return ("not_included" if counts else "no_plan"), None
+    return ("not_included" if any(standing.counts for _, standing in held) else "no_plan"), None
 
 
 def _instants(held: Sequence[Holding], catalogue: Catalogue) -> list[int]:

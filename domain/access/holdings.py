@@ -1,7 +1,7 @@
 """What a user holds of plans: items of subscriptions, and packages that were bought once."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from domain.catalogue.features import Policies, Policy
 from domain.catalogue.plans import Catalogue
@@ -16,16 +16,14 @@ _PACKAGE_COUNTS = frozenset({"paid", "partially_refunded"})
 _PACKAGE_TAKEN_BACK = frozenset({"refunded", "disputed"})
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """Whether a holding counts, and the code of the reason."""
 
     counts: bool
     code: str
 
 
-@dataclass(frozen=True, slots=True)
-class Subscribed:
+class Subscribed(NamedTuple):
     """A plan by an item of a subscription; times are seconds since 1970.
 
     `since` is when the status began, `paused_since` when the pause of collection did. `ends_at` is
@@ -85,8 +83,7 @@ class Subscribed:
         return Standing(counts=policy is not None and policy.allows and is_in_time, code=state)
 
 
-@dataclass(frozen=True, slots=True)
-class Bought:
+class Bought(NamedTuple):
     """A package by a payment of its own; it counts until its money went back."""
 
     source_id: str

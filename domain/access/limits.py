@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from domain.access.holdings import Holding
+from domain.access.holdings import Holding, Standing
 from domain.catalogue.features import Features
 from domain.catalogue.plans import Catalogue
 
@@ -10,11 +10,20 @@ from domain.catalogue.plans import Catalogue
 Limits = Mapping[str, int | None]
 
 
-def limits(held: Sequence[Holding], catalogue: Catalogue, at: int) -> dict[str, int | None]:
-    """What is allowed at a time, with its limit: of several holdings the best counts."""
+# Holdings, each with how it stands at a time.
+Standings = Sequence[tuple[Holding, Standing]]
+
+
+def standings(held: Sequence[Holding], catalogue: Catalogue, at: int) -> Standings:
+    """How what is held stands at a time (seconds since 1970)."""
+    return [(holding, holding.standing(catalogue.policies, at)) for holding in held]
+
+
+def limits(held: Standings, catalogue: Catalogue) -> dict[str, int | None]:
+    """What is allowed, with its limit: of several holdings the best counts."""
     best: dict[str, int | None] = {}
-    for holding in held:
-        if not holding.standing(catalogue.policies, at).counts:
+    for holding, standing in held:
+        if not standing.counts:
             continue
         for name, granted in features_of(holding.plan_id, catalogue).items():
             limit = limit_of(granted, holding.quantity)

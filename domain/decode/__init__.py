@@ -114,15 +114,17 @@ def parse(document: Any) -> Event:  # noqa: ANN401 - parsed JSON may be anything
     data = mapping_of(envelope.get("data"))
     if event_id is None or event_type is None or created is None:
         raise DecodeError("The event lacks one of id, type and created.")
+    livemode = envelope.get("livemode")
+    # By place: to name its fields costs as much again as to make it.
     return Event(
-        id=event_id,
-        type=event_type,
-        created=created,
-        api_version=text_of(envelope.get("api_version")) or "",
-        livemode=livemode if isinstance(livemode := envelope.get("livemode"), bool) else None,
-        object=mapping_of(data.get("object")),
-        previous_attributes=mapping_of(data.get("previous_attributes")),
-        account=_account(envelope),
+        event_id,
+        event_type,
+        created,
+        text_of(envelope.get("api_version")) or "",
+        livemode if isinstance(livemode, bool) else None,
+        mapping_of(data.get("object")),
+        mapping_of(data.get("previous_attributes")),
+        _account(envelope),
     )
 
 
@@ -172,13 +174,13 @@ def decode(event: Event) -> Decoded:
         source.note(odd)
     claim = source.user_claim
     return Decoded(
-        facts=facts,
-        object_id=_object_id(source),
-        customer_id=source.customer_id,
-        user_id=claim.user_id if claim else None,
-        note="; ".join(source.notes) or None,
-        is_handled=decoder is not None,
-        is_cut=source.is_cut,
+        facts,
+        _object_id(source),
+        source.customer_id,
+        claim.user_id if claim else None,
+        "; ".join(source.notes) or None,
+        decoder is not None,
+        source.is_cut,
     )
 
 

@@ -22,7 +22,7 @@ _PATH = re.compile(r"/v1(?:/[A-Za-z0-9_-]+)+")
 
 def is_thin(document: object) -> bool:
     """Whether a parsed body is a thin event."""
-    return isinstance(document, Mapping) and document.get("object") == OBJECT
+    return isinstance(document, dict) and document.get("object") == OBJECT
 
 
 def milliseconds_of(value: object) -> int | None:

@@ -40,7 +40,11 @@ def doubt(event: Event) -> str | None:
     if date is None:
         named = repr(event.api_version[:40]) if event.api_version else "missing"
         return f"api_version is {named}; the shape was told by what is present"
-    odd = next((key for key in absent if key in event.object), None)
+    odd = None
+    for key in absent:
+        if key in event.object:
+            odd = key
+            break
     is_new = date >= SHAPES_MOVED_ON
     if odd is None and kind == "subscription" and not is_new:
         odd = _new_mark_of_items(event)

@@ -5,7 +5,7 @@ never undone; otherwise the newest second stands; within one second `previous_at
 which report came first (contract §5).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
@@ -61,7 +61,9 @@ class Subscription(NamedTuple):
         if not self.versions:
             return None, False
         seconds = [list(group) for _, group in groupby(self.versions, key=_second)]
-        base = _pick(seconds[1], None)[0] if len(seconds) > 1 else None
+        # What stood before only helps to order several.
+        has_base = len(seconds) > 1 and len(seconds[0]) > 1
+        base = _pick(seconds[1], None)[0] if has_base else None
         version, is_toss = _pick(seconds[0], base)
         return version, is_toss or version.is_cut
 
@@ -145,8 +147,9 @@ def matches(previous: object, state: object) -> bool:
 
     Objects are compared by the keys given, lists as a whole; null and absent are the same.
     """
-    if isinstance(previous, Mapping):
-        if not isinstance(state, Mapping):
+    # Parsed JSON, in which an object is a dict.
+    if isinstance(previous, dict):
+        if not isinstance(state, dict):
             return not previous or all(value is None for value in previous.values())
         return all(matches(value, state.get(key)) for key, value in previous.items())
     return previous == state

@@ -40,12 +40,13 @@ def _apply_entries(context: WorkerContext, entries: Sequence[StreamMessage], don
         _drop(known(context, deliveries), deliveries)
     paused = [item for item in deliveries.values() if item.event_type in done.paused]
     _park(context, paused, done)
+    can_ask = context.can_ask
     works = [
         prepare(
             delivery,
             test_mode=context.test_mode,
             own_account=done.own_account,
-            can_ask=context.can_ask,
+            can_ask=can_ask,
         )
         for delivery in deliveries.values()
         if delivery.event_type not in done.paused

@@ -10,7 +10,7 @@ import telemetry
 from db.queue.leases import Leased
 from db.queue.stream import StreamMessage
 from domain.events import EventStatus
-from workers.pipeline.apply import Applied, PreparedEvent
+from workers.pipeline.apply import Applied
 
 # A full batch would be a line of many kilobytes; the inbox knows every event's outcome and time.
 EVENT_IDS_LOGGED_MAX = 50
@@ -24,7 +24,7 @@ def committed(applied: Applied) -> None:
     if not applied.works:
         return
     works = [work for work in applied.works if work.delivery.event_id in applied.new]
-    finished = Counter((work.delivery.event_type, work.outcome.status.value) for work in works)
+    finished = Counter((work.delivery.event_type, work.outcome.status) for work in works)
     duplicates = len(applied.works) - len(works)
     now_ms = time.time() * 1000
     metrics.batch_committed(
@@ -32,7 +32,7 @@ def committed(applied: Applied) -> None:
         {key: count for key, count in finished.items() if key[1] != EventStatus.RECEIVED},
         events=len(works),
         duplicates=duplicates,
-        retries=sum(work.attempts > 0 and not work.waits for work in works),
+        retries=sum(not work.waits for work in works if work.attempts),
         delays_seconds=[
             max(0.0, now_ms - work.delivery.received_ms) / 1000
             for work in works
@@ -42,16 +42,17 @@ def committed(applied: Applied) -> None:
     ignored = [work for work in works if work.outcome.status is EventStatus.IGNORED]
     for reason, count in Counter(work.stranger or "type" for work in ignored).items():
         metrics.events_ignored(reason, count)
-    if count := sum(work.is_left for work in works):
+    waiting = [work for work in works if work.outcome.status is EventStatus.RECEIVED]
+    if count := sum(work.is_left for work in waiting):
         metrics.events_left(count)
         log.warning("events left for a worker of a newer release", events=count)
     _log(applied, finished, duplicates)
 
 
-def _log(applied: Applied, finished: Counter[tuple[str, str]], duplicates: int) -> None:
+def _log(applied: Applied, finished: Counter[tuple[str, EventStatus]], duplicates: int) -> None:
     by_status: Counter[str] = Counter()
     for (_, status), count in finished.items():
-        by_status[status] += count
+        by_status[status.value] += count
     logged = [work.delivery for work in applied.works[:EVENT_IDS_LOGGED_MAX]]
     log.info(
         "batch committed",
@@ -95,22 +96,14 @@ class Drained:
         committed(applied)
         self.batches += bool(applied.works)
         self.duplicates += len(applied.works) - len(applied.new)
-        for work in applied.works:
-            if work.delivery.event_id in applied.new:
-                self._count_one(work)
-
-    def _count_one(self, work: PreparedEvent) -> None:
-        status = work.outcome.status
-        if work.is_left:
-            self.left += 1
-        elif status is EventStatus.APPLIED:
-            self.applied += 1
-        elif status is EventStatus.IGNORED:
-            self.ignored += 1
-        elif work.waits:
-            self.noticed += 1
-        else:
-            self.failed += 1
+        works = [work for work in applied.works if work.delivery.event_id in applied.new]
+        by_status = Counter(work.outcome.status for work in works)
+        left = sum(work.is_left for work in works) if by_status[EventStatus.RECEIVED] else 0
+        self.left += left
+        self.noticed += by_status[EventStatus.RECEIVED] - left
+        self.applied += by_status[EventStatus.APPLIED]
+        self.ignored += by_status[EventStatus.IGNORED]
+        self.failed += by_status[EventStatus.FAILED] + by_status[EventStatus.DEAD]
 
     def log(self) -> None:
         """Log what it did; nothing when there was nothing to do."""

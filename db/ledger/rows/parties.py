@@ -135,8 +135,7 @@ def _sold_from(kept: Mapping[str, Any]) -> Sold:
 def _versions_kept(versions: Sequence[Version]) -> bytes | None:
     if not versions:
         return None
-    kept = [[v.created, v.event_id, v.event_type, v.object, v.previous] for v in versions]
-    return compress(orjson.dumps(kept))
+    return compress(orjson.dumps([[*version] for version in versions]))
 
 
 def subscription_from(row: Any) -> Subscription:  # noqa: ANN401 - rows are typed by their query.

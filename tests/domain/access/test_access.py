@@ -31,7 +31,7 @@ CATALOGUE = Catalogue.of(PLANS, policies=Policies(past_due=WEEK))
 def held(plan_id: int, status: str = "active", **changes: Any) -> Subscribed:
     """A subscription to a plan."""
     start = Subscribed(f"sub_{plan_id}", plan_id, 1, status, since=NOW - DAY)
-    return replace(start, **changes)
+    return start._replace(**changes)
 
 
 def seen(
