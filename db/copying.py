@@ -32,7 +32,8 @@ from sqlalchemy.types import TypeEngine
 COPIED_MIN = 16
 
 _ROWS: Final = "copied_rows"
-_BYTES_AT_ONCE: Final = 1 << 20
+# The client keeps a buffer of twice as much for as long as it is connected.
+_BYTES_AT_ONCE: Final = 1 << 16
 # Signature, flags, and the length of a header's extension.
 _BEGIN: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _END: Final = b"\xff\xff"

@@ -48,10 +48,10 @@ def _to_inbox(connection: Connection, by_id: Mapping[str, PreparedEvent]) -> set
     stored = {key: work for key, work in by_id.items() if work.is_stored}
     changed = {key: work.outcome for key, work in stored.items() if not work.keeps_status}
     inbox.finish(connection, changed, {key: _attempts(stored[key]) for key in changed})
-    new = {key: work for key, work in by_id.items() if not work.is_stored}
-    outcomes = {key: work.outcome for key, work in new.items()}
-    sources = {key: work.source for key, work in new.items()}
-    deliveries = [work.delivery for work in new.values()]
+    new = [work for work in by_id.values() if not work.is_stored] if stored else by_id.values()
+    outcomes = {work.delivery.event_id: work.outcome for work in new}
+    sources = {work.delivery.event_id: work.source for work in new}
+    deliveries = [work.delivery for work in new]
     return inbox.insert(connection, deliveries, outcomes, sources=sources) | stored.keys()
 
 
