@@ -104,6 +104,8 @@ def _guard(engine: Engine, database: Configured) -> None:
     client = None
     if database.redis_url:
         client = stream.connect(database.redis_url, timeout_seconds=REDIS_TIMEOUT_SECONDS)
+        # Its connection goes with those to PostgreSQL, and comes back with the next one.
+        event.listen(engine, "engine_disposed", lambda _engine: client.close())
     guard = Guard(
         Timelines(client),
         copies=database.database_copies,

@@ -134,6 +134,12 @@ def left_for_newer(connection: Connection) -> int:
     return int(connection.execute(_LEFT_FOR_NEWER, {"note": FOR_A_NEWER_WORKER}).scalar_one())
 
 
+def look(connection: Connection) -> tuple[frozenset[str], bool]:
+    """The types that are paused, and whether anything else waits that should be tried now."""
+    paused, is_due = connection.execute(_LOOK).one()
+    return frozenset(paused), is_due
+
+
 def is_due(connection: Connection) -> bool:
     """Whether anything waits that should be tried now."""
     return connection.execute(_IS_DUE).first() is not None
@@ -183,8 +189,12 @@ _ANNOTATE = text(
 _LEFT_FOR_NEWER = text(
     "SELECT count(*) FROM webhook_events WHERE status = 'received' AND note = :note"
 )
-_IS_DUE = text(
+_DUE = (
     "SELECT 1 FROM webhook_events"
     " WHERE status IN ('received', 'failed') AND next_attempt_at <= now()"
     " AND type <> ALL (ARRAY(SELECT type FROM paused_types)) LIMIT 1"
+)
+_IS_DUE = text(_DUE)
+_LOOK = text(
+    f"SELECT ARRAY(SELECT type FROM paused_types) AS paused, EXISTS({_DUE}) AS is_due"  # noqa: S608
 )

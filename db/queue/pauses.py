@@ -9,11 +9,6 @@ from typing import Any
 from sqlalchemy import Connection, Row, text
 
 
-def paused(connection: Connection) -> frozenset[str]:
-    """The types that are paused now."""
-    return frozenset(connection.execute(_TYPES).scalars())
-
-
 def listed(connection: Connection) -> Sequence[Row[Any]]:
     """Every pause, with the number of events that wait for its end."""
     return connection.execute(_LISTED).all()
@@ -32,7 +27,6 @@ def resume(connection: Connection, event_type: str) -> int | None:
     return connection.execute(_RELEASE, {"type": event_type}).rowcount
 
 
-_TYPES = text("SELECT type FROM paused_types")
 _LISTED = text(
     """
     SELECT pause.type, paused_at, paused_by, reason,

@@ -13,7 +13,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import exc
 
 import telemetry
-from db.queue import leases, pauses
+from db.queue import inbox, leases
 from db.queue.leases import Leased
 from workers.context import WorkerContext
 from workers.pipeline.failure import is_away
@@ -33,6 +33,8 @@ SECONDS_MAX = 6.0
 _LATE_SECONDS = 2.0
 # Events in quarantine are applied one by one; after this long the stream comes first again.
 QUARANTINE_SECONDS_MAX = 1.0
+# What was seen of the inbox as a drain began says nothing after so long: it may be due by now.
+_SIGHT_SECONDS_MAX = 1.0
 # How often a drain that lost Redis looks whether it is back.
 _LOOK_EVERY_SECONDS = 0.25
 
@@ -64,25 +66,49 @@ def drain(context: WorkerContext, send_wake_up: Callable[[], object]) -> Drained
 def _drain_all(
     context: WorkerContext, send_wake_up: Callable[[], object], done: Drained, deadline: float
 ) -> None:
+    # First, so that whatever is stored after the look at the inbox brings a wake-up of its own.
+    has_stream = _took_wake_up(context)
     # While the database is away nothing is taken from the stream, where it is safe.
-    with context.engine.begin() as connection:
-        done.paused = pauses.paused(connection)
-        done.own_account = context.own.read(connection)
+    is_due = _look(context, done)
     give_back_leases(context)
     is_cut_off = False
-    try:
-        context.events.clear_wake_up()
-        is_cut_off = True
-        _drain_stream(context, send_wake_up, done, deadline)
-        is_cut_off = False
-    except redis.RedisError as error:
-        log.warning("stream unavailable", error=type(error).__name__)
-        done.entries = ()
-    _drain_inbox(context, done, deadline)
+    if has_stream:
+        try:
+            _drain_stream(context, send_wake_up, done, deadline)
+        except redis.RedisError as error:
+            is_cut_off = True
+            _say_unavailable(error)
+            done.entries = ()
+    if is_due or is_cut_off or time.monotonic() - done.started > _SIGHT_SECONDS_MAX:
+        _drain_inbox(context, done, deadline)
     if is_cut_off:
         _take_up_own(context, done, deadline)
     if done.is_unfinished:
         send_wake_up()
+
+
+def _took_wake_up(context: WorkerContext) -> bool:
+    try:
+        context.events.clear_wake_up()
+    except redis.RedisError as error:
+        _say_unavailable(error)
+        return False
+    return True
+
+
+def _say_unavailable(error: redis.RedisError) -> None:
+    log.warning("stream unavailable", error=type(error).__name__)
+
+
+def _look(context: WorkerContext, done: Drained) -> bool:
+    """See what is paused and which account is ours; whether anything in the inbox is due."""
+    is_left = bool(context.left)
+    # In no transaction: to begin one and to end it cost as much as the look itself.
+    with context.engine.connect() as taken:
+        connection = taken.execution_options(isolation_level="AUTOCOMMIT")
+        done.paused, is_due = inbox.look(connection)
+        done.own_account = context.own.read(connection)
+    return is_due or is_left
 
 
 def _take_up_own(context: WorkerContext, done: Drained, deadline: float) -> None:
