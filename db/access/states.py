@@ -20,6 +20,7 @@ from domain.catalogue.plans import Catalogue
 from domain.payments.derivation import Payment
 from domain.working_set import Derived, WorkingSet
 
+# Among so many users there is somebody new: the first look at them would be in vain.
 _MANY = 16
 
 
@@ -41,7 +42,6 @@ def look_at(
     if not user_ids or not _unlocks_anything(catalogue):
         return []
     users = sorted(set(user_ids))
-    # Among many there is somebody new, and to look in vain is spared.
     rows = connection.execute(_LOCK, {"users": users}).all() if len(users) < _MANY else []
     if len(rows) < len(users):
         connection.execute(_BEGIN, {"users": users})

@@ -10,7 +10,7 @@ import telemetry
 from db.queue.leases import Leased
 from db.queue.stream import StreamMessage
 from domain.events import EventStatus
-from workers.pipeline.apply import Applied
+from workers.pipeline.apply import Applied, PreparedEvent
 
 # A full batch would be a line of many kilobytes; the inbox knows every event's outcome and time.
 EVENT_IDS_LOGGED_MAX = 50
@@ -19,10 +19,13 @@ log = telemetry.get_logger("batch")
 drain_log = telemetry.get_logger("drain")
 
 
-def committed(applied: Applied) -> None:
-    """Log and count a batch whose transaction is committed; nothing when it was empty."""
+def committed(applied: Applied) -> Sequence[PreparedEvent]:
+    """Log and count a batch whose transaction is committed; nothing when it was empty.
+
+    Returns its events without those that turned out to be known.
+    """
     if not applied.works:
-        return
+        return ()
     works = [work for work in applied.works if work.delivery.event_id in applied.new]
     finished = Counter((work.delivery.event_type, work.outcome.status) for work in works)
     duplicates = len(applied.works) - len(works)
@@ -47,6 +50,7 @@ def committed(applied: Applied) -> None:
         metrics.events_left(count)
         log.warning("events left for a worker of a newer release", events=count)
     _log(applied, finished, duplicates)
+    return works
 
 
 def _log(applied: Applied, finished: Counter[tuple[str, EventStatus]], duplicates: int) -> None:
@@ -93,10 +97,9 @@ class Drained:
 
     def count(self, applied: Applied) -> None:
         """Add one committed batch."""
-        committed(applied)
+        works = committed(applied)
         self.batches += bool(applied.works)
         self.duplicates += len(applied.works) - len(applied.new)
-        works = [work for work in applied.works if work.delivery.event_id in applied.new]
         by_status = Counter(work.outcome.status for work in works)
         left = sum(work.is_left for work in works) if by_status[EventStatus.RECEIVED] else 0
         self.left += left
