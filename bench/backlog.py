@@ -20,7 +20,7 @@ from bench.stand import product_settings
 from bench.trees import CpuMeter, Tree
 from db.bodies import compress
 from db.queue import inbox
-from db.queue.stream import STREAM, EventStream, connect
+from db.queue.stream import STREAM, WAKE_UP, EventStream, connect
 from sandbox.simulate.engine import Event
 from settings import load
 
@@ -89,7 +89,7 @@ def fill_stream(place: Place, chosen: Iterable[Event]) -> None:
         stream = EventStream(client)
         for delivery in corpus.deliveries(list(chosen), compress):
             stream.put(delivery)
-        stream.clear_wake_up()
+        client.delete(WAKE_UP)
 
 
 def fill_inbox(place: Place, chosen: Sequence[Event]) -> None:

@@ -20,8 +20,11 @@ from workers.pipeline.batch import BatchSize
 from workers.pipeline.failure import RETRY_DELAYS_SECONDS
 from workers.questions.own_account import OwnAccount, configured
 
-# The stream is read without waiting, so this only bounds a Redis that does not answer.
+# Longer than a drain waits for entries, so this only bounds a Redis that does not answer.
 REDIS_TIMEOUT_SECONDS = 3.0
+# So long a drain that found events waits for more. Longer saves little: it spares one message of
+# Celery a second then. Everything else that a worker does may wait for it as long.
+LINGER_SECONDS = 1.0
 
 
 def _nothing(*_: object) -> None:
@@ -39,7 +42,8 @@ class WorkerContext:
     is retried after `retry_delays_seconds`. `trials` is the setting: what a user tries once.
     Of thin events no more than `questions_per_second` are asked, by all workers together.
     `is_gone` says whether the process of a consumer's name has certainly ended. `size` is how many
-    events are taken at once. `left` are leased events that this process could not try.
+    events are taken at once. `left` are leased events that this process could not try. A drain that
+    found events in the stream waits `linger_seconds` for more.
     """
 
     engine: Engine
@@ -57,6 +61,7 @@ class WorkerContext:
     is_gone: Callable[[str], bool] = consumer_id.is_gone
     size: BatchSize = field(default_factory=BatchSize)
     left: list[Leased] = field(default_factory=list)
+    linger_seconds: float = 0.0
 
     @property
     def can_ask(self) -> bool:
@@ -86,4 +91,5 @@ def context() -> WorkerContext:
         retry_delays_seconds=config.retry_delays_seconds,
         trials=config.trials,
         questions_per_second=config.stripe_questions_per_second,
+        linger_seconds=LINGER_SECONDS,
     )

@@ -14,7 +14,9 @@ from sqlalchemy import Connection, text
 from domain.decode.facts import Fact
 from domain.errors import BillingError
 from domain.payments.claims import Customer
+from domain.payments.credit_notes import CreditNote
 from domain.payments.objects import MoneyObject
+from domain.payments.reversals import Dispute, Refund
 from domain.subscriptions.versions import Subscription
 from domain.tokens.adjustments import Adjustment
 
@@ -67,12 +69,34 @@ def subjects_of(facts: Iterable[Fact]) -> set[str]:
     return names
 
 
-def acquire(connection: Connection, names: Collection[str]) -> set[str]:
+def unplaced(facts: Iterable[Fact]) -> set[str]:
+    """Names of money objects whose customer these facts do not say; the tables may know it.
+
+    Where they say another than the tables do, that shows when what is stored is loaded.
+    """
+    placed: set[str] = set()
+    names: list[frozenset[str]] = []
+    for fact in facts:
+        if isinstance(fact, MoneyObject):
+            named = fact.parents | {fact.id}
+            if fact.customer_id:
+                placed |= named
+            else:
+                names.append(named)
+        elif isinstance(fact, Refund | Dispute | CreditNote):
+            names.append(frozenset({fact.target_id}))
+    return {name for named in names if placed.isdisjoint(named) for name in named}
+
+
+def acquire(
+    connection: Connection, names: Collection[str], unplaced: Collection[str] | None = None
+) -> set[str]:
     """Lock whoever these names are or belong to; returns every subject that is locked now.
 
-    The catalogue cannot change meanwhile. All of it lasts until the transaction ends.
+    Only for those that are `unplaced`, by default all, is it looked up whom they belong to. The
+    catalogue cannot change meanwhile. All of it lasts until the transaction ends.
     """
-    subjects = set(names) | _resolved(connection, names)
+    subjects = set(names) | _resolved(connection, names if unplaced is None else unplaced)
     keys = sorted({_lock_key(subject) for subject in subjects})
     connection.execute(_LOCK, {"catalogue": CATALOGUE_LOCK, "keys": keys})
     return subjects
@@ -80,6 +104,8 @@ def acquire(connection: Connection, names: Collection[str]) -> set[str]:
 
 def _resolved(connection: Connection, names: Collection[str]) -> set[str]:
     """Which further subjects stored objects of these names belong to. Reads without a lock."""
+    if not names:
+        return set()
     roots = connection.execute(_RESOLVE, {"ids": list(names)})
     return {row.customer_id or row.root_id for row in roots}
 

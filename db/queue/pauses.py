@@ -8,6 +8,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
+# A worker that applies one small batch after another looks no more often at what is paused.
+HEEDED_WITHIN_SECONDS = 0.05
+
 
 def listed(connection: Connection) -> Sequence[Row[Any]]:
     """Every pause, with the number of events that wait for its end."""

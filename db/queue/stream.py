@@ -1,7 +1,8 @@
 """The Redis stream: where an accepted event waits, durably, for a worker.
 
-A delivery is one stream entry. The wake-up flag says that a drain has been asked for and has not
-begun yet, so a burst of events sends one wake-up. Nothing here knows what an event means.
+A delivery is one stream entry. The wake-up flag says that nobody needs to ask for a drain: one has
+been asked for and has not begun yet, or one holds the flag and reads whatever comes. So a burst of
+events sends one wake-up. Nothing here knows what an event means.
 """
 
 import time
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 import redis
+from redis.client import Pipeline
 
 from db.queue.copies import Copies
 from db.queue.redis_connection import RedisLine, packed
@@ -20,6 +22,7 @@ STREAM = "billing:events"
 GROUP = "drain"
 # The key keeps the name that earlier releases gave it: two releases run side by side.
 WAKE_UP = "billing:armed"
+_REQUESTED = b"1"
 _PROBE = "billing:probe"
 ENVELOPE_VERSION = b"1"
 
@@ -27,8 +30,13 @@ ENVELOPE_VERSION = b"1"
 WAKE_UP_TTL_SECONDS = 3
 # While a drain cannot work, it is asked for again no sooner than this.
 POSTPONE_MS = 1_000
+# The flag outlives the wait of a drain that holds it by as much: for the last batch, and no longer,
+# because a drain that died in the meantime reads nothing.
+HELD_LONGER_MS = 500
 _APPEND = (b"XADD", STREAM.encode(), b"*")
-_REQUEST_WAKE_UP = packed(b"SET", WAKE_UP.encode(), b"1", b"NX", b"EX", b"%d" % WAKE_UP_TTL_SECONDS)
+_REQUEST_WAKE_UP = packed(
+    *(b"SET", WAKE_UP.encode(), _REQUESTED, b"NX", b"EX", b"%d" % WAKE_UP_TTL_SECONDS)
+)
 # What a consumer held this long without acknowledging is taken over: no task may take so long. With
 # the sweep that notices, a killed worker delays its events by well under 30 s, also one that had
 # them from another; by less where it is known for certain that it is dead.
@@ -37,6 +45,16 @@ LEASE_MS = 18_000
 # named after processes.
 IDLE_MAX_MS = 3_600_000
 _CLEANED = "billing:tidied"
+# One script each, because somebody else's flag may take its place between question and change.
+_HOLD_WAKE_UP = """
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] and holder ~= ARGV[2] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+return 1
+"""
+_RELEASE_WAKE_UP = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+"""
 # One script, because a consumer that wakes up between question and deletion would lose entries.
 _DELETE_IDLE = """
 local names = {}
@@ -145,18 +163,33 @@ class EventStream:
 
     def request_wake_up(self) -> bool:
         """Request a wake-up alone; True when nobody had, so the caller must send it."""
-        return bool(self.client.set(WAKE_UP, b"1", nx=True, ex=WAKE_UP_TTL_SECONDS))
+        return bool(self.client.set(WAKE_UP, _REQUESTED, nx=True, ex=WAKE_UP_TTL_SECONDS))
 
-    def clear_wake_up(self) -> None:
-        """Let the next delivery request a wake-up again. Call before reading."""
-        self.client.delete(WAKE_UP)
+    def hold_wake_up(self, consumer: str, seconds: float) -> bool:
+        """Begin a drain: for so long nobody requests a wake-up, as `consumer` reads what comes.
+
+        False where another holds the flag, and so reads what comes; and where Redis is full.
+        """
+        held_ms = round(seconds * 1000) + HELD_LONGER_MS
+        try:
+            held = self.client.eval(_HOLD_WAKE_UP, 1, WAKE_UP, _REQUESTED, consumer, str(held_ms))
+        except redis.OutOfMemoryError:
+            return False  # Nothing can come then, and what is there is to be taken out.
+        return bool(held)
+
+    def release_wake_up(self, consumer: str) -> None:
+        """Let the next delivery request a wake-up again, if `consumer` holds the flag.
+
+        Read until nothing is left after it: what came before it woke nobody.
+        """
+        self.client.eval(_RELEASE_WAKE_UP, 1, WAKE_UP, consumer)
 
     def postpone_wake_up(self) -> None:
         """Let no wake-up be requested for a second; then the first delivery or sweep does it.
 
         For a drain that has begun and could do nothing: the wake-ups of that time were in vain.
         """
-        self.client.set(WAKE_UP, b"1", px=POSTPONE_MS)
+        self.client.set(WAKE_UP, _REQUESTED, px=POSTPONE_MS)
 
     def create_group(self) -> None:
         """Make the consumer group; a no-op when it exists."""
@@ -168,9 +201,25 @@ class EventStream:
             if not str(error).startswith("BUSYGROUP"):
                 raise
 
-    def read(self, consumer: str, count: int) -> list[StreamMessage]:
-        """Take up to `count` new entries for `consumer`; does not wait."""
-        streams = cast("Any", self.client.xreadgroup(GROUP, consumer, {STREAM: ">"}, count=count))
+    def read(
+        self,
+        consumer: str,
+        count: int,
+        *,
+        wait_seconds: float = 0.0,
+        finished: Sequence[bytes] = (),
+    ) -> list[StreamMessage]:
+        """Take up to `count` new entries for `consumer`; waits so long for the first of them.
+
+        Entries that are `finished` are acknowledged in the same packet. The client must be one
+        that waits longer for an answer.
+        """
+        pipeline = self.client.pipeline(transaction=False)
+        _acknowledge(pipeline, finished)
+        # Redis takes 0 for "without end".
+        block_ms = max(1, round(wait_seconds * 1000)) if wait_seconds else None
+        pipeline.xreadgroup(GROUP, consumer, {STREAM: ">"}, count=count, block=block_ms)
+        streams = cast("Any", pipeline.execute())[-1]
         return _entries(streams[0][1] if streams else [])
 
     def take_over_stale(
@@ -228,10 +277,7 @@ class EventStream:
         ids = list(entry_ids)
         if ids:
             pipeline = self.client.pipeline(transaction=False)
-            # In this order: what is deleted and still pending is dropped by the next claim, but
-            # what is no longer pending and still there would be nobody's.
-            pipeline.xdel(STREAM, *ids)
-            pipeline.xack(STREAM, GROUP, *ids)
+            _acknowledge(pipeline, ids)
             pipeline.execute()
 
     def delete_idle_consumers(self, idle_ms: int = IDLE_MAX_MS) -> int:
@@ -260,6 +306,17 @@ class EventStream:
     def length(self) -> int:
         """How many entries wait, in hand or not."""
         return int(self.client.xlen(STREAM))
+
+
+def _acknowledge(pipeline: Pipeline, ids: Sequence[bytes]) -> None:
+    """Drop entries, in this order.
+
+    What is deleted and still pending is dropped by the next claim, but what is no longer pending
+    and still there would be nobody's.
+    """
+    if ids:
+        pipeline.xdel(STREAM, *ids)
+        pipeline.xack(STREAM, GROUP, *ids)
 
 
 def _fields(delivery: Delivery) -> tuple[bytes, ...]:

@@ -1,8 +1,9 @@
 """Empties the stream and the inbox in batches: what a wake-up asks for.
 
-A worker acknowledges stream entries only after their batch is committed. So a worker that dies at
-any point leaves them to be taken over by the next drain. A stored event is due again when the lease
-of an attempt that never ended has run out.
+A drain that found events waits a moment for more, so that a handful of events needs no task of its
+own. A worker acknowledges stream entries only after their batch is committed. So a worker that dies
+at any point leaves them to be taken over by the next drain. A stored event is due again when the
+lease of an attempt that never ended has run out.
 """
 
 import time
@@ -13,8 +14,9 @@ from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import exc
 
 import telemetry
-from db.queue import inbox, leases
+from db.queue import inbox, leases, pauses
 from db.queue.leases import Leased
+from db.queue.stream import StreamMessage
 from workers.context import WorkerContext
 from workers.pipeline.failure import is_away
 from workers.pipeline.give_back import (
@@ -22,7 +24,7 @@ from workers.pipeline.give_back import (
     give_back_out_of_time,
     give_back_without_database,
 )
-from workers.pipeline.in_hand import apply_entries, apply_leased
+from workers.pipeline.in_hand import acknowledge, apply_entries, apply_leased
 from workers.pipeline.report import Drained
 from workers.pipeline.takeover import take_over_left, take_over_own
 
@@ -33,7 +35,7 @@ SECONDS_MAX = 6.0
 _LATE_SECONDS = 2.0
 # Events in quarantine are applied one by one; after this long the stream comes first again.
 QUARANTINE_SECONDS_MAX = 1.0
-# What was seen of the inbox as a drain began says nothing after so long: it may be due by now.
+# What was seen of the inbox says nothing after so long: something may be due by now.
 _SIGHT_SECONDS_MAX = 1.0
 # How often a drain that lost Redis looks whether it is back.
 _LOOK_EVERY_SECONDS = 0.25
@@ -66,10 +68,9 @@ def drain(context: WorkerContext, send_wake_up: Callable[[], object]) -> Drained
 def _drain_all(
     context: WorkerContext, send_wake_up: Callable[[], object], done: Drained, deadline: float
 ) -> None:
-    # First, so that whatever is stored after the look at the inbox brings a wake-up of its own.
-    has_stream = _took_wake_up(context)
+    has_stream = _began(context, done)
     # While the database is away nothing is taken from the stream, where it is safe.
-    is_due = _look(context, done)
+    _look(context, done)
     give_back_leases(context)
     is_cut_off = False
     if has_stream:
@@ -79,7 +80,9 @@ def _drain_all(
             is_cut_off = True
             _say_unavailable(error)
             done.entries = ()
-    if is_due or is_cut_off or time.monotonic() - done.started > _SIGHT_SECONDS_MAX:
+    if time.monotonic() - done.looked > _SIGHT_SECONDS_MAX:
+        _look(context, done)
+    if done.is_due or is_cut_off:
         _drain_inbox(context, done, deadline)
     if is_cut_off:
         _take_up_own(context, done, deadline)
@@ -87,9 +90,10 @@ def _drain_all(
         send_wake_up()
 
 
-def _took_wake_up(context: WorkerContext) -> bool:
+def _began(context: WorkerContext, done: Drained) -> bool:
+    """Hold the wake-up flag, unless another does; whether Redis answers."""
     try:
-        context.events.clear_wake_up()
+        done.holds_wake_up = context.events.hold_wake_up(context.consumer, context.linger_seconds)
     except redis.RedisError as error:
         _say_unavailable(error)
         return False
@@ -100,15 +104,16 @@ def _say_unavailable(error: redis.RedisError) -> None:
     log.warning("stream unavailable", error=type(error).__name__)
 
 
-def _look(context: WorkerContext, done: Drained) -> bool:
-    """See what is paused and which account is ours; whether anything in the inbox is due."""
+def _look(context: WorkerContext, done: Drained) -> None:
+    """See what is paused, which account is ours, and whether anything in the inbox is due."""
     is_left = bool(context.left)
     # In no transaction: to begin one and to end it cost as much as the look itself.
     with context.engine.connect() as taken:
         connection = taken.execution_options(isolation_level="AUTOCOMMIT")
         done.paused, is_due = inbox.look(connection)
         done.own_account = context.own.read(connection)
-    return is_due or is_left
+    done.is_due = is_due or is_left
+    done.looked = time.monotonic()
 
 
 def _take_up_own(context: WorkerContext, done: Drained, deadline: float) -> None:
@@ -119,6 +124,8 @@ def _take_up_own(context: WorkerContext, done: Drained, deadline: float) -> None
     """
     while time.monotonic() < deadline:
         try:
+            # A Redis that came back without its data has no group.
+            context.events.create_group()
             take_over_own(context, done)
         except redis.RedisError:
             done.entries = ()
@@ -133,16 +140,70 @@ def _drain_stream(
 ) -> None:
     context.events.create_group()
     take_over_left(context, done)
+    if done.holds_wake_up:
+        _linger(context, done)
+        context.events.release_wake_up(context.consumer)
+        # What was stored in the inbox meanwhile woke nobody.
+        _look(context, done)
+    _read_all(context, send_wake_up, done, deadline)
+
+
+def _linger(context: WorkerContext, done: Drained) -> None:
+    """Apply what there is and what comes soon, so that a handful of events needs no task.
+
+    It ends early where others should help, which a full batch says, and where something waits for
+    the end of this drain. What is paused, and what is due in the inbox, is looked at anew for what
+    it waited for.
+    """
+    ends = done.started + context.linger_seconds
+    is_full = False
+    while not is_full and (left_seconds := ends - time.monotonic()) > 0:
+        wait_seconds = left_seconds if _may_wait(done) else 0.0
+        size = context.size.events
+        entries = _read(context, done, size, wait_seconds)
+        if not entries:
+            return
+        if time.monotonic() - done.looked > pauses.HEEDED_WITHIN_SECONDS:
+            _look(context, done)
+        apply_entries(context, entries, done)
+        context.size.grow()
+        is_full = len(entries) == size
+
+
+def _may_wait(done: Drained) -> bool:
+    """Whether more may come soon, and nothing else waits for the end of this drain.
+
+    Thin events do, as Stripe is asked about them after it, and what is due in the inbox.
+    """
+    has_found = bool(done.batches or done.duplicates or done.parked)
+    return has_found and not (done.noticed or done.is_due)
+
+
+def _read_all(
+    context: WorkerContext, send_wake_up: Callable[[], object], done: Drained, deadline: float
+) -> None:
+    """Apply what there is. What comes meanwhile is the next drain's, which it asks for."""
     has_woken = False
-    while entries := context.events.read(context.consumer, size := context.size.events):
-        if len(entries) == size and not has_woken and context.events.request_wake_up():
+    is_full = True
+    while is_full and not done.is_unfinished:
+        size = context.size.events
+        entries = _read(context, done, size)
+        is_full = len(entries) == size
+        if is_full and not has_woken and context.events.request_wake_up():
             send_wake_up()
             has_woken = True
         apply_entries(context, entries, done)
         context.size.grow()
-        if time.monotonic() > deadline:
-            done.is_unfinished = True
-            return
+        done.is_unfinished = time.monotonic() > deadline
+    acknowledge(context, done)
+
+
+def _read(
+    context: WorkerContext, done: Drained, size: int, wait_seconds: float = 0.0
+) -> list[StreamMessage]:
+    """Take entries, and acknowledge what is finished in the same packet."""
+    finished, done.finished = done.finished, ()
+    return context.events.read(context.consumer, size, wait_seconds=wait_seconds, finished=finished)
 
 
 def _drain_inbox(context: WorkerContext, done: Drained, deadline: float) -> None:

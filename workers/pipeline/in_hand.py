@@ -22,7 +22,7 @@ log = telemetry.get_logger("drain")
 
 
 def apply_entries(context: WorkerContext, entries: Sequence[StreamMessage], done: Drained) -> None:
-    """Apply stream entries and acknowledge them; events of paused types are parked instead.
+    """Apply stream entries, which are `finished` then; events of paused types are parked instead.
 
     What the inbox has already is dropped by the statement that would store it. Where the batch
     before met many such events, the inbox is asked first, and they are dropped undecoded.
@@ -56,9 +56,15 @@ def _apply_entries(context: WorkerContext, entries: Sequence[StreamMessage], don
     # Neither those that were known nor a second entry of one event.
     done.duplicates += len(entries) - len(deliveries)
     metrics.duplicates_met(len(entries) - len(deliveries))
-    context.events.acknowledge(entry.entry_id for entry in entries)
+    done.finished = [*done.finished, *(entry.entry_id for entry in entries)]
     done.entries = ()
     done.meets_known = done.duplicates - duplicates_before > len(entries) * _MANY
+
+
+def acknowledge(context: WorkerContext, done: Drained) -> None:
+    """Acknowledge the entries that are finished."""
+    context.events.acknowledge(done.finished)
+    done.finished = ()
 
 
 def known(context: WorkerContext, ids: Collection[str]) -> set[str]:

@@ -74,15 +74,19 @@ class Drained:
     """What one drain does, and has done so far.
 
     `paused` are the event types that it parks, `own_account` is our Stripe account. `entries` of
-    the stream and `leased` events of the inbox are in hand: not finished yet. `left` counts events
+    the stream and `leased` events of the inbox are in hand: not finished yet. `finished` entries
+    are to be acknowledged, which the next packet to Redis does. `left` counts events
     that only a newer release can read, `noticed` thin ones that wait for Stripe. `meets_known`: the
-    batch before held many events that the inbox had.
+    batch before held many events that the inbox had. `is_due`: something in the inbox waited to be
+    tried when it was looked at, which was when the clock said `looked`. `holds_wake_up`: nobody
+    asks for another drain, as this one reads what comes.
     """
 
     paused: frozenset[str] = frozenset()
     own_account: str | None = None
     entries: Sequence[StreamMessage] = ()
     leased: Sequence[Leased] = ()
+    finished: Sequence[bytes] = ()
     applied: int = 0
     ignored: int = 0
     failed: int = 0
@@ -93,6 +97,9 @@ class Drained:
     batches: int = 0
     is_unfinished: bool = False
     meets_known: bool = False
+    is_due: bool = False
+    looked: float = 0.0
+    holds_wake_up: bool = False
     started: float = field(default_factory=time.monotonic)
 
     def count(self, applied: Applied) -> None:

@@ -7,7 +7,7 @@ import metrics
 import telemetry
 from db.queue.stream import StreamMessage
 from workers.context import WorkerContext
-from workers.pipeline.in_hand import apply_entries, known, record_poison
+from workers.pipeline.in_hand import acknowledge, apply_entries, known, record_poison
 from workers.pipeline.report import Drained
 
 # An entry handed out more often may have ended its worker. It goes into quarantine: the worker
@@ -45,12 +45,14 @@ def _take_over(
         times = context.events.times_delivered(entries)
         safe = [entry for entry in entries if times.get(entry.entry_id, 0) <= QUARANTINE_DELIVERIES]
         apply_entries(context, safe, done)
+        acknowledge(context, done)
         for entry in entries:
             count = times.get(entry.entry_id, 0)
             if count >= POISON_DELIVERIES:
                 record_poison(context, entry, count, done)
             elif count > QUARANTINE_DELIVERIES:
                 apply_entries(context, [entry], done)
+                acknowledge(context, done)
 
 
 def _without_known(

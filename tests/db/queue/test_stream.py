@@ -1,6 +1,7 @@
 """The stream: wake-ups, and whose entries are whose, on a real Valkey."""
 
 import time
+from threading import Timer
 
 import pytest
 import redis
@@ -44,13 +45,46 @@ def test_an_entry_of_an_earlier_release_has_no_request(
 
 
 def test_only_the_first_of_a_burst_requests_a_wake_up(stream: EventStream) -> None:
-    """A burst costs one task; after a drain has begun, the next delivery asks again."""
+    """A burst costs one task; after a drain has released the flag, the next delivery asks again."""
     event = a_delivery(an_event("checkout.session.completed", a_session()))
     assert [stream.put(event) for _ in range(3)] == [True, False, False]
     assert not stream.request_wake_up()
-    stream.clear_wake_up()
+    assert stream.hold_wake_up("a", 1.0)
+    assert not stream.put(event)
+    stream.release_wake_up("a")
     assert stream.request_wake_up()
     assert not stream.put(event)
+
+
+def test_one_drain_at_a_time_holds_the_wake_up(stream: EventStream, client: redis.Redis) -> None:
+    """Another neither takes the flag nor ends it; one that died holds it for a moment only."""
+    assert stream.hold_wake_up("a", 1.0)
+    assert not stream.hold_wake_up("b", 1.0)
+    stream.release_wake_up("b")
+    assert not stream.request_wake_up()
+    assert stream.hold_wake_up("a", 1.0)
+    assert 0 < client.pttl(WAKE_UP) <= 1_000 + streams.HELD_LONGER_MS
+    client.delete(WAKE_UP)
+    assert stream.request_wake_up()
+    stream.release_wake_up("a")
+    assert not stream.request_wake_up()
+
+
+def test_a_read_waits_for_what_comes_and_acknowledges_what_is_finished(
+    stream: EventStream,
+) -> None:
+    """In one packet; without anything to come it ends in time."""
+    put(stream, 1)
+    [first] = stream.read("a", 10)
+    began = time.monotonic()
+    assert stream.read("a", 10, wait_seconds=0.2, finished=[first.entry_id]) == []
+    assert 0.15 < time.monotonic() - began < 2.0
+    assert stream.length() == 0
+    late = Timer(0.2, put, (stream, 1))
+    late.start()
+    assert ids(stream.read("a", 10, wait_seconds=2.5)) == ["evt_0"]
+    late.join()
+    assert time.monotonic() - began < 2.5
 
 
 def test_a_lost_wake_up_is_asked_for_again_in_time(

@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from db.ledger import rows
 from db.queue import inbox
+from db.queue.stream import WAKE_UP
 from domain.events import Delivery
 from domain.payments.derivation import Payment
 from tests.domain.test_convergence import account_stories, shuffled
@@ -215,7 +216,7 @@ def test_the_sweep_rings_once_for_what_waits(context: WorkerContext) -> None:
     sent: list[int] = []
     assert not sweep(context, lambda: sent.append(1))
     put(context, package())
-    context.events.clear_wake_up()
+    context.events.client.delete(WAKE_UP)
     assert sweep(context, lambda: sent.append(1))
     assert not sweep(context, lambda: sent.append(1))
     assert sent == [1]

@@ -1,7 +1,7 @@
 """Whose entries are taken over at once, and whose only when their lease has run out."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -160,9 +160,16 @@ class LosesAnswers(EventStream):
         self._left = looks_in_vain
         self.is_away = False
 
-    def read(self, consumer: str, count: int) -> list[StreamMessage]:
+    def read(
+        self,
+        consumer: str,
+        count: int,
+        *,
+        wait_seconds: float = 0.0,
+        finished: Sequence[bytes] = (),
+    ) -> list[StreamMessage]:
         """Hand out what nobody hears of."""
-        if super().read(consumer, count):
+        if super().read(consumer, count, wait_seconds=wait_seconds, finished=finished):
             self.is_away = True
             raise redis.TimeoutError
         return []
@@ -193,10 +200,10 @@ def test_a_drain_that_cannot_begin_at_redis_waits_for_nothing(
     """It has been handed out nothing."""
     put(context, packages(1))
 
-    def away() -> None:
+    def away(*_: object) -> None:
         raise redis.ConnectionError
 
-    monkeypatch.setattr(context.events, "clear_wake_up", away)
+    monkeypatch.setattr(context.events, "hold_wake_up", away)
     began = time.monotonic()
     assert drain(context, nobody).applied == 0
     assert time.monotonic() - began < SECONDS_MAX / 2

@@ -48,7 +48,7 @@ def test_what_a_killed_worker_held_is_found_and_applied(
     put(context, [EVENT])
     context.events.create_group()
     context.events.read("a worker that died", 10)
-    context.events.clear_wake_up()
+    context.events.client.delete(stream.WAKE_UP)
     let_leases_run_out(context, monkeypatch)
     sweep(context, lambda: drain(context, lambda: None))
     assert balances(context.engine) == {"user_1": 1_000}
