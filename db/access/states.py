@@ -14,6 +14,7 @@ import orjson
 from sqlalchemy import Connection, Row, text
 
 from db.access.held import held_by
+from db.together import Together
 from domain.access.access import Access, access
 from domain.access.limits import features_of
 from domain.catalogue.plans import Catalogue
@@ -32,34 +33,35 @@ class Changed:
     access: Access
 
 
-def look_at(
-    connection: Connection, user_ids: Collection[str], catalogue: Catalogue
-) -> list[Changed]:
+def look_at(together: Together, user_ids: Collection[str], catalogue: Catalogue) -> list[Changed]:
     """Compare what these users have now with what was seen last, and keep the new.
 
-    Call it at the end of a transaction: the rows stay locked, in the order of users, until it ends.
+    The new goes over `together` with what is written next. Call it at the end of a transaction: the
+    rows stay locked, in the order of users, until it ends.
     """
     if not user_ids or not _unlocks_anything(catalogue):
         return []
+    connection = together.connection
     users = sorted(set(user_ids))
     rows = connection.execute(_LOCK, {"users": users}).all() if len(users) < _MANY else []
     if len(rows) < len(users):
         connection.execute(_BEGIN, {"users": users})
         # A statement of its own, so that it sees what another transaction began meanwhile.
         rows = connection.execute(_LOCK, {"users": users}).all()
-    return _renew(connection, rows, catalogue)
+    return _renew(together, rows, catalogue)
 
 
 def look_at_due(
-    connection: Connection, catalogue_of: Callable[[Connection], Catalogue], *, limit: int
+    together: Together, catalogue_of: Callable[[Connection], Catalogue], *, limit: int
 ) -> tuple[int, list[Changed]]:
     """Look at users whose access changes by itself about now: how many, and who has changed.
 
     Those that another transaction is at are left to it. The catalogue is read once they are locked:
     a change of it that is not seen then makes them due again.
     """
+    connection = together.connection
     rows = connection.execute(_DUE, {"limit": limit}).all()
-    return len(rows), _renew(connection, rows, catalogue_of(connection)) if rows else []
+    return len(rows), _renew(together, rows, catalogue_of(connection)) if rows else []
 
 
 def owners(
@@ -103,13 +105,13 @@ def _unlocks_anything(catalogue: Catalogue) -> bool:
     return any(plan.features for plan in catalogue.plans)
 
 
-def _renew(connection: Connection, rows: Sequence[Row[Any]], catalogue: Catalogue) -> list[Changed]:
+def _renew(together: Together, rows: Sequence[Row[Any]], catalogue: Catalogue) -> list[Changed]:
     """Keep what is other than was seen, and when that is to be looked at again."""
     if not rows:
         return []
     # The database's clock is the one by which rows fall due, and now all of them are locked.
     now = int(max(row.at for row in rows).timestamp())
-    held = held_by(connection, [row.user_id for row in rows], catalogue)
+    held = held_by(together.connection, [row.user_id for row in rows], catalogue)
     kept: list[dict[str, Any]] = []
     changed = []
     for row in sorted(rows, key=lambda row: str(row.user_id)):
@@ -121,7 +123,7 @@ def _renew(connection: Connection, rows: Sequence[Row[Any]], catalogue: Catalogu
         if decided != row.seen or changes_at != row.changes_at:
             kept.append({"user_id": row.user_id, "seen": decided, "changes_at": changes_at})
     if kept:
-        connection.execute(_KEEP, {"rows": orjson.dumps(kept).decode()})
+        together.add(_KEEP, seen_states=orjson.dumps(kept).decode())
     return changed
 
 
@@ -159,14 +161,12 @@ _DUE = text(
     ORDER BY user_id LIMIT :limit FOR UPDATE SKIP LOCKED
     """
 )
-_KEEP = text(
-    """
+_KEEP = """
     UPDATE access_states AS state SET seen = new.seen, changes_at = new.changes_at
-    FROM json_to_recordset(CAST(:rows AS json))
+    FROM json_to_recordset(CAST(:seen_states AS json))
         AS new (user_id text, seen jsonb, changes_at timestamptz)
     WHERE state.user_id = new.user_id
     """
-)
 _SOON = text(
     """
     INSERT INTO access_states (user_id, changes_at)

@@ -16,6 +16,7 @@ from db.ledger.rows import Row
 from db.outbox import changes, messages
 from db.outbox.changes import Before
 from db.queries import ShownSubscription
+from db.together import Together
 from domain.catalogue.plans import Catalogue
 from domain.decode.facts import Fact
 from domain.payments.claims import Customer
@@ -51,7 +52,8 @@ def apply(
     names = locks.subjects_of(plain) | set(subjects) | set(again or ())
     if not names:
         return Derived()
-    locked = None if is_alone else locks.acquire(connection, names)
+    unplaced = locks.unplaced(plain) | set(again or ())
+    locked = None if is_alone else locks.acquire(connection, names, unplaced)
     working_set = loading.load_parties(connection, plain, locked)
     before = Before(dict(working_set.customers), dict(working_set.subscriptions))
     touched = Touched(objects=dict(again or {}))
@@ -65,8 +67,10 @@ def apply(
     derived = derive_touched(working_set, touched, plans)
     derived.postings += loading.lacking_adjustments(connection, plain)
     reports = writing.subscription_rows(working_set, touched)
-    moved = writing.save(connection, working_set, touched, derived, reports, before=before)
+    together = Together(connection)
+    moved = writing.save(together, working_set, touched, derived, reports, before=before)
     if is_alone:
+        together.run()
         return derived
     shown = [*_shown(reports, working_set, plans), *changes.inherited(connection, touched, plans)]
     owned = changes.owned(before, shown)
@@ -76,9 +80,9 @@ def apply(
         *changes.of_payments(before, working_set, derived, plans),
         *changes.of_subscriptions(before, working_set, owned, facts=plain),
         *changes.of_tokens(connection, moved),
-        *changes.of_access(states.look_at(connection, users, plans)),
+        *changes.of_access(states.look_at(together, users, plans)),
     ]
-    derived.told = messages.write(connection, told)
+    derived.told = messages.write_last(together, told)
     return derived
 
 
@@ -95,8 +99,9 @@ def _shown(
 
 def post(connection: Connection, postings: Sequence[Posting]) -> None:
     """Append ledger entries that nothing was derived for, move the balances, and tell of them."""
-    moved = writing.post(connection, postings)
-    messages.write(connection, list(changes.of_tokens(connection, moved)))
+    together = Together(connection)
+    moved = writing.post(together, postings)
+    messages.write_last(together, list(changes.of_tokens(connection, moved)))
 
 
 def tell_subscriptions(

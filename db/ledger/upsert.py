@@ -7,13 +7,14 @@ each row's lie. By COPY a row costs PostgreSQL a quarter to a half of that (docs
 from collections.abc import Collection, Container, Sequence
 
 import orjson
-from sqlalchemy import Connection, LargeBinary, Table, TextClause, text
+from sqlalchemy import Connection, LargeBinary, Table
 from sqlalchemy.dialects import postgresql
 
 from db import copying
 from db.copying import CopiedRows
 from db.ledger.rows import Row
 from db.packed_bytes import pack
+from db.together import Together
 
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped.
 
@@ -23,6 +24,7 @@ class Upsert:
 
     def __init__(self, table: Table, columns: Collection[str], *, touch: str | None = None) -> None:
         """`touch` names a time column that is set to now() whenever a row is replaced."""
+        self._table = table.name
         self._bytes = [name for name in columns if _is_bytes(table, name)]
         self._copied = CopiedRows(table, columns)
         self._statement = _statement(table, columns, touch)
@@ -36,16 +38,25 @@ class Upsert:
         all others are new. Raises what the database raises, `IntegrityError` too where one of
         those has come in since.
         """
+        together = Together(connection)
+        self.add(together, rows, there)
+        together.run()
+
+    def add(
+        self, together: Together, rows: Sequence[Row], there: Container[str] | None = None
+    ) -> None:
+        """As `run`, with whatever else goes over together; what is copied goes at once."""
         ordered = sorted(rows, key=lambda row: str(row["id"]))
         if there is not None:
             new = [row for row in ordered if row["id"] not in there]
             if len(new) >= copying.COPIED_MIN:
-                self._copied.append(connection, new)
+                together.run()
+                self._copied.append(together.connection, new)
                 ordered = [row for row in ordered if row["id"] in there]
         if ordered:
-            beside = {name: _set_aside(ordered, name) for name in self._bytes}
-            document = orjson.dumps(ordered).decode()
-            connection.execute(self._statement, {"rows": document, **beside})
+            beside = {f"{self._table}_{name}": _set_aside(ordered, name) for name in self._bytes}
+            document = {f"{self._table}_rows": orjson.dumps(ordered).decode()}
+            together.add(self._statement, **document, **beside)
 
 
 def _set_aside(rows: Sequence[Row], name: str) -> str:
@@ -56,23 +67,24 @@ def _set_aside(rows: Sequence[Row], name: str) -> str:
     return literal
 
 
-def _statement(table: Table, columns: Collection[str], touch: str | None) -> TextClause:
+def _statement(table: Table, columns: Collection[str], touch: str | None) -> str:
     names = ", ".join(f'"{name}"' for name in columns)
     values = ", ".join(_value(table, name) for name in columns)
     shape = ", ".join(_shape(table, name) for name in columns)
     replaced = [f'"{name}" = EXCLUDED."{name}"' for name in columns if name != "id"]
     if touch:
         replaced.append(f"{touch} = now()")
-    return text(
+    return (
         f"INSERT INTO {table.name} ({names})"  # noqa: S608 - names are our own tables'.
-        f" SELECT {values} FROM json_to_recordset(CAST(:rows AS json)) AS new ({shape})"
+        f" SELECT {values}"
+        f" FROM json_to_recordset(CAST(:{table.name}_rows AS json)) AS new ({shape})"
         f" ON CONFLICT (id) DO UPDATE SET {', '.join(replaced)}"
     )
 
 
 def _value(table: Table, name: str) -> str:
     if _is_bytes(table, name):
-        return f'substr(CAST(:{name} AS bytea), "{name}_start", "{name}_size")'
+        return f'substr(CAST(:{table.name}_{name} AS bytea), "{name}_start", "{name}_size")'
     return f'"{name}"'
 
 

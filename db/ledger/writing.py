@@ -1,9 +1,10 @@
 """Writes what changed: one statement a table, ledger entries and balances together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import orjson
-from sqlalchemy import Connection, text
+from sqlalchemy import Row
 
 from db import copying
 from db.copying import CopiedRows
@@ -19,6 +20,7 @@ from db.tables import (
     refunds,
     subscriptions,
 )
+from db.together import Together
 from domain.working_set import Derived, Posting, Touched, WorkingSet
 
 
@@ -31,7 +33,7 @@ def subscription_rows(working_set: WorkingSet, touched: Touched) -> list[rows.Ro
 
 
 def save(
-    connection: Connection,
+    together: Together,
     working_set: WorkingSet,
     touched: Touched,
     derived: Derived,
@@ -41,36 +43,37 @@ def save(
 ) -> list[Moved]:
     """Write what the merge touched and what was derived from it; returns the balances moved.
 
-    `reports` are the rows of subscriptions, `before` is what was loaded.
+    `reports` are the rows of subscriptions, `before` is what was loaded. Ledger entries of a few
+    postings are left to whatever else goes over `together`.
     """
-    _CUSTOMER_ROWS.run(
-        connection,
+    _CUSTOMER_ROWS.add(
+        together,
         [
             rows.CUSTOMERS.row(working_set.customers[customer_id])
             for customer_id in touched.customers
         ],
         before.customers,
     )
-    _SUBSCRIPTION_ROWS.run(connection, reports, before.subscriptions)
-    _PAYMENT_ROWS.run(
-        connection, _changed_payment_rows(working_set, touched, derived), before.objects
+    _SUBSCRIPTION_ROWS.add(together, reports, before.subscriptions)
+    _PAYMENT_ROWS.add(
+        together, _changed_payment_rows(working_set, touched, derived), before.objects
     )
-    _REFUND_ROWS.run(
-        connection,
+    _REFUND_ROWS.add(
+        together,
         [rows.REFUNDS.row(working_set.refunds[refund_id]) for refund_id in touched.refunds],
     )
-    _DISPUTE_ROWS.run(
-        connection,
+    _DISPUTE_ROWS.add(
+        together,
         [rows.DISPUTES.row(working_set.disputes[dispute_id]) for dispute_id in touched.disputes],
     )
-    _CREDIT_NOTE_ROWS.run(
-        connection,
+    _CREDIT_NOTE_ROWS.add(
+        together,
         [
             rows.CREDIT_NOTES.row(working_set.credit_notes[note_id])
             for note_id in touched.credit_notes
         ],
     )
-    return post(connection, derived.postings)
+    return post(together, derived.postings)
 
 
 def _changed_payment_rows(
@@ -89,9 +92,13 @@ def _changed_payment_rows(
     return changed
 
 
-def post(connection: Connection, postings: Sequence[Posting]) -> list[Moved]:
-    """Append ledger entries and move the balances with them; returns the accounts moved."""
+def post(together: Together, postings: Sequence[Posting]) -> list[Moved]:
+    """Append ledger entries and move the balances with them; returns the accounts moved.
+
+    The entries may still wait to go over `together` with what is next; nothing else does.
+    """
     if not postings:
+        together.run()
         return []
     sums: dict[str, int] = {}
     grants: dict[str, int] = {}
@@ -99,7 +106,7 @@ def post(connection: Connection, postings: Sequence[Posting]) -> list[Moved]:
         sums[posting.entry.user_id] = sums.get(posting.entry.user_id, 0) + posting.entry.delta
         if posting.entry.kind == "grant":
             grants[posting.entry.user_id] = posting.entry.delta
-    moved = _move(connection, sums, grants)
+    moved = _move(together, sums, grants)
     # The balances returned are those after the whole batch; entries count up to them.
     running = {account.user_id: account.before for account in moved}
     entries = []
@@ -119,32 +126,37 @@ def post(connection: Connection, postings: Sequence[Posting]) -> list[Moved]:
             }
         )
     if len(entries) >= copying.COPIED_MIN:
-        _COPIED_ENTRIES.append(connection, entries)
+        _COPIED_ENTRIES.append(together.connection, entries)
     else:
-        connection.execute(_POST, {"rows": orjson.dumps(entries).decode()})
+        together.add(_POST, entries=orjson.dumps(entries).decode())
     return moved
 
 
-def _move(
-    connection: Connection, sums: Mapping[str, int], grants: Mapping[str, int]
-) -> list[Moved]:
+def _move(together: Together, sums: Mapping[str, int], grants: Mapping[str, int]) -> list[Moved]:
     users = sorted(sums)
-    rows = connection.execute(
+    together.add(
         _MOVE,
-        {
-            "users": users,
-            "deltas": [sums[user] for user in users],
-            "grants": [grants.get(user) for user in users],
-        },
+        moved_users=users,
+        deltas=[sums[user] for user in users],
+        grants=[grants.get(user) for user in users],
     )
-    return [Moved(row.user_id, row.balance - sums[row.user_id], *row[1:]) for row in rows]
+    moved: Iterable[Row[Any]] = together.run() or ()
+    return [
+        Moved(
+            user_id=row.user_id,
+            before=row.balance - sums[row.user_id],
+            balance=row.balance,
+            last_grant=row.last_grant,
+            updated_at=row.updated_at,
+        )
+        for row in moved
+    ]
 
 
-_MOVE = text(
-    """
+_MOVE = """
     INSERT INTO token_accounts (user_id, balance, last_grant)
     SELECT user_id, delta, granted
-    FROM unnest(CAST(:users AS text[]), CAST(:deltas AS bigint[]), CAST(:grants AS bigint[]))
+    FROM unnest(CAST(:moved_users AS text[]), CAST(:deltas AS bigint[]), CAST(:grants AS bigint[]))
          AS new (user_id, delta, granted)
     ON CONFLICT (user_id) DO UPDATE
     SET balance = token_accounts.balance + EXCLUDED.balance,
@@ -152,17 +164,14 @@ _MOVE = text(
         updated_at = now()
     RETURNING user_id, balance, last_grant, updated_at
     """
-)
-_POST = text(
-    """
+_POST = """
     INSERT INTO ledger_entries
         (user_id, delta, kind, balance_after, payment_id, event_id, reason)
     SELECT user_id, delta, kind, balance_after, payment_id, event_id, reason
-    FROM json_to_recordset(CAST(:rows AS json)) AS new
+    FROM json_to_recordset(CAST(:entries AS json)) AS new
         (user_id text, delta bigint, kind text, balance_after bigint, payment_id text,
          event_id text, reason text)
     """
-)
 _COPIED_ENTRIES = CopiedRows(
     ledger_entries,
     ("user_id", "delta", "kind", "balance_after", "payment_id", "event_id", "reason"),

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, text
 
 from db import copying
 from db.copying import copy_in, of_bytes, of_large, of_moment, of_text, of_word
+from db.together import Together
 
 
 class MessageType(StrEnum):
@@ -72,15 +73,21 @@ def write(connection: Connection, messages: Sequence[Message]) -> set[str]:
     The messages of one user get numbers in this order. Call it after every other lock was taken,
     token accounts too: the users' numbers stay locked until the commit.
     """
+    return write_last(Together(connection), messages)
+
+
+def write_last(together: Together, messages: Sequence[Message]) -> set[str]:
+    """As `write`, with whatever waits to go over together."""
     if len(messages) >= copying.COPIED_MIN:
-        return _copy(connection, messages)
-    if not messages:
-        return set()
+        together.run()
+        return _copy(together.connection, messages)
     rows = [
         {"user_id": message.user_id, "type": message.type.value, "data": message.data}
         for message in messages
     ]
-    connection.execute(_WRITE, {"rows": orjson.dumps(rows).decode()})
+    if rows:
+        together.add(_WRITE, messages=orjson.dumps(rows).decode())
+    together.run()
     return {message.user_id for message in messages}
 
 
@@ -139,12 +146,11 @@ _NUMBER = text(
     RETURNING user_id, version, clock_timestamp() AS at
     """
 )
-_WRITE = text(
-    """
+_WRITE = """
     WITH new AS (
         SELECT user_id, type, data, place
         FROM ROWS FROM (
-            json_to_recordset(CAST(:rows AS json)) AS (user_id text, type text, data json)
+            json_to_recordset(CAST(:messages AS json)) AS (user_id text, type text, data json)
         ) WITH ORDINALITY AS rows (user_id, type, data, place)
     ), numbered AS (
         INSERT INTO outbox_users (user_id, version)
@@ -161,7 +167,6 @@ _WRITE = text(
     FROM new JOIN numbered USING (user_id)
     ORDER BY user_id, place
     """
-)
 _AFTER = text(
     """
     SELECT message.*

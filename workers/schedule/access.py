@@ -9,6 +9,7 @@ import time
 import telemetry
 from db.access import states
 from db.outbox import changes, messages
+from db.together import Together
 from workers.context import WorkerContext
 
 # Users in one transaction, and how long one run begins new ones; the next run goes on.
@@ -24,10 +25,9 @@ def look_at_due(context: WorkerContext, *, at_a_time: int = USERS_AT_A_TIME) -> 
     changed, looked_at = 0, at_a_time
     while looked_at == at_a_time and time.monotonic() < end:
         with context.engine.begin() as connection:
-            looked_at, found = states.look_at_due(
-                connection, context.catalogue.get, limit=at_a_time
-            )
-            told = messages.write(connection, list(changes.of_access(found)))
+            together = Together(connection)
+            looked_at, found = states.look_at_due(together, context.catalogue.get, limit=at_a_time)
+            told = messages.write_last(together, list(changes.of_access(found)))
         context.hint(told)
         changed += len(found)
     if changed:

@@ -14,6 +14,7 @@ from db.access import states
 from db.access.held import held_by
 from db.ledger import locks, unit_of_work
 from db.ledger.catalogue import CatalogueCache
+from db.together import Together
 from domain.access.access import access
 from domain.catalogue.features import Policies, Policy
 from domain.catalogue.plans import Catalogue, CatalogueChange
@@ -205,10 +206,10 @@ def test_two_customers_of_one_user_at_once_leave_what_both_bring(engine: Engine)
     """The later transaction waits for the earlier one and then reads what it wrote."""
     applied(engine, report("active", ago=10))
     with engine.connect() as one, engine.connect() as other:
-        states.look_at(one, ["user_1"], Catalogue.of([PRO, PACK]))
+        states.look_at(Together(one), ["user_1"], Catalogue.of([PRO, PACK]))
         other.execute(text("SET lock_timeout = '200ms'"))
         with pytest.raises(Exception, match="lock timeout"):
-            states.look_at(other, ["user_1"], Catalogue.of([PRO, PACK]))
+            states.look_at(Together(other), ["user_1"], Catalogue.of([PRO, PACK]))
         other.rollback()
         one.rollback()
 
