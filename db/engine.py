@@ -1,8 +1,11 @@
 """Makes the connection pool to PostgreSQL, with limits that keep a stuck server from holding us."""
 
+import time
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, Engine, create_engine, event
+import psycopg2
+from sqlalchemy import Connection, Engine, create_engine, event, exc
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from db import text_arrays
 from db.connections.guard import Guard
@@ -48,14 +51,16 @@ def make_engine(
     application_name: str = "fiko-billing",
     low_balance: float | None = None,
     guarded: bool = True,
+    trusted_seconds: float | None = None,
 ) -> Engine:
     """A pool of at most `pool_size` connections; make it after fork, one a process.
 
     Every session has the limits of `db.connections.limits`, every connection a deadline of our own
     and TCP keepalives, so a dead peer is noticed within seconds. A pooled connection is tested
-    before use (`pool_pre_ping`). Made of settings, and not of a bare URL, and `guarded`, it refuses
-    a server that another has replaced. Users are told of a low balance below the settings' share of
-    their last grant, whoever moves it; `low_balance` is another share.
+    before use (`pool_pre_ping`); with `trusted_seconds` only one that nobody has used for so long,
+    for whoever tries again when a statement finds it dead. Made of settings, and not of a bare URL,
+    and `guarded`, it refuses a server that another has replaced. Users are told of a low balance
+    below the settings' share of their last grant, whoever moves it; `low_balance` is another share.
     """
     text_arrays.register()
     url = database if isinstance(database, str) else database.database_url
@@ -69,7 +74,7 @@ def make_engine(
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=CONNECT_TIMEOUT_SECONDS,
-        pool_pre_ping=True,
+        pool_pre_ping=trusted_seconds is None,
         # Parameters are users and amounts, and errors end in logs.
         hide_parameters=True,
         execution_options=told,
@@ -84,11 +89,31 @@ def make_engine(
             **options,
         },
     )
+    if trusted_seconds is not None:
+        _test_rested(engine, trusted_seconds)
     if pooled and statement_timeout_ms != STATEMENT_TIMEOUT_MS:
         _limit_each_transaction(engine, statement_timeout_ms)
     if guarded and not isinstance(database, str):
         _guard(engine, database)
     return engine
+
+
+def _test_rested(engine: Engine, trusted_seconds: float) -> None:
+    """Test a pooled connection that nobody has used for so long."""
+
+    def came_back(_connection: object, record: ConnectionPoolEntry) -> None:
+        record.info["used_at"] = time.monotonic()
+
+    def goes_out(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:  # noqa: ANN401 - the driver's.
+        used_at = record.info.get("used_at")
+        if used_at is not None and time.monotonic() - used_at > trusted_seconds:
+            try:
+                engine.dialect.do_ping(connection)
+            except psycopg2.Error as error:
+                raise exc.DisconnectionError from error
+
+    event.listen(engine, "checkin", came_back)
+    event.listen(engine, "checkout", goes_out)
 
 
 def _limit_each_transaction(engine: Engine, statement_timeout_ms: int) -> None:

@@ -25,6 +25,8 @@ REDIS_TIMEOUT_SECONDS = 3.0
 # So long a drain that found events waits for more. Longer saves little: it spares one message of
 # Celery a second then. Everything else that a worker does may wait for it as long.
 LINGER_SECONDS = 1.0
+# A batch that finds its connection dead is tried again, so one that was just used is not tested.
+TRUSTED_SECONDS = 1.0
 
 
 def _nothing(*_: object) -> None:
@@ -80,6 +82,7 @@ def context() -> WorkerContext:
             config,
             pool_size=2,
             application_name="fiko-worker",
+            trusted_seconds=TRUSTED_SECONDS,
         ),
         events=EventStream(client),
         consumer=consumer_id.own_name(),

@@ -35,9 +35,12 @@ class CatalogueCache:
     revision: int = -1
     catalogue: Catalogue = field(default_factory=Catalogue)
 
-    def get(self, connection: Connection) -> Catalogue:
-        """The catalogue of now. Call under the subjects' locks, which keep it as it is."""
-        current = revision(connection)
+    def get(self, connection: Connection, known_revision: int | None = None) -> Catalogue:
+        """The catalogue of now. Call under the subjects' locks, which keep it as it is.
+
+        `known_revision` is what was read under them already.
+        """
+        current = revision(connection) if known_revision is None else known_revision
         if current != self.revision:
             self.catalogue = load(connection)
             self.revision = current

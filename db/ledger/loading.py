@@ -1,6 +1,8 @@
 """Loads the tables' part of a batch: customers, subscriptions, payments, and all they touch."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import orjson
@@ -49,13 +51,25 @@ def _check_names(working_set: WorkingSet, locked: Collection[str] | None) -> Non
         raise StaleLocks(frozenset(missing))
 
 
+@dataclass(slots=True)
+class Beside:
+    """What was read beside the money.
+
+    `revision` is that of the catalogue, None where nothing was asked. `inherited_ids` are
+    subscriptions that no fact touches, and whose user is another since their customer's is.
+    """
+
+    revision: int | None = None
+    inherited_ids: list[str] = field(default_factory=list)
+
+
 def load_money(
     connection: Connection,
     working_set: WorkingSet,
     touched: Touched,
     facts: Iterable[Fact],
     locked: Collection[str] | None,
-) -> None:
+) -> Beside:
     """Everything that shares a payment with what these facts name or what changed hands.
 
     Raises `StaleLocks` when some of it belongs to a subject that is not among `locked`; with
@@ -63,7 +77,8 @@ def load_money(
     """
     ids, taken_ids = _money_ids(facts)
     ids |= touched.objects.keys()
-    _load_taken(connection, working_set, ids=taken_ids)
+    if taken_ids:
+        _load_beside(connection, working_set, {"ids": list(taken_ids)})
     taken: list[Taken] = [
         *working_set.refunds.values(),
         *working_set.disputes.values(),
@@ -79,7 +94,15 @@ def load_money(
         if row.root_id == row.id:
             working_set.payments[row.id] = rows.payment_from(row)
     objects = working_set.objects.keys()
-    _load_taken(connection, working_set, from_ids=objects | ids, posted_ids=objects)
+    if not (objects or ids or touched.owners):
+        return Beside()
+    wanted = {
+        "targets": list(objects | ids),
+        "posted": list(objects),
+        "owners": list(touched.owners),
+        "touched": list(touched.subscriptions),
+    }
+    return _load_beside(connection, working_set, wanted)
 
 
 def _check_locks(rows: Sequence[Row[Any]], locked: Collection[str]) -> None:
@@ -102,17 +125,14 @@ def _money_ids(facts: Iterable[Fact]) -> tuple[set[str], set[str]]:
 
 
 def _closure(connection: Connection, ids: Collection[str], touched: Touched) -> Sequence[Row[Any]]:
-    if not (ids or touched.owners or touched.plans or touched.periods):
-        return []
-    return connection.execute(
-        _CLOSURE,
-        {
-            "ids": list(ids),
-            "customers": list(touched.owners),
-            "subscriptions": list(touched.plans),
-            "periods": list(touched.periods),
-        },
-    ).all()
+    wanted = {
+        "ids": list(ids),
+        "customers": list(touched.owners),
+        "subscriptions": list(touched.plans),
+        "periods": list(touched.periods),
+    }
+    asked = tuple(name for name, values in wanted.items() if values)
+    return connection.execute(_closure_by(asked), wanted).all() if asked else ()
 
 
 def load_owners(
@@ -158,19 +178,12 @@ def _load_subscriptions(
             working_set.subscriptions[row.id] = rows.subscription_from(row)
 
 
-def _load_taken(
-    connection: Connection,
-    working_set: WorkingSet,
-    *,
-    ids: Collection[str] = (),
-    from_ids: Collection[str] = (),
-    posted_ids: Collection[str] = (),
-) -> None:
-    """What takes money back, by its own id or by what it takes from; and what was posted."""
-    if not (ids or from_ids):
-        return
-    wanted = {"ids": list(ids), "targets": list(from_ids), "posted": list(posted_ids)}
-    for table, kept in connection.execute(_TAKEN, wanted):
+def _load_beside(
+    connection: Connection, working_set: WorkingSet, wanted: Mapping[str, list[str]]
+) -> Beside:
+    """What takes money back, by its own id or by what it takes from; what was posted; and more."""
+    beside = Beside()
+    for table, kept in connection.execute(_BESIDE, {**_NOTHING, **wanted}):
         columns = list(orjson.loads(kept).values())
         if table == "refunds":
             working_set.refunds[columns[0]] = rows.REFUNDS.value(columns)
@@ -178,9 +191,14 @@ def _load_taken(
             working_set.disputes[columns[0]] = rows.DISPUTES.value(columns)
         elif table == "credit_notes":
             working_set.credit_notes[columns[0]] = rows.CREDIT_NOTES.value(columns)
-        else:
+        elif table == "ledger_entries":
             payment_id, user_id, total = columns
             working_set.posted.setdefault(payment_id, {})[user_id] = total
+        elif table == "subscriptions":
+            beside.inherited_ids.extend(columns)
+        else:
+            [beside.revision] = columns
+    return beside
 
 
 def lacking_adjustments(connection: Connection, facts: Iterable[Fact]) -> list[Posting]:
@@ -211,51 +229,61 @@ _SOLD = text(
     f"SELECT {rows.SUBSCRIPTION_COLUMNS}, NULL AS versions FROM subscriptions"  # noqa: S608
     " WHERE id = ANY(CAST(:ids AS text[]))"
 )
-_CLOSURE = text(
-    f"""
-    SELECT {rows.MONEY_COLUMNS}
-    FROM payments WHERE root_id IN (
-        SELECT root_id FROM payments WHERE id = ANY(CAST(:ids AS text[]))
-        UNION
-        SELECT root_id FROM payments WHERE customer_id = ANY(CAST(:customers AS text[]))
-        UNION
-        SELECT root_id FROM payments WHERE subscription_id = ANY(CAST(:subscriptions AS text[]))
-        UNION
-        SELECT root_id FROM payments
-        WHERE subscription_id = ANY(CAST(:periods AS text[])) AND jsonb_exists(facts, 'prorated')
-    )
-    """  # noqa: S608
-)
+_ROOTS = {
+    "ids": "id = ANY(CAST(:ids AS text[]))",
+    "customers": "customer_id = ANY(CAST(:customers AS text[]))",
+    "subscriptions": "subscription_id = ANY(CAST(:subscriptions AS text[]))",
+    "periods": (
+        "subscription_id = ANY(CAST(:periods AS text[])) AND jsonb_exists(facts, 'prorated')"
+    ),
+}
+
+
+@cache
+def _closure_by(asked: tuple[str, ...]) -> TextClause:
+    """Payments whole, by what is asked: PostgreSQL plans no branch that finds nothing."""
+    roots = " UNION ".join(f"SELECT root_id FROM payments WHERE {_ROOTS[name]}" for name in asked)  # noqa: S608
+    return text(f"SELECT {rows.MONEY_COLUMNS} FROM payments WHERE root_id IN ({roots})")  # noqa: S608
+
+
+def _as_json(table: str, query: str) -> str:
+    """Rows of a table, each as JSON and with the table's name."""
+    return f"SELECT '{table}' AS from_table, CAST(row_to_json(kept) AS text) FROM ({query}) AS kept"  # noqa: S608
 
 
 def _taken_back(table: str, record: rows.Record[Any]) -> str:
-    """What takes money back, by its own id or by what it takes from."""
-    return (
-        f"SELECT '{table}' AS from_table, CAST(row_to_json(taken) AS text) AS kept"  # noqa: S608
-        f" FROM (SELECT {record.selected()} FROM {table}"
-        " WHERE id = ANY(CAST(:ids AS text[])) OR target_id = ANY(CAST(:targets AS text[])))"
-        " AS taken"
+    return _as_json(
+        table,
+        f"SELECT {record.selected()} FROM {table} WHERE id = ANY(CAST(:ids AS text[]))"  # noqa: S608
+        " OR target_id = ANY(CAST(:targets AS text[]))",
     )
 
 
-_POSTED = (
-    "SELECT 'ledger_entries', CAST(row_to_json(posted) AS text)"
-    " FROM (SELECT payment_id, user_id, CAST(sum(delta) AS bigint) AS total"
-    " FROM ledger_entries WHERE payment_id = ANY(CAST(:posted AS text[]))"
-    " GROUP BY payment_id, user_id) AS posted"
-)
-# Four small questions in one statement, each row as JSON: in a small batch a statement costs more
-# than what it finds.
-_TAKEN = text(
+# Several small questions in one statement: in a small batch it costs more than what it finds.
+_BESIDE = text(
     " UNION ALL ".join(
         (
             _taken_back("refunds", rows.REFUNDS),
             _taken_back("disputes", rows.DISPUTES),
             _taken_back("credit_notes", rows.CREDIT_NOTES),
-            _POSTED,
+            _as_json(
+                "ledger_entries",
+                "SELECT payment_id, user_id, CAST(sum(delta) AS bigint) AS total"
+                " FROM ledger_entries WHERE payment_id = ANY(CAST(:posted AS text[]))"
+                " GROUP BY payment_id, user_id",
+            ),
+            _as_json(
+                "subscriptions",
+                "SELECT id FROM subscriptions WHERE customer_id = ANY(CAST(:owners AS text[]))"
+                " AND user_id IS NULL AND id <> ALL(CAST(:touched AS text[]))",
+            ),
+            _as_json("catalogue_revision", "SELECT revision FROM catalogue_revision"),
         )
     )
 )
+_NOTHING: Mapping[str, list[str]] = {
+    name: [] for name in ("ids", "targets", "posted", "owners", "touched")
+}
 _ADJUSTED = text(
     "SELECT event_id, user_id, sum(delta) AS total FROM ledger_entries"
     " WHERE payment_id IS NULL AND event_id IS NOT NULL"

@@ -58,12 +58,12 @@ def apply(
     before = Before(dict(working_set.customers), dict(working_set.subscriptions))
     touched = Touched(objects=dict(again or {}))
     merge_parties(working_set, touched, facts)
-    loading.load_money(connection, working_set, touched, plain, locked)
+    beside = loading.load_money(connection, working_set, touched, plain, locked)
     before.objects = dict(working_set.objects)
     merge_money(working_set, touched, facts)
     loading.load_owners(connection, working_set, locked, touched.subscriptions)
     before.add_untouched(working_set, touched)
-    plans = catalogue.get(connection)
+    plans = catalogue.get(connection, beside.revision)
     derived = derive_touched(working_set, touched, plans)
     derived.postings += loading.lacking_adjustments(connection, plain)
     reports = writing.subscription_rows(working_set, touched)
@@ -72,7 +72,10 @@ def apply(
     if is_alone:
         together.run()
         return derived
-    shown = [*_shown(reports, working_set, plans), *changes.inherited(connection, touched, plans)]
+    shown = [
+        *_shown(reports, working_set, plans),
+        *queries.subscriptions_shown(connection, beside.inherited_ids, (), plans),
+    ]
     owned = changes.owned(before, shown)
     users = {user_id for each in owned for user_id in each.users}
     users |= states.package_holders(working_set, derived, plans)

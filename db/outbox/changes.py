@@ -8,7 +8,6 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 import db.access.shown
-from db import queries
 from db.access.states import Changed
 from db.outbox import shown
 from db.outbox.messages import Message, MessageType
@@ -143,17 +142,6 @@ def of_subscriptions(
             yield Message(row.user_id, MessageType.TRIAL_ENDING, data)
 
 
-def inherited(
-    connection: Connection, touched: Touched, catalogue: Catalogue
-) -> list[ShownSubscription]:
-    """Subscriptions that no fact touches, and whose user is another since their customer's is."""
-    if not touched.owners:
-        return []
-    wanted = {"customers": list(touched.owners), "touched": list(touched.subscriptions)}
-    ids = connection.execute(_INHERITED, wanted).scalars().all()
-    return queries.subscriptions_shown(connection, ids, (), catalogue)
-
-
 def of_access(changed: Iterable[Changed]) -> Iterator[Message]:
     """What users are told of their access: all of it, as it is now."""
     for user in changed:
@@ -230,10 +218,6 @@ def _ending(facts: Iterable[Fact]) -> set[str]:
     }
 
 
-_INHERITED = text(
-    "SELECT id FROM subscriptions WHERE customer_id = ANY(CAST(:customers AS text[]))"
-    " AND user_id IS NULL AND id <> ALL(CAST(:touched AS text[]))"
-)
 _LISTED = text(
     "SELECT id, user_id, status FROM payments"
     " WHERE listed AND user_id IS NOT NULL AND id = ANY(CAST(:ids AS text[])) ORDER BY id"

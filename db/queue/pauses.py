@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, text
 
 # A worker that applies one small batch after another looks no more often at what is paused.
-HEEDED_WITHIN_SECONDS = 0.05
+HEEDED_WITHIN_SECONDS = 0.1
 
 
 def listed(connection: Connection) -> Sequence[Row[Any]]:
