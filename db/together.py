@@ -18,7 +18,9 @@ class Together:
         self._values: dict[str, Any] = {}
 
     def add(self, statement: str, **values: Any) -> None:  # noqa: ANN401 - as SQLAlchemy takes them.
-        """Have a statement sent with the others. No two may name a value alike."""
+        """Have a statement sent with the others; raises ValueError where two name a value alike."""
+        if alike := self._values.keys() & values.keys():
+            raise ValueError(f"two statements that go together have a value {sorted(alike)}")
         self._statements.append(statement)
         self._values |= values
 

@@ -51,6 +51,30 @@ def test_a_server_that_stands_still_is_left(engine: Engine) -> None:
             os.kill(pid, signal.SIGCONT)
 
 
+@pytest.mark.parametrize(("rest_seconds", "is_told"), [(0.0, True), (0.4, False)])
+def test_a_connection_that_rested_is_tested_before_it_is_trusted(
+    database_url: str, engine: Engine, rest_seconds: float, *, is_told: bool
+) -> None:
+    """Whoever uses one again and again hears of its end, and then has another."""
+    trusting = make_engine(database_url, trusted_seconds=0.3)
+    with trusting.connect() as connection:
+        pid = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+    with engine.connect() as other:
+        other.execute(text("SELECT pg_terminate_backend(:pid, 2000)"), {"pid": pid})
+    time.sleep(rest_seconds)
+
+    def use() -> int:
+        with trusting.connect() as connection:
+            return int(connection.execute(text("SELECT pg_backend_pid()")).scalar_one())
+
+    if is_told:
+        with pytest.raises(OperationalError) as lost:
+            use()
+        assert lost.value.connection_invalidated
+    assert use() != pid
+    trusting.dispose()
+
+
 def test_a_wait_after_a_fork_is_watched_too(database_url: str) -> None:
     """The thread that watches is not copied into a worker's process."""
     made = make_engine(database_url)

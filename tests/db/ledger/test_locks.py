@@ -70,6 +70,30 @@ def test_facts_name_their_subjects() -> None:
     assert locks.subjects_of(facts) == expected
 
 
+def test_only_whom_the_facts_do_not_place_is_looked_up() -> None:
+    """An object has its customer from any fact that names it; a refund names its target alone."""
+    facts: list[Fact] = [
+        MoneyObject("pi_1", Kind.INTENT, frozenset({"in_1"}), "cus_1"),
+        MoneyObject("in_1", Kind.INVOICE),
+        Refund("re_1", "pi_1", "succeeded", 5),
+        Refund("re_2", "ch_2", "succeeded", 5),
+        MoneyObject("pi_3", Kind.INTENT, frozenset({"cs_3"})),
+    ]
+    assert locks.unplaced(facts) == {"ch_2", "pi_3", "cs_3"}
+
+
+def test_a_customer_that_the_tables_know_better_is_locked_all_the_same(shop: Engine) -> None:
+    """The facts place the intent with one customer, what is stored with another one."""
+    session = {**a_session(), "id": "cs_better", "payment_intent": "pi_better"}
+    with shop.begin() as connection:
+        for event_id, fact in facts_of(an_event("checkout.session.completed", session)):
+            unit_of_work.apply(connection, [(event_id, fact)], CatalogueCache(), {"cus_1"})
+    intent = MoneyObject("pi_better", Kind.INTENT, customer_id="cus_other")
+    with shop.begin() as connection, pytest.raises(StaleLocks) as stale:
+        apply(connection, intent)
+    assert session["customer"] in stale.value.subjects
+
+
 def test_a_subject_has_one_writer(shop: Engine) -> None:
     """Until the transaction ends; who locks another subject does not wait."""
     with shop.connect() as one, shop.connect() as other:
