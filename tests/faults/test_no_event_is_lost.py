@@ -96,7 +96,7 @@ def apply_entries(context, entries, done):
 @pytest.mark.timeout(240)
 def test_a_build_that_acknowledges_before_it_commits_fails_the_same_driver(tmp_path: Path) -> None:
     """The judges can tell: a build that may lose events is found out within half a minute."""
-    copy = broken_build(tmp_path, "workers/pipeline/drain.py", "import apply_entries", BROKEN)
+    copy = broken_build(tmp_path, "workers/pipeline/drain.py", "acknowledge, apply_entries", BROKEN)
     # Several, because a duplicate that comes later would make up for one.
     faults = [MID_TRANSACTION] * 6
     outcome = run(Plan(faults, SEED, root=copy, log_path=tmp_path / "product.log"))
