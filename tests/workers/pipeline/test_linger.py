@@ -14,7 +14,7 @@ from tests.pipeline import a_delivery, balances, put, statuses
 from tests.stripe_objects import a_package_session, an_event, an_intent
 from workers.context import WorkerContext
 from workers.pipeline.batch import BatchSize
-from workers.pipeline.drain import drain
+from workers.pipeline.drain import SECONDS_MAX, drain
 from workers.pipeline.report import Drained
 
 LINGER_SECONDS = 1.0
@@ -136,3 +136,14 @@ def test_thin_events_end_the_wait(
     monkeypatch.setattr(Drained, "count", noticing)
     _, seconds = drained(lingering)
     assert seconds < LINGER_SECONDS / 2
+
+
+def test_a_redis_that_loses_all_while_it_waits_keeps_it_no_longer(lingering: WorkerContext) -> None:
+    """With the stream its group is gone; the next delivery finds a worker that is free."""
+    put(lingering, package(1))
+    with soon(lingering.events.client.flushall):
+        done, seconds = drained(lingering)
+    assert done.applied == 2
+    assert seconds < SECONDS_MAX / 2
+    put(lingering, package(2))
+    assert drained(lingering)[0].applied == 2
