@@ -14,6 +14,9 @@ from domain.catalogue.features import STATES, Policies, Policy
 from domain.catalogue.plans import Catalogue, CatalogueChange, Plan, TokenlessChange
 from domain.payments.details import SESSION_RANK
 
+# Also a part of a larger question (`db.ledger.loading`).
+REVISION = "SELECT revision FROM catalogue_revision"
+
 
 @dataclass(frozen=True, slots=True)
 class StillPayable:
@@ -49,7 +52,7 @@ class CatalogueCache:
 
 def revision(connection: Connection) -> int:
     """A number that grows with every change of the catalogue."""
-    return int(connection.execute(_REVISION).scalar_one())
+    return int(connection.execute(text(REVISION)).scalar_one())
 
 
 def load(connection: Connection) -> Catalogue:
@@ -181,7 +184,6 @@ def _plan_columns(plan: Plan) -> dict[str, object]:
     }
 
 
-_REVISION = text("SELECT revision FROM catalogue_revision")
 _REVISE = text("UPDATE catalogue_revision SET revision = revision + 1")
 _WITHOUT_TOKENS = text("SELECT price_id FROM prices_without_tokens")
 _ADD_WITHOUT_TOKENS = text(

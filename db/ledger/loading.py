@@ -9,6 +9,7 @@ import orjson
 from sqlalchemy import Connection, Row, TextClause, text
 
 from db.ledger import rows
+from db.ledger.catalogue import REVISION
 from db.ledger.locks import StaleLocks
 from domain.decode.facts import Fact
 from domain.payments.claims import Customer
@@ -277,7 +278,7 @@ _BESIDE = text(
                 "SELECT id FROM subscriptions WHERE customer_id = ANY(CAST(:owners AS text[]))"
                 " AND user_id IS NULL AND id <> ALL(CAST(:touched AS text[]))",
             ),
-            _as_json("catalogue_revision", "SELECT revision FROM catalogue_revision"),
+            _as_json("catalogue_revision", REVISION),
         )
     )
 )

@@ -7,7 +7,7 @@ each row's lie. By COPY a row costs PostgreSQL a quarter to a half of that (docs
 from collections.abc import Collection, Container, Sequence
 
 import orjson
-from sqlalchemy import Connection, LargeBinary, Table
+from sqlalchemy import LargeBinary, Table
 from sqlalchemy.dialects import postgresql
 
 from db import copying
@@ -29,23 +29,15 @@ class Upsert:
         self._copied = CopiedRows(table, columns)
         self._statement = _statement(table, columns, touch)
 
-    def run(
-        self, connection: Connection, rows: Sequence[Row], there: Container[str] | None = None
-    ) -> None:
-        """Write the rows; each id may occur once. Sorted, so that two batches never deadlock.
-
-        `there` are the ids that the table has, as read under the locks of who may write them:
-        all others are new. Raises what the database raises, `IntegrityError` too where one of
-        those has come in since.
-        """
-        together = Together(connection)
-        self.add(together, rows, there)
-        together.run()
-
     def add(
         self, together: Together, rows: Sequence[Row], there: Container[str] | None = None
     ) -> None:
-        """As `run`, with whatever else goes over together; what is copied goes at once."""
+        """Write the rows, each id once, with whatever else goes over together.
+
+        Sorted, so that two batches never deadlock. What is copied goes at once. `there` are the ids
+        that the table has, as read under the locks of who may write them: all others are new.
+        Raises what the database raises, `IntegrityError` too where one of those has come in since.
+        """
         ordered = sorted(rows, key=lambda row: str(row["id"]))
         if there is not None:
             new = [row for row in ordered if row["id"] not in there]

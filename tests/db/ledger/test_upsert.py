@@ -1,14 +1,16 @@
 """Rows of the ledger's tables: the same by COPY as by a statement, and never twice."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Sequence
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import IntegrityError
 
 from db import copying
+from db.ledger.rows import Row
 from db.ledger.upsert import Upsert
 from db.tables import refunds
+from db.together import Together
 from sandbox.simulate.plans import SAMPLE_PLANS, read_file
 from tests.flows.lives import events_of_lives
 from tests.pipeline import a_worker_context, empty, empty_redis, sell, work
@@ -27,6 +29,13 @@ def engine(database_url: str, redis_url: str) -> Iterator[Engine]:
     sell(context.engine, catalogue_of(read_file(SAMPLE_PLANS)))
     yield context.engine
     context.engine.dispose()
+
+
+def write(connection: Connection, rows: Sequence[Row], there: Container[str] | None = None) -> None:
+    """Write refunds with nothing else."""
+    together = Together(connection)
+    REFUNDS.add(together, rows, there)
+    together.run()
 
 
 def a_refund(number: int, *, amount_minor: int = 100) -> dict[str, object]:
@@ -89,8 +98,8 @@ def test_what_is_there_is_replaced(
     """New rows and known ones in one call."""
     monkeypatch.setattr(copying, "COPIED_MIN", copied_min)
     with engine.begin() as connection:
-        REFUNDS.run(connection, [a_refund(1)], ())
-        REFUNDS.run(connection, [a_refund(2), a_refund(1, amount_minor=7)], {"re_1"})
+        write(connection, [a_refund(1)], ())
+        write(connection, [a_refund(2), a_refund(1, amount_minor=7)], {"re_1"})
     assert amounts(engine) == {"re_1": 7, "re_2": 100}
 
 
@@ -98,9 +107,9 @@ def test_few_rows_and_rows_of_which_nothing_is_known_go_by_the_statement(engine:
     """It finds out by itself what is there."""
     many = [a_refund(number) for number in range(copying.COPIED_MIN)]
     with engine.begin() as connection:
-        REFUNDS.run(connection, many)
-        REFUNDS.run(connection, [a_refund(number, amount_minor=7) for number in range(20)])
-        REFUNDS.run(connection, [a_refund(1, amount_minor=9)], ())
+        write(connection, many)
+        write(connection, [a_refund(number, amount_minor=7) for number in range(20)])
+        write(connection, [a_refund(1, amount_minor=9)], ())
     found = amounts(engine)
     assert len(found) == 20
     assert (found["re_0"], found["re_1"]) == (7, 9)
@@ -110,7 +119,7 @@ def test_a_row_that_came_in_meanwhile_is_not_overwritten(engine: Engine) -> None
     """Its facts were not read: the transaction fails, and is run again in parts that read them."""
     many = [a_refund(number, amount_minor=7) for number in range(copying.COPIED_MIN)]
     with engine.begin() as connection:
-        REFUNDS.run(connection, [a_refund(3)])
+        write(connection, [a_refund(3)])
     with pytest.raises(IntegrityError), engine.begin() as connection:
-        REFUNDS.run(connection, many, ())
+        write(connection, many, ())
     assert amounts(engine) == {"re_3": 100}

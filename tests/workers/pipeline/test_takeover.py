@@ -1,7 +1,7 @@
 """Whose entries are taken over at once, and whose only when their lease has run out."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -160,16 +160,9 @@ class LosesAnswers(EventStream):
         self._left = looks_in_vain
         self.is_away = False
 
-    def read(
-        self,
-        consumer: str,
-        count: int,
-        *,
-        wait_seconds: float = 0.0,
-        finished: Sequence[bytes] = (),
-    ) -> list[StreamMessage]:
+    def read(self, *arguments: Any, **options: Any) -> list[StreamMessage]:
         """Hand out what nobody hears of."""
-        if super().read(consumer, count, wait_seconds=wait_seconds, finished=finished):
+        if super().read(*arguments, **options):
             self.is_away = True
             raise redis.TimeoutError
         return []
