@@ -45,7 +45,9 @@ def product(chromium: str) -> Iterator[Product]:
     with tempfile.TemporaryDirectory(prefix="billing-browser-") as name:
         directory = Path(name)
         directory.chmod(0o711)  # The engines' user passes through, and sees nothing.
-        port, frontend_port = free_port(), free_port()
+        port = free_port()
+        # `up` gives the offline Stripe the port after its own, if that is free.
+        frontend_port = next(at for at in iter(free_port, None) if at not in (port, port + 1))
         frontend = f"http://localhost:{frontend_port}"
         log = directory / "up.log"
         with log.open("wb") as output:
