@@ -1,5 +1,6 @@
 """The worker on a real RabbitMQ: a quorum queue, a list of brokers, a broker that comes back."""
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,13 @@ pytestmark = [
 ]
 # From the moment that it listens again.
 BACK_SECONDS_MAX = 5.0
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    """Such a socket is collected here, where it is no failure, and not in the test of another."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="module")
