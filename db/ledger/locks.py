@@ -1,12 +1,12 @@
 """Who may write what: the subjects of facts, locked in one order, and more of them when need be.
 
-Order of locks, the same in every transaction: inbox rows, subjects (advisory, sorted), token
+Order of locks, the same in every transaction: subjects (advisory, sorted), inbox rows, token
 accounts (sorted by user), the users' numbers of messages (sorted by user). Statements run at READ
 COMMITTED, so what is read after a lock is fresh.
 """
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TypeVar
 
 from sqlalchemy import Connection, text
@@ -29,7 +29,7 @@ _ROUNDS_MAX = 8
 
 
 class StaleLocks(Exception):  # noqa: N818 - no error: the batch is run again with these.
-    """What was loaded belongs to subjects that are not locked yet; run again with `subjects`."""
+    """It concerns subjects that are not locked yet; run again, and wait for `subjects` as well."""
 
     def __init__(self, subjects: frozenset[str]) -> None:
         super().__init__(f"{len(subjects)} subjects must be locked as well")
@@ -96,18 +96,49 @@ def acquire(
     Only for those that are `unplaced`, by default all, is it looked up whom they belong to. The
     catalogue cannot change meanwhile. All of it lasts until the transaction ends.
     """
-    subjects = set(names) | _resolved(connection, names if unplaced is None else unplaced)
+    further = _resolved(connection, names if unplaced is None else unplaced)
+    subjects = set(names).union(further.values())
     keys = sorted({_lock_key(subject) for subject in subjects})
     connection.execute(_LOCK, {"catalogue": CATALOGUE_LOCK, "keys": keys})
     return subjects
 
 
-def _resolved(connection: Connection, names: Collection[str]) -> set[str]:
-    """Which further subjects stored objects of these names belong to. Reads without a lock."""
+def acquire_free(
+    connection: Connection, groups: Sequence[Collection[Fact]]
+) -> tuple[set[str], set[int]]:
+    """Lock whom these facts concern as far as nobody else holds them; waits for none of them.
+
+    Returns the subjects that are locked now, and the places of the groups that must be left, as
+    another transaction holds a subject of theirs. Raises `StaleLocks` where that is more than half
+    of them: it is better to wait then. As `acquire`, it waits for a change of the catalogue.
+    """
+    names = [subjects_of(facts) for facts in groups]
+    named = set().union(*names)
+    if not named:
+        return set(), set()
+    further = _resolved(connection, unplaced(fact for facts in groups for fact in facts))
+    subjects = named.union(further.values())
+    by_key = {_lock_key(subject): subject for subject in subjects}
+    taken = connection.execute(_TRY, {"catalogue": CATALOGUE_LOCK, "keys": sorted(by_key)}).one()
+    busy = {by_key[key] for key in taken.busy}
+    if not busy:
+        return subjects, set()
+    left = {
+        place
+        for place, own in enumerate(names)
+        if not busy.isdisjoint(own) or not busy.isdisjoint(map(further.get, own))
+    }
+    if len(left) * 2 > len(groups):
+        raise StaleLocks(frozenset(busy))
+    return subjects - busy, left
+
+
+def _resolved(connection: Connection, names: Collection[str]) -> dict[str, str]:
+    """Whom stored objects of these names belong to, by name. Reads without a lock."""
     if not names:
-        return set()
+        return {}
     roots = connection.execute(_RESOLVE, {"ids": list(names)})
-    return {row.customer_id or row.root_id for row in roots}
+    return {row.name: row.customer_id or row.root_id for row in roots}
 
 
 def _lock_key(subject: str) -> int:
@@ -124,8 +155,15 @@ _LOCK = text(
            ) AS locked)
     """
 )
+_TRY = text(
+    """
+    SELECT pg_advisory_xact_lock_shared(:catalogue),
+           ARRAY(SELECT key FROM unnest(CAST(:keys AS bigint[])) AS key
+                 WHERE NOT pg_try_advisory_xact_lock(key)) AS busy
+    """
+)
 _RESOLVE = text(
-    "SELECT DISTINCT root.customer_id, root.id AS root_id"
+    "SELECT named.id AS name, root.customer_id, root.id AS root_id"
     " FROM payments AS named JOIN payments AS root ON root.id = named.root_id"
     " WHERE named.id = ANY(CAST(:ids AS text[]))"
 )

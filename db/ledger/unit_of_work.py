@@ -40,20 +40,22 @@ def apply(
     subjects: Collection[str] = (),
     *,
     again: Mapping[str, str | None] | None = None,
+    locked: Collection[str] | None = None,
     is_alone: bool = False,
 ) -> Derived:
     """Apply facts, each with its event's id, inside an open transaction.
 
     `subjects` are to be locked besides those the facts name. `again` names money objects to be
-    derived although no fact touches them, each with the event that is the reason. `is_alone`
-    says that nobody else can write these tables (an audit's own), so nothing is locked.
+    derived although no fact touches them, each with the event that is the reason. `locked` is
+    what the caller has locked of all these already: nothing more is. `is_alone` says that nobody
+    else can write these tables (an audit's own), so nothing need be locked.
     """
     plain = [fact for _, fact in facts]
-    names = locks.subjects_of(plain) | set(subjects) | set(again or ())
-    if not names:
+    if not (plain or subjects or again):
         return Derived()
-    unplaced = locks.unplaced(plain) | set(again or ())
-    locked = None if is_alone else locks.acquire(connection, names, unplaced)
+    if locked is None and not is_alone:
+        names = locks.subjects_of(plain) | set(subjects) | set(again or ())
+        locked = locks.acquire(connection, names, locks.unplaced(plain) | set(again or ()))
     working_set = loading.load_parties(connection, plain, locked)
     before = Before(dict(working_set.customers), dict(working_set.subscriptions))
     touched = Touched(objects=dict(again or {}))

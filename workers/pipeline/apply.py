@@ -5,6 +5,7 @@ Webhooks, retries and replays all come through here. Nothing here calls Stripe.
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine
 
@@ -29,11 +30,15 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """A committed batch: its events, the ids that were recorded, and what was derived."""
+    """A committed batch: its events, the ids that were recorded, and what was derived.
+
+    `left` are events of which nothing was done, as another transaction had their subjects.
+    """
 
     works: Sequence[PreparedEvent]
     new: Collection[str]
     derived: Derived
+    left: Sequence[PreparedEvent] = ()
 
 
 def apply(
@@ -43,10 +48,13 @@ def apply(
     *,
     retry_delays_seconds: Sequence[float] = RETRY_DELAYS_SECONDS,
     check: Callable[[Connection, Applied], None] | None = None,
+    may_leave: bool = False,
 ) -> Applied:
     """Apply events and record what became of them, in one transaction.
 
-    `check` sees what is about to be committed; nothing is applied when it raises.
+    `check` sees what is about to be committed; nothing is applied when it raises. With
+    `may_leave`, a few events whose subjects another transaction has are left, instead of making
+    all the others wait for it.
 
     A stored event is left out when it no longer waits or another worker has it, unless a person
     asked for it. One that the inbox turns out to have already has no effect. Raises what the
@@ -55,7 +63,12 @@ def apply(
 
     def run(subjects: Collection[str]) -> Applied:
         with engine.begin() as connection:
-            applied = _apply(connection, works, cache, subjects, retry_delays_seconds)
+            # A second try is one that waits.
+            if may_leave and not subjects:
+                hold = _hold_free(connection, works)
+            else:
+                hold = _hold_all(connection, works, subjects)
+            applied = _apply(connection, hold, cache, retry_delays_seconds)
             if check is not None:
                 check(connection, applied)
             return applied
@@ -74,7 +87,8 @@ def rehearse(
     def run(subjects: Collection[str]) -> Applied:
         with engine.connect() as connection:
             try:
-                applied = _apply(connection, works, cache, subjects, RETRY_DELAYS_SECONDS)
+                hold = _hold_all(connection, works, subjects)
+                applied = _apply(connection, hold, cache, RETRY_DELAYS_SECONDS)
                 look(connection, applied)
             finally:
                 connection.rollback()
@@ -83,14 +97,38 @@ def rehearse(
     return locks.with_locks(run)
 
 
+class _Hold(NamedTuple):
+    """The subjects that are locked for these works, and the works that are left."""
+
+    subjects: Collection[str]
+    works: Sequence[PreparedEvent]
+    left: Sequence[PreparedEvent] = ()
+
+
+def _hold_all(
+    connection: Connection, works: Sequence[PreparedEvent], subjects: Collection[str]
+) -> _Hold:
+    facts = [fact for work in works for fact in work.facts]
+    names = locks.subjects_of(facts).union(subjects)
+    held = locks.acquire(connection, names, locks.unplaced(facts)) if names else names
+    return _Hold(held, works)
+
+
+def _hold_free(connection: Connection, works: Sequence[PreparedEvent]) -> _Hold:
+    held, busy = locks.acquire_free(connection, [work.facts for work in works])
+    if not busy:
+        return _Hold(held, works)
+    free = [work for place, work in enumerate(works) if place not in busy]
+    return _Hold(held, free, [works[place] for place in sorted(busy)])
+
+
 def _apply(
     connection: Connection,
-    works: Sequence[PreparedEvent],
+    hold: _Hold,
     cache: CatalogueCache,
-    subjects: Collection[str],
     retry_delays_seconds: Sequence[float],
 ) -> Applied:
-    ours = [scheduled(work, retry_delays_seconds) for work in claimed(connection, works)]
+    ours = [scheduled(work, retry_delays_seconds) for work in claimed(connection, hold.works)]
     new = record(connection, ours)
     notices.keep(
         connection,
@@ -102,8 +140,8 @@ def _apply(
         if work.delivery.event_id in new
         for fact in work.facts
     ]
-    derived = unit_of_work.apply(connection, facts, cache, subjects)
+    derived = unit_of_work.apply(connection, facts, cache, locked=hold.subjects)
     inbox.annotate(
         connection, {event_id: "; ".join(notes) for event_id, notes in derived.notes.items()}
     )
-    return Applied(ours, new, derived)
+    return Applied(ours, new, derived, hold.left)

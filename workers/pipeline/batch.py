@@ -54,10 +54,15 @@ def apply_batch(
     *,
     retry_delays_seconds: Sequence[float],
 ) -> Iterator[Applied]:
-    """Apply the works in one transaction, or in several where one fails; see `apply_each`."""
+    """Apply the works in one transaction, or in several where one fails; see `apply_each`.
+
+    Those whose subjects another transaction has go into one after it.
+    """
 
     def attempt(part: Sequence[PreparedEvent]) -> Applied:
-        return apply(engine, part, catalogue, retry_delays_seconds=retry_delays_seconds)
+        return apply(
+            engine, part, catalogue, retry_delays_seconds=retry_delays_seconds, may_leave=True
+        )
 
     yield from apply_each(works, attempt)
 
@@ -76,6 +81,8 @@ def apply_each(works: Sequence[PreparedEvent], attempt: Attempt) -> Iterator[App
         reason = error
     else:
         yield applied
+        if applied.left:
+            yield from apply_each(applied.left, attempt)
         return
     yield from _in_parts(works, reason, attempt)
 

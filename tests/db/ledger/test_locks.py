@@ -130,6 +130,46 @@ def test_a_stored_object_is_locked_with_its_customer_or_its_root(shop: Engine) -
         assert locks.acquire(connection, named) == named | {session["customer"], "in_alone"}
 
 
+def test_only_free_subjects_are_taken_and_nobody_is_waited_for(shop: Engine) -> None:
+    """Who else has one is left out with all that belongs to it; the others are locked."""
+    session = {**a_session(), "id": "cs_busy", "payment_intent": "pi_busy", "customer": "cus_busy"}
+    with shop.begin() as connection:
+        unit_of_work.apply(
+            connection, facts_of(an_event("checkout.session.completed", session)), CatalogueCache()
+        )
+    # The refund says no customer: the tables know whose the payment is.
+    groups: list[list[Fact]] = [
+        [Customer("cus_free")],
+        [Refund("re_busy", "pi_busy", "succeeded", 5)],
+        [],
+        [Subscription("sub_free", "cus_other")],
+        [Customer("cus_busy", alias_ids=frozenset({"acct_free"}))],
+    ]
+    with shop.connect() as one, shop.connect() as other:
+        locks.acquire(other, {"cus_busy"})
+        held, left = locks.acquire_free(one, groups)
+        assert left == {1, 4}
+        assert held == {"cus_free", "cus_other", "pi_busy", "acct_free"}
+        assert not is_free(other, "cus_free")
+
+
+def test_where_most_is_taken_it_is_better_to_wait(shop: Engine) -> None:
+    """What is to be locked in a second round says who is waited for."""
+    groups: list[list[Fact]] = [[Customer("cus_1")], [Customer("cus_2")], [Customer("cus_3")]]
+    with shop.connect() as one, shop.connect() as other:
+        locks.acquire(other, {"cus_1", "cus_3"})
+        with pytest.raises(StaleLocks) as stale:
+            locks.acquire_free(one, groups)
+        assert stale.value.subjects == {"cus_1", "cus_3"}
+
+
+def test_what_names_nobody_locks_nothing(shop: Engine) -> None:
+    """Events without any effect do not even wait for a change of the catalogue."""
+    with shop.connect() as one, shop.connect() as other:
+        lock_catalogue(other)
+        assert locks.acquire_free(one, [[], []]) == (set(), set())
+
+
 def test_another_name_of_a_payer_is_found_under_the_lock_and_locked_too(shop: Engine) -> None:
     """What is claimed by one name holds for the others, so their payments may change hands."""
     with shop.begin() as connection:
