@@ -10,6 +10,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from db import text_arrays
 from db.connections.guard import Guard
 from db.connections.limits import STATEMENT_TIMEOUT_MS, startup_options
+from db.connections.prepared import prepare_few
 from db.connections.timelines import Timelines
 from db.connections.watched import connection_class
 from db.queue import stream
@@ -52,15 +53,18 @@ def make_engine(
     low_balance: float | None = None,
     guarded: bool = True,
     trusted_seconds: float | None = None,
+    prepares: bool = False,
 ) -> Engine:
     """A pool of at most `pool_size` connections; make it after fork, one a process.
 
     Every session has the limits of `db.connections.limits`, every connection a deadline of our own
     and TCP keepalives, so a dead peer is noticed within seconds. A pooled connection is tested
     before use (`pool_pre_ping`); with `trusted_seconds` only one that nobody has used for so long,
-    for whoever tries again when a statement finds it dead. Made of settings, and not of a bare URL,
-    and `guarded`, it refuses a server that another has replaced. Users are told of a low balance
-    below the settings' share of their last grant, whoever moves it; `low_balance` is another share.
+    for whoever tries again when a statement finds it dead. With `prepares` its sessions can prepare
+    statements (`db.connections.prepared`), except behind a pooler. Made of settings, and not of a
+    bare URL, and `guarded`, it refuses a server that another has replaced. Users are told of a low
+    balance below the settings' share of their last grant, whoever moves it; `low_balance` is
+    another share.
     """
     text_arrays.register()
     url = database if isinstance(database, str) else database.database_url
@@ -91,6 +95,8 @@ def make_engine(
     )
     if trusted_seconds is not None:
         _test_rested(engine, trusted_seconds)
+    if prepares and not pooled:
+        prepare_few(engine)
     if pooled and statement_timeout_ms != STATEMENT_TIMEOUT_MS:
         _limit_each_transaction(engine, statement_timeout_ms)
     if guarded and not isinstance(database, str):

@@ -8,6 +8,9 @@ from typing import Any
 
 from sqlalchemy import Connection, CursorResult, TextClause, text
 
+# Between two statements of a message; no statement of ours has it inside.
+BETWEEN = ";\n"
+
 
 class Together:
     """Statements of one connection that wait to be sent, none of whose results is wanted yet."""
@@ -35,4 +38,4 @@ class Together:
 
 @lru_cache(maxsize=512)
 def _joined(statements: tuple[str, ...]) -> TextClause:
-    return text(";".join(statements))
+    return text(BETWEEN.join(statements))

@@ -35,7 +35,7 @@ def a_delivery(event: Mapping[str, Any]) -> Delivery:
 def a_worker_context(database_url: str, redis_url: str, consumer: str = "test") -> WorkerContext:
     """A worker's ports on the test engines."""
     return WorkerContext(
-        engine=make_engine(database_url, pool_size=2),
+        engine=make_engine(database_url, pool_size=2, prepares=True),
         events=EventStream(connect(redis_url, timeout_seconds=3.0)),
         consumer=consumer,
     )

@@ -83,6 +83,7 @@ def context() -> WorkerContext:
             pool_size=2,
             application_name="fiko-worker",
             trusted_seconds=TRUSTED_SECONDS,
+            prepares=True,
         ),
         events=EventStream(client),
         consumer=consumer_id.own_name(),

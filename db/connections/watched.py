@@ -114,6 +114,8 @@ class WatchedConnection(extensions.connection):
     def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - psycopg2's.
         super().__init__(*arguments, **options)
         self.cursor_factory = WatchedCursor
+        # By their text, the names of the statements that are prepared; None where nobody knows.
+        self.prepared: dict[str, str] | None = None
 
     def commit(self) -> None:
         """Commit; raises `NotReplicatedError` where the server says a word about it."""

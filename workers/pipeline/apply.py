@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine
 
+from db.connections import prepared
 from db.ledger import locks, unit_of_work
 from db.ledger.catalogue import CatalogueCache
 from db.questions import notices
@@ -63,6 +64,8 @@ def apply(
 
     def run(subjects: Collection[str]) -> Applied:
         with engine.begin() as connection:
+            if len(works) <= prepared.FEW_EVENTS:
+                prepared.use(connection)
             # A second try is one that waits.
             if may_leave and not subjects:
                 hold = _hold_free(connection, works)

@@ -1,0 +1,90 @@
+"""Statements that a session of PostgreSQL plans once, for transactions about a few events.
+
+To plan a statement costs PostgreSQL more than to look a few rows up by their keys, so there it is
+prepared, and planned for any values. Every such plan goes by an index, also while its table is
+still so small that reading all of it would be cheaper: the table may have grown a thousandfold
+before anything has PostgreSQL plan anew. What many rows are given to is planned each time, for them
+(docs/decisions/0022).
+
+Behind a pooler nothing is prepared: the next transaction has another session.
+"""
+
+import re
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection, Engine, event
+
+from db.together import BETWEEN
+
+# Up to here a batch takes 2 ms less, with lists as long as so many events make; from 400 on, none.
+FEW_EVENTS: Final = 200
+
+_OPTION: Final = "prepared"
+_PREPARABLE: Final = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b")
+_VALUE: Final = re.compile(r"%\((\w+)\)s")
+# For this transaction. A plan without a sequential scan may look so dear that it is compiled.
+_SETTINGS: Final = (
+    "SELECT set_config('plan_cache_mode', 'force_generic_plan', true),"
+    " set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true)"
+)
+
+
+class _Part(NamedTuple):
+    """A statement as it is prepared, and the values that it is then run with."""
+
+    body: str
+    values: str
+
+
+class _Transaction:
+    """A transaction that uses prepared statements; whether its first message has been sent."""
+
+    has_begun = False
+
+
+def prepare_few(engine: Engine) -> None:
+    """Let transactions of this engine's sessions use prepared statements."""
+    event.listen(engine, "do_execute", _execute)
+
+
+def use(connection: Connection) -> None:
+    """Use prepared statements in this transaction, where the engine has them."""
+    connection.execution_options(**{_OPTION: _Transaction()})
+
+
+def _execute(cursor: Any, statement: str, parameters: object, context: Any) -> bool:  # noqa: ANN401 - as SQLAlchemy calls it.
+    """Run a statement, or several that go together, as prepared; whether it was done."""
+    transaction = context.execution_options.get(_OPTION)
+    if transaction is None or context.compiled is None or not (parts := _parts(statement)):
+        return False
+    session = cursor.connection
+    names: dict[str, str] = {} if session.prepared is None else session.prepared
+    # What a message that fails has prepared is not known.
+    message = ["DEALLOCATE ALL"] if session.prepared is None else []
+    session.prepared = None
+    if not transaction.has_begun:
+        message.append(_SETTINGS)
+        transaction.has_begun = True
+    for part in parts:
+        if part.body not in names:
+            names[part.body] = f"statement_{len(names)}"
+            message.append(f"PREPARE {names[part.body]} AS {part.body}")
+        message.append(f"EXECUTE {names[part.body]}{part.values}")
+    cursor.execute(BETWEEN.join(message), parameters)
+    session.prepared = names
+    return True
+
+
+@lru_cache(maxsize=512)
+def _parts(statement: str) -> tuple[_Part, ...]:
+    """The statements of a message; none where one of them cannot be prepared."""
+    parts = tuple(_part(each) for each in statement.split(BETWEEN))
+    return parts if all(_PREPARABLE.match(part.body) for part in parts) else ()
+
+
+def _part(statement: str) -> _Part:
+    names = list(dict.fromkeys(_VALUE.findall(statement)))
+    body = _VALUE.sub(lambda found: f"${names.index(found[1]) + 1}", statement)
+    values = ", ".join(f"%({name})s" for name in names)
+    return _Part(body, f"({values})" if values else "")
