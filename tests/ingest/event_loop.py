@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+import uvloop
+
 from ingest.event_loop import ReceiverLoop
 from ingest.http.rsgi import ProtocolClosed
 
@@ -102,7 +104,8 @@ class ThroughTheLoop:
 
     def __init__(self, app: "WSGIApplication", context: Any) -> None:
         self.entry = ReceiverLoop(app, context)
-        self.loop = asyncio.new_event_loop()
+        # What granian takes, too.
+        self.loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
 
     @contextmanager

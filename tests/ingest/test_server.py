@@ -104,6 +104,14 @@ def test_it_serves_until_it_is_told_to_stop(start: Start, port: int) -> None:
     assert workers
 
 
+def test_its_loop_is_the_fast_one(start: Start, port: int) -> None:
+    """Granian takes uvloop by itself, and would do without it just as silently."""
+    process = start()
+    wait_until(lambda: answers(port), "nobody answers")
+    [loaded] = {Path(f"/proc/{pid}/maps").read_text() for pid in children_of(process)}
+    assert "/uvloop/loop." in loaded
+
+
 def test_a_request_under_way_is_answered_before_it_stops(start: Start, port: int) -> None:
     """A Redis that hangs holds the delivery up for a moment; SIGTERM comes in between."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
