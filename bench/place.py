@@ -4,6 +4,7 @@ Everything here is asked of the tables from outside, so that it holds for anothe
 product too.
 """
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from db.queue.stream import WAKE_UP
 from sandbox.simulate.engine import Event
 
 ROOT = Path(__file__).resolve().parents[1]
+REWRITE_SECONDS_MAX = 30.0
+POLL_SECONDS = 0.05
+_REWRITES = ("aof_rewrite_in_progress", "aof_rewrite_scheduled")
 
 
 class StandError(Exception):
@@ -76,6 +80,17 @@ class Place:
             # Not all of it: the scheduler's lock and Celery's bindings are to stay.
             client.delete(*streams(client), WAKE_UP, CELERY_QUEUE)
 
+    def compact(self) -> None:
+        """Have Redis write its file anew now: amid a measurement that would be felt.
+
+        Raises `StandError` where it does not end.
+        """
+        deadline = time.monotonic() + REWRITE_SECONDS_MAX
+        with self.redis() as client:
+            _await_rewrite(client, deadline)
+            client.bgrewriteaof()
+            _await_rewrite(client, deadline)
+
     def applied(self) -> int:
         """How many events had their effect."""
         return self.number("SELECT count(*) FROM webhook_events WHERE applied_at IS NOT NULL")
@@ -106,6 +121,13 @@ class Place:
             cursor.execute(query)
             row = cursor.fetchone()
             return int(row[0]) if row else 0
+
+
+def _await_rewrite(client: redis.Redis, deadline: float) -> None:
+    while any(client.info("persistence")[name] for name in _REWRITES):
+        if time.monotonic() > deadline:
+            raise StandError("Redis did not end the rewriting of its file")
+        time.sleep(POLL_SECONDS)
 
 
 def streams(client: redis.Redis) -> list[bytes]:

@@ -77,3 +77,16 @@ def test_a_place_tells_what_came_of_events_and_forgets_them(place: Place) -> Non
     assert place.applied() == 0
     assert count(place, "ledger_entries") == 0
     assert count(place, "plans") == plans > 0
+
+
+def test_redis_has_its_file_rewritten_before_it_is_measured(place: Place) -> None:
+    """Whatever was written and forgotten since is not in it any more, and nothing goes on."""
+    with place.redis() as client:
+        for number in range(2_000):
+            client.set("forgotten", "x" * 100 + str(number))
+        client.delete("forgotten")
+        before = client.info("persistence")["aof_current_size"]
+        place.compact()
+        after = client.info("persistence")
+    assert after["aof_current_size"] < before - 100_000
+    assert not after["aof_rewrite_in_progress"]
