@@ -108,9 +108,9 @@ def acquire_free(
 ) -> tuple[set[str], set[int]]:
     """Lock whom these facts concern as far as nobody else holds them; waits for none of them.
 
-    Returns the subjects that are locked now, and the places of the groups that must be left, as
-    another transaction holds a subject of theirs. Raises `StaleLocks` where that is more than half
-    of them: it is better to wait then. As `acquire`, it waits for a change of the catalogue.
+    Returns the subjects that are locked now, and the places of the groups that are busy: another
+    transaction holds a subject of theirs. Raises `StaleLocks` where that is more than half of them,
+    as it is better to wait then. Like `acquire`, it waits for a change of the catalogue.
     """
     names = [subjects_of(facts) for facts in groups]
     named = set().union(*names)
@@ -119,18 +119,18 @@ def acquire_free(
     further = _resolved(connection, unplaced(fact for facts in groups for fact in facts))
     subjects = named.union(further.values())
     by_key = {_lock_key(subject): subject for subject in subjects}
-    taken = connection.execute(_TRY, {"catalogue": CATALOGUE_LOCK, "keys": sorted(by_key)}).one()
-    busy = {by_key[key] for key in taken.busy}
-    if not busy:
+    row = connection.execute(_TRY, {"catalogue": CATALOGUE_LOCK, "keys": sorted(by_key)}).one()
+    elsewhere = {by_key[key] for key in row.held_elsewhere}
+    if not elsewhere:
         return subjects, set()
-    left = {
+    busy = {
         place
         for place, own in enumerate(names)
-        if not busy.isdisjoint(own) or not busy.isdisjoint(map(further.get, own))
+        if not elsewhere.isdisjoint(own) or not elsewhere.isdisjoint(map(further.get, own))
     }
-    if len(left) * 2 > len(groups):
-        raise StaleLocks(frozenset(busy))
-    return subjects - busy, left
+    if len(busy) * 2 > len(groups):
+        raise StaleLocks(frozenset(elsewhere))
+    return subjects - elsewhere, busy
 
 
 def _resolved(connection: Connection, names: Collection[str]) -> dict[str, str]:
@@ -159,7 +159,7 @@ _TRY = text(
     """
     SELECT pg_advisory_xact_lock_shared(:catalogue),
            ARRAY(SELECT key FROM unnest(CAST(:keys AS bigint[])) AS key
-                 WHERE NOT pg_try_advisory_xact_lock(key)) AS busy
+                 WHERE NOT pg_try_advisory_xact_lock(key)) AS held_elsewhere
     """
 )
 _RESOLVE = text(

@@ -33,13 +33,13 @@ __all__ = [
 class Applied:
     """A committed batch: its events, the ids that were recorded, and what was derived.
 
-    `left` are events of which nothing was done, as another transaction had their subjects.
+    `busy` are events of which nothing was done, as another transaction had their subjects.
     """
 
     works: Sequence[PreparedEvent]
     new: Collection[str]
     derived: Derived
-    left: Sequence[PreparedEvent] = ()
+    busy: Sequence[PreparedEvent] = ()
 
 
 def apply(
@@ -49,12 +49,12 @@ def apply(
     *,
     retry_delays_seconds: Sequence[float] = RETRY_DELAYS_SECONDS,
     check: Callable[[Connection, Applied], None] | None = None,
-    may_leave: bool = False,
+    leaves_busy: bool = False,
 ) -> Applied:
     """Apply events and record what became of them, in one transaction.
 
     `check` sees what is about to be committed; nothing is applied when it raises. With
-    `may_leave`, a few events whose subjects another transaction has are left, instead of making
+    `leaves_busy`, a few events whose subjects another transaction has are left, instead of making
     all the others wait for it.
 
     A stored event is left out when it no longer waits or another worker has it, unless a person
@@ -67,7 +67,7 @@ def apply(
             if len(works) <= prepared.FEW_EVENTS:
                 prepared.use(connection)
             # A second try is one that waits.
-            if may_leave and not subjects:
+            if leaves_busy and not subjects:
                 hold = _hold_free(connection, works)
             else:
                 hold = _hold_all(connection, works, subjects)
@@ -101,11 +101,11 @@ def rehearse(
 
 
 class _Hold(NamedTuple):
-    """The subjects that are locked for these works, and the works that are left."""
+    """The subjects that are locked for these works, and the works that another one has."""
 
     subjects: Collection[str]
     works: Sequence[PreparedEvent]
-    left: Sequence[PreparedEvent] = ()
+    busy: Sequence[PreparedEvent] = ()
 
 
 def _hold_all(
@@ -147,4 +147,4 @@ def _apply(
     inbox.annotate(
         connection, {event_id: "; ".join(notes) for event_id, notes in derived.notes.items()}
     )
-    return Applied(ours, new, derived, hold.left)
+    return Applied(ours, new, derived, hold.busy)

@@ -61,7 +61,7 @@ def apply_batch(
 
     def attempt(part: Sequence[PreparedEvent]) -> Applied:
         return apply(
-            engine, part, catalogue, retry_delays_seconds=retry_delays_seconds, may_leave=True
+            engine, part, catalogue, retry_delays_seconds=retry_delays_seconds, leaves_busy=True
         )
 
     yield from apply_each(works, attempt)
@@ -81,8 +81,8 @@ def apply_each(works: Sequence[PreparedEvent], attempt: Attempt) -> Iterator[App
         reason = error
     else:
         yield applied
-        if applied.left:
-            yield from apply_each(applied.left, attempt)
+        if applied.busy:
+            yield from apply_each(applied.busy, attempt)
         return
     yield from _in_parts(works, reason, attempt)
 
