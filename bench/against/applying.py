@@ -29,7 +29,7 @@ def measure_apply(found: Findings, stand: Stand, scale: Scale, pair: Pair) -> No
         _round(stand, side, workers[side.name], chosen[: scale.warm_events], useless[:100])
     done: dict[str, dict[str, list[Drained]]] = defaultdict(lambda: defaultdict(list))
     for number in range(scale.whole_rounds):
-        for side in pair:
+        for side in pair.in_turn(number):
             stand.progress.step(f"apply, round {number + 1} of {scale.whole_rounds}: {side.name}")
             for what, drained in _round(stand, side, workers[side.name], chosen, useless).items():
                 done[what][side.name].append(drained)

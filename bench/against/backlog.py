@@ -19,7 +19,7 @@ def measure_backlog(found: Findings, stand: Stand, scale: Scale, pair: Pair) -> 
     events = max(scale.backlogs)
     done: dict[str, list[Drained]] = defaultdict(list)
     for number in range(1 if events >= MILLION_BACKLOG else scale.rounds):
-        for side in pair:
+        for side in pair.in_turn(number):
             drained, queued = _drained(stand, scale, side, pair.ignored, number)
             done[side.name].append(drained)
             if drained.events < queued:

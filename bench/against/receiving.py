@@ -18,7 +18,7 @@ def measure_accept(found: Findings, stand: Stand, scale: Scale, pair: Pair) -> N
     saturated: dict[str, list[Shot]] = defaultdict(list)
     paced: dict[str, list[Shot]] = defaultdict(list)
     for number in range(scale.whole_rounds):
-        for side in pair:
+        for side in pair.in_turn(number):
             stand.progress.step(f"accept, round {number + 1} of {scale.whole_rounds}: {side.name}")
             receiver = Receiver("stream", (side.receiver,), (side.port,), side.place)
             shot = on_all_cores(stand, receiver, chosen, scale.shot_seconds)
