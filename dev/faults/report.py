@@ -136,7 +136,9 @@ def _figures(outcomes: Sequence[Outcome]) -> str:
     note = (
         "\nThe longest delay is the time until what was killed or hangs is noticed and has started"
         " again. What a dead process had in hand is then taken over at once; from another machine,"
-        " where nobody can tell that it is dead, when its lease has run out.\n"
+        " where nobody can tell that it is dead, when its lease has run out. What two processes in"
+        " turn had in hand when they were killed might have killed them: it is tried alone, after"
+        " the pauses of a failed event, of which the second is a minute.\n"
     )
     return "## Figures\n\n" + "\n".join(lines) + "\n" + note
 
