@@ -17,6 +17,7 @@ from bench.prefill import grow
 from bench.scale import SECONDS_MAX, Scale
 from bench.stand import Stand
 from bench.trees import CpuMeter, Tree
+from bench.turns import in_turn
 from sandbox.simulate.engine import Event
 
 WORKER_PROCESSES = 2
@@ -37,8 +38,7 @@ def measure(stand: Stand, scale: Scale) -> Findings:
     sizes = _sizes(stand, scale)
     done: dict[int, list[Drained]] = {size.rows: [] for size in sizes}
     for number in range(scale.whole_rounds):
-        # The order turns round, so that none always comes after the same other.
-        for size in sizes if number % 2 else reversed(sizes):
+        for size in in_turn(sizes[::-1], number):
             stand.progress.step(f"round {number + 1} of {scale.whole_rounds}: {size.rows:,} rows")
             chosen = corpus.events(scale.growth_events, f"rows{size.rows}-{number}-")
             done[size.rows].append(_visited(stand, size, chosen))

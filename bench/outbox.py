@@ -14,6 +14,7 @@ from bench.place import Place
 from bench.scale import SECONDS_MAX, Scale
 from bench.stand import START_SECONDS_MAX, Stand, product_settings
 from bench.trees import CpuMeter, Tree
+from bench.turns import in_turn
 from dev.up.ports import free_port
 from sandbox.simulate.engine import Event
 
@@ -62,8 +63,7 @@ def measure(stand: Stand, scale: Scale) -> Findings:
         warm(side.place, side.worker, warming, START_SECONDS_MAX)
     done: dict[str, list[Drained]] = {side.name: [] for side in sides}
     for number in range(scale.whole_rounds):
-        # Whoever comes first in one round comes last in the next.
-        for side in sides if number % 2 else reversed(sides):
+        for side in in_turn(sides[::-1], number):
             stand.progress.step(f"round {number + 1} of {scale.whole_rounds}: {side.name}")
             done[side.name].append(side.drained(stand, chosen))
             # What is still to be told must not be told while another is measured.

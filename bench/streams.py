@@ -20,6 +20,7 @@ from bench.place import Place, StandError
 from bench.scale import Scale
 from bench.stand import SECRET, Stand
 from bench.trees import Tree, begin_child, two_cores
+from bench.turns import in_turn
 from sandbox.simulate.reading import token_maker
 
 STREAMS = 1_000
@@ -60,8 +61,7 @@ def measure(stand: Stand, scale: Scale) -> Findings:
             [sum(busy.tree.resident()) - before],
         )
         for number in range(scale.rounds):
-            # Who comes first changes, so that neither always follows the other.
-            for each in (plain, busy) if number % 2 else (busy, plain):
+            for each in in_turn((busy, plain), number):
                 latencies = _fire(stand, place, each, LONGER * scale.paced_seconds)
                 p99[each.name].append(percentile(latencies, 0.99) * MILLISECONDS)
     for each in (plain, busy):

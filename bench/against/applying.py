@@ -11,6 +11,7 @@ from bench.figures import Findings, ratios
 from bench.scale import SECONDS_MAX, Scale
 from bench.stand import Stand
 from bench.trees import Tree
+from bench.turns import in_turn
 from sandbox.simulate.engine import Event
 
 WHATS = {
@@ -29,7 +30,7 @@ def measure_apply(found: Findings, stand: Stand, scale: Scale, pair: Pair) -> No
         _round(stand, side, workers[side.name], chosen[: scale.warm_events], useless[:100])
     done: dict[str, dict[str, list[Drained]]] = defaultdict(lambda: defaultdict(list))
     for number in range(scale.whole_rounds):
-        for side in pair.in_turn(number):
+        for side in in_turn(tuple(pair), number):
             stand.progress.step(f"apply, round {number + 1} of {scale.whole_rounds}: {side.name}")
             for what, drained in _round(stand, side, workers[side.name], chosen, useless).items():
                 done[what][side.name].append(drained)

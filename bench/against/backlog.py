@@ -9,6 +9,7 @@ from bench.backlog import Drained
 from bench.figures import Findings
 from bench.scale import MILLION_BACKLOG, Scale
 from bench.stand import Stand
+from bench.turns import in_turn
 
 WORKER_PROCESSES = 2
 SECONDS_MAX = 1_200.0
@@ -19,7 +20,7 @@ def measure_backlog(found: Findings, stand: Stand, scale: Scale, pair: Pair) -> 
     events = max(scale.backlogs)
     done: dict[str, list[Drained]] = defaultdict(list)
     for number in range(1 if events >= MILLION_BACKLOG else scale.rounds):
-        for side in pair.in_turn(number):
+        for side in in_turn(tuple(pair), number):
             drained, queued = _drained(stand, scale, side, pair.ignored, number)
             done[side.name].append(drained)
             if drained.events < queued:

@@ -8,6 +8,7 @@ from bench.against.sides import Pair, compare
 from bench.figures import Findings, percentile
 from bench.scale import Scale
 from bench.stand import Stand
+from bench.turns import in_turn
 
 MILLISECONDS = 1000.0
 
@@ -18,7 +19,7 @@ def measure_accept(found: Findings, stand: Stand, scale: Scale, pair: Pair) -> N
     saturated: dict[str, list[Shot]] = defaultdict(list)
     paced: dict[str, list[Shot]] = defaultdict(list)
     for number in range(scale.whole_rounds):
-        for side in pair.in_turn(number):
+        for side in in_turn(tuple(pair), number):
             stand.progress.step(f"accept, round {number + 1} of {scale.whole_rounds}: {side.name}")
             receiver = Receiver("stream", (side.receiver,), (side.port,), side.place)
             shot = on_all_cores(stand, receiver, chosen, scale.shot_seconds)

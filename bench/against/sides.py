@@ -68,14 +68,6 @@ class Pair:
     def __iter__(self) -> Iterator[Side]:
         return iter((self.ours, self.then))
 
-    def in_turn(self, number: int) -> tuple[Side, Side]:
-        """Both, in the order of a round: each goes first in every second one.
-
-        The first makes the files that the second writes anew, and where a host lends a machine
-        speed for a while, the first is lent more.
-        """
-        return (self.then, self.ours) if number % 2 else (self.ours, self.then)
-
 
 def sides(stand: Stand, scale: Scale) -> Pair:
     """Start both receivers, warm, and find out what both have a use for."""

@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from bench.against.memory import idle_connections
-from bench.against.sides import OURS, THEN, Pair, Side, compare
+from bench.against.sides import OURS, THEN, Side, compare
 from bench.figures import Findings
 from bench.place import Place, StandError
 from bench.stand import sample_plans
@@ -29,24 +29,13 @@ def test_a_comparison_is_the_median_of_ratios_not_a_ratio_of_medians() -> None:
     assert by_key["against.accept.rate"].median == 2.0
 
 
-def a_side(name: str, place: Place, twin: Place) -> Side:
-    """A side without processes of its own."""
-    return Side(name, place, Tree("me", psutil.Process()), 0, twin, 0, frozenset())
-
-
-def test_each_side_goes_first_in_every_second_round() -> None:
-    """The first one pays for what is made once, and may be lent more of the machine."""
-    pair = Pair(*(a_side(name, Place("", ""), Place("", "")) for name in (OURS, THEN)))
-    orders = [[side.name for side in pair.in_turn(number)] for number in range(3)]
-    assert orders == [[OURS, THEN], [THEN, OURS], [OURS, THEN]]
-
-
 def test_a_filled_queue_comes_to_its_worker_all_at_once(redis_url: str) -> None:
     """Under the name that its receiver gave it, in place of what was left there."""
     base, _, number = redis_url.rpartition("/")
     place = Place("", redis_url)
     twin = Place("", f"{base}/{int(number) + 1}")
-    side = a_side(OURS, place, twin)
+    me = Tree("me", psutil.Process())
+    side = Side(OURS, place, me, 0, twin, 0, frozenset())
     with redis.Redis.from_url(twin.redis_url) as filled, redis.Redis.from_url(redis_url) as client:
         filled.flushdb()
         with pytest.raises(StandError, match="made no stream"):
