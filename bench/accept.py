@@ -17,6 +17,7 @@ from bench.place import Place, StandError
 from bench.scale import Scale
 from bench.stand import SECRET, Stand
 from bench.trees import CpuMeter, Tree, two_cores
+from bench.turns import in_turn
 from dev.up.ports import free_port
 from sandbox.simulate.engine import Event
 
@@ -63,13 +64,13 @@ def measure(stand: Stand, scale: Scale) -> Findings:
     for each in receivers:
         _alone(stand, each, chosen, WARM_SECONDS)
         on_all_cores(stand, each, chosen, WARM_SECONDS)
-    for _ in range(scale.rounds):
-        for each in receivers:
+    for number in range(scale.rounds):
+        for each in in_turn(receivers, number):
             alone[each.name].append(_alone(stand, each, chosen, scale.shot_seconds))
-        for each in receivers:
+        for each in in_turn(receivers, number):
             paced[each.name].append(_alone(stand, each, chosen, scale.paced_seconds, PACED_RATE))
-    for _ in range(scale.rounds):
-        for each in receivers:
+    for number in range(scale.rounds):
+        for each in in_turn(receivers, number):
             both[each.name].append(on_all_cores(stand, each, chosen, scale.shot_seconds))
     _tell_rates(found, "one_core", "one core", alone)
     _tell_rates(found, "two_cores", "two cores, two receivers", both)

@@ -24,6 +24,7 @@ from bench.place import Place, StandError, streams
 from bench.scale import Scale
 from bench.stand import SECRET, Stand
 from bench.trees import CpuMeter, Tree
+from bench.turns import in_turn
 from dev.up.engine import Address
 from dev.up.engines import ValkeyEngine
 from dev.up.ports import free_port
@@ -79,9 +80,9 @@ def measure(stand: Stand, scale: Scale) -> Findings:
             _warm_up(form, chosen)
         for number in range(scale.rounds):
             stand.progress.step(f"round {number + 1} of {scale.rounds}")
-            for name, form in forms.items():
+            for name, form in in_turn(tuple(forms.items()), number):
                 full[name].append(_fire(form, chosen, scale.shot_seconds))
-            for name, form in forms.items():
+            for name, form in in_turn(tuple(forms.items()), number):
                 paced[name].append(_fire(form, chosen, scale.paced_seconds, PACED_RATE))
     for name, title in TITLES.items():
         rates = [shot.volley.rate for shot in full[name]]

@@ -20,6 +20,7 @@ from bench.rivals.dj_stripe import dj_stripe
 from bench.rivals.sync_engine import sync_engine
 from bench.scale import SECONDS_MAX, Scale
 from bench.stand import Stand
+from bench.turns import in_turn
 from sandbox.simulate.engine import Event
 
 PACES = (50.0, 500.0)
@@ -78,12 +79,12 @@ def _rounds(
     paced: Paced = defaultdict(list)
     for number in range(scale.whole_rounds):
         turn = f"round {number + 1} of {scale.whole_rounds}"
-        for each in (*products, *rivals):
+        for each in in_turn((*products, *rivals), number):
             stand.progress.step(f"{turn}: {each.title}")
             sent = chosen if each.is_quick else chosen[: scale.rival_events]
             saturated[each.name].append(passed(each, sent, SHOT_SECONDS))
         for pace in PACES:
-            for each in products:
+            for each in in_turn(products, number):
                 stand.progress.step(f"{turn}: {each.title} at {pace:.0f}/s")
                 paced[each.name, pace].append(passed(each, chosen, scale.paced_seconds, pace))
     return saturated, paced
