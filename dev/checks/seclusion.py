@@ -7,13 +7,14 @@ tests start inherit both. The `test` command itself, which may ask package regis
 forgets the product's settings.
 """
 
+import _socket
+import functools
 import ipaddress
 import json
 import os
 import socket
-import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -91,7 +92,14 @@ def enter() -> None:
     """Seclude this process and every one that it starts, for good."""
     _replace(secluded(os.environ))
     time.tzset()
-    sys.addaudithook(_stay_inside)
+    # No audit hook, though it would see more: one in Python also runs inside `sys.settrace`, and
+    # up to 3.11 another thread that starts just then dies of it (python/cpython#98257).
+    for module in (socket, _socket):
+        for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex"):
+            _guard(module, name, _looked_up)
+    for name in ("connect", "connect_ex", "sendto"):
+        _guard(socket.socket, name, _sent_to)
+    _guard(socket.socket, "sendmsg", _message_sent_to)
 
 
 def _replace(environment: Mapping[str, str]) -> None:
@@ -99,27 +107,39 @@ def _replace(environment: Mapping[str, str]) -> None:
     os.environ.update(environment)
 
 
-def _stay_inside(event: str, arguments: tuple[object, ...]) -> None:
-    """Refuse every connection, datagram and look-up that would leave this machine."""
-    if not event.startswith("socket."):
-        return
-    if event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
-        address = arguments[1]
-        # A path is a socket of this machine; without an address it is connected already.
-        host = address[0] if isinstance(address, tuple) and address else None
-    elif event in ("socket.getaddrinfo", "socket.gethostbyname"):
-        host = arguments[0]
-        if isinstance(host, bytes | str) and _parsed(host) is not None:
-            return  # An address need not be looked up.
-    else:
-        return
-    if isinstance(host, bytes | str) and not _is_inside(host):
-        name = host.decode(errors="replace") if isinstance(host, bytes) else host
-        attempts.append(name)
-        raise OutsideError(
-            f"a test tried to reach {name}; tests reach nothing but this machine, so give it a"
-            " server on 127.0.0.1"
-        )
+def _guard(owner: object, name: str, host_of: Callable[..., object]) -> None:
+    """Refuse every call of this function that would leave this machine."""
+    call = getattr(owner, name)
+
+    @functools.wraps(call)
+    def guarded(*arguments: object, **named: object) -> object:
+        host = host_of(*arguments, **named)
+        if isinstance(host, bytes | str) and not _is_inside(host):
+            outside = host.decode(errors="replace") if isinstance(host, bytes) else host
+            attempts.append(outside)
+            raise OutsideError(
+                f"a test tried to reach {outside}; tests reach nothing but this machine, so give"
+                " it a server on 127.0.0.1"
+            )
+        return call(*arguments, **named)
+
+    setattr(owner, name, guarded)
+
+
+def _looked_up(host: object, *_: object, **__: object) -> object:
+    """The name that is asked for; an address need not be looked up."""
+    return None if isinstance(host, bytes | str) and _parsed(host) is not None else host
+
+
+def _sent_to(_: socket.socket, *arguments: object) -> object:
+    """The host of the address, which comes last; a path is a socket of this machine."""
+    address = arguments[-1] if arguments else None
+    return address[0] if isinstance(address, tuple) and address else None
+
+
+def _message_sent_to(one: socket.socket, *arguments: object) -> object:
+    """As `_sent_to`, behind buffers, ancillary data and flags; without it one is connected."""
+    return _sent_to(one, *arguments[3:])
 
 
 def _is_inside(host: str | bytes) -> bool:

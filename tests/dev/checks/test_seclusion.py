@@ -1,12 +1,13 @@
 """Tests see nothing of the machine they run on, and reach nothing that is not this machine."""
 
+import asyncio
 import os
 import shutil
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
 
@@ -117,6 +118,65 @@ def test_stripe_cannot_be_reached() -> None:
     with socket.socket(type=socket.SOCK_DGRAM) as one, pytest.raises(seclusion.OutsideError):
         one.sendto(b"", ("192.0.2.1", 53))
     assert seclusion.attempts == [STRIPE_HOST, "192.0.2.1", "192.0.2.1"]
+
+
+@pytest.mark.usefixtures("forgiven")
+@pytest.mark.parametrize(
+    "leave",
+    [
+        lambda one: one.connect_ex(("192.0.2.1", 443)),
+        lambda one: one.sendmsg([b""], [], 0, ("192.0.2.1", 53)),
+        lambda one: one.sendto(b"", 0, ("192.0.2.1", 53)),
+        lambda _: socket.getaddrinfo(host=STRIPE_HOST.encode(), port=443),
+        lambda _: socket.gethostbyname(STRIPE_HOST),
+        lambda _: socket.gethostbyname_ex(STRIPE_HOST),
+        lambda _: asyncio.run(asyncio.open_connection("192.0.2.1", 443)),
+        lambda _: asyncio.run(asyncio.open_connection(STRIPE_HOST, 443)),
+    ],
+)
+def test_no_other_way_out_is_open(leave: Callable[[socket.socket], object]) -> None:
+    """A datagram, a look-up, a loop: each is refused before anything is sent."""
+    with socket.socket(type=socket.SOCK_DGRAM) as one, pytest.raises(seclusion.OutsideError):
+        leave(one)
+    assert len(seclusion.attempts) == 1
+
+
+def test_a_way_within_the_machine_is_open() -> None:
+    """By name and address, by path, and on what is connected already."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(("localhost", server.getsockname()[1])) as one,
+    ):
+        assert one.sendmsg((b"192.0.2.1", b"")) == 9
+    one, other = socket.socketpair()
+    with one, other:
+        assert one.sendmsg([b"x"]) == 1
+    with socket.socket(socket.AF_UNIX) as one, pytest.raises(FileNotFoundError):
+        one.connect("nobody.listens")
+    assert seclusion.attempts == []
+
+
+def test_nothing_of_it_runs_where_a_thread_sets_its_trace() -> None:
+    """Coverage sets one in each new thread; up to 3.11, two at a time end one of the threads."""
+    program = (
+        "import sys, threading\n"
+        "from dev.checks import seclusion\n"
+        "seclusion.enter()\n"
+        "sys.setswitchinterval(1e-6)\n"
+        "refused = []\n"
+        "def trace():\n"
+        "    for _ in range(2000):\n"
+        "        try: sys.settrace(None)\n"
+        "        except RuntimeError as error: refused.append(error)\n"
+        "threads = [threading.Thread(target=trace) for _ in range(8)]\n"
+        "for one in threads: one.start()\n"
+        "for one in threads: one.join()\n"
+        "print(len(refused))\n"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert told.stdout.strip() == "0"
 
 
 def test_a_process_that_a_test_starts_cannot_reach_stripe_either() -> None:
