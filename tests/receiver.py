@@ -1,5 +1,6 @@
 """A receiver of outgoing webhooks for tests, which misbehaves as it is told."""
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +24,8 @@ class Receiver:
 
     `behavior` is `well`, `hang`, `slow` (a byte now and then), `redirect`, `endless`, `cut`, `die`
     (it hears, and ends without an answer) or a status; `poison` is a user for whom it always
-    answers 500. With a `secret` only what verifies is heard.
+    answers 500. With a `secret` only what verifies is heard. Who hangs does so for `hang_seconds`,
+    and no longer than the receiver is there.
     """
 
     url: str = ""
@@ -35,6 +37,7 @@ class Receiver:
     ids: list[str] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     attempts: int = 0
+    ended: threading.Event = field(default_factory=threading.Event)
 
     def take(self, headers: dict[str, str], body: bytes) -> str:
         """Hear one message; returns how to answer."""
@@ -81,13 +84,16 @@ def receiving(**settings: Any) -> Iterator[Receiver]:
 
     with serving(Handler) as url:
         receiver.url = f"{url}/hooks?x=1"
-        yield receiver
+        try:
+            yield receiver
+        finally:
+            receiver.ended.set()
 
 
 def _answer(handler: BaseHTTPRequestHandler, receiver: Receiver, how: str) -> None:
     try:
         if how == "hang":
-            time.sleep(receiver.hang_seconds)
+            receiver.ended.wait(receiver.hang_seconds)
         elif how == "die":
             handler.close_connection = True
         elif how == "redirect":
