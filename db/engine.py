@@ -10,7 +10,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from db import text_arrays
 from db.connections.guard import Guard
 from db.connections.limits import STATEMENT_TIMEOUT_MS, startup_options
-from db.connections.prepared import prepare_few
+from db.connections.prepared import prepare_statements
 from db.connections.timelines import Timelines
 from db.connections.watched import connection_class
 from db.queue import stream
@@ -96,7 +96,7 @@ def make_engine(
     if trusted_seconds is not None:
         _test_rested(engine, trusted_seconds)
     if prepares and not pooled:
-        prepare_few(engine)
+        prepare_statements(engine)
     if pooled and statement_timeout_ms != STATEMENT_TIMEOUT_MS:
         _limit_each_transaction(engine, statement_timeout_ms)
     if guarded and not isinstance(database, str):

@@ -76,31 +76,32 @@ def _seconds(moment: datetime | None) -> int | None:
 
 # JSON is read as text, because orjson is faster than the driver.
 # Rows written before `status_since` was kept have nothing better than when they were written.
-_HELD = text(
+_SUBSCRIBED = """
+    subscriptions.id, subscriptions.status, CAST(subscriptions.items AS text) AS items,
+    subscriptions.cancel_at_period_end, subscriptions.cancel_at,
+    CAST(subscriptions.pause_collection AS text) AS pause_collection,
+    subscriptions.paused_since,
+    coalesce(subscriptions.status_since, subscriptions.updated_at) AS since,
+    coalesce(named_plan_id, claimed_plan_id) AS named_plan_id,
+    coalesce(named_plan_created, claimed_plan_created) AS named_plan_created,
+    NULL AS packages
     """
-    WITH own AS (
-        SELECT id, user_id FROM subscriptions WHERE user_id = ANY(CAST(:users AS text[]))
-        UNION ALL
-        SELECT subscriptions.id, customers.user_id
-        FROM customers JOIN subscriptions ON subscriptions.customer_id = customers.id
-        WHERE customers.user_id = ANY(CAST(:users AS text[])) AND subscriptions.user_id IS NULL
-    )
-    SELECT own.user_id, subscriptions.id, subscriptions.status,
-           CAST(subscriptions.items AS text) AS items,
-           subscriptions.cancel_at_period_end, subscriptions.cancel_at,
-           CAST(subscriptions.pause_collection AS text) AS pause_collection,
-           subscriptions.paused_since,
-           coalesce(subscriptions.status_since, subscriptions.updated_at) AS since,
-           coalesce(named_plan_id, claimed_plan_id) AS named_plan_id,
-           coalesce(named_plan_created, claimed_plan_created) AS named_plan_created,
-           NULL AS packages
-    FROM own JOIN subscriptions USING (id)
-    WHERE subscriptions.status IS NOT NULL
+_HELD = text(
+    f"""
+    SELECT user_id, {_SUBSCRIBED} FROM subscriptions
+    WHERE user_id = ANY(CAST(:users AS text[])) AND status IS NOT NULL
+    UNION ALL
+    SELECT customers.user_id, {_SUBSCRIBED}
+    FROM subscriptions JOIN customers ON customers.id = subscriptions.customer_id
+    WHERE subscriptions.user_id IS NULL AND subscriptions.status IS NOT NULL
+      AND subscriptions.customer_id = ANY(
+          ARRAY(SELECT id FROM customers WHERE user_id = ANY(CAST(:users AS text[])))
+      )
     UNION ALL
     SELECT user_id, id, status, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
            CAST(packages AS text)
     FROM payments
     WHERE listed AND user_id = ANY(CAST(:users AS text[])) AND packages IS NOT NULL
     ORDER BY id
-    """
+    """  # noqa: S608 - names of our own columns.
 )

@@ -1,10 +1,11 @@
-"""Statements that a session of PostgreSQL plans once, for transactions about a few events.
+"""Statements that a session of PostgreSQL plans once, for whatever they are given.
 
-To plan a statement costs PostgreSQL more than to look a few rows up by their keys, so there it is
-prepared, and planned for any values. Every such plan goes by an index, also while its table is
-still so small that reading all of it would be cheaper: the table may have grown a thousandfold
-before anything has PostgreSQL plan anew. What many rows are given to is planned each time, for them
-(docs/decisions/0022).
+Planning one for its own values costs more than looking rows up by their keys, and goes wrong where
+nobody has analysed the tables yet, as in the first minute of a backlog: a long list of ids is taken
+for half of a table then, which is read whole for it, by two further processes at once. So every
+statement of a batch is prepared, and planned for lists of unknown length. Every such plan goes by
+an index, also while its table is still so small that reading all of it would be cheaper: the table
+may have grown a thousandfold before anything has PostgreSQL plan anew (docs/decisions/0022).
 
 Behind a pooler nothing is prepared: the next transaction has another session.
 """
@@ -17,16 +18,14 @@ from sqlalchemy import Connection, Engine, event
 
 from db.together import BETWEEN
 
-# Up to here a batch takes 2 ms less, with lists as long as so many events make; from 400 on, none.
-FEW_EVENTS: Final = 200
-
 _OPTION: Final = "prepared"
 _PREPARABLE: Final = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b")
 _VALUE: Final = re.compile(r"%\((\w+)\)s")
 # For this transaction. A plan without a sequential scan may look so dear that it is compiled.
 _SETTINGS: Final = (
     "SELECT set_config('plan_cache_mode', 'force_generic_plan', true),"
-    " set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true)"
+    " set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true),"
+    " set_config('max_parallel_workers_per_gather', '0', true)"
 )
 
 
@@ -43,7 +42,7 @@ class _Transaction:
     has_begun = False
 
 
-def prepare_few(engine: Engine) -> None:
+def prepare_statements(engine: Engine) -> None:
     """Let transactions of this engine's sessions use prepared statements."""
     event.listen(engine, "do_execute", _execute)
 

@@ -64,8 +64,7 @@ def apply(
 
     def run(subjects: Collection[str]) -> Applied:
         with engine.begin() as connection:
-            if len(works) <= prepared.FEW_EVENTS:
-                prepared.use(connection)
+            prepared.use(connection)
             # A second try is one that waits.
             if leaves_busy and not subjects:
                 hold = _hold_free(connection, works)
