@@ -60,10 +60,13 @@ class Subscription(NamedTuple):
         """
         if not self.versions:
             return None, False
+        first, *others = self.versions
+        if not others or _second(others[0]) != _second(first):
+            # Alone in its second, as nearly every report is.
+            return first, first.is_cut
         seconds = [list(group) for _, group in groupby(self.versions, key=_second)]
         # What stood before only helps to order several.
-        has_base = len(seconds) > 1 and len(seconds[0]) > 1
-        base = _pick(seconds[1], None)[0] if has_base else None
+        base = _pick(seconds[1], None)[0] if len(seconds) > 1 else None
         version, is_toss = _pick(seconds[0], base)
         return version, is_toss or version.is_cut
 
@@ -79,8 +82,15 @@ def _newest_seconds(versions: Iterable[Version]) -> tuple[Version, ...]:
         key=itemgetter(0, 1),
         reverse=True,
     )
-    seconds = sorted({second for second, _, _ in keyed}, reverse=True)[:_SECONDS_KEPT]
-    return tuple(version for second, _, version in keyed if second in seconds)
+    kept: list[Version] = []
+    seconds: list[tuple[bool, int]] = []
+    for second, _, version in keyed:
+        if seconds[-1:] != [second]:
+            if len(seconds) == _SECONDS_KEPT:
+                break
+            seconds.append(second)
+        kept.append(version)
+    return tuple(kept)
 
 
 def _pick(reports: Sequence[Version], base: Version | None) -> tuple[Version, bool]:
