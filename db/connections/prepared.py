@@ -3,9 +3,10 @@
 Planning one for its own values costs more than looking rows up by their keys, and goes wrong where
 nobody has analysed the tables yet, as in the first minute of a backlog: a long list of ids is taken
 for half of a table then, which is read whole for it, by two further processes at once. So every
-statement of a batch is prepared, and planned for lists of unknown length. Every such plan goes by
-an index, also while its table is still so small that reading all of it would be cheaper: the table
-may have grown a thousandfold before anything has PostgreSQL plan anew (docs/decisions/0022).
+statement of a batch is prepared, and planned for lists of unknown length. Every such plan looks
+each row up by an index, also while its table is still so small that reading all of it would be
+cheaper: the table may have grown a thousandfold before anything has PostgreSQL plan anew
+(docs/decisions/0022).
 
 Behind a pooler nothing is prepared: the next transaction has another session.
 """
@@ -21,11 +22,18 @@ from db.together import BETWEEN
 _OPTION: Final = "prepared"
 _PREPARABLE: Final = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b")
 _VALUE: Final = re.compile(r"%\((\w+)\)s")
-# For this transaction. A plan without a sequential scan may look so dear that it is compiled.
-_SETTINGS: Final = (
-    "SELECT set_config('plan_cache_mode', 'force_generic_plan', true),"
-    " set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true),"
-    " set_config('max_parallel_workers_per_gather', '0', true)"
+# For this transaction: each row is looked up by its key, also where a plan for it looks dearer than
+# one that reads a table whole, or so dear that it is worth compiling.
+_CHOSEN: Final = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "max_parallel_workers_per_gather": "0",
+    "jit": "off",
+}
+_SETTINGS: Final = "SELECT " + ", ".join(
+    f"set_config('{name}', '{value}', true)" for name, value in _CHOSEN.items()
 )
 
 
