@@ -61,10 +61,10 @@ def make_engine(
     and TCP keepalives, so a dead peer is noticed within seconds. A pooled connection is tested
     before use (`pool_pre_ping`); with `trusted_seconds` only one that nobody has used for so long,
     for whoever tries again when a statement finds it dead. With `prepares` its sessions can prepare
-    statements (`db.connections.prepared`), except behind a pooler. Made of settings, and not of a
-    bare URL, and `guarded`, it refuses a server that another has replaced. Users are told of a low
-    balance below the settings' share of their last grant, whoever moves it; `low_balance` is
-    another share.
+    statements (`db.connections.prepared`); behind a pooler they only choose plans as those do. Made
+    of settings, and not of a bare URL, and `guarded`, it refuses a server that another has
+    replaced. Users are told of a low balance below the settings' share of their last grant, whoever
+    moves it; `low_balance` is another share.
     """
     text_arrays.register()
     url = database if isinstance(database, str) else database.database_url
@@ -95,8 +95,8 @@ def make_engine(
     )
     if trusted_seconds is not None:
         _test_rested(engine, trusted_seconds)
-    if prepares and not pooled:
-        prepare_statements(engine)
+    if prepares:
+        prepare_statements(engine, pooled=pooled)
     if pooled and statement_timeout_ms != STATEMENT_TIMEOUT_MS:
         _limit_each_transaction(engine, statement_timeout_ms)
     if guarded and not isinstance(database, str):

@@ -8,7 +8,8 @@ each row up by an index, also while its table is still so small that reading all
 cheaper: the table may have grown a thousandfold before anything has PostgreSQL plan anew
 (docs/decisions/0022).
 
-Behind a pooler nothing is prepared: the next transaction has another session.
+Behind a pooler nothing is prepared: the next transaction has another session. A statement is
+planned for its own values there, and goes by an index all the same.
 """
 
 import re
@@ -45,18 +46,18 @@ class _Part(NamedTuple):
 
 
 class _Transaction:
-    """A transaction that uses prepared statements; whether its first message has been sent."""
+    """A transaction that uses these plans; whether its first message has been sent."""
 
     has_begun = False
 
 
-def prepare_statements(engine: Engine) -> None:
-    """Let transactions of this engine's sessions use prepared statements."""
-    event.listen(engine, "do_execute", _execute)
+def prepare_statements(engine: Engine, *, pooled: bool = False) -> None:
+    """Let transactions of this engine's sessions use prepared statements, or just such plans."""
+    event.listen(engine, "do_execute", _begin if pooled else _execute)
 
 
 def use(connection: Connection) -> None:
-    """Use prepared statements in this transaction, where the engine has them."""
+    """Use prepared statements in this transaction, or such plans, where the engine has them."""
     connection.execution_options(**{_OPTION: _Transaction()})
 
 
@@ -80,6 +81,16 @@ def _execute(cursor: Any, statement: str, parameters: object, context: Any) -> b
         message.append(f"EXECUTE {names[part.body]}{part.values}")
     cursor.execute(BETWEEN.join(message), parameters)
     session.prepared = names
+    return True
+
+
+def _begin(cursor: Any, statement: str, parameters: object, context: Any) -> bool:  # noqa: ANN401 - as SQLAlchemy calls it.
+    """Send the settings with the first statement of a transaction; whether that was done."""
+    transaction = context.execution_options.get(_OPTION)
+    if transaction is None or transaction.has_begun or not _parts(statement):
+        return False
+    transaction.has_begun = True
+    cursor.execute(BETWEEN.join((_SETTINGS, statement)), parameters)
     return True
 
 

@@ -48,6 +48,12 @@ def plans(connection: Connection) -> list[int]:
     return sorted(found.scalars())
 
 
+def chosen(connection: Connection) -> list[str]:
+    """How plans are chosen now."""
+    shown = (connection.exec_driver_sql(f"SHOW {name}") for name in prepared._CHOSEN)
+    return [each.scalar_one() for each in shown]
+
+
 def test_a_statement_is_planned_once_a_session(engine: Engine) -> None:
     """Each transaction gives its own values; a percent sign stays one."""
     with of_few(engine) as connection:
@@ -61,22 +67,14 @@ def test_a_statement_is_planned_once_a_session(engine: Engine) -> None:
 def test_any_other_transaction_plans_as_before(engine: Engine) -> None:
     """The settings last no longer than the transaction that made them."""
     with engine.begin() as connection:
-        before = [
-            connection.exec_driver_sql(f"SHOW {name}").scalar_one() for name in prepared._CHOSEN
-        ]
+        before = chosen(connection)
         assert ids(connection, "a1") == ["a1"]
         assert connection.execute(KNOWN).scalar_one() == 0
     with of_few(engine) as connection:
         ids(connection, "a1")
-        within = [
-            connection.exec_driver_sql(f"SHOW {name}").scalar_one() for name in prepared._CHOSEN
-        ]
-    assert within == list(prepared._CHOSEN.values())
+        assert chosen(connection) == list(prepared._CHOSEN.values())
     with engine.begin() as connection:
-        after = [
-            connection.exec_driver_sql(f"SHOW {name}").scalar_one() for name in prepared._CHOSEN
-        ]
-    assert after == before
+        assert chosen(connection) == before
 
 
 def test_of_those_that_go_together_each_is_prepared(engine: Engine) -> None:
@@ -159,6 +157,12 @@ def test_behind_a_pooler_nothing_is_prepared(engine: Engine, database_url: str) 
     with of_few(other) as connection:
         assert ids(connection, "a1") == ["a1"]
         assert connection.execute(KNOWN).scalar_one() == 0
+        # By an index it goes all the same, and once the transaction ends no longer.
+        assert chosen(connection) == list(prepared._CHOSEN.values())
+        assert ids(connection, "a2", "100%") == ["a2"]
+    with other.begin() as connection:
+        assert ids(connection, "a1") == ["a1"]
+        assert chosen(connection) != list(prepared._CHOSEN.values())
     other.dispose()
     with of_few(engine) as connection:
         ids(connection, "a1")

@@ -2,11 +2,14 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import text
 
+import settings
 from db.bodies import compress
+from db.engine import make_engine
 from domain.events import Delivery
 from sandbox.simulate.account import Account
 from sandbox.simulate.plans import SAMPLE_PLANS, read_file
@@ -19,10 +22,10 @@ from workers.pipeline.apply import apply, prepare
 
 FILES = ("payments", "subscriptions", "customers", "webhook_events", "access_states")
 PLANS = read_file(SAMPLE_PLANS)
-STORED, BATCH = 5_000, 500
+STORED, BATCH = 4_000, 500
 TODAY = 1_788_220_800
 # Most events are of new customers; to read one table whole is as much again.
-READ_MAX = 700
+READ_MAX = 600
 
 _ROWS_READ = text(
     "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_user_tables"
@@ -30,10 +33,21 @@ _ROWS_READ = text(
 )
 
 
-@pytest.fixture
-def unknown(database_url: str, redis_url: str) -> Iterator[WorkerContext]:
-    """A worker on tables that nobody analyses, as in the first minute of a backlog."""
-    context = a_worker_context(database_url, redis_url)
+@pytest.fixture(params=["False", "True"], ids=["direct", "pooled"])
+def unknown(
+    database_url: str, redis_url: str, request: pytest.FixtureRequest
+) -> Iterator[WorkerContext]:
+    """A worker on tables that nobody analyses, as in the first minute of a backlog.
+
+    What it does where there is a pooler, it does here without one.
+    """
+    reached = settings.load(
+        environ={"DATABASE_URL": database_url, "DATABASE_POOLER": request.param}
+    )
+    context = replace(
+        a_worker_context(database_url, redis_url),
+        engine=make_engine(reached, pool_size=2, prepares=True),
+    )
     sell(context.engine, catalogue_of(PLANS))
     empty(context.engine)
     with context.engine.begin() as connection:
