@@ -1,23 +1,20 @@
 """A batch looks up what it needs, however little PostgreSQL knows of the tables by then."""
 
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 
 import settings
-from db.bodies import compress
 from db.engine import make_engine
+from db.ledger.catalogue import CatalogueCache
 from domain.events import Delivery
 from sandbox.simulate.account import Account
 from sandbox.simulate.plans import SAMPLE_PLANS, read_file
 from sandbox.simulate.play import play
 from sandbox.simulate.versions import BY_CHOICE
-from tests.pipeline import a_worker_context, empty, sell
+from tests.pipeline import a_delivery, empty, sell
 from tests.simulated_catalogue import catalogue_of
-from workers.context import WorkerContext
 from workers.pipeline.apply import apply, prepare
 
 FILES = ("payments", "subscriptions", "customers", "webhook_events", "access_states")
@@ -34,30 +31,25 @@ _ROWS_READ = text(
 
 
 @pytest.fixture(params=["False", "True"], ids=["direct", "pooled"])
-def unknown(
-    database_url: str, redis_url: str, request: pytest.FixtureRequest
-) -> Iterator[WorkerContext]:
-    """A worker on tables that nobody analyses, as in the first minute of a backlog.
+def unknown(database_url: str, request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """A worker's sessions on tables that nobody analyses, as in the first minute of a backlog.
 
-    What it does where there is a pooler, it does here without one.
+    What they do where there is a pooler, they do here without one.
     """
     reached = settings.load(
         environ={"DATABASE_URL": database_url, "DATABASE_POOLER": request.param}
     )
-    context = replace(
-        a_worker_context(database_url, redis_url),
-        engine=make_engine(reached, pool_size=2, prepares=True),
-    )
-    sell(context.engine, catalogue_of(PLANS))
-    empty(context.engine)
-    with context.engine.begin() as connection:
+    engine = make_engine(reached, prepares=True)
+    sell(engine, catalogue_of(PLANS))
+    empty(engine)
+    with engine.begin() as connection:
         for name in FILES:
             connection.execute(text(f"ALTER TABLE {name} SET (autovacuum_enabled = off)"))
-    yield context
-    context.engine.dispose()
+    yield engine
+    engine.dispose()
 
 
-def test_a_large_batch_reads_no_whole_table(unknown: WorkerContext) -> None:
+def test_a_large_batch_reads_no_whole_table(unknown: Engine) -> None:
     """Of tables with thousands of rows it reads some for each event."""
     deliveries = _history(STORED + BATCH)
     _apply(unknown, deliveries[:STORED])
@@ -67,12 +59,12 @@ def test_a_large_batch_reads_no_whole_table(unknown: WorkerContext) -> None:
 
 
 def test_nor_does_one_whose_statements_were_planned_on_small_tables(
-    unknown: WorkerContext,
+    unknown: Engine,
 ) -> None:
     """What was known of them then is as wrong: a small table is joined whole."""
     deliveries = _history(STORED + BATCH)
     _apply(unknown, deliveries[:BATCH])
-    with unknown.engine.begin() as connection:
+    with unknown.begin() as connection:
         for name in FILES:
             connection.execute(text(f"ANALYZE {name}"))
     _apply(unknown, deliveries[BATCH:STORED])
@@ -87,22 +79,19 @@ def _history(count: int) -> Sequence[Delivery]:
     play(account, PLANS, BY_CHOICE["mixed"], customers=count // 6, today=TODAY)
     events = sorted(account.events, key=lambda event: event.created)
     assert len(events) >= count
-    now_ms = int(time.time() * 1000)
-    return [
-        Delivery(event.id, event.type, event.created, now_ms, compress(event.body))
-        for event in events[:count]
-    ]
+    return [a_delivery(event.payload) for event in events[:count]]
 
 
-def _apply(context: WorkerContext, deliveries: Sequence[Delivery]) -> None:
+def _apply(engine: Engine, deliveries: Sequence[Delivery]) -> None:
+    cache = CatalogueCache()
     for start in range(0, len(deliveries), BATCH):
         works = [prepare(each) for each in deliveries[start : start + BATCH]]
-        apply(context.engine, works, context.catalogue)
+        apply(engine, works, cache)
 
 
-def _rows_read(context: WorkerContext) -> int:
+def _rows_read(engine: Engine) -> int:
     """How many rows of the files were read so far; the pool has one session, which counts them."""
-    with context.engine.begin() as connection:
+    with engine.begin() as connection:
         connection.execute(text("SELECT pg_stat_force_next_flush()"))
-    with context.engine.connect() as connection:
+    with engine.connect() as connection:
         return int(connection.execute(_ROWS_READ, {"files": list(FILES)}).scalar_one())
