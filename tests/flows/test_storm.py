@@ -9,22 +9,21 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Event as Flag
 from threading import Thread
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
-from werkzeug.serving import WSGIRequestHandler, make_server
 
-import settings
-from ingest.app import create_app
 from sandbox.simulate.delivery import Delivery
 from sandbox.simulate.engine import Event
 from sandbox.simulate.plans import SAMPLE_PLANS
 from tests.end_tables import rows_of
 from tests.flows.lives import events_of_lives
-from tests.ingest.builders import ENVIRONMENT, SECRET
+from tests.ingest.builders import SECRET
+from tests.installation import installation
 from tests.pipeline import a_delivery, a_worker_context, balances, empty, empty_redis
 from tests.stripe_objects import a_refund, a_session, an_event
 from workers.commands.catalogue import load_file
@@ -65,34 +64,6 @@ def context(database_url: str, redis_url: str) -> Iterator[WorkerContext]:
     found = a_worker_context(database_url, redis_url)
     yield found
     found.engine.dispose()
-
-
-class _Quiet(WSGIRequestHandler):
-    """A handler that keeps connections open and says nothing."""
-
-    protocol_version = "HTTP/1.1"
-
-    def log_request(self, *_: Any) -> None:
-        """Leave no line."""
-
-
-@contextmanager
-def receiver(database_url: str, redis_url: str) -> Iterator[str]:
-    """The receiver on a free port of this machine."""
-    environment = ENVIRONMENT | {
-        "DATABASE_URL": database_url.replace("+psycopg2", ""),
-        "REDIS_URL": redis_url,
-    }
-    app = create_app(settings.load(environ=environment))
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Quiet)
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @contextmanager
@@ -147,7 +118,11 @@ def settle(engine: Engine, number: int) -> None:
 
 @pytest.mark.timeout(300)
 def test_three_orders_of_two_hundred_customers_end_in_identical_tables(
-    events: list[Event], context: WorkerContext, database_url: str, redis_url: str
+    events: list[Event],
+    context: WorkerContext,
+    database_url: str,
+    redis_url: str,
+    tmp_path: Path,
 ) -> None:
     """In order, shuffled and reversed; 30 % duplicates; one event sent 50 times at once."""
     chance = random.Random(7)  # noqa: S311 - an order, no secret.
@@ -157,17 +132,20 @@ def test_three_orders_of_two_hundred_customers_end_in_identical_tables(
         "reversed": lambda found: found[::-1],
     }
     ends = {}
-    for name, order in orders.items():
-        empty(context.engine)
-        empty_redis(redis_url)
-        sent = order(with_duplicates(events, chance))
-        with receiver(database_url, redis_url) as url, workers(database_url, redis_url):
-            # Fifty lanes carry the same event at once, eight more everything else.
-            lanes = [[events[0]]] * 50 + [sent[lane::LANES] for lane in range(LANES)]
-            delivered = Delivery(url, SECRET).send(lanes, len(events), lambda _accepted: None)
-            assert delivered.accepted == len(sent) + 50
-            settle(context.engine, len(events))
-        ends[name] = tables(context.engine)
+    with installation(database_url, redis_url, tmp_path) as receiver:
+        receiver.deploy(SECRET)
+        for name, order in orders.items():
+            empty(context.engine)
+            empty_redis(redis_url)
+            sent = order(with_duplicates(events, chance))
+            with workers(database_url, redis_url):
+                # Fifty lanes carry the same event at once, eight more everything else.
+                lanes = [[events[0]]] * 50 + [sent[lane::LANES] for lane in range(LANES)]
+                delivery = Delivery(f"http://127.0.0.1:{receiver.port}", SECRET)
+                delivered = delivery.send(lanes, len(events), lambda _accepted: None)
+                assert delivered.accepted == len(sent) + 50
+                settle(context.engine, len(events))
+            ends[name] = tables(context.engine)
     for name in orders:
         for table, rows in ends["in order"].items():
             assert ends[name][table] == rows, f"{name}: {table} differs"
