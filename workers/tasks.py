@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from celery.signals import worker_process_shutdown, worker_ready
+from celery.signals import worker_process_init, worker_process_shutdown, worker_ready
 from kombu.exceptions import OperationalError
 
 import celery_config
@@ -11,6 +11,7 @@ from celery_config import app
 from workers.context import context
 from workers.hearing import deliver
 from workers.liveness import celery_watchdog
+from workers.pipeline.collecting import keep_what_is_there
 from workers.pipeline.drain import drain as drain_all
 from workers.pipeline.give_back import give_back_now
 from workers.questions import own_account, turn
@@ -132,6 +133,12 @@ def begin_watching(**_sender: object) -> None:
     """Watch Celery from the main process, and tell destinations."""
     celery_watchdog.start_watch()
     deliver.start()
+
+
+@worker_process_init.connect  # type: ignore[untyped-decorator]  # As above.
+def settle_in(**_sender: object) -> None:
+    """Spare each process of the pool the garbage collector's looks at what it starts with."""
+    keep_what_is_there()
 
 
 @worker_process_shutdown.connect  # type: ignore[untyped-decorator]  # As above.

@@ -151,23 +151,21 @@ def _drain_stream(
 def _linger(context: WorkerContext, done: Drained) -> None:
     """Apply what there is and what comes soon, so that a handful of events needs no task.
 
-    It ends early where others should help, which a full batch says, and where something waits for
-    the end of this drain. What is paused, and what is due in the inbox, is looked at anew for what
-    it waited for.
+    It ends early where something waits for the end of this drain, and where others should help: a
+    full batch is left in hand, so that they are asked before it is applied. What is paused, and
+    what is due in the inbox, is looked at anew for what it waited for.
     """
     ends = done.started + context.linger_seconds
-    is_full = False
-    while not is_full and (left_seconds := ends - time.monotonic()) > 0:
+    while (left_seconds := ends - time.monotonic()) > 0:
         wait_seconds = left_seconds if _may_wait(done) else 0.0
         size = context.size.events
-        entries = _read(context, done, size, wait_seconds)
-        if not entries:
+        done.entries = _read(context, done, size, wait_seconds)
+        if len(done.entries) in (0, size):
             return
         if time.monotonic() - done.looked > pauses.HEEDED_WITHIN_SECONDS:
             _look(context, done)
-        apply_entries(context, entries, done)
+        apply_entries(context, done.entries, done)
         context.size.grow()
-        is_full = len(entries) == size
 
 
 def _may_wait(done: Drained) -> bool:
@@ -182,12 +180,16 @@ def _may_wait(done: Drained) -> bool:
 def _read_all(
     context: WorkerContext, send_wake_up: Callable[[], object], done: Drained, deadline: float
 ) -> None:
-    """Apply what there is. What comes meanwhile is the next drain's, which it asks for."""
+    """Apply what is in hand and what there is.
+
+    Others are asked to help at the first full batch, before it is applied. What comes meanwhile is
+    theirs too.
+    """
     has_woken = False
     is_full = True
     while is_full and not done.is_unfinished:
         size = context.size.events
-        entries = _read(context, done, size)
+        entries = done.entries or _read(context, done, size)
         is_full = len(entries) == size
         if is_full and not has_woken and context.events.request_wake_up():
             send_wake_up()

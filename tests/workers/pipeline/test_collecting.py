@@ -3,7 +3,9 @@
 import gc
 
 import pytest
+from celery.signals import worker_process_init
 
+import workers.tasks  # noqa: F401 - it listens to Celery.
 from workers.pipeline.collecting import without_collector
 
 
@@ -26,3 +28,13 @@ def test_a_collector_that_was_off_stays_off() -> None:
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+def test_what_a_process_of_the_pool_starts_with_is_never_looked_at_again() -> None:
+    """Celery says when a process of the pool begins."""
+    assert gc.get_freeze_count() == 0
+    try:
+        worker_process_init.send(sender=None)
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()

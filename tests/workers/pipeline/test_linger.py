@@ -122,6 +122,17 @@ def test_full_batches_wake_others_at_once(lingering: WorkerContext) -> None:
     assert seconds < LINGER_SECONDS / 2
 
 
+def test_others_are_woken_before_the_first_full_batch_is_applied(lingering: WorkerContext) -> None:
+    """A full batch takes a process half a second, in which the others would have had nothing."""
+    put(lingering, [event for number in range(4) for event in package(number)])
+    applied: list[int] = []
+    drain(
+        replace(lingering, size=BatchSize(2)),
+        lambda: applied.append(len(statuses(lingering.engine))),
+    )
+    assert applied[0] == 0
+
+
 def test_thin_events_end_the_wait(
     lingering: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
