@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
+from db.ledger import locks
 from sandbox.simulate.delivery import Delivery
 from sandbox.simulate.engine import Event
 from sandbox.simulate.plans import SAMPLE_PLANS
@@ -176,21 +177,72 @@ def test_ten_thousand_races_of_a_grant_and_its_refund_lose_none(
             list(pool.map(race, pair, sides, chances))
     for each in pair:
         each.engine.dispose()
-    assert balances(context.engine) == {"racer": RACES * 500}
+    assert balances(context.engine) == {"racer_0": RACES * 500}
 
 
-def race_sides(numbers: range) -> list[list[dict[str, Any]]]:
-    """Grants on one side, refunds of half of each on the other."""
+CROWD = 5
+CROSSINGS = 40
+CROSSING_SECONDS_MAX = 20
+
+
+def test_batches_that_meet_the_same_customers_in_other_orders_never_deadlock(
+    database_url: str, redis_url: str, context: WorkerContext
+) -> None:
+    """Both are in the middle of taking locks, held up by a third transaction until they are.
+
+    A batch that PostgreSQL ends because of a deadlock is not tried again here: it fails.
+    """
+    empty(context.engine)
+    pair = [a_worker_context(database_url, redis_url, consumer=str(side)) for side in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        for number in range(CROSSINGS):
+            grants, _ = race_sides(range(number * 2 * CROWD, (number + 1) * 2 * CROWD), CROWD)
+            held = f"cus_racer_{number % CROWD}"
+            with context.engine.begin() as connection:
+                locks.acquire(connection, {held})
+                sides = (grants[:CROWD], grants[: CROWD - 1 : -1])
+                ends = [pool.submit(cross, *each) for each in zip(pair, sides, strict=True)]
+                wait_for_waiting(context.engine, 2)
+            for end in ends:
+                end.result(CROSSING_SECONDS_MAX)
+    for each in pair:
+        each.engine.dispose()
+    share = CROSSINGS * 2 * 1_000
+    assert balances(context.engine) == {f"racer_{number}": share for number in range(CROWD)}
+
+
+def wait_for_waiting(engine: Engine, number: int) -> None:
+    """Wait until so many transactions wait for a subject."""
+    deadline = time.monotonic() + CROSSING_SECONDS_MAX
+    query = text(
+        "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database"
+        " WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted"
+    )
+    while time.monotonic() < deadline:
+        with engine.connect() as connection:
+            if connection.execute(query).scalar_one() == number:
+                return
+        time.sleep(0.001)
+    pytest.fail(f"{number} transactions should wait for a subject by now")
+
+
+def cross(worker: WorkerContext, events: list[dict[str, Any]]) -> None:
+    """Apply the events at once."""
+    apply(worker.engine, [prepare(a_delivery(event)) for event in events], worker.catalogue)
+
+
+def race_sides(numbers: range, racers: int = 1) -> list[list[dict[str, Any]]]:
+    """Grants on one side, refunds of half of each on the other, of so many customers in turn."""
     # Plan 4 of the sample catalogue: 1,000 tokens for 5.00, of which half goes back.
     grants, refunds = [], []
     for number in numbers:
-        intent = f"pi_{number}"
+        intent, racer = f"pi_{number}", f"racer_{number % racers}"
         session = a_session(
             id=f"cs_{number}",
             payment_intent=intent,
-            customer="cus_racer",
-            client_reference_id="racer",
-            metadata={"user_id": "racer", "plan_id": "4"},
+            customer=f"cus_{racer}",
+            client_reference_id=racer,
+            metadata={"user_id": racer, "plan_id": "4"},
         )
         refund = a_refund(id=f"re_{number}", payment_intent=intent, amount=250, charge=None)
         grants.append(an_event("checkout.session.completed", session))
