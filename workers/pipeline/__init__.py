@@ -3,6 +3,7 @@
 __all__ = [
     "apply",
     "batch",
+    "collecting",
     "drain",
     "failure",
     "give_back",
