@@ -105,16 +105,19 @@ def tables(engine: Engine) -> dict[str, set[str]]:
 
 def settle(engine: Engine, number: int) -> None:
     """Wait until so many events are in the inbox, none of them waiting."""
-    deadline = time.monotonic() + SETTLE_SECONDS_MAX
-    query = text(
-        "SELECT count(*) FILTER (WHERE status IN ('applied', 'ignored')) FROM webhook_events"
-    )
+    finished = "SELECT count(*) FROM webhook_events WHERE status IN ('applied', 'ignored')"
+    wait_for_count(engine, finished, number, SETTLE_SECONDS_MAX)
+
+
+def wait_for_count(engine: Engine, query: str, number: int, seconds_max: float) -> None:
+    """Wait until the query counts so many; fail when it does not in time."""
+    deadline = time.monotonic() + seconds_max
     while time.monotonic() < deadline:
         with engine.connect() as connection:
-            if connection.execute(query).scalar_one() == number:
+            if connection.execute(text(query)).scalar_one() == number:
                 return
-        time.sleep(0.05)
-    pytest.fail("not everything was applied in time")
+        time.sleep(0.01)
+    pytest.fail(f"in {seconds_max} s it was never {number}: {query}")
 
 
 @pytest.mark.timeout(300)
@@ -154,6 +157,18 @@ def test_three_orders_of_two_hundred_customers_end_in_identical_tables(
     assert len(ends["in order"]["ledger"]) > CUSTOMERS
 
 
+@pytest.fixture
+def pair(
+    context: WorkerContext, database_url: str, redis_url: str
+) -> Iterator[list[WorkerContext]]:
+    """Two workers beside the first, where nothing has happened yet."""
+    empty(context.engine)
+    found = [a_worker_context(database_url, redis_url, consumer=str(side)) for side in range(2)]
+    yield found
+    for each in found:
+        each.engine.dispose()
+
+
 RACES = 10_000
 RACE_BATCH = 100
 # A transaction of a race has one event to so many, drawn anew each time.
@@ -162,38 +177,37 @@ LOT_MAX = 7
 
 @pytest.mark.timeout(600)
 def test_ten_thousand_races_of_a_grant_and_its_refund_lose_none(
-    database_url: str, redis_url: str, context: WorkerContext
+    context: WorkerContext, pair: list[WorkerContext]
 ) -> None:
     """Two workers on one customer at the same moment, each with one side of the same payments.
 
     What lies in one transaction on one side lies in several on the other, and may be one alone.
     """
-    empty(context.engine)
-    pair = [a_worker_context(database_url, redis_url, consumer=str(side)) for side in range(2)]
     chances = [random.Random(side) for side in range(2)]  # noqa: S311 - sizes, no secrets.
     with ThreadPoolExecutor(2) as pool:
         for first in range(0, RACES, RACE_BATCH):
             sides = race_sides(range(first, first + RACE_BATCH))
             list(pool.map(race, pair, sides, chances))
-    for each in pair:
-        each.engine.dispose()
     assert balances(context.engine) == {"racer_0": RACES * 500}
 
 
 CROWD = 5
 CROSSINGS = 40
 CROSSING_SECONDS_MAX = 20
+# Transactions that wait for a subject.
+WAITING = (
+    "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database"
+    " WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted"
+)
 
 
 def test_batches_that_meet_the_same_customers_in_other_orders_never_deadlock(
-    database_url: str, redis_url: str, context: WorkerContext
+    context: WorkerContext, pair: list[WorkerContext]
 ) -> None:
     """Both are in the middle of taking locks, held up by a third transaction until they are.
 
     A batch that PostgreSQL ends because of a deadlock is not tried again here: it fails.
     """
-    empty(context.engine)
-    pair = [a_worker_context(database_url, redis_url, consumer=str(side)) for side in range(2)]
     with ThreadPoolExecutor(2) as pool:
         for number in range(CROSSINGS):
             grants, _ = race_sides(range(number * 2 * CROWD, (number + 1) * 2 * CROWD), CROWD)
@@ -202,28 +216,11 @@ def test_batches_that_meet_the_same_customers_in_other_orders_never_deadlock(
                 locks.acquire(connection, {held})
                 sides = (grants[:CROWD], grants[: CROWD - 1 : -1])
                 ends = [pool.submit(cross, *each) for each in zip(pair, sides, strict=True)]
-                wait_for_waiting(context.engine, 2)
+                wait_for_count(context.engine, WAITING, 2, CROSSING_SECONDS_MAX)
             for end in ends:
                 end.result(CROSSING_SECONDS_MAX)
-    for each in pair:
-        each.engine.dispose()
     share = CROSSINGS * 2 * 1_000
     assert balances(context.engine) == {f"racer_{number}": share for number in range(CROWD)}
-
-
-def wait_for_waiting(engine: Engine, number: int) -> None:
-    """Wait until so many transactions wait for a subject."""
-    deadline = time.monotonic() + CROSSING_SECONDS_MAX
-    query = text(
-        "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database"
-        " WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted"
-    )
-    while time.monotonic() < deadline:
-        with engine.connect() as connection:
-            if connection.execute(query).scalar_one() == number:
-                return
-        time.sleep(0.001)
-    pytest.fail(f"{number} transactions should wait for a subject by now")
 
 
 def cross(worker: WorkerContext, events: list[dict[str, Any]]) -> None:
