@@ -21,6 +21,8 @@ PAUSE_SECONDS_MAX = 2.0
 NO_ANSWER = 0
 # Answers after which Stripe tries again, and which a product in trouble may give.
 PUT_OFF = (NO_ANSWER, 503)
+# Slower than this a load that is nearly over does not get: whoever finishes it waits for its lanes.
+LEAST_RATE = 1.0
 # Within this distance of the receiver's clock a signature must be accepted.
 TOLERANCE_SECONDS = 300
 
@@ -69,7 +71,9 @@ class Load:
         self.hurries_since: float | None = None
         self._connect = connect or (lambda: Wire(base_url))
         self._secret = secret
-        self._pace = Pace(rate)
+        self._rate: float | None = rate
+        self._spread_seconds: float | None = None
+        self._pace = Pace()
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._queues = plan_lanes(
@@ -79,7 +83,7 @@ class Load:
             shuffle=True,
             chance=random.Random(seed),  # noqa: S311 - it decides an order, no secret.
         )
-        self.deliveries = sum(map(len, self._queues))
+        self.deliveries = self._left = sum(map(len, self._queues))
         self._threads = [
             threading.Thread(target=self._lane, args=(queue,), daemon=True)
             for queue in self._queues
@@ -95,22 +99,31 @@ class Load:
         """Whether anything is left to be sent or accepted."""
         return any(thread.is_alive() for thread in self._threads)
 
+    def spread(self, seconds: float) -> None:
+        """Make what is left last about so long, at no more than the rate.
+
+        A machine may be slower than whoever planned the load thought. The less is left the more
+        slowly it goes, so that something is sent all the while, however late the end comes.
+        """
+        self._spread_seconds = seconds
+
     def burst(self) -> contextlib.AbstractContextManager[None]:
         """Send without keeping to the rate until the block ends, so that packets fill."""
         return self.at_rate(None)
 
     @contextlib.contextmanager
     def at_rate(self, deliveries_a_second: float | None) -> Iterator[None]:
-        """Send at another rate until the block ends."""
-        rate, self._pace.rate = self._pace.rate, deliveries_a_second
+        """Send at another rate until the block ends, however little is left."""
+        before = self._rate, self._spread_seconds
+        self._rate, self._spread_seconds = deliveries_a_second, None
         try:
             yield
         finally:
-            self._pace.rate = rate
+            self._rate, self._spread_seconds = before
 
     def finish(self, timeout_seconds: float) -> bool:
         """Send the rest as fast as it goes; whether all of it was accepted in time."""
-        self._pace.rate = None
+        self._rate = None
         self.hurries_since = time.time()
         deadline = time.monotonic() + timeout_seconds
         for thread in self._threads:
@@ -131,12 +144,20 @@ class Load:
         for event in queue:
             if self._stop.is_set():
                 break
-            self._pace.wait()
+            self._await_turn()
             attempt = 0
             while not self._stop.is_set() and not self._is_accepted(wire, event):
                 self._stop.wait(min(PAUSE_SECONDS_MAX, 0.05 * 2**attempt))
                 attempt += 1
         wire.close()
+
+    def _await_turn(self) -> None:
+        with self._lock:
+            rate, left = self._rate, self._left
+            self._left -= 1
+        if rate and self._spread_seconds:
+            rate = max(LEAST_RATE, min(rate, left / self._spread_seconds))
+        self._pace.wait(rate)
 
     def _is_accepted(self, wire: Connection, event: Event) -> bool:
         began, offset = time.monotonic(), self.clock_offset_seconds

@@ -35,6 +35,7 @@ NOTICED_SECONDS = 0.3
 class Plan:
     """What to do; `rate` is deliveries a second, at which the load lasts as long as the faults.
 
+    Where they take longer it is sent more slowly, so that no fault finds it over.
     `with_stripe`: the product has a key, a Stripe to ask, and events that make it ask.
     """
 
@@ -65,7 +66,7 @@ def run(plan: Plan, tell: Callable[[str], None] = lambda _line: None) -> Outcome
     """
     chance = random.Random(plan.seed)  # noqa: S311 - it decides an order, no secret.
     order = chance.sample(plan.faults, len(plan.faults))
-    seconds = SPREAD * sum(fault.seconds + sum(PAUSE_SECONDS) / 2 for fault in order)
+    seconds = SPREAD * _planned_seconds(order)
     # What Stripe answers is of the version that it is asked with, which is a new one.
     versions = "new" if plan.with_stripe else "mixed"
     account = simulated(plan.seed, deliveries=plan.rate * seconds, versions=versions)
@@ -92,7 +93,8 @@ def run(plan: Plan, tell: Callable[[str], None] = lambda _line: None) -> Outcome
         users = [expectation.user_id for expectation in expected]
         hears = stack.enter_context(audience(product, users, len(order), seed=plan.seed))
         load.start()
-        for fault in order:
+        for number, fault in enumerate(order):
+            load.spread(_planned_seconds(order[number:]))
             _inject(fault, Stage(product, load, chance, stripe), hears, tell)
         if not load.finish(FINISH_SECONDS_MAX):
             tell("not everything was accepted in time")
@@ -100,6 +102,10 @@ def run(plan: Plan, tell: Callable[[str], None] = lambda _line: None) -> Outcome
         verdict = judge(product, load, expected, len(events), stripe)
         verdict = replace(verdict, hearing=hears.judge())
     return Outcome(plan.seed, _titles(order), time.monotonic() - began, verdict)
+
+
+def _planned_seconds(faults: Sequence[Fault]) -> float:
+    return sum(fault.seconds + sum(PAUSE_SECONDS) / 2 for fault in faults)
 
 
 def _expected(account: DatedAccount, plan: Plan) -> tuple[Expectation, ...]:

@@ -22,7 +22,7 @@ ended. `REDIS_COPIES=1`, `DATABASE_COPIES=1`. A rack is one machine of each kind
 moment, which is what a host carries that has one of everything.
 
 Signed events of a simulated Stripe account come in shuffled, three in ten of them more than once,
-{rate:.0f} a second, {backlog:.0f} where a backlog is at stake. The sender goes to the other
+at most {rate:.0f} a second, {backlog:.0f} where a backlog is at stake. The sender goes to the other
 receiver when one does not answer, as a proxy would. The order of the losses follows from the seed.
 A killed machine sends the last words of its system; one that vanishes sends nothing, and its link
 is dead.

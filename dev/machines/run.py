@@ -123,7 +123,7 @@ def run(plan: Plan, tell: Callable[[str], None]) -> Outcome:
             )
         )
         order, skipped = _order(landscape, plan, chance)
-        seconds = SPREAD * LONGER * sum(loss.seconds for loss in order)
+        seconds = SPREAD * _planned_seconds(order)
         account = simulated(plan.seed, deliveries=plan.rate * seconds, versions="mixed")
         landscape.await_whole()
         tell(f"all machines are up after {time.monotonic() - began:.0f} s")
@@ -133,12 +133,17 @@ def run(plan: Plan, tell: Callable[[str], None]) -> Outcome:
         load.start()
         stage = Stage(landscape, load, answers, chance, following)
         diary = _Diary()
-        for loss in order:
+        for number, loss in enumerate(order):
+            load.spread(_planned_seconds(order[number:]))
             _inflict(loss, stage, diary, tell)
         if not load.finish(FINISH_SECONDS_MAX):
             tell("not everything was accepted in time")
         outcome = _judged(plan, stage, diary, account)
         return replace(outcome, skipped=skipped, seconds=time.monotonic() - began)
+
+
+def _planned_seconds(losses: Sequence[Loss]) -> float:
+    return LONGER * sum(loss.seconds for loss in losses)
 
 
 def _judged(plan: Plan, stage: Stage, diary: _Diary, account: Account) -> Outcome:

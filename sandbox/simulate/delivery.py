@@ -91,19 +91,18 @@ def plan_lanes(
 
 @dataclass(slots=True)
 class Pace:
-    """Lets deliveries out at no more than a rate per second; none means as fast as it goes."""
+    """Lets deliveries out one after the other, whichever lane they are on."""
 
-    rate: float | None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _next: float = 0.0
 
-    def wait(self) -> None:
-        """Wait for this delivery's turn."""
-        if not self.rate:
+    def wait(self, rate: float | None) -> None:
+        """Wait for this delivery's turn, at no more than `rate` a second; none: no wait at all."""
+        if not rate:
             return
         with self._lock:
             turn = max(self._next, time.monotonic())
-            self._next = turn + 1 / self.rate
+            self._next = turn + 1 / rate
         time.sleep(max(0.0, turn - time.monotonic()))
 
 
@@ -113,7 +112,8 @@ class Delivery:
     def __init__(self, base_url: str, secret: str, *, rate: float | None = None) -> None:
         self._base_url = base_url
         self._secret = secret
-        self._pace = Pace(rate)
+        self._rate = rate
+        self._pace = Pace()
         self._stop = threading.Event()
         self._refusal: str | None = None
 
@@ -166,7 +166,7 @@ class Delivery:
         wire = Wire(self._base_url)
         try:
             for event in queue:
-                self._pace.wait()
+                self._pace.wait(self._rate)
                 if self._stop.is_set():
                     return
                 self._post(wire, event, tally)
