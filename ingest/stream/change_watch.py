@@ -42,9 +42,10 @@ class ChangeWatch:
             try:
                 self._listen(loop)
             except (redis.RedisError, OSError) as error:
-                _log.info("redis cannot be listened to", error=type(error).__name__)
-                if not _call(loop, self._hub.hints_fail):
+                # Whoever stops us may have taken Redis away first, and the log after it.
+                if self._stopped.is_set() or not _call(loop, self._hub.hints_fail):
                     return
+                _log.info("redis cannot be listened to", error=type(error).__name__)
                 self._stopped.wait(PAUSE_SECONDS)
             except RuntimeError:
                 return  # The loop is closed.
