@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from functools import cache, partial
 from typing import Any
 
 from apispec import APISpec
@@ -53,9 +54,12 @@ def document(groups: Iterable[Routes]) -> str:
 
 
 def serve(app: Flask, groups: Iterable[Routes]) -> None:
-    """Answer with the document of these groups at /openapi.json."""
-    text = document(groups)
-    app.add_url_rule(PATH, "openapi", lambda: Response(text, mimetype="application/json"))
+    """Answer with the document of these groups at /openapi.json; made when it is first asked for.
+
+    Hardly anybody asks, and to make it takes longer than all else of an application.
+    """
+    text = cache(partial(document, tuple(groups)))
+    app.add_url_rule(PATH, "openapi", lambda: Response(text(), mimetype="application/json"))
 
 
 def _pattern(_converter: object, field: fields.Field[Any], **_told: object) -> dict[str, str]:
