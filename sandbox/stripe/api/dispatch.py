@@ -54,6 +54,7 @@ from sandbox.stripe.errors import (
     invalid,
     key_in_use,
     key_misused,
+    unrecognised,
 )
 from sandbox.stripe.forms import decode
 from sandbox.stripe.goods import NEWEST
@@ -116,11 +117,11 @@ class Dispatch:
         self._under_way: set[str] = set()
         self._guard = threading.Lock()
 
-    def answer(self, endpoint: Endpoint, asked: Asked) -> Answered:
-        """Answer a request to an endpoint."""
-        return self.guarded(asked, lambda request_id: self._answer(endpoint, asked, request_id))
+    def answer(self, endpoint: Endpoint | None, asked: Asked) -> Answered:
+        """Answer a request to an endpoint; where there is none, with a refusal that says so."""
+        return self._guarded(asked, lambda request_id: self._answer(endpoint, asked, request_id))
 
-    def guarded(self, asked: Asked, work: Callable[[str], Answered]) -> Answered:
+    def _guarded(self, asked: Asked, work: Callable[[str], Answered]) -> Answered:
         """Check the key, do some work, and give what it refuses the shape of Stripe's errors."""
         request_id = f"req_{secrets.token_hex(7)}"
         version = asked.headers.get("stripe-version") or NEWEST.name
@@ -139,7 +140,9 @@ class Dispatch:
             answered.status, answered.body, {**self._dated(), **headers, **answered.headers}
         )
 
-    def _answer(self, endpoint: Endpoint, asked: Asked, request_id: str) -> Answered:
+    def _answer(self, endpoint: Endpoint | None, asked: Asked, request_id: str) -> Answered:
+        if endpoint is None:
+            raise unrecognised(asked.method, asked.path)
         key = asked.headers.get("idempotency-key") if asked.method == "POST" else None
         if not key:
             return self._do(endpoint, asked, request_id, None, "")
