@@ -66,6 +66,11 @@ class Offline:
         assert isinstance(found, str)
         return found
 
+    def renew(self, subscription: str, *, seconds_later: int) -> None:
+        """Let a subscription's period end, however long its month is, and some time pass after."""
+        (item,) = self.client.v1.subscriptions.retrieve(subscription)["items"].data
+        self.world.advance(item.current_period_end - self.world.now + seconds_later)
+
     def portal(self, customer: str, **more: Any) -> str:
         """Open the portal; returns the visit's id."""
         params: Any = {"customer": customer, "return_url": "http://shop.test/account", **more}

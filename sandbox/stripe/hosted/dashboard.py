@@ -1,16 +1,15 @@
 """The front page of the offline Stripe: what there is, a clock to advance, deliveries to spoil."""
 
-import calendar
 import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug import Response
 from werkzeug.exceptions import BadRequest, Conflict, NotFound
 
+from sandbox.simulate.engine import after_interval
 from sandbox.simulate.versions import EVERY
 from sandbox.stripe.hosted.cards import TEST_CARDS
 from sandbox.stripe.views import ANSWERING, PaymentLine
@@ -19,7 +18,6 @@ from sandbox.stripe.world import World
 VERSIONS = tuple(version.name for version in reversed(EVERY))
 UNITS = ("minute", "hour", "day", "month", "year")
 _UNIT_SECONDS = {"minute": 60, "hour": 3_600, "day": 86_400}
-_MONTHS = {"month": 1, "year": 12}
 STEPS_MAX = 400
 DELAY_SECONDS_MAX = 600.0
 ANSWER_SECONDS_MAX = 3_600.0
@@ -162,10 +160,7 @@ def later(now: int, unit: str, steps: int) -> int:
     """
     if unit in _UNIT_SECONDS:
         return now + steps * _UNIT_SECONDS[unit]
-    moment = datetime.fromtimestamp(now, UTC)
-    year, month = divmod(moment.year * 12 + moment.month - 1 + steps * _MONTHS[unit], 12)
-    day = min(moment.day, calendar.monthrange(year, month + 1)[1])
-    return int(moment.replace(year=year, month=month + 1, day=day).timestamp())
+    return after_interval(now, unit, steps)
 
 
 def _then_back(name: str, act: Callable[[], None]) -> Callable[[], Response]:

@@ -105,7 +105,8 @@ def test_the_bank_refuses_the_next_payment_once(offline: Offline, browser: Flask
     assert isinstance(offline.world.pay(session, GOOD), Declined)
     assert isinstance(offline.world.pay(session, GOOD), Paid)
     browser.post("/fail_next")
-    offline.world.advance(30 * DAY + 7200)
+    (contract,) = offline.client.v1.subscriptions.list().data
+    offline.renew(contract.id, seconds_later=7_200)
     (contract,) = offline.client.v1.subscriptions.list().data
     assert contract.status == "past_due"
     offline.world.advance(2 * DAY)

@@ -441,8 +441,8 @@ def test_portal_links_are_checked_against_the_customer(offline: Offline) -> None
 def test_an_open_invoice_is_paid_or_refused_by_the_api(offline: Offline) -> None:
     """402 leaves its traces and the replay of its key; a good card then pays."""
     customer = offline.customer()
-    offline.subscription(offline.price(), customer, LATER)
-    offline.world.advance(31 * DAY)
+    contract = offline.subscription(offline.price(), customer, LATER)
+    offline.renew(contract, seconds_later=DAY)
     (owed,) = offline.client.v1.invoices.list({"status": "open"}).data
     for _ in range(2):
         with pytest.raises(stripe.CardError) as error:

@@ -1,6 +1,8 @@
 """Periods of any length in the offline Stripe: every so many days, weeks, months or years."""
 
+from calendar import monthrange
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +34,29 @@ def test_a_contract_renews_after_its_own_period(
     assert (told.interval, told.interval_count) == (interval, count)
     contract = offline.subscription(price, offline.customer())
     (item,) = offline.client.v1.subscriptions.retrieve(contract)["items"].data
-    ends = after_interval(item.current_period_start, interval, count)
+    began = item.current_period_start
+    ends = after_interval(began, interval, count)
     assert item.current_period_end == ends
     offline.world.advance(ends - offline.world.now + DAY)
     (item,) = offline.client.v1.subscriptions.retrieve(contract)["items"].data
     assert item.current_period_start == ends
-    assert item.current_period_end == after_interval(ends, interval, count)
+    # Of the day it began on: what ended early, in a short month, does not end early again.
+    assert item.current_period_end == after_interval(began, interval, 2 * count)
+
+
+def test_a_contract_of_the_31st_ends_early_only_in_short_months(offline: Offline) -> None:
+    """Whatever day it is today: the month after a short one is whole again."""
+    now = datetime.fromtimestamp(offline.world.now, UTC)
+    last_of_january = now.replace(year=now.year + 1, month=1, day=31, hour=12)
+    offline.world.advance(int(last_of_january.timestamp()) - offline.world.now)
+    contract = offline.subscription(offline.price(), offline.customer())
+    ends = []
+    for _ in range(3):
+        (item,) = offline.client.v1.subscriptions.retrieve(contract)["items"].data
+        ends.append(datetime.fromtimestamp(item.current_period_end, UTC))
+        offline.renew(contract, seconds_later=DAY)
+    february = monthrange(now.year + 1, 2)[1]
+    assert [(end.month, end.day) for end in ends] == [(2, february), (3, 31), (4, 30)]
 
 
 def test_an_inline_price_has_its_period_and_the_page_says_it(offline: Offline) -> None:
