@@ -20,12 +20,15 @@ import redis
 from hypothesis import is_hypothesis_test
 
 from dev.checks import seclusion
-from dev.up.engines import PostgresEngine, ValkeyEngine
+from dev.checks.shared_valkey import shared_valkey
+from dev.up.engines import PostgresEngine
 
 # Before any test module is imported, for what those read on import.
 seclusion.enter()
 
 REDIS_DATABASES = 64
+# What is tested here runs few lines of the measured rooms that no test of their own runs.
+UNCOUNTED = ("tests/bench/", "tests/clients/", "tests/flows/", "tests/sandbox/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,7 @@ def engines() -> Iterator[Engines]:
             directory.chmod(0o711)  # The engines' user passes through, and sees nothing.
             # No test of these kills the engine, so the disk need not be waited for.
             postgres = stack.enter_context(PostgresEngine(directory, durable=False))
-            valkey = stack.enter_context(ValkeyEngine(directory))
+            valkey = stack.enter_context(shared_valkey(directory))
             database_url, redis_url = database_url or postgres.url, redis_url or valkey.url
         yield Engines(database_url, redis_url)
 
@@ -147,13 +150,14 @@ def redis_url(engines: Engines, worker_number: int) -> str:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what asks for a real engine, so that `test_fast` can leave it out, and properties.
+    """Mark what asks for a real engine, so that `test_fast` can leave it out, and count few lines.
 
-    Counting lines doubles the time of a property with its hundreds of examples, and its lines are
-    those of the tests that have one.
+    Counting lines doubles the time of a test. So none is counted while a property is tried, with
+    its hundreds of examples, or a test of `UNCOUNTED`: others run the same lines.
     """
     for item in items:
-        if is_hypothesis_test(getattr(item, "obj", None)):
+        is_property = is_hypothesis_test(getattr(item, "obj", None))
+        if is_property or item.nodeid.startswith(UNCOUNTED):
             item.add_marker(pytest.mark.no_cover)
         if "engines" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.engines)

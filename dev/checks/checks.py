@@ -14,8 +14,9 @@ from pathlib import Path
 import click
 
 from dev.checks import seclusion, steps
+from dev.checks.shared_valkey import shared_valkey
 from dev.checks.vulnerabilities import audit
-from dev.up.engines import EngineError, PostgresEngine, ValkeyEngine
+from dev.up.engines import EngineError, PostgresEngine
 
 CHECKS = (steps.STYLE, steps.FORMAT, steps.TYPES, steps.IMPORTS)
 # The short fault runs want the machine for themselves: what is timed there is the product.
@@ -25,8 +26,10 @@ BROWSER = ("-m", "pytest", "-m", "browser", "tests/browser")
 # What is measured, and the floor below which the step fails, are in pyproject.toml. A part of the
 # suite covers a part of the code, so that only the whole of it is measured.
 MEASURED = ("--cov", "--cov-report=")
+# One more than CI has cores: tests that wait for a process or a clock leave theirs to others.
+TEST_PROCESSES = 3
 TESTS = (
-    *("-n", str(steps.PROCESSES), "-m", "not faults and not faults_long and not browser"),
+    *("-n", str(TEST_PROCESSES), "-m", "not faults and not faults_long and not browser"),
     *MEASURED,
 )
 # How many times as many examples each property is tried with when new ones are looked for.
@@ -100,6 +103,6 @@ def _engines() -> Iterator[Mapping[str, str]]:
         # No test kills these two; those that need a crash start engines of their own.
         with (
             PostgresEngine(directory, durable=False) as postgres,
-            ValkeyEngine(directory) as valkey,
+            shared_valkey(directory) as valkey,
         ):
             yield {"TEST_DATABASE_URL": postgres.url, "TEST_REDIS_URL": valkey.url}

@@ -62,7 +62,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[str, ...]]:
     monkeypatch.setattr(checks, "audit", Audit)
     monkeypatch.setattr("dev.checks.clients.check", Audit)
     monkeypatch.setattr(checks, "PostgresEngine", Nothing)
-    monkeypatch.setattr(checks, "ValkeyEngine", Nothing)
+    monkeypatch.setattr(checks, "shared_valkey", Nothing)
     return given
 
 

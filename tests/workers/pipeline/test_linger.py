@@ -152,7 +152,7 @@ def test_thin_events_end_the_wait(
 def test_a_redis_that_loses_all_while_it_waits_keeps_it_no_longer(lingering: WorkerContext) -> None:
     """With the stream its group is gone; the next delivery finds a worker that is free."""
     put(lingering, package(1))
-    with soon(lingering.events.client.flushall):
+    with soon(lingering.events.client.flushdb):
         done, seconds = drained(lingering)
     assert done.applied == 2
     assert seconds < SECONDS_MAX / 2
