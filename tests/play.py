@@ -1,11 +1,12 @@
 """Plays events through the pure core, in memory: what the tables would say in the end."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 from domain.catalogue.plans import Catalogue, Plan
 from domain.decode import decode, parse
+from domain.decode.facts import Fact
 from domain.payments.derivation import Payment
 from domain.subscriptions.states import SubscriptionState, state_of
 from domain.working_set import (
@@ -68,6 +69,11 @@ class Tables:
     subscriptions: Mapping[str, SubscriptionState | None]
 
 
+def facts_of(event: Mapping[str, Any]) -> list[tuple[str, Fact]]:
+    """What an event says, each fact with the event's id."""
+    return [(event["id"], fact) for fact in decode(parse(event)).facts]
+
+
 class Player:
     """Applies events one by one, or in batches, as a worker would."""
 
@@ -78,7 +84,10 @@ class Player:
 
     def apply(self, *events: Mapping[str, Any]) -> None:
         """One batch."""
-        facts = [(event["id"], fact) for event in events for fact in decode(parse(event)).facts]
+        self.learn([fact for event in events for fact in facts_of(event)])
+
+    def learn(self, facts: Sequence[tuple[str, Fact]]) -> None:
+        """One batch, of which somebody read the facts before."""
         touched = Touched()
         merge_parties(self.working_set, touched, facts)
         merge_money(self.working_set, touched, facts)
@@ -88,6 +97,16 @@ class Player:
             (posting.entry.user_id, posting.entry.kind, posting.entry.delta)
             for posting in derived.postings
         )
+
+    def copy(self) -> "Player":
+        """Another player that knows as much, and may go on otherwise."""
+        known = self.working_set
+        copied = {each.name: dict(getattr(known, each.name)) for each in fields(known)}
+        copied["posted"] = {key: dict(by_user) for key, by_user in known.posted.items()}
+        found = Player(self.catalogue)
+        found.working_set = WorkingSet(**copied)
+        found.entries = list(self.entries)
+        return found
 
     def tables(self) -> Tables:
         """What the tables say now."""

@@ -1,15 +1,16 @@
 """Any order, any duplicates, any batches: one end. Proved on generated account stories."""
 
+import math
 from collections import Counter
-from collections.abc import Callable, Sequence
-from itertools import permutations
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.decode.facts import Fact
 from tests.examples import examples
-from tests.play import Player, play
+from tests.play import Player, Tables, facts_of, play
 from tests.stripe_objects import (
     NEW,
     OLD,
@@ -224,14 +225,25 @@ def test_any_order_and_any_duplicates_reach_the_same_tables(data: st.DataObject)
     assert tables.balances == {user: total for user, total in story.expected.items() if total}
 
 
+def ends_of_every_order(
+    player: Player, told: Sequence[Sequence[tuple[str, Fact]]]
+) -> Iterator[Tables]:
+    """The tables after each order of these events; what orders begin alike is played once."""
+    if not told:
+        yield player.tables()
+    for at, facts in enumerate(told):
+        further = player.copy()
+        further.learn(facts)
+        yield from ends_of_every_order(further, [*told[:at], *told[at + 1 :]])
+
+
 @examples(15)
 @given(story=account_stories())
 def test_every_order_of_a_short_story_reaches_the_same_tables(story: Story) -> None:
     """No sampling: all permutations of the first events of a story."""
     events = story.events[:EXHAUSTIVE_UP_TO]
-    expected = play(events)
-    for order in permutations(events):
-        assert play(order) == expected
+    ends = list(ends_of_every_order(Player(), [facts_of(event) for event in events]))
+    assert ends == [play(events)] * math.factorial(len(events))
 
 
 @examples(150)

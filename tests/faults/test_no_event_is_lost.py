@@ -1,7 +1,8 @@
 """The promise under real faults: what was answered 2xx is applied once, and everyone has their due.
 
 Each test runs the whole product in a directory of its own and breaks it with SIGKILL, SIGSTOP,
-locks and shortages; `dev.faults` has the faults and the judges.
+locks and shortages; `dev.faults` has the faults and the judges. Of the broken builds that they must
+find out, `test` has those that lose events, `test --faults-long` those that tell them wrongly.
 """
 
 import os
@@ -158,7 +159,7 @@ def give(subscription, news):
 WORKER_CHILD = next(each for each in KILLS if each.title == "worker child killed")
 
 
-@pytest.mark.faults
+@pytest.mark.faults_long
 @pytest.mark.timeout(240)
 def test_a_build_that_takes_messages_for_told_before_the_answer_fails_the_same_driver(
     tmp_path: Path,
@@ -172,7 +173,7 @@ def test_a_build_that_takes_messages_for_told_before_the_answer_fails_the_same_d
     assert outcome.verdict.lost == outcome.verdict.wrong_users == 0
 
 
-@pytest.mark.faults
+@pytest.mark.faults_long
 @pytest.mark.timeout(240)
 def test_a_build_whose_streams_skip_messages_fails_the_same_driver(tmp_path: Path) -> None:
     """Of several messages that come together a page is told the last one only."""
