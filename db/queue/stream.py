@@ -28,6 +28,8 @@ ENVELOPE_VERSION = b"1"
 
 # A lost drain task is asked for again after this long, by the next delivery or the sweep.
 WAKE_UP_TTL_SECONDS = 3
+# A request that is older when the sweep comes led to no drain: messages are taken in their order.
+OVERDUE_MS = 1_000
 # While a drain cannot work, it is asked for again no sooner than this.
 POSTPONE_MS = 1_000
 # The flag outlives the wait of a drain that holds it by as much: for the last batch, and no longer,
@@ -50,6 +52,13 @@ _HOLD_WAKE_UP = """
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] and holder ~= ARGV[2] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+return 1
+"""
+_RENEW_WAKE_UP = """
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+if holder and redis.call('PTTL', KEYS[1]) > tonumber(ARGV[2]) - tonumber(ARGV[3]) then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """
 _RELEASE_WAKE_UP = """
@@ -157,13 +166,24 @@ class EventStream:
             for answer in appended
         ]
         errors = tuple(refusal or lacking for refusal in refusals)
-        # Whether a wake-up was requested before is unknown where the answer is: one too many is
-        # harmless.
-        return Appended(errors, must_wake=wake_up is not None and not all(refusals))
+        # Where the answers are lost Redis may have everything, and the flag keeps others from
+        # asking for what nobody else knows of. One wake-up too many is harmless.
+        is_lost = isinstance(wake_up, Exception) and not isinstance(wake_up, redis.ResponseError)
+        is_first = wake_up is not None and not all(refusals)
+        return Appended(errors, must_wake=is_lost or is_first)
 
     def request_wake_up(self) -> bool:
         """Request a wake-up alone; True when nobody had, so the caller must send it."""
         return bool(self.client.set(WAKE_UP, _REQUESTED, nx=True, ex=WAKE_UP_TTL_SECONDS))
+
+    def renew_wake_up(self) -> bool:
+        """Request a wake-up that nobody requested in the last second; True: the caller must send.
+
+        False too where a drain holds the flag, and so reads what comes.
+        """
+        ttl_ms = str(WAKE_UP_TTL_SECONDS * 1000)
+        asked = (_REQUESTED, ttl_ms, str(OVERDUE_MS))
+        return bool(self.client.eval(_RENEW_WAKE_UP, 1, WAKE_UP, *asked))
 
     def hold_wake_up(self, consumer: str, seconds: float) -> bool:
         """Begin a drain: for so long nobody requests a wake-up, as `consumer` reads what comes.

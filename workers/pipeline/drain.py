@@ -214,12 +214,17 @@ def _drain_inbox(context: WorkerContext, done: Drained, deadline: float) -> None
     if time.monotonic() > deadline + _LATE_SECONDS:
         done.is_unfinished = True
         return
+    rounds = 0
     while leased := _lease(context):
         apply_leased(context, leased, done)
         context.size.grow()
+        rounds += 1
         if time.monotonic() > (quarantine_ends if leased[0].is_quarantined else deadline):
             done.is_unfinished = True
             return
+    if rounds > 1:
+        # They keep coming, as they do while Redis is too slow to be used; they wake nobody then.
+        done.is_unfinished = True
 
 
 def _lease(context: WorkerContext) -> Sequence[Leased]:

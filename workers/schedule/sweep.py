@@ -16,13 +16,13 @@ log = telemetry.get_logger("sweep")
 
 
 def sweep(context: WorkerContext, send_wake_up: Callable[[], object]) -> bool:
-    """Send one wake-up if anything waits and none is requested already; says whether it did."""
+    """Send one wake-up if anything waits and none is on its way; says whether it did."""
     context.beat()
     _delete_idle_consumers(context)
     if not _waits(context):
         return False
     try:
-        is_first = context.events.request_wake_up()
+        is_first = context.events.renew_wake_up()
     except redis.RedisError as error:
         log.warning("stream unavailable", error=type(error).__name__)
         is_first = True

@@ -4,14 +4,17 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import cast
 
+import psutil  # type: ignore[import-untyped]  # It ships no types.
 import pytest
 import redis
 
 from db.bodies import compress
 from db.queue.redis_connection import RedisLine, packed
-from db.queue.stream import STREAM, EventStream, connect
+from db.queue.stream import STREAM, WAKE_UP, EventStream, connect
+from dev.up.engines import ValkeyEngine
 from domain.events import Delivery
 
 
@@ -75,8 +78,40 @@ def test_a_connection_lost_amid_the_answers_fails_those_without_one(
     ):
         appended = EventStream(client).put_each(deliveries(3))
     assert [error is None for error in appended.errors] == [n < confirmed for n in range(3)]
-    # Whether a wake-up was requested is not known, so one is sent for what is stored.
-    assert appended.must_wake is (confirmed > 0)
+    # Whether a wake-up was requested is not known, so one is sent.
+    assert appended.must_wake
+
+
+def test_what_redis_takes_in_when_nobody_waits_any_more_wakes_a_worker(tmp_path: Path) -> None:
+    """Its flag stands then, so nobody else asks for a drain."""
+    with (
+        ValkeyEngine(tmp_path) as engine,
+        closing(connect(engine.url, timeout_seconds=5.0)) as client,
+        closing(connect(engine.url, timeout_seconds=0.2)) as hasty,
+    ):
+        events = EventStream(hasty)
+        events.put_each(deliveries(1))  # It is connected then.
+        client.delete(WAKE_UP)
+        server = psutil.Process(cast("dict[str, int]", client.info("server"))["process_id"])
+        server.suspend()
+        appended = events.put_each(deliveries(2))
+        server.resume()
+        assert [type(error) for error in appended.errors] == [redis.TimeoutError] * 2
+        assert appended.must_wake
+        assert client.xlen(STREAM) == 3
+        assert not EventStream(client).request_wake_up()
+
+
+def test_a_full_redis_wakes_nobody_for_what_it_refused(tmp_path: Path) -> None:
+    """It has answered, so it is known that nothing was requested."""
+    with (
+        ValkeyEngine(tmp_path) as engine,
+        closing(connect(engine.url, timeout_seconds=5.0)) as client,
+    ):
+        client.config_set("maxmemory", "1")
+        appended = EventStream(client).put_each(deliveries(2))
+        assert [type(error) for error in appended.errors] == [redis.OutOfMemoryError] * 2
+        assert not appended.must_wake
 
 
 def test_a_refusal_of_one_command_is_its_own_answer(redis_url: str) -> None:

@@ -98,6 +98,20 @@ def test_a_lost_wake_up_is_asked_for_again_in_time(
     assert not stream.request_wake_up()
 
 
+def test_a_request_that_led_to_no_drain_is_renewed_and_a_new_one_is_not(
+    stream: EventStream, client: redis.Redis
+) -> None:
+    """A drain that holds the flag reads what comes, however long it has had it."""
+    assert stream.renew_wake_up()
+    assert not stream.renew_wake_up()
+    overdue_ms = streams.WAKE_UP_TTL_SECONDS * 1000 - streams.OVERDUE_MS
+    client.pexpire(WAKE_UP, overdue_ms)
+    assert stream.renew_wake_up()
+    assert client.pttl(WAKE_UP) > overdue_ms
+    assert stream.hold_wake_up("a", 1.0)
+    assert not stream.renew_wake_up()
+
+
 def test_the_key_of_the_flag_is_that_of_earlier_releases() -> None:
     """A receiver of one release wakes the workers of another."""
     assert (STREAM, WAKE_UP) == ("billing:events", "billing:armed")

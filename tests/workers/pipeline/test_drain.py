@@ -183,6 +183,21 @@ def test_what_was_only_stored_is_applied_by_the_next_drain(context: WorkerContex
     assert balances(context.engine) == {"user_1": 1_000}
 
 
+@pytest.mark.parametrize(("at_once", "sent"), [(1, ["drain"]), (100, [])])
+def test_a_drain_to_whose_inbox_events_keep_coming_asks_for_another(
+    context: WorkerContext, at_once: int, sent: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While Redis is left alone they wake nobody, and the sweep is seconds away."""
+    with context.engine.begin() as connection:
+        inbox.store(connection, [a_delivery(event) for event in package()], source="webhook")
+    monkeypatch.setattr(BatchSize, "grow", lambda _size: None)
+    context.size.events = at_once
+    woken: list[str] = []
+    drain(context, lambda: woken.append("drain"))
+    assert woken == sent
+    assert set(statuses(context.engine).values()) == {"applied"}
+
+
 def test_what_a_dead_consumer_held_is_taken_over(
     context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:

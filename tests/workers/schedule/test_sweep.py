@@ -32,6 +32,19 @@ def test_a_stored_event_is_found(context: WorkerContext) -> None:
     assert wakes_a_worker(context)
 
 
+def test_a_wake_up_that_was_lost_is_sent_again_by_the_next_sweep(
+    context: WorkerContext, redis_client: redis.Redis
+) -> None:
+    """Not one that was requested just now, which a worker is about to take."""
+    put(context, [EVENT])
+    assert not wakes_a_worker(context)
+    redis_client.pexpire(
+        stream.WAKE_UP,
+        stream.WAKE_UP_TTL_SECONDS * 1_000 - round(celery_config.SWEEP_SECONDS * 1_000),
+    )
+    assert wakes_a_worker(context)
+
+
 def test_a_retry_is_found_when_it_is_due_and_not_before(context: WorkerContext) -> None:
     """The inbox is the queue of retries."""
     work(context, [an_event("invoice.paid", {"id": "in_8"})])
