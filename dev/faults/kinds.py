@@ -57,6 +57,7 @@ SHORTAGES = (
     Fault("Redis out of memory", stalls.redis_full, 8),
     Fault("Redis out of memory, worker killed", stalls.redis_full_at_start, 14),
     Fault("Redis slow", stalls.redis_slow, 3),
+    Fault("Redis late again and again", stalls.redis_late, 9),
     Fault("Redis file rewritten", stalls.log_rewritten, 1),
     Fault("wake-ups lost", stalls.wake_ups_lost, 1),
     Fault("PostgreSQL out of connections", stalls.connections_gone, 8),

@@ -99,7 +99,7 @@ def run(plan: Plan, tell: Callable[[str], None] = lambda _line: None) -> Outcome
         if not load.finish(FINISH_SECONDS_MAX):
             tell("not everything was accepted in time")
         hears.calm()
-        verdict = judge(product, load, expected, len(events), stripe)
+        verdict = judge(product, load, expected, len(events), stripe=stripe, log_path=log_path)
         verdict = replace(verdict, hearing=hears.judge())
     return Outcome(plan.seed, _titles(order), time.monotonic() - began, verdict)
 

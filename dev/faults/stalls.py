@@ -14,6 +14,9 @@ from dev.faults.stage import Stage
 STOP_SECONDS = 10.0
 # Applying so many of those that came meanwhile shows that nobody waits for Redis.
 BACKLOG_EVENTS = 50
+# Longer than the receiver waits for Redis.
+LATE_SECONDS = 0.7
+LATE_TIMES = 6
 CLOCK_STEP_SECONDS = 240
 CLOCK_JUMP_SECONDS = 3_600
 
@@ -63,6 +66,19 @@ def redis_slow(stage: Stage) -> None:
     """Make Redis hold every command back for some seconds."""
     with stage.redis() as client:
         client.client_pause(stage.chance.randint(2_000, 4_000))
+
+
+def redis_late(stage: Stage) -> None:
+    """Keep Redis from answering in time, again and again, as a slow disk does.
+
+    Unlike one that holds commands back for whoever still waits, it does what it was told when
+    nobody waits any more.
+    """
+    for _ in range(LATE_TIMES):
+        stage.product.signal("redis", signal.SIGSTOP)
+        time.sleep(LATE_SECONDS)
+        stage.product.signal("redis", signal.SIGCONT)
+        time.sleep(LATE_SECONDS)
 
 
 def redis_full(stage: Stage) -> None:

@@ -37,7 +37,7 @@ Json = dict[str, Any]
 
 @dataclass(slots=True)
 class StandIn:
-    """What is asked of it, by how it `is`; `troubles` are the Unix times between which it was not.
+    """What is asked of it, by how it `is`; between the Unix times of `troubles` it was not well.
 
     `answered` counts true answers.
     """
@@ -60,7 +60,8 @@ class StandIn:
             yield
         finally:
             self._become(WELL)
-            self.troubles.append((began, time.time()))
+            # An answer that is under way is late all the same.
+            self.troubles.append((began, time.time() + SLOW_SECONDS))
 
     def _become(self, kind: str) -> None:
         with self._changed:

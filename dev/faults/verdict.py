@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 import psycopg2
@@ -18,6 +19,7 @@ from db.engine import make_engine
 from db.queue.stream import STREAM
 from dev.faults.hearing import Hearing
 from dev.faults.load import Load
+from dev.faults.log import without_redis
 from dev.faults.stripe import StandIn
 from sandbox.simulate.compare import Difference
 from sandbox.simulate.expected import Expectation
@@ -59,9 +61,11 @@ class Verdict:
     `doubled` are payments whose ledger holds more than expected, `wrong_users` those who see
     anything that is not expected, `wrong_answers` what a good event must never be told.
     Where the product may ask Stripe, `unanswered` questions were left in the end, and what was
-    accepted while Stripe was in trouble waited `trouble_delay_seconds` at most, what was accepted
-    at the same rate at other times `usual_delay_seconds`.
-    `slowest` tells of the event with the longest delay: when it was accepted, and its tries.
+    waiting while Stripe was in trouble waited `trouble_delay_seconds` at most, what was accepted
+    at the same rate at other times `usual_delay_seconds`; what came while the product could not
+    use Redis is in neither. `compared` are those of a time of trouble.
+    `slowest` tells of the event with the longest delay: when it was accepted, and its tries;
+    `slowest_between` are the Unix times at which it was accepted and applied.
     `hearing` is what became of those who are told of changes.
     """
 
@@ -84,6 +88,8 @@ class Verdict:
     unanswered: int = 0
     trouble_delay_seconds: float = 0.0
     usual_delay_seconds: float = 0.0
+    compared: int = 0
+    slowest_between: tuple[float, float] = (0.0, 0.0)
     hearing: Hearing = field(default_factory=Hearing)
 
     @property
@@ -101,12 +107,16 @@ def judge(
     load: Load,
     expectations: Sequence[Expectation],
     events: int,
+    *,
     stripe: StandIn | None = None,
+    log_path: Path | None = None,
 ) -> Verdict:
     """Wait until the product has nothing left to do, then compare everything there is."""
     rows = _await_idle(product, load)
     unanswered = _await_answers(product) if stripe else 0
-    troubled, usual = _delays(rows, load, stripe) if stripe else (0.0, 0.0)
+    applied = {key: row.applied_at for key, row in rows.items() if row.is_finished}
+    away = without_redis(log_path) if log_path else []
+    troubled, usual = delays(applied, load, stripe, away) if stripe else ([], [])
     differences = _compared(product, expectations)
     audited: list[str] = []
     engine = make_engine(_driver_url(product), statement_timeout_ms=60_000)
@@ -119,11 +129,12 @@ def judge(
     finally:
         engine.dispose()
     slow = sorted(
-        (rows[key].applied_at - accepted_at, key)
+        (applied[key] - accepted_at, key)
         for key, accepted_at in load.accepted.items()
-        if key in rows and rows[key].is_finished
+        if key in applied
     ) or [(0.0, "")]
-    lost = [key for key in load.accepted if key not in rows or not rows[key].is_finished]
+    slowest = slow[-1][1]
+    lost = [key for key in load.accepted if key not in applied]
     return Verdict(
         events=events,
         deliveries=load.deliveries,
@@ -139,11 +150,13 @@ def judge(
         audit_differences=verdict.differences,
         longest_delay_seconds=slow[-1][0],
         median_delay_seconds=slow[len(slow) // 2][0],
-        slowest=_history(product, slow[-1][1]),
+        slowest=_history(product, slowest),
+        slowest_between=(load.accepted.get(slowest, 0.0), applied.get(slowest, 0.0)),
         examples=(*lost[:5], *(str(difference) for difference in differences[:5]), *audited[:5]),
         unanswered=unanswered,
-        trouble_delay_seconds=troubled,
-        usual_delay_seconds=usual,
+        trouble_delay_seconds=max(troubled, default=0.0),
+        usual_delay_seconds=max(usual, default=0.0),
+        compared=len(troubled),
     )
 
 
@@ -189,18 +202,33 @@ def _await_answers(product: Judged) -> int:
         time.sleep(POLL_SECONDS)
 
 
-def _delays(rows: Mapping[str, "_Row"], load: Load, stripe: StandIn) -> tuple[float, float]:
-    """The longest delay of what came while Stripe was in trouble, and of what came otherwise."""
-    troubled, usual = [0.0], [0.0]
+def delays(
+    applied: Mapping[str, float],
+    load: Load,
+    stripe: StandIn,
+    without_redis: Sequence[tuple[float, float]],
+) -> tuple[Sequence[float], Sequence[float]]:
+    """The delays of what waited while Stripe was in trouble, and of what came otherwise.
+
+    `applied` has the Unix time at which each event was applied. What had to do without Redis, as
+    it must where a disk is slow, waits for the scheduler, whatever Stripe does.
+    """
+    troubled: list[float] = []
+    usual: list[float] = []
     for key, accepted_at in load.accepted.items():
-        row = rows.get(key)
         # What is sent in a hurry waits for its turn, which says nothing of Stripe.
         is_paced = load.hurries_since is None or accepted_at < load.hurries_since
-        if row is None or not row.is_finished or not is_paced:
+        if key not in applied or not is_paced:
             continue
-        is_troubled = any(began <= accepted_at <= ended for began, ended in stripe.troubles)
-        (troubled if is_troubled else usual).append(row.applied_at - accepted_at)
-    return max(troubled), max(usual)
+        if _meets(without_redis, accepted_at, applied[key]):
+            continue
+        is_troubled = _meets(stripe.troubles, accepted_at, applied[key])
+        (troubled if is_troubled else usual).append(applied[key] - accepted_at)
+    return troubled, usual
+
+
+def _meets(times: Sequence[tuple[float, float]], accepted_at: float, applied_at: float) -> bool:
+    return any(began <= applied_at and accepted_at <= ended for began, ended in times)
 
 
 def _is_busy(product: Judged, rows: Mapping[str, "_Row"]) -> bool:
