@@ -119,7 +119,7 @@ def soon(machine):
 
 def refuses(machine):
     began = time.monotonic()
-    return not answers(machine) and time.monotonic() - began < 0.5
+    return not answers(machine, seconds=2.0) and time.monotonic() - began < 1.5
 
 with Supervisor([one, two]):
     one.begin(), two.begin()

@@ -17,7 +17,7 @@ from workers.pipeline.batch import BatchSize
 from workers.pipeline.drain import SECONDS_MAX, drain
 from workers.pipeline.report import Drained
 
-LINGER_SECONDS = 1.0
+LINGER_SECONDS = 3.0
 SOON_SECONDS = 0.3
 
 

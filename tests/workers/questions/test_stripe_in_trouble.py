@@ -1,5 +1,6 @@
 """While Stripe hangs, errs or is asked too often: nobody else waits, and nothing is given up."""
 
+import threading
 import time
 from collections.abc import Iterator
 
@@ -115,25 +116,27 @@ def test_a_question_that_takes_too_long_is_not_waited_for(
     monkeypatch.setattr(answering, "QUESTION_SECONDS", 0.3)
     monkeypatch.setattr(asking, "SECONDS_MAX", 0.1)
     subscriptions(context, stripe, 3)
-    stripe.delay_seconds = 1.0
+    stripe.delay_seconds = 3.0
     began = time.monotonic()
     assert ask_stripe(context).silent == 1
-    assert time.monotonic() - began < 0.9
+    assert time.monotonic() - began < stripe.delay_seconds
 
 
 def test_answers_nobody_waits_for_do_not_pile_up() -> None:
     """After a few that never came nothing is asked until one of them ends."""
-    with pytest.raises(StripeSilent):
-        deadline.within(0.01, lambda: time.sleep(0.5))
-    for _ in range(deadline.STUCK_MAX - 1):
+    comes = threading.Event()
+    asked: list[str] = []
+    for _ in range(deadline.STUCK_MAX):
         with pytest.raises(StripeSilent):
-            deadline.within(0.01, lambda: time.sleep(0.5))
-    began = time.monotonic()
+            deadline.within(0.01, comes.wait)
     with pytest.raises(StripeSilent):
-        deadline.within(5.0, lambda: time.sleep(5.0))
-    assert time.monotonic() - began < 0.2
-    time.sleep(0.7)
-    assert deadline.within(1.0, lambda: "answer") == "answer"
+        deadline.within(10.0, lambda: asked.append("one too many"))
+    assert not asked
+    comes.set()
+    for thread in threading.enumerate():
+        if thread.name == "asks-stripe":
+            thread.join(10.0)
+    assert deadline.within(10.0, lambda: "answer") == "answer"
 
 
 def test_only_one_worker_asks_at_a_time(context: WorkerContext, stripe: StripeServer) -> None:
@@ -234,6 +237,6 @@ def test_a_drain_asks_nobody_however_long_stripe_takes(
     events = [an_event("invoice.paid", cut | {"id": f"in_{number}"}) for number in range(6)]
     began = time.monotonic()
     work(context, [*events, an_event("checkout.session.completed", a_session())])
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < stripe.delay_seconds
     assert balances(context.engine) == {"user_1": 1_000}
     assert stripe.asked == []
