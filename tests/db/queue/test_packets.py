@@ -87,10 +87,10 @@ def test_what_redis_takes_in_when_nobody_waits_any_more_wakes_a_worker(tmp_path:
     with (
         ValkeyEngine(tmp_path) as engine,
         closing(connect(engine.url, timeout_seconds=5.0)) as client,
-        closing(connect(engine.url, timeout_seconds=0.2)) as hasty,
+        closing(connect(engine.url, timeout_seconds=2.0)) as hasty,
     ):
         events = EventStream(hasty)
-        events.put_each(deliveries(1))  # It is connected then.
+        assert events.put(deliveries(1)[0])  # It is connected then.
         client.delete(WAKE_UP)
         server = psutil.Process(cast("dict[str, int]", client.info("server"))["process_id"])
         server.suspend()
