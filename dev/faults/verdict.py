@@ -206,12 +206,12 @@ def delays(
     applied: Mapping[str, float],
     load: Load,
     stripe: StandIn,
-    without_redis: Sequence[tuple[float, float]],
+    away: Sequence[tuple[float, float]],
 ) -> tuple[Sequence[float], Sequence[float]]:
     """The delays of what waited while Stripe was in trouble, and of what came otherwise.
 
-    `applied` has the Unix time at which each event was applied. What had to do without Redis, as
-    it must where a disk is slow, waits for the scheduler, whatever Stripe does.
+    `applied` has the Unix time at which each event was applied. What came while Redis was `away`,
+    as it is where a disk is slow, waits for the scheduler, whatever Stripe does.
     """
     troubled: list[float] = []
     usual: list[float] = []
@@ -220,7 +220,7 @@ def delays(
         is_paced = load.hurries_since is None or accepted_at < load.hurries_since
         if key not in applied or not is_paced:
             continue
-        if _meets(without_redis, accepted_at, applied[key]):
+        if _meets(away, accepted_at, applied[key]):
             continue
         is_troubled = _meets(stripe.troubles, accepted_at, applied[key])
         (troubled if is_troubled else usual).append(applied[key] - accepted_at)

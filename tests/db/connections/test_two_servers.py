@@ -193,7 +193,7 @@ def test_copies_that_are_wanted_are_missed_at_once(pair: Pair) -> None:
             began = time.monotonic()
             with pytest.raises(NotStoredError):
                 receiver.intake.accept(a_delivery("evt_alone"))
-            assert time.monotonic() - began < ANSWER_SECONDS_MAX / 2
+            assert time.monotonic() - began < 1.0
         assert receiver.intake.accept(a_delivery("evt_alone")) == "inbox"
 
 

@@ -237,6 +237,6 @@ def test_a_drain_asks_nobody_however_long_stripe_takes(
     events = [an_event("invoice.paid", cut | {"id": f"in_{number}"}) for number in range(6)]
     began = time.monotonic()
     work(context, [*events, an_event("checkout.session.completed", a_session())])
-    assert time.monotonic() - began < stripe.delay_seconds
+    assert time.monotonic() - began < 2.0
     assert balances(context.engine) == {"user_1": 1_000}
     assert stripe.asked == []
