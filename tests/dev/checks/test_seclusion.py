@@ -20,7 +20,11 @@ from settings import Settings
 from tests.conftest import Engines
 
 ROOT = Path(__file__).resolve().parents[3]
-NOT_COPIED = (".git", ".venv", ".data", ".env", "node_modules", "build", "__pycache__", ".*_cache")
+NOT_COPIED = (
+    *(".git", ".venv", ".data", ".env", "node_modules", "build", "__pycache__", ".*_cache"),
+    # Other tests write these meanwhile.
+    *(".bench", ".coverage*", ".hypothesis"),
+)
 # Modules that a machine's settings once broke: each reads settings in a way of its own.
 READERS = (
     "tests/test_settings.py",
